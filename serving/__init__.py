@@ -1,0 +1,1 @@
+"""The answers: TensorFlow Serving's protocol in one Python process, and one client for both servers."""

