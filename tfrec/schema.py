@@ -109,7 +109,9 @@ def read_table_set(root: str | Path) -> TableSet:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{root} holds no ingested tables (no manifest.json); run `tfrec ingest` into it first") from None
+        raise DataError(
+            f"{root} holds no ingested tables (no manifest.json); run `tfrec ingest` into it first"
+        ) from None
     raw["profile_columns"] = tuple(raw["profile_columns"])
     raw["item_columns"] = tuple(raw["item_columns"])
     return TableSet(root, Manifest(**raw))

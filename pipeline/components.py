@@ -1,0 +1,90 @@
+"""Our own TFX nodes, each a thin call into tfrec: the check of the export, the verdict, the push."""
+
+# No `from __future__ import annotations`: TFX reads the annotations of its function components.
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tfx.components.pusher import executor as pusher
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.proto import pusher_pb2
+from tfx.types import Artifact, artifact_utils
+from tfx.types.standard_artifacts import Examples, InfraBlessing, Model, ModelBlessing, ModelEvaluation
+from tfx.utils import io_utils, path_utils, proto_utils
+
+EVALUATION_FILE = "evaluation.json"
+
+
+@component
+def check_model(model: InputArtifact[Model], blessing: OutputArtifact[InfraBlessing]) -> None:
+    """Blesses an export that a fresh process loads, that holds known ops only and that answers its probes."""
+    from tfrec.train import say
+    from tfrec.verify import verify_in_fresh_process
+
+    reason = verify_in_fresh_process(path_utils.serving_model_path(model.uri))
+    _bless(blessing, reason is None, "INFRA_BLESSED" if reason is None else "INFRA_NOT_BLESSED", reason or "")
+    say(f"export checked: {reason or 'a fresh process gives the same answers'}")
+
+
+@component
+def evaluate_model(
+    examples: InputArtifact[Examples],
+    model: InputArtifact[Model],
+    evaluation: OutputArtifact[ModelEvaluation],
+    blessing: OutputArtifact[ModelBlessing],
+    config: Parameter[str],
+    production: Parameter[str],
+) -> None:
+    """Scores the export beside baselines and the model in `production` (a folder of versions), and judges it.
+
+    The model in production is looked up when the node runs. As an input artifact it would change with every
+    push, and a second run with nothing changed would evaluate again.
+    """
+    from tfrec.config import config_from_json
+    from tfrec.judge import judge
+    from tfrec.report import render_table
+    from tfrec.train import say
+
+    result = judge(path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), say)
+    text = result.to_json()
+    io_utils.write_string_file(os.path.join(evaluation.uri, EVALUATION_FILE), text)
+    _bless(
+        blessing,
+        result.verdict.blessed,
+        "BLESSED" if result.verdict.blessed else "NOT_BLESSED",
+        "\n".join(result.verdict.reasons),
+    )
+    print(render_table(result), flush=True)
+
+
+class AtomicPusher(pusher.Executor):
+    """TFX's Pusher, but a version appears whole or not at all: TFX's own copies into the version's folder."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Pushes by rename when both blessings were given; see pusher.Executor.Do for the arguments."""
+        from tfrec.push import push
+
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        destination = pusher_pb2.PushDestination()
+        proto_utils.json_to_proto(exec_properties["push_destination"], destination)
+        model = self.GetModelPath(input_dict)
+        version = push(model, destination.filesystem.base_directory)
+        io_utils.copy_dir(model, pushed.uri)
+        self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
+
+
+def _bless(blessing: Artifact, is_blessed: bool, file_name: str, reason: str) -> None:
+    """As TFX's own validators mark it: a property for Pusher, a file for people."""
+    blessing.set_int_custom_property("blessed", int(is_blessed))
+    Path(blessing.uri).mkdir(parents=True, exist_ok=True)
+    io_utils.write_string_file(os.path.join(blessing.uri, file_name), reason)

@@ -1,0 +1,62 @@
+"""The schema of our examples, written down rather than inferred: what ExampleValidator holds new data against.
+
+Inference (SchemaGen) takes a feature that a split lacks for deprecated, and sequences and catalogue share
+no feature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from tfrec.schema import EVENT_KINDS
+
+BYTES, INT, FLOAT = schema_pb2.BYTES, schema_pb2.INT, schema_pb2.FLOAT
+
+SEQUENCE = {
+    "user_id": BYTES,
+    "event_item_id": BYTES,
+    "event_kind": BYTES,
+    "event_timestamp": INT,
+    "event_price": FLOAT,
+    "event_query": BYTES,
+    "event_is_target": INT,
+}
+ITEM = {
+    "item_id": BYTES,
+    "item_title": BYTES,
+    "item_description": BYTES,
+    "item_category": BYTES,
+    "item_brand": BYTES,
+    "item_price": FLOAT,
+}
+
+
+def curated_schema(profile_columns: tuple[str, ...]) -> schema_pb2.Schema:
+    """Types of every feature, the event kinds, the ranges of prices and flags."""
+    schema = schema_pb2.Schema()
+    profile = {f"user_{column}": BYTES for column in profile_columns}
+    for name, kind in (SEQUENCE | profile | ITEM).items():
+        feature = schema.feature.add(name=name, type=kind)
+        if name == "event_kind":
+            feature.string_domain.value.extend(EVENT_KINDS)
+        elif name == "event_is_target":
+            feature.int_domain.min, feature.int_domain.max = 0, 1
+        elif kind == FLOAT:
+            feature.float_domain.min = 0.0
+    return schema
+
+
+def write_schema(profile_columns: tuple[str, ...], folder: str | Path) -> str:
+    """The path of the schema's file, named by its content, so that a changed schema is imported again."""
+    text = text_format.MessageToString(curated_schema(profile_columns))
+    path = Path(folder) / f"schema-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".tmp")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    return str(path)

@@ -1,0 +1,114 @@
+"""The ExampleGen of a table set: one Beam element a partition, four splits of serialized tf.train.Examples.
+
+What an example holds is tfrec.examples' business. This file knows how TFX runs it and when not to: the
+component's fingerprint is what was ingested, so that ingesting the same data again executes nothing again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from google.protobuf import any_pb2, wrappers_pb2
+from tfx.components.example_gen import driver, utils
+from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.orchestration import data_types
+from tfx.proto import example_gen_pb2
+from tfx.types import standard_component_specs
+from tfx.utils import proto_utils
+
+from tfrec.config import Config, ExamplesConfig, config_from_json
+from tfrec.examples import SPLITS, build_partition
+from tfrec.schema import read_table_set
+
+FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns")
+"""The fields of the manifest that decide the examples; `snapshot` is a hash of the tables' content."""
+
+
+class TableSetExecutor(BaseExampleGenExecutor):
+    """Maps tfrec.examples.build_partition over the partitions."""
+
+    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:
+        """Never called: GenerateExamplesByBeam is overridden, since one partition gives every split."""
+        raise NotImplementedError
+
+    def GenerateExamplesByBeam(
+        self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
+    ) -> dict[str, beam.pvalue.PCollection]:
+        """Split name -> PCollection of serialized tf.train.Examples."""
+        root = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        config = _examples_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        partitions = read_table_set(root).manifest.partitions
+        tagged = (
+            pipeline
+            | "Partitions" >> beam.Create(range(partitions))
+            | "Spread" >> beam.Reshuffle()
+            | "Build" >> beam.FlatMap(_tagged_examples, root, config).with_outputs(*SPLITS)
+        )
+        return {split: tagged[split] for split in SPLITS}
+
+
+class TableSetDriver(driver.FileBasedDriver):
+    """Fingerprints the content that was ingested; TFX's own takes the time at which files were written."""
+
+    def resolve_exec_properties(
+        self,
+        exec_properties: dict[str, Any],
+        pipeline_info: data_types.PipelineInfo,
+        component_info: data_types.ComponentInfo,
+    ) -> dict[str, Any]:
+        """What TFX's driver resolves, with our fingerprint; DataError when nothing was ingested."""
+        manifest = read_table_set(exec_properties[standard_component_specs.INPUT_BASE_KEY]).manifest
+        resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
+        content = {name: getattr(manifest, name) for name in FINGERPRINTED}
+        resolved[utils.FINGERPRINT_PROPERTY_NAME] = json.dumps(content)
+        return resolved
+
+
+class TableSetExampleGen(FileBasedExampleGen):
+    """FileBasedExampleGen with our executor and driver.
+
+    TFX's Kubeflow runner has a driver of its own for every FileBasedExampleGen: there the fingerprint is the
+    size and time of manifest.json, the file that the input configuration names.
+    """
+
+    EXECUTOR_SPEC = BeamExecutorSpec(TableSetExecutor)
+    DRIVER_CLASS = TableSetDriver
+
+
+def example_gen(tables_root: str, config: Config) -> TableSetExampleGen:
+    """The node that turns the table set in `tables_root` into Examples with the splits of SPLITS."""
+    splits = [example_gen_pb2.Input.Split(name=split, pattern="manifest.json") for split in SPLITS]
+    return TableSetExampleGen(
+        input_base=tables_root,
+        input_config=example_gen_pb2.Input(splits=splits),
+        custom_config=_custom_config(config.examples),
+    )
+
+
+def _custom_config(config: ExamplesConfig) -> example_gen_pb2.CustomConfig:
+    """The examples' settings alone: no other setting may make the component run again."""
+    text = json.dumps({"examples": dataclasses.asdict(config)}, sort_keys=True)
+    packed = any_pb2.Any()
+    packed.Pack(wrappers_pb2.StringValue(value=text))
+    return example_gen_pb2.CustomConfig(custom_config=packed)
+
+
+def _examples_config(custom_config_json: str) -> ExamplesConfig:
+    """What `_custom_config` packed, from TFX's JSON of it."""
+    custom_config = example_gen_pb2.CustomConfig()
+    proto_utils.json_to_proto(custom_config_json, custom_config)
+    text = wrappers_pb2.StringValue()
+    custom_config.custom_config.Unpack(text)
+    return config_from_json(text.value).examples
+
+
+def _tagged_examples(index: int, root: str, config: ExamplesConfig) -> Iterator[beam.pvalue.TaggedOutput]:
+    for split, examples in build_partition(read_table_set(root), index, config):
+        for example in examples:
+            yield beam.pvalue.TaggedOutput(split, example)

@@ -1,0 +1,76 @@
+"""Named runs: sizes, paths, what to expect of them. Everything a run needs is here; nothing reads the environment.
+
+`TFREC_RUN` alone chooses among them, since TFX runs a pipeline's file without arguments (local_runner.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from tfrec.config import Config, ExamplesConfig, SplitConfig, TowerConfig, TrainConfig, VerdictConfig
+from tfrec.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One schedule of one shop's data."""
+
+    name: str  # also the TFX pipeline's: lower-case letters, digits, hyphens
+    config: Config
+    tables: str = "data/complete-journey"  # the table set that `tfrec ingest` wrote
+    out: str = "out"
+    expects: str = ""  # time and score on the demo's data, for a person
+
+    @property
+    def pipeline_root(self) -> str:
+        """Where TFX keeps artifacts."""
+        return str(Path(self.out).absolute() / "pipelines" / self.name)
+
+    @property
+    def metadata(self) -> str:
+        """ML Metadata's sqlite file."""
+        return str(Path(self.pipeline_root) / "metadata.sqlite")
+
+    @property
+    def work(self) -> str:
+        """Checkpoints of unfinished training."""
+        return str(Path(self.pipeline_root) / "work")
+
+    @property
+    def serving(self) -> str:
+        """TensorFlow Serving's model_base_path: a folder a version."""
+        return str(Path(self.out).absolute() / "serving" / self.name)
+
+
+BEAM = ("--runner=FnApiRunner", "--sdk_container_image=unused")
+"""In-process Beam; without these flags it tries to download a runner and packs our source anew for each step."""
+
+LAPTOP = Config(
+    examples=ExamplesConfig(max_events=128, stride=64),
+    towers=TowerConfig(text_mode="top", text_layers=1),
+    train=TrainConfig(epochs=4, batch_size=16, mask_positives="basket", text_steps=60, text_batch_size=2),
+)
+
+RUNS = {
+    run.name: run
+    for run in (
+        Run(
+            "tiny",
+            Config(
+                examples=ExamplesConfig(max_events=16, stride=8, split=SplitConfig(7, 7)),
+                towers=TowerConfig(dim=8, random_bert=True, text_mode="full"),
+                train=TrainConfig(epochs=2, batch_size=4, uniform_negatives=8, text_steps=2),
+            ),
+            tables="data/tiny",
+        ),
+        Run("laptop", LAPTOP),
+    )
+}
+
+
+def named_run(name: str) -> Run:
+    """The run of that name; ConfigError when there is none."""
+    if name not in RUNS:
+        raise ConfigError(f"run {name!r} is not one of {', '.join(RUNS)}; add it to pipeline/runs.py")
+    return RUNS[name]

@@ -1,0 +1,124 @@
+"""Steps of a demonstration as processes: a headline, a log and a lock for each.
+
+A step's talk goes to its log; only lines that start with "tfrec:" are shown as they come. It does not know
+what the steps do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tfrec.errors import TfrecError
+
+LAST_WORDS = 15  # lines of a failed step's log that are shown
+SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+
+
+class Steps:
+    """Runs steps as processes, with a headline and a log each."""
+
+    def __init__(self, logs: Path, lock: int, environment: Mapping[str, str]) -> None:
+        """`lock` is what `alone` gave; `environment` is added to this process's own."""
+        logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
+        self._lock = lock
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        self._started = time.monotonic()
+
+    def begin(self, name: str, text: str) -> None:
+        """Prints a headline with the seconds since the demo began."""
+        print(f"\n[{time.monotonic() - self._started:4.0f} s] {name}: {text}", flush=True)
+
+    def run(self, name: str, *command: str | Path) -> None:
+        """Runs a command to its end; TfrecError with its last lines when it fails."""
+        log = self._logs / f"{name}.log"
+        print(f"         log: {log}", flush=True)
+        with log.open("w", encoding="utf-8") as file, self._start(*command) as child:
+            for line in child.stdout or ():
+                file.write(line)
+                if line.startswith("tfrec:"):
+                    print(f"         {line.rstrip()}", flush=True)
+        if child.returncode != 0:
+            raise TfrecError(f"step {name} ended with code {child.returncode}; {_last_words(log)}")
+
+    def show(self, *command: str | Path) -> None:
+        """Runs a command whose output is for the person who watches."""
+        print(f"\n$ {' '.join([Path(command[0]).name, *map(quoted, command[1:])])}", flush=True)
+        done = subprocess.run([*map(str, command)], env=self._environment, check=False)
+        if done.returncode != 0:
+            raise TfrecError(f"`{Path(command[0]).name} {command[1]}` ended with code {done.returncode}; see above")
+
+    @contextlib.contextmanager
+    def serve(self, *command: str | Path) -> Iterator[str]:
+        """The gRPC address of a server, which ends with the block, or with this process."""
+        log = self._logs / "serve.log"
+        with log.open("w", encoding="utf-8") as errors:
+            child = subprocess.Popen(
+                [*map(str, command)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=self._environment,
+                preexec_fn=_die_with_parent,
+            )
+        with child:
+            try:
+                yield _address(child, log)
+            finally:
+                child.terminate()
+
+    def _start(self, *command: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=self._environment,
+            pass_fds=(self._lock,),  # held by the step even if the demo itself is killed
+        )
+
+
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[int]:
+    """A lock that steps inherit: a demo that was killed may have left one at work on the same files."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "demo.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(
+                f"tfrec: another demo, or a step that one left, is at work in {out}; waiting for it",
+                flush=True,
+            )
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
+
+def _address(server: subprocess.Popen[str], log: Path) -> str:
+    """Waits for the server's word that its model is in service; it also names the port it was given."""
+    for line in server.stdout or ():
+        if line.startswith("Running gRPC ModelServer at "):
+            return line.split()[4]
+    raise TfrecError(f"the server ended before its model was in service; {_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_WORDS:]
+    return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines)])
+
+
+def quoted(word: str | Path) -> str:
+    return f'"{word}"' if " " in str(word) else str(word)

@@ -1,0 +1,141 @@
+"""One client for both servers, the embedded one and TensorFlow Serving: a shop's questions, typed answers.
+
+    with Client("127.0.0.1:8500") as client:
+        for item in client.recommend([Event("1082185", "purchase", 1500000000)], k=10):
+            print(item.item_id, item.title, item.score)
+
+Each method is one request, and the first also reads the model's signatures. Threads may share a Client,
+and it keeps its connection: make one a process, not one a request. Importing it takes 0.5 s and no
+TensorFlow. Every method raises tfrec.errors.ServingError with one sentence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import grpc
+import numpy as np
+
+from serving.connection import CallError, Connection, Signature, Tensor, VersionStatus
+from serving.queries import (
+    NO_PROFILE,
+    Event,
+    Item,
+    Recommendation,
+    Shopper,
+    UnknownColumn,
+    check_k,
+    item_inputs,
+    recommendations,
+    strings,
+)
+from tfrec.errors import ServingError
+
+__all__ = ["Client", "Event", "Item", "Recommendation", "Signature", "Tensor", "VersionStatus"]
+
+
+class Client(Connection):
+    """A connection to one model that tfrec exported, with its signatures as methods."""
+
+    def __init__(
+        self, target: str = "127.0.0.1:8500", model: str = "tfrec", timeout_seconds: float = 5.0
+    ) -> None:
+        """Connects at the first call, not here; `timeout_seconds` bounds each request."""
+        super().__init__(target, model, timeout_seconds)
+        self._known: dict[str, Signature] = {}
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def recommend(
+        self,
+        history: Sequence[Event],
+        *,
+        profile: Mapping[str, str] = NO_PROFILE,
+        k: int = 10,
+        now: int | None = None,
+        query: str = "",
+        exclude_seen: bool = False,
+        user_id: str = "",
+    ) -> list[Recommendation]:
+        """The k best items for a user, best first; fewer when `exclude_seen` leaves fewer.
+
+        `history` in any order; `profile` by column of the users table; `now` in seconds since the epoch
+        (None: this second).
+        """
+        shopper = Shopper(history, _seconds(now), profile, query, exclude_seen, user_id)
+        return self._items("recommend", shopper, k)
+
+    def search(
+        self,
+        query: str,
+        history: Sequence[Event] = (),
+        profile: Mapping[str, str] = NO_PROFILE,
+        k: int = 10,
+        now: int | None = None,
+    ) -> list[Recommendation]:
+        """The k items that fit a text best, for this user where a history or profile is given."""
+        return self._items("search", Shopper(history, _seconds(now), profile, query), k)
+
+    def similar_items(self, item_ids: Sequence[str], k: int = 10) -> list[list[Recommendation]]:
+        """For each item of the catalogue the k items closest to it."""
+        check_k(k)
+        return recommendations(self.predict("similar_items", {"item_id": strings(item_ids)}), k)
+
+    def embed_query(
+        self,
+        history: Sequence[Event] = (),
+        *,
+        profile: Mapping[str, str] = NO_PROFILE,
+        query: str = "",
+        now: int | None = None,
+        user_id: str = "",
+    ) -> np.ndarray:
+        """[dim] float32: where a user and a query lie in the space of the items."""
+        shopper = Shopper(history, _seconds(now), profile, query, user_id=user_id)
+        return self._ask("embed_query", shopper)["embedding"][0]
+
+    def embed_items(self, items: Sequence[Item]) -> np.ndarray:
+        """[items, dim] float32, from texts and attributes: an item need not be in the catalogue."""
+        return self.predict("embed_item", item_inputs(items))["embedding"]
+
+    def _items(self, signature: str, shopper: Shopper, k: int) -> list[Recommendation]:
+        check_k(k)
+        return recommendations(self._ask(signature, shopper), k)[0]
+
+    def _ask(self, signature: str, shopper: Shopper) -> dict[str, np.ndarray]:
+        """The outputs for one shopper. A new version may have other inputs: then it asks again with those."""
+        known = self._inputs(signature)
+        try:
+            return self.predict(signature, shopper.inputs(known, _length(known)))
+        except (CallError, UnknownColumn) as error:
+            if isinstance(error, CallError) and error.code != grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            self._known = {}
+            if self._inputs(signature) == known:
+                raise
+        known = self._inputs(signature)
+        return self.predict(signature, shopper.inputs(known, _length(known)))
+
+    def _inputs(self, signature: str) -> Mapping[str, Tensor]:
+        self._known = known = self._known or self.signatures()
+        if signature not in known:
+            raise ServingError(
+                f"signature is {signature!r} but model {self.model!r} at {self.target} serves "
+                f"{', '.join(known)}; serve a model that tfrec exported"
+            )
+        return known[signature].inputs
+
+
+def _length(inputs: Mapping[str, Tensor]) -> int:
+    """How many events the model was exported for; 0: any number."""
+    shape = inputs["event_item_id"].shape if "event_item_id" in inputs else None
+    return max(shape[1], 0) if shape and len(shape) == 2 else 0
+
+
+def _seconds(now: int | None) -> int:
+    return int(time.time()) if now is None else now

@@ -1,0 +1,65 @@
+"""Runs an ASGI application on uvicorn in a thread of this process, on a socket that is bound beforehand."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tfrec.errors import ServingError
+
+START_SECONDS = 10.0
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to `host` and `port` (0: any free one) that nobody can connect to yet.
+
+    Raises ServingError when the address is taken or not this machine's.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ServingError(
+            f"port is {port} but {host}:{port} can't be listened on ({error.strerror}); "
+            "stop what listens there or choose another port"
+        ) from error
+    return bound
+
+
+class HttpServer:
+    """One uvicorn server; `start` opens the port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+
+    def start(self, application: ASGIApp) -> None:
+        """Serves `application`; returns once connections are accepted."""
+        config = uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="rest", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                raise ServingError(f"the REST server on port {self.port} did not start; see the log above")
+            time.sleep(0.01)
+
+    def stop(self, grace_seconds: float) -> None:
+        """Accepts no more connections, answers what is in flight within `grace_seconds`."""
+        self._server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
+        self._server.should_exit = True
+        self._thread.join()
+        self.close()
+
+    def close(self) -> None:
+        """Gives the port back without having started."""
+        self._socket.close()

@@ -1,0 +1,62 @@
+"""The body of a REST predict reply: named arrays to JSON, by row ("predictions") or by column ("outputs").
+
+Texts and rules are those of TensorFlow Serving's json_tensor.cc; only the white space differs.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from serving.status import invalid
+
+
+def reply(outputs: Mapping[str, np.ndarray], by_row: bool) -> bytes:
+    """The reply body; StatusError when rows are asked for but the outputs differ in their first dimension."""
+    if by_row:
+        _check_batches(outputs)
+    values = {name: _json_value(array, name.endswith("_bytes")) for name, array in outputs.items()}
+    content: Any
+    if len(values) == 1:
+        (content,) = values.values()
+    elif by_row:
+        content = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    else:
+        content = values
+    text = json.dumps({"predictions" if by_row else "outputs": content}, ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _check_batches(outputs: Mapping[str, np.ndarray]) -> None:
+    batch = -1
+    for name, array in outputs.items():
+        if not array.shape:
+            raise invalid(f"Tensor name: {name} has no shape information ")
+        if batch not in (-1, array.shape[0]):
+            raise invalid(
+                f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} expecting: {batch}"
+            )
+        batch = array.shape[0]
+
+
+def _json_value(array: np.ndarray, as_bytes: bool) -> Any:
+    """The JSON value of an array, floats in as few digits as give the same float back.
+
+    Strings are text, or {"b64": ...} where `as_bytes`.
+    """
+    if array.dtype == np.object_:
+        flat: np.ndarray = np.empty(array.size, object)
+        flat[:] = [_text(value, as_bytes) for value in array.ravel().tolist()]
+        return flat.reshape(array.shape).tolist()
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        array = array.astype(np.str_).astype(np.float64)  # else 0.2 is written as 0.20000000298023224
+    return array.tolist()
+
+
+def _text(value: Any, as_bytes: bool) -> Any:
+    raw = value if isinstance(value, bytes) else str(value).encode()
+    return {"b64": base64.b64encode(raw).decode()} if as_bytes else raw.decode("utf-8", "surrogateescape")

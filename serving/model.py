@@ -1,0 +1,136 @@
+"""A served model: its versions, their states, and who runs on them while they come and go.
+
+Told which versions are wanted (watcher.py looks for them), it loads and warms up a new one first, lets it
+take over, and only then unloads the old one, after the last request that runs on it. A version that
+fails leaves the old one in service and is tried again: when its files changed (a copy was still under
+way), else a few times, further and further apart (version.py). It knows nothing of protocols.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from serving.servable import DEFAULT_THREADS, Servable, Threads
+from serving.status import StatusError, not_found
+from serving.storage import fingerprint
+from serving.version import Version, VersionStatus
+from serving.warmup import load
+
+log = logging.getLogger(__name__)
+
+
+class Model:
+    """The versions of one model name; every method but `aspire` may be called from any thread."""
+
+    def __init__(self, name: str, threads: Threads = DEFAULT_THREADS) -> None:
+        self.name = name
+        self._threads = threads
+        self._versions: dict[int, Version] = {}
+        self._changed = threading.Condition()
+
+    def aspire(self, wanted: Mapping[int, Path]) -> None:
+        """Brings the versions in `wanted` into service, then retires the others; for one thread alone.
+
+        With none wanted all are retired; while none of the wanted ones loads, none is.
+        """
+        for number, path in wanted.items():
+            with self._changed:
+                version = self._versions.setdefault(number, Version(number, path))
+            version.path = path
+            if version.is_due():
+                self._load(version)
+        in_service = self._in_service()
+        if not wanted or any(version.number in wanted for version in in_service):
+            for version in in_service:
+                if version.number not in wanted:
+                    self._retire(version)
+
+    def stop(self) -> None:
+        """Unloads every version once its requests are answered; `aspire` must have ended."""
+        for unloading in [self._retire(version) for version in self._in_service()]:
+            unloading.join()
+
+    def wait_until_decided(self, timeout_seconds: float) -> bool:
+        """Whether, within the timeout, a version came into service or one failed for good."""
+
+        def decided() -> bool:
+            return any(version.servable or version.gave_up for version in self._versions.values())
+
+        with self._changed:
+            return self._changed.wait_for(decided, timeout_seconds)
+
+    def is_available(self) -> bool:
+        """Whether some version answers requests."""
+        return bool(self._in_service())
+
+    def statuses(self) -> list[VersionStatus]:
+        """Every version seen since the start, lowest number first."""
+        with self._changed:
+            return [self._versions[number].status for number in sorted(self._versions)]
+
+    @contextlib.contextmanager
+    def use(self, number: int | None = None) -> Iterator[tuple[int, Servable]]:
+        """A version's number (asked for None: the latest's) and its servable, loaded until the block ends.
+
+        Raises StatusError NOT_FOUND when it is not in service.
+        """
+        with self._changed:
+            version, servable = self._find(number)
+            version.in_flight += 1
+        try:
+            yield version.number, servable
+        finally:
+            with self._changed:
+                version.in_flight -= 1
+                if version.state == "UNLOADING":
+                    self._changed.notify_all()
+
+    def _find(self, number: int | None) -> tuple[Version, Servable]:
+        for version in sorted(self._versions.values(), key=lambda version: -version.number):
+            if version.state == "AVAILABLE" and version.servable and number in (None, version.number):
+                return version, version.servable
+        raise not_found(self.name, number)
+
+    def _in_service(self) -> list[Version]:
+        with self._changed:
+            return [version for version in self._versions.values() if version.state == "AVAILABLE"]
+
+    def _load(self, version: Version) -> None:
+        files = fingerprint(version.path)
+        with self._changed:
+            version.begin(files)
+        try:
+            servable = load(version.path, self._threads)
+        except StatusError as error:
+            log.error("Loading version %d of %s failed: %s", version.number, self.name, error)
+            with self._changed:
+                version.fail(error)
+                self._changed.notify_all()
+            return
+        with self._changed:
+            version.succeed(servable)
+            self._changed.notify_all()
+        log.info("Successfully loaded servable version {name: %s version: %d}", self.name, version.number)
+
+    def _retire(self, version: Version) -> threading.Thread:
+        """Takes no more requests on `version`; the thread that unloads it when its requests are answered."""
+        with self._changed:
+            version.state = "UNLOADING"
+        unloading = threading.Thread(target=self._unload, args=(version,), daemon=True)
+        unloading.start()
+        return unloading
+
+    def _unload(self, version: Version) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: version.in_flight == 0)
+            servable = version.servable
+            version.servable = None
+        if servable:
+            servable.close()
+        with self._changed:
+            version.state = "END"
+        log.info("Done unloading servable version {name: %s version: %d}", self.name, version.number)

@@ -1,0 +1,59 @@
+"""TensorFlow Serving's messages and stubs, imported without TensorFlow: 0.1 s and 50 MB, not 14 s and 730 MB.
+
+The generated modules of tensorflow-serving-api import `tensorflow.core...`, which are plain protobuf
+modules, and Python runs the whole of TensorFlow first because it is their parent package. Here an
+empty parent stands in for it while they are imported, and is gone afterwards; a later
+`import tensorflow` runs as ever. A thread that imports TensorFlow in that tenth of a second would see
+the empty parent: import this module, or TensorFlow, before threads start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _empty_parent(name: str) -> Iterator[None]:
+    """Lets submodules of package `name` be imported without running it; does nothing once it was imported."""
+    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    if spec is None:
+        yield
+        return
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+with _empty_parent("tensorflow"):
+    from tensorflow.core.framework import tensor_pb2, types_pb2
+    from tensorflow.core.protobuf import meta_graph_pb2
+    from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_pb2,
+        model_service_pb2_grpc,
+        predict_pb2,
+        prediction_log_pb2,
+        prediction_service_pb2_grpc,
+    )
+
+TensorProto = tensor_pb2.TensorProto
+DataType = types_pb2.DataType
+SignatureDef = meta_graph_pb2.SignatureDef
+ModelSpec = model_pb2.ModelSpec
+PredictRequest = predict_pb2.PredictRequest
+PredictResponse = predict_pb2.PredictResponse
+PredictionLog = prediction_log_pb2.PredictionLog
+GetModelMetadataRequest = get_model_metadata_pb2.GetModelMetadataRequest
+GetModelMetadataResponse = get_model_metadata_pb2.GetModelMetadataResponse
+SignatureDefMap = get_model_metadata_pb2.SignatureDefMap
+GetModelStatusRequest = get_model_status_pb2.GetModelStatusRequest
+GetModelStatusResponse = get_model_status_pb2.GetModelStatusResponse
+ModelVersionStatus = get_model_status_pb2.ModelVersionStatus
+PredictionServiceStub = prediction_service_pb2_grpc.PredictionServiceStub
+ModelServiceStub = model_service_pb2_grpc.ModelServiceStub

@@ -1,0 +1,134 @@
+"""TensorFlow Serving's REST API as an ASGI application: predict, status, metadata.
+
+Classify and regress answer 501 until they are built; labels are unknown until they can be assigned.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from google.protobuf.json_format import MessageToDict
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving import handlers, json_request
+from serving.handlers import Models, use_servable
+from serving.json_reply import reply
+from serving.protos import GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, SignatureDefMap
+from serving.servable import DEFAULT_SIGNATURE
+from serving.status import HTTP_STATUS, Code, StatusError, invalid
+
+_MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+_POST = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
+_GET = re.compile(rf"{_MODEL}(/metadata)?", re.IGNORECASE | re.ASCII)
+
+log = logging.getLogger(__name__)
+
+
+def application(models: Models) -> Starlette:
+    """The ASGI application that answers for `models`."""
+
+    async def answer(request: Request) -> Response:
+        body = await request.body()
+        status, content = await run_in_threadpool(_answer, models, request.method, _path(request), body)
+        return Response(content, status, media_type="application/json")
+
+    # One route: Starlette's own are case-sensitive and know no ":predict".
+    return Starlette(
+        routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"])]
+    )
+
+
+def _path(request: Request) -> str:
+    """The path as it was sent: "%2F" in a model's name is no slash."""
+    return request.scope["raw_path"].decode("latin-1").partition("?")[0]
+
+
+def _answer(models: Models, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    try:
+        return 200, _dispatch(models, method, path, body)
+    except StatusError as error:
+        return HTTP_STATUS.get(error.code, 500), _error(error.message)
+    except _NoSuchPath:
+        return 404, _error(f"Not found: {method} {path}")
+    except Exception as error:
+        log.exception("%s %s failed", method, path)
+        return 500, _error(str(error))
+
+
+class _NoSuchPath(Exception):
+    pass
+
+
+def _dispatch(models: Models, method: str, path: str, body: bytes) -> bytes:
+    if not path.lower().startswith("/v1/"):
+        raise _NoSuchPath
+    if method == "GET" and path.lower() == "/v1/models":
+        raise invalid("Missing model name in request.")
+    if method == "POST" and (match := _POST.fullmatch(path)):
+        spec, verb = _spec(match), match[4].lower()
+        if verb != "predict":
+            raise StatusError(Code.UNIMPLEMENTED, f"{verb} is not built yet; use predict")
+        return _predict(models, spec, body)
+    if method == "GET" and (match := _GET.fullmatch(path)):
+        return _metadata(models, _spec(match)) if match[4] else _status(models, _spec(match))
+    raise invalid(f"Malformed request: {method} {path}")
+
+
+def _spec(match: re.Match[str]) -> ModelSpec:
+    name, version, label = match[1], match[2], match[3]
+    spec = ModelSpec(name=unquote(name))
+    if version:
+        if int(version) >= 2**63:
+            raise invalid(f"Failed to convert version: {version} to numeric.")
+        spec.version.value = int(version)
+    if label:
+        spec.version_label = unquote(label)
+    return spec
+
+
+def _predict(models: Models, spec: ModelSpec, body: bytes) -> bytes:
+    request = json_request.parse(body)
+    name = json_request.signature_name(request) or DEFAULT_SIGNATURE
+    with use_servable(models, spec) as (_, servable):
+        if name not in servable.signature_defs:
+            raise invalid(f'Serving signature name: "{name}" not found in signature def')
+        signature = servable.signature_defs[name]
+        dtypes = {alias: info.dtype for alias, info in sorted(signature.inputs.items())}
+        if not dtypes:
+            raise invalid(f"Failed to get input map for signature: {name}")
+        outputs = servable.predict(name, json_request.inputs(request, dtypes))
+    return reply(outputs, by_row="instances" in request)
+
+
+def _status(models: Models, spec: ModelSpec) -> bytes:
+    response = handlers.get_model_status(models, GetModelStatusRequest(model_spec=spec))
+    return _json(_as_dict(response))
+
+
+def _metadata(models: Models, spec: ModelSpec) -> bytes:
+    request = GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+    response = handlers.get_model_metadata(models, request)
+    signatures = SignatureDefMap()
+    response.metadata["signature_def"].Unpack(signatures)
+    metadata = {"signature_def": _as_dict(signatures)}
+    return _json({"model_spec": _as_dict(response.model_spec), "metadata": metadata})
+
+
+def _as_dict(message: Any) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def _error(message: str) -> bytes:
+    return _json({"error": message})
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")

@@ -1,0 +1,62 @@
+"""Which versions lie under a model's base path, by TensorFlow Serving's rules; local folders alone.
+
+A version is any child whose name is an int64. Everything else is ignored, so a version that is still
+being written is safe as `.tmp-5` or `tmp_5` until a rename to `5`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_INT64 = re.compile(r"[+-]?[0-9]+")
+
+log = logging.getLogger(__name__)
+
+
+def find_versions(base_path: Path) -> dict[int, Path]:
+    """The version folders under `base_path`; OSError when it can't be listed."""
+    versions: dict[int, Path] = {}
+    for name in sorted(os.listdir(base_path)):
+        version = _version(name)
+        if version is None:
+            continue
+        if version in versions:
+            log.warning(
+                "Duplicate version directories detected. "
+                "Version %d will be loaded from %s, %s will be ignored.",
+                version,
+                name,
+                versions[version].name,
+            )
+        versions[version] = base_path / name
+    return versions
+
+
+def latest(versions: Mapping[int, Path], count: int = 1) -> dict[int, Path]:
+    """The `count` highest versions: TensorFlow Serving's default policy."""
+    return {version: versions[version] for version in sorted(versions)[-count:]}
+
+
+def fingerprint(path: Path) -> frozenset[tuple[str, int, int]]:
+    """Name, size and time of every file of a version: differs while a copy is under way."""
+    found = set()
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = os.path.join(folder, name)
+            try:
+                stat = os.stat(file)
+            except OSError:  # gone since it was listed: the next look will see
+                continue
+            found.add((file, stat.st_size, stat.st_mtime_ns))
+    return frozenset(found)
+
+
+def _version(name: str) -> int | None:
+    if not _INT64.fullmatch(name):
+        return None
+    version = int(name)
+    return version if -(2**63) <= version < 2**63 else None

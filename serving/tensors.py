@@ -1,0 +1,104 @@
+"""Arrays to TensorProtos and back, without TensorFlow; what `Tensor::FromProto` accepts is accepted here.
+
+Strings are object arrays of bytes. Types that NumPy lacks (bfloat16 ...) go through TensorFlow's own
+converter, which is imported when the first one is met.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from serving.protos import DataType, TensorProto
+
+_NUMERIC: dict[int, tuple[Any, str]] = {
+    DataType.Value("DT_FLOAT"): (np.float32, "float_val"),
+    DataType.Value("DT_DOUBLE"): (np.float64, "double_val"),
+    DataType.Value("DT_INT8"): (np.int8, "int_val"),
+    DataType.Value("DT_INT16"): (np.int16, "int_val"),
+    DataType.Value("DT_INT32"): (np.int32, "int_val"),
+    DataType.Value("DT_INT64"): (np.int64, "int64_val"),
+    DataType.Value("DT_UINT8"): (np.uint8, "int_val"),
+    DataType.Value("DT_UINT16"): (np.uint16, "int_val"),
+    DataType.Value("DT_UINT32"): (np.uint32, "uint32_val"),
+    DataType.Value("DT_UINT64"): (np.uint64, "uint64_val"),
+    DataType.Value("DT_BOOL"): (np.bool_, "bool_val"),
+}
+_STRING = DataType.Value("DT_STRING")
+_TYPE_OF = {np.dtype(numpy_type): dtype for dtype, (numpy_type, _) in _NUMERIC.items()}
+
+
+def numpy_type(dtype: int) -> Any:
+    """The NumPy type of a DataType's number; KeyError for one that NumPy lacks."""
+    return np.object_ if dtype == _STRING else _NUMERIC[dtype][0]
+
+
+def to_proto(array: np.ndarray) -> TensorProto:
+    """The TensorProto of `array`, values in the typed field (`float_val` ...) as the stock server writes."""
+    if array.dtype.kind in "OSU":
+        proto = TensorProto(dtype=_STRING)
+        proto.string_val.extend(_as_bytes(value) for value in array.ravel().tolist())
+    elif array.dtype in _TYPE_OF:
+        dtype = _TYPE_OF[array.dtype]
+        proto = TensorProto(dtype=dtype)
+        getattr(proto, _NUMERIC[dtype][1]).extend(array.ravel().tolist())
+    else:
+        import tensorflow as tf
+
+        return tf.make_tensor_proto(array)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
+def from_proto(proto: TensorProto) -> np.ndarray:
+    """The array that `proto` holds.
+
+    As in TensorFlow, values beyond the shape are ignored, the last value fills what is missing, and no
+    value at all means zeros or "". ValueError or MemoryError when no tensor can be made of it.
+    """
+    shape = _shape(proto)
+    count = math.prod(shape)
+    if proto.dtype == _STRING:
+        if proto.tensor_content:
+            raise ValueError("packed strings are not supported; send string_val")
+        flat: np.ndarray = np.empty(count, object)
+        flat[:] = _filled(proto.string_val, count, b"")
+    elif proto.dtype in _NUMERIC:
+        numpy_dtype, field = _NUMERIC[proto.dtype]
+        if proto.tensor_content:
+            flat = np.frombuffer(proto.tensor_content, numpy_dtype)
+        elif not getattr(proto, field):
+            flat = np.zeros(count, numpy_dtype)
+        else:
+            flat = np.array(_filled(getattr(proto, field), count, 0)).astype(numpy_dtype)
+    else:
+        import tensorflow as tf
+
+        return _converted(tf.make_ndarray, proto)
+    return flat.reshape(shape)
+
+
+def _shape(proto: TensorProto) -> tuple[int, ...]:
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+        raise ValueError(f"shape {shape} is not that of a tensor; every dimension must be known")
+    return shape
+
+
+def _filled(values: Any, count: int, zero: Any) -> list[Any]:
+    values = list(values[:count])
+    return values + [values[-1] if values else zero] * (count - len(values))
+
+
+def _converted(convert: Any, proto: TensorProto) -> np.ndarray:
+    try:
+        return convert(proto)
+    except TypeError as error:  # how TensorFlow refuses a dtype
+        raise ValueError(str(error)) from error
+
+
+def _as_bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()

@@ -1,0 +1,79 @@
+"""Loads a version and replays the requests exported with it, so that its first request is not its slowest.
+
+The file is `assets.extra/tf_serving_warmup_requests`: a TFRecord of PredictionLogs. A request that
+fails fails the version, as in TensorFlow Serving; that makes it the last test of an export.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.python.util import deprecation
+
+from serving.protos import PredictionLog
+from serving.servable import DEFAULT_THREADS, Servable, Threads
+from serving.status import Code, StatusError, from_tensorflow, invalid
+
+WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")
+MAX_RECORDS = 1000
+
+log = logging.getLogger(__name__)
+
+
+def load(version_path: Path, threads: Threads = DEFAULT_THREADS) -> Servable:
+    """The servable of a version folder, warmed up; StatusError when it can't be loaded or a request fails."""
+    servable = Servable(version_path, threads)
+    try:
+        warm_up(servable, version_path)
+    except Exception as error:
+        servable.close()
+        if isinstance(error, StatusError):
+            raise
+        raise StatusError(Code.UNKNOWN, str(error)) from error
+    return servable
+
+
+def warm_up(servable: Servable, version_path: Path) -> int:
+    """Runs every exported request on `servable`; how many. StatusError when one can't be read or fails."""
+    path = version_path / WARMUP_FILE
+    if not path.is_file():
+        log.info("No warmup data file found at %s", path)
+        return 0
+    count = 0
+    for count, record in enumerate(_records(path), start=1):
+        if count > MAX_RECORDS:
+            raise invalid(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
+        _replay(servable, _parsed(record, path))
+    log.info("Finished reading warmup data for model at %s. Number of warmup records read: %d", path, count)
+    return count
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    with deprecation.silence():  # tf.data would open a second, eager runtime beside the sessions
+        records = tf.compat.v1.io.tf_record_iterator(str(path))
+    try:
+        yield from records
+    except tf.errors.DataLossError as error:
+        text = f"{error.message}. Please verify your warmup data is in TFRecord format."
+        raise StatusError(Code.DATA_LOSS, text) from error
+    except tf.errors.OpError as error:
+        raise from_tensorflow(error) from error
+
+
+def _parsed(record: bytes, path: Path) -> PredictionLog:
+    try:
+        return PredictionLog.FromString(record)
+    except DecodeError as error:
+        raise invalid(f"Failed to parse warmup record: {record[:256]!r} from {path}") from error
+
+
+def _replay(servable: Servable, logged: PredictionLog) -> None:
+    kind = logged.WhichOneof("log_type")
+    if kind != "predict_log":
+        raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
+    request = logged.predict_log.request
+    servable.predict(request.model_spec.signature_name, request.inputs, request.output_filter)

@@ -1,0 +1,150 @@
+"""The shop that every test may use: 6 users, 8 items, 24 interactions, written by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import tfrec  # noqa: F401  before TensorFlow
+from tfrec.schema import INTERACTIONS, ITEMS, USERS, Manifest, TableSet, part_name, partition_of
+
+# With the default split the test window is 2024-03-04 to 2024-03-31, the validation window the 28 days
+# before it, from 2024-02-05. ann's first two events are one basket; bob searches; fern is a cold item and
+# fay a new user, both of the test window only; dee has training events only.
+#   user   item     kind        timestamp           quantity price  query       session position
+SHOP_INTERACTIONS = [
+    ("ann", "pasta", "purchase", "2024-01-05 10:00:00", 1.0, 1.5, None, "a1", None),
+    ("ann", "sauce", "purchase", "2024-01-05 10:00:00", 2.0, 2.5, None, "a1", None),
+    ("ann", "tea", "view", "2024-01-20 09:00:00", None, None, None, "a2", None),
+    ("ann", "tea", "purchase", "2024-02-10 18:00:00", 1.0, 8.0, None, "a3", None),
+    ("ann", "pasta", "purchase", "2024-03-10 10:00:00", 1.0, 1.75, None, "a4", None),
+    ("ann", "fern", "purchase", "2024-03-20 10:00:00", 1.0, 12.0, None, "a5", None),
+    ("bob", None, "search", "2024-01-08 20:00:00", None, None, "green tea", "b1", None),
+    ("bob", "tea", "click", "2024-01-08 20:01:00", None, None, None, "b1", 0),
+    ("bob", "mug", "cart", "2024-01-08 20:02:00", 1.0, 6.0, None, "b1", None),
+    ("bob", "mug", "purchase", "2024-02-20 12:00:00", 1.0, 6.0, None, "b2", None),
+    ("cai", "lamp", "view", "2024-01-10 08:00:00", None, None, "desk lamp", None, 3),
+    ("cai", "lamp", "purchase", "2024-01-12 08:00:00", 1.0, 30.0, None, None, None),
+    ("cai", "book", "purchase", "2024-01-30 08:00:00", 1.0, 9.5, None, None, None),
+    ("cai", "soap", "purchase", "2024-03-05 08:00:00", 3.0, 2.0, None, None, None),
+    ("dee", "book", "rating", "2024-01-15 12:00:00", None, None, None, None, None),
+    ("dee", "soap", "purchase", "2024-01-16 12:00:00", 1.0, 2.0, None, None, None),
+    ("eve", "soap", "purchase", "2024-01-25 07:00:00", 1.0, 2.0, None, "e1", None),
+    ("eve", "soap", "purchase", "2024-02-15 07:00:00", 1.0, 2.0, None, "e2", None),
+    ("eve", "soap", "purchase", "2024-03-15 07:00:00", 1.0, 2.0, None, "e3", None),
+    ("eve", "mug", "view", "2024-03-15 07:05:00", None, None, None, "e3", None),
+    ("fay", "tea", "click", "2024-03-25 21:00:00", None, None, None, "f1", 1),
+    ("fay", "mug", "click", "2024-03-25 21:05:00", None, None, None, "f1", 2),
+    ("fay", "tea", "purchase", "2024-03-31 12:00:00", 1.0, 8.0, None, "f2", None),
+    ("fay", "fern", "purchase", "2024-03-31 12:00:00", 1.0, 12.0, None, "f2", None),
+]
+
+#   item_id  title                description            category              brand      price
+SHOP_ITEMS = [
+    ("pasta", "Penne, 500 g", "Durum wheat", "Food > Pasta > Dry", "Molino", 1.5),
+    ("sauce", "Tomato sauce", None, "Food > Pasta > Sauce", "Molino", 2.5),
+    ("tea", "西湖龙井 绿茶", "Green tea from Hangzhou", "Food > Drinks", None, 8.0),
+    ("mug", 'Mug "Blue"', "Holds 300 ml", "Home > Kitchen", "Clay & Co", 6.0),
+    ("lamp", "Desk lamp", "LED, warm white", "Home > Light", "Lumen", 30.0),
+    ("book", "Learning to cook", None, "Books", None, 9.5),
+    ("soap", "Soap", None, None, None, 2.0),
+    ("fern", "Fern in a pot", "Likes shade", "Home > Plants", None, None),
+]
+
+#   user_id age      city; eve has no row
+SHOP_USERS = [
+    ("ann", "25-34", "Lyon"),
+    ("bob", "35-44", None),
+    ("cai", "25-34", "杭州"),
+    ("dee", None, "Lyon"),
+    ("fay", "18-24", "Bern"),
+]
+
+
+class WriteTables(Protocol):
+    """Writes a table set; rows are tuples in the order of schema.py's columns, timestamps as UTC text."""
+
+    def __call__(
+        self,
+        root: Path,
+        interactions: list[tuple] = ...,
+        items: list[tuple] = ...,
+        users: list[tuple] = ...,
+        profile_columns: tuple[str, ...] = ...,
+        clock: str = ...,
+        partitions: int = ...,
+    ) -> TableSet: ...
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> TableSet:
+    """The shop as a table set of 2 partitions. Read it only; `write_tables` gives a copy to change."""
+    return _write_tables(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="session")
+def write_tables() -> WriteTables:
+    """Writes the shop, or other rows, as a table set."""
+    return _write_tables
+
+
+def _write_tables(
+    root: Path,
+    interactions: list[tuple] = SHOP_INTERACTIONS,
+    items: list[tuple] = SHOP_ITEMS,
+    users: list[tuple] = SHOP_USERS,
+    profile_columns: tuple[str, ...] = ("age", "city"),
+    clock: str = "utc",
+    partitions: int = 2,
+) -> TableSet:
+    profile_fields = [pa.field(name, pa.string()) for name in profile_columns]
+    frames = {
+        "interactions": _frame(interactions, INTERACTIONS),
+        "items": _frame(items, ITEMS),
+        "users": _frame(users, pa.schema([*USERS, *profile_fields])),
+    }
+    seconds = frames["interactions"]["timestamp"].astype("datetime64[s, UTC]").astype("int64")
+    content = repr([frame.to_dict("list") for frame in frames.values()])
+    manifest = Manifest(
+        snapshot=hashlib.sha256(content.encode()).hexdigest()[:16],
+        source="by hand",
+        clock=clock,
+        partitions=partitions,
+        rows={name: len(frame) for name, frame in frames.items()},
+        first_timestamp=int(seconds.min()),
+        last_timestamp=int(seconds.max()),
+        profile_columns=profile_columns,
+        item_columns=(),
+        rules=[],
+    )
+    tables = TableSet(root, manifest)
+    _write_parts(tables, frames["interactions"].sort_values(["user_id", "timestamp"], kind="stable"), "interactions")
+    _write_parts(tables, frames["items"], "items")
+    _write_parts(tables, frames["users"], "users")
+    (root / "manifest.json").write_text(json.dumps(dataclasses.asdict(manifest)), encoding="utf-8")
+    return tables
+
+
+def _frame(rows: list[tuple], schema: pa.Schema) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=schema.names)
+    frame.attrs["schema"] = schema
+    if "timestamp" in frame:
+        frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True).astype("datetime64[ms, UTC]")
+    return frame
+
+
+def _write_parts(tables: TableSet, frame: pd.DataFrame, table: str) -> None:
+    partitions = tables.manifest.partitions
+    partition = partition_of(frame["item_id" if table == "items" else "user_id"], partitions)
+    (tables.snapshot / table).mkdir(parents=True)
+    for index in range(partitions):
+        part = pa.Table.from_pandas(frame[partition == index], frame.attrs["schema"], preserve_index=False)
+        pq.write_table(part, tables.snapshot / table / part_name(index, partitions))

@@ -1,0 +1,79 @@
+"""Steps of the demo as processes: what is shown, what is logged, what follows when one fails or is left."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
+
+import pytest
+
+from pipeline.steps import Steps, alone, quoted
+from tfrec.errors import TfrecError
+
+
+def steps_in(folder: Path, lock: int) -> Steps:
+    """Steps that log below `folder`."""
+    return Steps(folder / "logs", lock, {"COLOUR": "red"})
+
+
+def test_only_lines_for_the_person_are_shown_and_all_are_logged(capfd, tmp_path):
+    code = "import os; print('noise'); print('tfrec: step 3, 120 examples/s'); print(os.environ['COLOUR'])"
+    with alone(tmp_path) as lock:
+        steps_in(tmp_path, lock).run("train", sys.executable, "-c", code)
+    shown = capfd.readouterr().out
+    assert "tfrec: step 3, 120 examples/s" in shown
+    assert "noise" not in shown
+    log = (tmp_path / "logs" / "train.log").read_text()
+    assert log == "noise\ntfrec: step 3, 120 examples/s\nred\n"
+
+
+def test_a_step_that_fails_is_named_with_its_last_words(tmp_path):
+    code = "import sys; [print('line', n) for n in range(20)]; sys.stderr.write('out of luck'); sys.exit(3)"
+    with (
+        alone(tmp_path) as lock,
+        pytest.raises(TfrecError, match=r"(?s)step push ended with code 3; .*push.log:.*line 19.*out of luck") as told,
+    ):
+        steps_in(tmp_path, lock).run("push", sys.executable, "-c", code)
+    assert "line 3\n" not in str(told.value)
+
+
+def test_a_server_that_ends_before_it_answers_is_an_error(tmp_path):
+    steps = steps_in(tmp_path, 0)
+    with pytest.raises(TfrecError, match="ended before its model was in service"), steps.serve("true"):
+        pass
+
+
+def test_the_server_of_a_block_ends_with_the_block(tmp_path):
+    code = "import time; print('Running gRPC ModelServer at 127.0.0.1:4711 ...', flush=True); time.sleep(600)"
+    with steps_in(tmp_path, 0).serve(sys.executable, "-c", code) as address:
+        assert address == "127.0.0.1:4711"
+
+
+def test_a_second_demo_waits_for_a_step_that_a_killed_one_left(tmp_path):
+    # The step of the first demo runs until it is told something; the demo itself dies of kill -9 meanwhile.
+    first = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline.steps import Steps, alone\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "with alone(folder) as lock:\n"
+        "    Steps(folder, lock, {}).run('long', sys.executable, '-c', 'print(\"tfrec: begun\"); input()')"
+    )
+    second = (
+        f"from pathlib import Path\nfrom pipeline.steps import alone\nwith alone(Path({str(tmp_path)!r})): print('in')"
+    )
+    demo = subprocess.Popen([sys.executable, "-c", first], stdin=PIPE, stdout=PIPE, text=True)
+    while "begun" not in demo.stdout.readline():
+        assert demo.poll() is None
+    demo.kill()
+    assert demo.wait(timeout=60) == -9
+    waiting = subprocess.Popen([sys.executable, "-c", second], stdout=PIPE, text=True)
+    assert "waiting for it" in waiting.stdout.readline()
+    demo.stdin.write("the end\n")
+    demo.stdin.close()
+    assert waiting.communicate(timeout=60)[0] == "in\n"
+
+
+def test_a_word_with_a_space_is_quoted_as_a_person_would_type_it():
+    assert quoted("gluten free pasta") == '"gluten free pasta"'
+    assert quoted("900") == "900"

@@ -1,0 +1,232 @@
+"""The typed client, against a real server of the toy model (conftest.py says how it scores)."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from serving.client import Client, Event, Item, Recommendation, Tensor, VersionStatus
+from serving.connection import CallError
+from serving.embedded import Server, start
+from serving.queries import EVENT_KINDS, Shopper
+from tfrec import schema
+from tfrec.errors import ServingError
+
+HISTORY = [Event("b", "purchase", 200), Event("a", "view", 100, 2.5), Event("b", "click", 300)]
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Client]:
+    with Client(f"127.0.0.1:{server.port}", "toy", timeout_seconds=20) as client:
+        yield client
+
+
+def ids(items: list[Recommendation]) -> list[tuple[str, float]]:
+    return [(item.item_id, item.score) for item in items]
+
+
+def test_recommend_gives_the_best_items_with_their_titles(client: Client) -> None:
+    # b is twice in the history, a once, c never.
+    assert client.recommend(HISTORY, k=2) == [
+        Recommendation("b", "Brot", 2.0),
+        Recommendation("a", "Apple", 1.0),
+    ]
+
+
+def test_the_profile_reaches_the_model_and_is_empty_by_default(client: Client) -> None:
+    assert ids(client.recommend([], k=3))[0] == ("a", 0.0)
+    assert ids(client.recommend([], profile={"city": "north"}, k=3))[0] == ("c", 0.5)
+
+
+def test_seen_items_are_left_out_on_request_and_the_answer_is_shorter(client: Client) -> None:
+    assert ids(client.recommend(HISTORY, k=3, exclude_seen=True)) == [("c", 0.0)]
+
+
+def test_search_ranks_by_the_text_and_the_history(client: Client) -> None:
+    assert ids(client.search("茶", k=1)) == [("c", 100.0)]
+    assert client.search("茶", HISTORY, k=3) == [
+        Recommendation("c", "茶", 100.0),
+        Recommendation("b", "Brot", 2.0),
+        Recommendation("a", "Apple", 1.0),
+    ]
+
+
+def test_similar_items_answers_for_each_item(client: Client) -> None:
+    # Distances in the alphabet: from a to b 1, to c 2; from c to b 1, to a 2.
+    assert [ids(items) for items in client.similar_items(["a", "c"], k=2)] == [
+        [("a", 0.0), ("b", -1.0)],
+        [("c", 0.0), ("b", -1.0)],
+    ]
+
+
+def test_embed_query_sends_the_events_in_time_order_and_the_time_of_the_request(client: Client) -> None:
+    # Counts of a and b, the last event's timestamp, now.
+    assert client.embed_query(HISTORY, now=400).tolist() == [1.0, 2.0, 300.0, 400.0]
+
+
+def test_the_time_of_a_request_is_this_second_by_default(client: Client) -> None:
+    before = np.float32(time.time())
+    assert before <= client.embed_query()[3] <= np.float32(time.time() + 128)  # float32 counts in 128 s
+
+
+def test_embed_items_reads_texts_and_prices(client: Client) -> None:
+    items = [Item("Tea", brand="Xy", price=3.5), Item("Apple pie")]
+    assert client.embed_items(items).tolist() == [[3.0, 2.0, 3.5], [9.0, 0.0, 0.0]]
+
+
+def test_signatures_say_names_types_and_shapes(client: Client) -> None:
+    signatures = client.signatures()
+    assert "__saved_model_init_op" not in signatures
+    assert signatures["recommend"].inputs["event_item_id"] == Tensor("string", (-1, -1))
+    assert signatures["recommend"].outputs["score"] == Tensor("float", (-1, 3))
+
+
+def test_status_lists_versions(client: Client) -> None:
+    assert client.status() == [VersionStatus(1, "AVAILABLE", "")]
+
+
+def test_predict_answers_any_signature_and_more_than_4_mb(client: Client) -> None:
+    many = np.arange(1_500_000, dtype=np.float32)  # 6 MB
+    outputs = client.predict("serving_default", {"x": many, "y": many[:1]}, ["sum"])
+    assert list(outputs) == ["sum"]
+    assert outputs["sum"][-1] == 1_499_999.0
+
+
+def test_k_above_what_is_served_is_told(client: Client) -> None:
+    with pytest.raises(ServingError, match="k is 500 but the server returns at most 3 items; lower k, or export"):
+        client.recommend([], k=500)
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_k_below_one_is_told(client: Client, k: int) -> None:
+    with pytest.raises(ServingError, match=f"k is {k} but must be at least 1"):
+        client.similar_items(["a"], k=k)
+
+
+def test_a_profile_column_that_the_model_lacks_is_told(client: Client) -> None:
+    with pytest.raises(ServingError, match="profile column is 'age' but the served model knows city; drop it"):
+        client.recommend([], profile={"age": "40"})
+
+
+def test_an_event_kind_that_is_none_is_told() -> None:
+    with pytest.raises(ServingError, match="kind is 'bought' but must be one of view, click"):
+        Event("a", "bought")
+
+
+def test_the_kinds_of_events_are_those_of_the_schema() -> None:
+    assert EVENT_KINDS == schema.EVENT_KINDS
+
+
+def test_a_refusal_says_who_refused_what(client: Client) -> None:
+    with pytest.raises(CallError, match=r"refused nope of 'toy': Serving signature key \"nope\" not found") as caught:
+        client.predict("nope", {})
+    assert caught.value.code == grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_model_that_is_not_served_is_told(server: Server) -> None:
+    with Client(f"127.0.0.1:{server.port}", "other") as client:
+        text = r"refused its metadata of 'other': Servable not found for request: Latest\(other\) \(NOT_FOUND\)"
+        with pytest.raises(ServingError, match=text):
+            client.recommend([])
+
+
+def test_an_unreachable_server_is_told_with_its_target_and_the_cure() -> None:
+    with Client("127.0.0.1:1", timeout_seconds=2) as client:
+        text = "target is 127.0.0.1:1 but no model server answers there .*; start one with `tfrec serve`"
+        for ask in (lambda: client.recommend([]), client.status, lambda: client.predict("recommend", {})):
+            with pytest.raises(ServingError, match=text):
+                ask()
+
+
+def test_a_server_that_does_not_answer_in_time_is_told(client: Client) -> None:
+    with Client(client.target, "toy", timeout_seconds=1e-6) as hasty:
+        text = r"did not answer its status within timeout_seconds=1e-06; raise timeout_seconds"
+        with pytest.raises(ServingError, match=text):
+            hasty.status()
+
+
+def test_a_client_made_before_its_server_finds_it_later(exported: Path) -> None:
+    with start("toy", exported) as running:
+        port = running.port
+    with Client(f"127.0.0.1:{port}", "toy", timeout_seconds=5) as client:
+        with pytest.raises(ServingError, match="no model server answers"):
+            client.status()
+        with start("toy", exported, port=port):
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    assert client.status()[0].version == 3
+                    break
+                except ServingError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+
+
+def test_a_new_version_with_other_inputs_is_asked_as_it_wants(
+    base_path: Path, exported: Path, eventually: Callable[[Callable[[], bool]], None]
+) -> None:
+    """Version 2 calls the profile column user_town: the client learns it at its next question."""
+    with start("toy", base_path, rest_api_port=None, poll_seconds=0.05) as running:
+        client = Client(f"127.0.0.1:{running.port}", "toy", timeout_seconds=20)
+        assert ids(client.recommend([], profile={"city": "north"}, k=1)) == [("c", 0.5)]
+        shutil.copytree(exported / "2", base_path / ".tmp-2")
+        rename_input(base_path / ".tmp-2", "user_city", "user_town")
+        (base_path / ".tmp-2").rename(base_path / "2")
+        eventually(lambda: client.status()[-1] == VersionStatus(2, "AVAILABLE", ""))
+        assert ids(client.recommend([], k=1)) == [("a", 0.0)]
+        assert ids(client.recommend([], profile={"town": "north"}, k=1)) == [("c", 0.5)]
+        client.close()
+
+
+def rename_input(path: Path, old: str, new: str) -> None:
+    file = path / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for signature in saved.meta_graphs[0].signature_def.values():
+        if old in signature.inputs:
+            signature.inputs[new].CopyFrom(signature.inputs.pop(old))
+    file.write_bytes(saved.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("length", "item_ids", "kinds", "times"),
+    [
+        (0, ["a", "b", "b"], ["view", "purchase", "click"], [100, 200, 300]),
+        (2, ["b", "b"], ["purchase", "click"], [200, 300]),
+        (5, ["a", "b", "b", "", ""], ["view", "purchase", "click", "", ""], [100, 200, 300, 0, 0]),
+    ],
+    ids=["any length", "shorter than the history", "longer than the history"],
+)
+def test_a_model_of_a_fixed_history_length_gets_the_latest_events(
+    length: int, item_ids: list[str], kinds: list[str], times: list[int]
+) -> None:
+    names = ["event_item_id", "event_kind", "event_timestamp"]
+    inputs = Shopper(HISTORY, now=400).inputs(names, length)
+    assert [value.decode() for value in inputs["event_item_id"][0]] == item_ids
+    assert [value.decode() for value in inputs["event_kind"][0]] == kinds
+    assert inputs["event_timestamp"].tolist() == [times]
+
+
+def test_importing_the_client_imports_no_tensorflow_and_leaves_it_importable() -> None:
+    code = (
+        "import sys, serving.client\n"
+        "assert not {'tensorflow', 'pandas', 'pyarrow'} & set(sys.modules), 'heavy'\n"
+        "import tensorflow as tf\n"
+        "from serving.protos import PredictRequest\n"
+        "request = PredictRequest()\n"
+        "request.inputs['x'].CopyFrom(tf.make_tensor_proto([1.5]))\n"
+        "print(tf.make_ndarray(request.inputs['x']))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
+    assert done.stdout == "[1.5]\n", done.stderr
+    assert tf.__version__

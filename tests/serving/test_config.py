@@ -1,0 +1,90 @@
+"""TensorFlow Serving's own files parse as its messages, and the image is what they expect."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+ROOT = Path(__file__).parents[2]
+FIELD = descriptor_pb2.FieldDescriptorProto
+WRAPPED = ".google.protobuf.Int64Value"
+
+
+def message(name: str, **fields: tuple[int, int, str]) -> descriptor_pb2.DescriptorProto:
+    """A message of fields name=(number, type, message type); allowed_batch_sizes alone is repeated."""
+    built = descriptor_pb2.DescriptorProto(name=name)
+    for field, (number, kind, type_name) in fields.items():
+        label = FIELD.LABEL_REPEATED if field == "allowed_batch_sizes" else FIELD.LABEL_OPTIONAL
+        built.field.add(name=field, number=number, type=kind, label=label, type_name=type_name or None)
+    return built
+
+
+def stock_messages() -> dict[str, Any]:
+    """BatchingParameters and MonitoringConfig by their public protos, which the pip package leaves out."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="stock.proto", package="stock", syntax="proto3", dependency=[wrappers_pb2.DESCRIPTOR.name]
+    )
+    file.message_type.extend(
+        [
+            message(
+                "BatchingParameters",
+                max_batch_size=(1, FIELD.TYPE_MESSAGE, WRAPPED),
+                batch_timeout_micros=(2, FIELD.TYPE_MESSAGE, WRAPPED),
+                max_enqueued_batches=(3, FIELD.TYPE_MESSAGE, WRAPPED),
+                num_batch_threads=(4, FIELD.TYPE_MESSAGE, WRAPPED),
+                allowed_batch_sizes=(6, FIELD.TYPE_INT64, ""),
+                pad_variable_length_inputs=(7, FIELD.TYPE_BOOL, ""),
+            ),
+            message("PrometheusConfig", enable=(1, FIELD.TYPE_BOOL, ""), path=(2, FIELD.TYPE_STRING, "")),
+            message("MonitoringConfig", prometheus_config=(1, FIELD.TYPE_MESSAGE, ".stock.PrometheusConfig")),
+        ]
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(file)
+    return message_factory.GetMessageClassesForFiles(["stock.proto"], pool)
+
+
+def parsed(name: str, message_type: Any) -> Any:
+    return text_format.Parse((ROOT / "serving" / name).read_text(encoding="utf-8"), message_type())
+
+
+def test_the_model_configuration_serves_the_latest_version_of_tfrec() -> None:
+    config = parsed("models.config", model_server_config_pb2.ModelServerConfig)
+    (model,) = config.model_config_list.config
+    assert (model.name, model.base_path, model.model_platform) == ("tfrec", "/models/tfrec", "tensorflow")
+    assert model.model_version_policy.latest.num_versions == 1
+
+
+def test_the_batching_parameters_are_whole_and_never_pad() -> None:
+    batching = parsed("batching.config", stock_messages()["stock.BatchingParameters"])
+    for field in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"):
+        assert getattr(batching, field).value > 0
+    sizes = list(batching.allowed_batch_sizes)
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] == batching.max_batch_size.value  # else TensorFlow Serving refuses to start
+    assert not batching.pad_variable_length_inputs  # it would repeat a user's oldest event as the newest
+
+
+def test_the_monitoring_configuration_has_the_stock_path() -> None:
+    monitoring = parsed("monitoring.config", stock_messages()["stock.MonitoringConfig"])
+    assert monitoring.prometheus_config.enable
+    assert monitoring.prometheus_config.path == "/monitoring/prometheus/metrics"
+
+
+def test_the_image_is_new_enough_unprivileged_and_finds_its_files() -> None:
+    text = (ROOT / "Dockerfile.serving").read_text(encoding="utf-8")
+    instructions = [line for line in text.splitlines() if re.match("[A-Z]", line)]
+    version = re.search(r"^ARG TF_SERVING_VERSION=(\d+)\.(\d+)", text, re.MULTILINE)
+    assert version is not None
+    assert (int(version[1]), int(version[2])) >= (2, 20)
+    assert instructions[1] == "FROM tensorflow/serving:${TF_SERVING_VERSION}"
+    assert any(re.fullmatch(r"USER [1-9]\d*:[1-9]\d*", line) for line in instructions)
+    model = parsed("models.config", model_server_config_pb2.ModelServerConfig).model_config_list.config[0]
+    assert any(line.endswith(f"${{MODEL_DIR}} {model.base_path}") for line in instructions)
+    for flag in re.findall(r"--\w+=(/config/[\w.]+)", text):
+        assert (ROOT / "serving" / Path(flag).name).is_file()

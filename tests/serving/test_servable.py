@@ -1,0 +1,238 @@
+"""One loaded version: its answers, its refusals, and the tensors that go in and out."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from serving.protos import TensorProto
+from serving.servable import Servable, Threads
+from serving.status import Code, StatusError
+from serving.tensors import from_proto, to_proto
+
+X = np.array([1.0, 2.0], np.float32)
+Y = np.array([10.0, 20.0], np.float32)
+
+
+def strings(*values: str) -> np.ndarray:
+    return np.array([value.encode() for value in values], object)
+
+
+@pytest.fixture(scope="module")
+def servable(exported: Path) -> Servable:
+    return Servable(exported / "3", Threads(intra_op=1, inter_op=1))
+
+
+def test_a_signature_answers_with_every_output(servable: Servable) -> None:
+    outputs = servable.predict("serving_default", {"x": X, "y": Y})
+    # scale 3: 1 * 3 + 10, 2 * 3 + 20; 1 - 10, 2 - 20
+    assert {name: array.tolist() for name, array in outputs.items()} == {
+        "sum": [13.0, 26.0],
+        "difference": [-9.0, -18.0],
+    }
+
+
+def test_an_empty_signature_name_is_serving_default(servable: Servable) -> None:
+    assert servable.predict("", {"x": X, "y": Y})["sum"].tolist() == [13.0, 26.0]
+
+
+def test_the_output_filter_picks_and_orders_outputs(servable: Servable) -> None:
+    assert list(servable.predict("", {"x": X, "y": Y}, ["sum"])) == ["sum"]
+    assert list(servable.predict("", {"x": X, "y": Y}, ["sum", "difference"])) == ["sum", "difference"]
+
+
+def test_tables_and_text_ops_work_in_the_session(servable: Servable) -> None:
+    outputs = servable.predict("lookup", {"word": strings("tee", "TEE", "茶", "ﬁve")})
+    # Lines from 0: pasta, tee, 茶. Case folding and NFKC: the ligature ﬁ becomes f and i.
+    assert outputs["line"].tolist() == [1, -1, 2, -1]
+    assert [value.decode() for value in outputs["normal"]] == ["tee", "tee", "茶", "five"]
+
+
+def test_many_threads_get_their_own_answers(servable: Servable) -> None:
+    def ask(number: int) -> float:
+        return servable.predict("", {"x": np.array([number], np.float32), "y": Y[:1]})["sum"][0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(200))) == [3.0 * number + 10.0 for number in range(200)]
+
+
+def test_a_shape_that_the_ops_take_is_not_refused(servable: Servable) -> None:
+    """TensorFlow Serving does not check shapes against the signature: [2, 1] into [None] is answered."""
+    outputs = servable.predict("", {"x": X.reshape(2, 1), "y": Y.reshape(2, 1)})
+    assert outputs["sum"].tolist() == [[13.0], [26.0]]
+
+
+BROKEN = TensorProto(dtype=1, float_val=[1.0])
+BROKEN.tensor_shape.dim.add(size=-1)
+REFUSALS: dict[str, tuple[str, dict[str, Any], list[str], Code, str]] = {
+    "unknown signature": (
+        "nope",
+        {},
+        [],
+        Code.FAILED_PRECONDITION,
+        'Serving signature key "nope" not found.',
+    ),
+    "initialisation is no signature": (
+        "__saved_model_init_op",
+        {},
+        [],
+        Code.FAILED_PRECONDITION,
+        'Serving signature key "__saved_model_init_op" not found.',
+    ),
+    "missing input": (
+        "",
+        {"x": X},
+        [],
+        Code.INVALID_ARGUMENT,
+        "input size does not match signature: 1!=2 len({x}) != len({x,y}). Sent extra: {}. Missing but required: {y}.",
+    ),
+    "extra input": (
+        "",
+        {"x": X, "y": Y, "z": Y},
+        [],
+        Code.INVALID_ARGUMENT,
+        "input size does not match signature: 3!=2 len({x,y,z}) != len({x,y}). "
+        "Sent extra: {z}. Missing but required: {}.",
+    ),
+    "wrong name": (
+        "",
+        {"x": X, "z": Y},
+        [],
+        Code.INVALID_ARGUMENT,
+        "Signature input alias: y(feed name: serving_default_y:0) not found in request and no default value "
+        "provided. Inputs expected to be in the request {x,z}, or default input alias set: ",
+    ),
+    "unparsable tensor": (
+        "",
+        {"x": BROKEN, "y": Y},
+        [],
+        Code.INVALID_ARGUMENT,
+        "tensor parsing error: x",
+    ),
+    "unknown output": (
+        "",
+        {"x": X, "y": Y},
+        ["product"],
+        Code.INVALID_ARGUMENT,
+        "output tensor alias not found in signature: product Outputs expected to be in the set {difference,sum}.",
+    ),
+    "output twice": (
+        "",
+        {"x": X, "y": Y},
+        ["sum", "sum"],
+        Code.INVALID_ARGUMENT,
+        "duplicate output tensor alias: sum",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_has_the_stock_code_and_text(servable: Servable, case: tuple[Any, ...]) -> None:
+    signature, inputs, output_filter, code, text = case
+    with pytest.raises(StatusError) as caught:
+        servable.predict(signature, inputs, output_filter)
+    assert (caught.value.code, caught.value.message) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (X.astype(np.float64), r"Expects arg\[\d\] to be float but double is provided"),
+        (strings("1", "2"), r"Expects arg\[\d\] to be float but string is provided"),
+        (np.ones(3, np.float32), r"Incompatible shapes: \[3\] vs. \[2\]"),
+    ],
+    ids=["double for float", "string for float", "three and two values"],
+)
+def test_what_the_runtime_refuses_is_an_invalid_argument(servable: Servable, x: np.ndarray, text: str) -> None:
+    with pytest.raises(StatusError, match=text) as caught:
+        servable.predict("", {"x": x, "y": Y})
+    assert caught.value.code == Code.INVALID_ARGUMENT
+
+
+@pytest.fixture(scope="module")
+def with_default(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Servable:
+    """Version 3 whose signature gives y a default of [100]."""
+    path = tmp_path_factory.mktemp("default") / "3"
+    shutil.copytree(exported / "3", path)
+    file = path / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    signature = saved.meta_graphs[0].signature_def["serving_default"]
+    signature.defaults["y"].CopyFrom(tf.make_tensor_proto([100.0]))
+    file.write_bytes(saved.SerializeToString())
+    (path / "fingerprint.pb").unlink()
+    return Servable(path)
+
+
+def test_a_missing_input_takes_its_default(with_default: Servable) -> None:
+    assert with_default.predict("", {"x": X[:1]}, ["sum"])["sum"].tolist() == [103.0]
+    assert with_default.predict("", {"x": X[:1], "y": Y[:1]}, ["sum"])["sum"].tolist() == [13.0]
+
+
+def test_a_wrong_name_beside_defaults_is_refused(with_default: Servable) -> None:
+    text = "Inputs contains invalid name. Used request inputs: x, request input: x,z"
+    with pytest.raises(StatusError, match=text):
+        with_default.predict("", {"x": X, "z": Y})
+
+
+def test_a_folder_without_a_model_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(StatusError, match="SavedModel file does not exist at: ") as caught:
+        Servable(tmp_path)
+    assert caught.value.code == Code.NOT_FOUND
+
+
+@pytest.mark.parametrize("victim", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_a_truncated_file_does_not_load(exported: Path, tmp_path: Path, victim: str) -> None:
+    shutil.copytree(exported / "1", tmp_path / "1")
+    file = tmp_path / "1" / victim
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(StatusError):
+        Servable(tmp_path / "1")
+
+
+ARRAYS = [
+    np.array([[1.5, -2.0, np.inf]], np.float32),
+    np.array([0.1, np.nan], np.float64),
+    np.array([-128, 127], np.int8),
+    np.array([-5, 5], np.int16),
+    np.array(7, np.int32),
+    np.array([[2**63 - 1], [-(2**63)]], np.int64),
+    np.array([0, 255], np.uint8),
+    np.array([65535], np.uint16),
+    np.array([2**32 - 1], np.uint32),
+    np.array([2**64 - 1, 0], np.uint64),
+    np.array([[True, False]], np.bool_),
+    np.array([b"a", "茶".encode(), b"\xff\x00"], object),
+    np.zeros((0, 5), np.float32),
+    np.array([], object),
+    np.array([1.5, -2.25], np.float16),
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype} {array.shape}")
+def test_tensorflow_reads_what_is_written_and_the_other_way_round(array: np.ndarray) -> None:
+    theirs, ours = tf.make_ndarray(to_proto(array)), from_proto(tf.make_tensor_proto(array))
+    for read in (theirs, ours):
+        assert read.dtype == array.dtype
+        np.testing.assert_array_equal(read, array)
+
+
+def test_missing_values_repeat_the_last_one_and_none_means_zero() -> None:
+    proto = TensorProto(dtype=1, float_val=[1.0, 2.0])
+    proto.tensor_shape.dim.add(size=4)
+    assert from_proto(proto).tolist() == [1.0, 2.0, 2.0, 2.0]
+    del proto.float_val[:]
+    assert from_proto(proto).tolist() == [0.0, 0.0, 0.0, 0.0]
+
+
+def test_packed_values_of_a_wrong_length_are_no_tensor() -> None:
+    proto = TensorProto(dtype=1, tensor_content=b"\0" * 12)
+    proto.tensor_shape.dim.add(size=4)
+    with pytest.raises(ValueError, match="reshape"):
+        from_proto(proto)

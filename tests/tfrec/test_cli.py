@@ -1,0 +1,267 @@
+"""The command line against the shop and a real server of a toy model whose answers are counted by hand.
+
+The toy scores an item by how often it is in the history, + 100 where the query is its title, + 0.5 for fern
+where the city is Lyon; of equal scores the item that comes first in the shop's list wins. `similar_items`
+gives the items in the list's order, but nothing for an item that is not in it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tfrec.cli import VERBS, main
+
+BIN = Path(sys.executable).parent
+ITEMS = ["pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"]
+TITLES = [
+    "Penne, 500 g",
+    "Tomato sauce",
+    "西湖龙井 绿茶",
+    'Mug "Blue"',
+    "Desk lamp",
+    "Learning to cook",
+    "Soap",
+    "Fern in a pot",
+]
+
+
+def test_help_names_every_verb_and_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom tfrec.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'pyarrow', 'yaml', 'grpc', 'tensorflow', 'tfx'}\n"
+        "print(*heavy & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == ""
+    for command, _ in VERBS:
+        assert f"\n    {command.__name__}" in done.stdout
+
+
+def test_an_error_is_one_line_without_a_traceback_and_exit_code_2(capsys, tmp_path):
+    assert main(["recommend", "--user", "ann", "--tables", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"tfrec: error: {tmp_path} holds no ingested tables")
+    assert len(err.splitlines()) == 1
+
+
+def test_an_unknown_user_gets_a_sentence(capsys, shop):
+    assert main(["recommend", "--user", "zoe", "--tables", str(shop.root)]) == 2
+    assert "user 'zoe' is not in" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_gets_a_sentence(capsys, shop):
+    assert main(["recommend", "--user", "ann", "--tables", str(shop.root), "--server", "127.0.0.1:1"]) == 2
+    assert "no model server answers there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["recommend"], "the following arguments are required: --user"),
+        (["recommend", "--user", "ann", "--k", "0"], "'0' is not a whole number from 1 on"),
+        (["recommend", "--user", "ann", "--until", "soon"], "'soon' is not a date such as 2017-12-04"),
+        (["frobnicate"], "invalid choice: 'frobnicate'"),
+    ],
+)
+def test_a_wrong_flag_is_named(capsys, words, said):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert said in capsys.readouterr().err
+
+
+def test_interrupted_it_says_how_to_go_on_and_exits_with_130(tmp_path):
+    mapping = tmp_path / "mapping of a shop.yaml"
+    os.mkfifo(mapping)  # whoever reads it waits until somebody writes
+    child = subprocess.Popen([BIN / "tfrec", "ingest", mapping], stderr=subprocess.PIPE, text=True)
+    writer = _writer_once_read(mapping)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    os.close(writer)
+    assert child.returncode == 130
+    assert err.splitlines()[-1] == f"tfrec: interrupted; to go on: tfrec ingest '{mapping}'"
+
+
+def test_ingest_by_flags_reads_a_shops_own_columns(capsys, tmp_path):
+    # Three lines, the second and third alike: one of them is dropped.
+    log = tmp_path / "log.csv"
+    log.write_text("who,what,when\nann,tea,2024-01-05\nbob,mug,2024-01-06\nbob,mug,2024-01-06\n", encoding="utf-8")
+    columns = [word for pair in ("user_id=who", "item_id=what", "timestamp=when") for word in ("--column", pair)]
+    out = ["--out", str(tmp_path / "tables"), "--partitions", "2"]
+    assert main(["ingest", "--interactions", str(log), *columns, "--kind", "purchase", *out]) == 0
+    assert "2 partitions" in capsys.readouterr().out
+    from tfrec.schema import read_table_set
+
+    assert read_table_set(tmp_path / "tables").manifest.rows["interactions"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ingest"], "--interactions is missing; give a file, or name a SOURCE"),
+        (["ingest", "movielens"], "--path is missing; give the folder"),
+        (["ingest", "no.yaml"], "mapping no.yaml can't be read"),
+    ],
+)
+def test_ingest_without_what_it_needs_says_what_is_missing(capsys, words, said):
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_recommendations_are_for_the_users_whole_history(capsys, shop, address):
+    # ann: pasta 2, tea 2 (a view and a purchase), sauce 1, fern 1 + 0.5 for Lyon.
+    assert main(["recommend", "--user", "ann", "--k", "4", "--tables", str(shop.root), "--server", address]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "rank     score  item   title",
+        "   1     2.000  pasta  Penne, 500 g",
+        "   2     2.000  tea    西湖龙井 绿茶",
+        "   3     1.500  fern   Fern in a pot",
+        "   4     1.000  sauce  Tomato sauce",
+    ]
+
+
+def test_until_a_day_only_what_was_known_is_asked_with_and_the_rest_is_shown_as_truth(capsys, shop, address):
+    # Before 4 March ann has tea 2, pasta 1, sauce 1; fern has 0.5 for Lyon. Then she buys pasta and fern.
+    words = ["recommend", "--user", "ann", "--until", "2024-03-04", "--k", "3"]
+    assert main([*words, "--tables", str(shop.root), "--server", address]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in out[1:4]] == ["1", "2", "3"]
+    assert [("tea" if "绿茶" in line else line[6:18].strip()) for line in out[1:4]] == [
+        "tea",
+        "Penne, 500 g",
+        "Tomato sauce",
+    ]
+    assert [line.endswith("yes") for line in out[1:4]] == [False, True, False]
+    assert out[5:] == [
+        "What really came next: 2 different items, 2 of them:",
+        "      2024-03-10  Penne, 500 g",
+        "      2024-03-20  Fern in a pot",
+    ]
+
+
+def test_search_ranks_what_the_query_names_first(capsys, shop, address):
+    assert main(["search", "Soap", "--k", "1", "--server", address]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "   1   100.000  soap  Soap"
+
+
+def test_search_for_a_user_knows_the_history(capsys, shop, address):
+    # eve bought soap three times; her search for a mug adds 100 to the one she viewed.
+    words = [
+        "search",
+        'Mug "Blue"',
+        "--user",
+        "eve",
+        "--k",
+        "2",
+        "--tables",
+        str(shop.root),
+        "--server",
+        address,
+    ]
+    assert main(words) == 0
+    assert [line.split()[1:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["101.000", "mug"],
+        ["3.000", "soap"],
+    ]
+
+
+def test_similar_lists_neighbours_and_an_unknown_item_gets_a_sentence(capsys, address):
+    assert main(["similar", "tea", "--k", "2", "--server", address]) == 0
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[1:]] == ["pasta", "sauce"]
+    assert main(["similar", "sofa", "--k", "2", "--server", address]) == 2
+    assert "item 'sofa' is not in the served catalogue" in capsys.readouterr().err
+
+
+def test_status_says_what_is_served(capsys, address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["status", "--server", address]) == 0
+    assert capsys.readouterr().out == f"server   {address}: version 1 AVAILABLE\n"
+    assert main(["status", "--server", "127.0.0.1:1"]) == 1
+
+
+@pytest.mark.slow
+def test_serve_says_where_it_answers_and_ends_well_at_an_interrupt(capsys, served):
+    command = [BIN / "tfrec", "serve", "--model", served, "--port", "0", "--rest-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        address = child.stdout.readline().split()[4]
+        assert main(["search", "Tomato sauce", "--k", "1", "--server", address]) == 0
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert "Tomato sauce" in capsys.readouterr().out
+    assert child.returncode == 0
+    assert "Traceback" not in err
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model_base_path with the toy model as version 1."""
+    root = tmp_path_factory.mktemp("toy")
+    _export_toy(root / "1")
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(served: Path) -> Iterator[str]:
+    """A server of the toy model."""
+    from serving.server import start
+
+    with start("tfrec", served) as server:
+        yield f"127.0.0.1:{server.port}"
+
+
+def _export_toy(folder: Path) -> None:
+    import tensorflow as tf
+
+    def texts(name: str, *shape: int | None) -> tf.TensorSpec:
+        return tf.TensorSpec([None, *shape], tf.string, name)
+
+    class Toy(tf.Module):
+        @tf.function(
+            input_signature=[
+                texts("event_item_id", None),
+                texts("query"),
+                texts("user_city"),
+                texts("user_age"),
+            ]
+        )
+        def recommend(self, event_item_id, query, user_city, user_age):
+            counts = tf.reduce_sum(tf.cast(event_item_id[:, :, None] == tf.constant(ITEMS), tf.float32), axis=1)
+            named = 100.0 * tf.cast(query[:, None] == tf.constant(TITLES), tf.float32)
+            fern = 0.5 * tf.one_hot([len(ITEMS) - 1], len(ITEMS)) * tf.cast(user_city == "Lyon", tf.float32)[:, None]
+            scores, rows = tf.math.top_k(counts + named + fern, len(ITEMS))
+            return {"item_id": tf.gather(ITEMS, rows), "title": tf.gather(TITLES, rows), "score": scores}
+
+        @tf.function(input_signature=[texts("item_id")])
+        def similar_items(self, item_id):
+            is_known = tf.reduce_any(item_id[:, None] == tf.constant(ITEMS), axis=1, keepdims=True)
+            ids, titles = tf.constant([ITEMS]), tf.constant([TITLES])
+            scores = tf.zeros([tf.size(item_id), len(ITEMS)])
+            return {
+                "item_id": tf.where(is_known, ids, ""),
+                "title": tf.where(is_known, titles, ""),
+                "score": scores,
+            }
+
+    toy = Toy()
+    signatures = {"recommend": toy.recommend, "search": toy.recommend, "similar_items": toy.similar_items}
+    tf.saved_model.save(toy, str(folder), signatures=signatures)
+
+
+def _writer_once_read(fifo: Path) -> int:
+    """The writing end of a pipe, as soon as somebody has opened it to read."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < deadline, "nobody read the pipe within 60 seconds"
+            time.sleep(0.05)

@@ -1,0 +1,520 @@
+"""From a shop's own files to tables in force: the rules, the report, the commit."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tfrec.errors import ConfigError, DataError
+from tfrec.ingest import IngestReport, ingest, ingest_tables
+from tfrec.mapping import mapping_from_flags, read_mapping
+from tfrec.schema import INTERACTIONS, ITEMS, TableSet, partition_of, read_table_set
+from tfrec.sources import RawTables
+
+HEADER = "user,item,what,when,n,price,basket\n"
+# Line 1 is good; then one line for every rule, in the order of the rules.
+LINES = """\
+u1,a,buy,2024-01-01 10:00:00,2,1.5,b1
+,a,buy,2024-01-01 10:00:00,2,1.5,b1
+u1,,buy,2024-01-01 10:00:00,2,1.5,b1
+"u\x011",a,buy,2024-01-01 10:00:00,2,1.5,b1
+u1,a,lick,2024-01-01 10:00:00,2,1.5,b1
+u1,a,buy,soon,2,1.5,b1
+u1,a,buy,2199-01-01 10:00:00,2,1.5,b1
+u1,a,buy,2024-01-01 10:00:00,-2,1.5,Cb1
+u1,a,buy,2024-01-01 10:00:00,0,1.5,b1
+u1,a,buy,2024-01-01 10:00:00,2,1.5,b1
+u1,a,buy,2024-01-01 10:00:00,2,1.5,b2
+u1,,look,2024-01-01 09:00:00,,,b1
+"""
+RULES = [
+    "missing user_id",
+    "missing item_id",
+    "control character in an id",
+    "unknown kind",
+    "bad timestamp",
+    "timestamp in the future",
+    "cancellation or return",
+    "quantity not positive",
+    "exact duplicate",
+]
+MAPPING = """\
+interactions:
+  path: log.csv
+  columns:
+    {user_id: user, item_id: item, kind: what, timestamp: when, quantity: n, price: price, session: basket}
+  kinds: {buy: purchase, look: search}
+  cancelled: {column: basket, prefix: C}
+items:
+  path: items.csv
+  columns: {item_id: sku, title: name, category: [aisle, shelf]}
+  extra: [size]
+users:
+  path: users.jsonl
+  profile: [age]
+"""
+ITEM_LINES = "sku,name,aisle,shelf,size\na,Spaghetti,Food,Pasta,1 kg\n"
+USER_LINES = '{"user_id": "u1", "age": 34}\n'
+
+
+def _shop(
+    folder: Path, lines: str = LINES, items: str = ITEM_LINES, users: str = USER_LINES, mapping: str = MAPPING
+) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "log.csv").write_text(HEADER + lines, encoding="utf-8")
+    (folder / "items.csv").write_text(items, encoding="utf-8")
+    (folder / "users.jsonl").write_text(users, encoding="utf-8")
+    (folder / "shop.yaml").write_text(mapping, encoding="utf-8")
+    return folder / "shop.yaml"
+
+
+def _ingested(tmp_path: Path, partitions: int = 2, **files: str) -> IngestReport:
+    return ingest(read_mapping(_shop(tmp_path / "shop", **files)), tmp_path / "out", partitions)
+
+
+def _rows(tables: TableSet, table: str) -> pa.Table:
+    return pa.concat_tables([pq.ParquetFile(path).read() for path in tables.parts(table)])
+
+
+def _rule(report: IngestReport, table: str, rule: str) -> dict[str, Any]:
+    return next(r for r in report.tables.manifest.rules if (r["table"], r["rule"]) == (table, rule))
+
+
+def _line(user: str = "u1", item: str = "a", when: str = "2024-01-01 10:00:00", basket: str = "b1") -> str:
+    return f"{user},{item},buy,{when},1,1.5,{basket}\n"
+
+
+def test_every_rule_drops_its_own_line_and_says_so_in_order(tmp_path: Path) -> None:
+    report = _ingested(tmp_path)
+    # 12 lines, one falls to each of the 9 rules; line 1, its twin in basket b2 and the search stay.
+    assert report.rows_read == {"interactions": 12, "items": 1, "users": 1}
+    rules = [rule for rule in report.tables.manifest.rules if rule["table"] == "interactions"]
+    assert [rule["rule"] for rule in rules] == RULES
+    assert [rule["dropped"] for rule in rules] == [1] * 9
+    assert [rule["kept"] for rule in rules] == [11, 10, 9, 8, 7, 6, 5, 4, 3]
+    assert report.tables.manifest.rows["interactions"] == 3
+
+
+def test_dropped_rows_lie_beside_the_tables_as_they_were_read(tmp_path: Path) -> None:
+    report = _ingested(tmp_path)
+    rejected = pq.read_table(report.rejected / "interactions.parquet").to_pydict()
+    assert rejected["rule"] == RULES
+    assert rejected["row"] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+    assert rejected["user_id"] == [None, "u1", "u\x011", *["u1"] * 6]
+    assert rejected["kind"][3] == "lick"
+    assert rejected["timestamp"][4] == "soon"
+    assert rejected["session"][6] == "Cb1"
+    assert rejected["quantity"][7] == "0"
+
+
+def test_kept_rows_carry_the_mapped_columns_in_the_schema_sorted_by_time(tmp_path: Path) -> None:
+    tables = _ingested(tmp_path, partitions=1).tables
+    rows = _rows(tables, "interactions")
+    assert rows.schema.equals(INTERACTIONS)
+    ten, nine = (datetime.datetime(2024, 1, 1, hour, tzinfo=datetime.UTC) for hour in (10, 9))
+    bought = {
+        "user_id": "u1",
+        "item_id": "a",
+        "kind": "purchase",
+        "timestamp": ten,
+        "quantity": 2.0,
+        "price": 1.5,
+    }
+    nothing = {"query": None, "position": None}
+    assert rows.to_pylist() == [
+        {
+            **{"user_id": "u1", "item_id": None, "kind": "search", "timestamp": nine},
+            **{"quantity": None, "price": None, "session": "b1", **nothing},
+        },
+        {**bought, "session": "b1", **nothing},
+        {**bought, "session": "b2", **nothing},
+    ]
+    assert tables.manifest.clock == "utc"
+    # 2024-01-01 is 19,723 days after 1970: 19,723 * 86,400 = 1,704,067,200; plus 9 h and 10 h.
+    assert tables.manifest.first_timestamp == 1_704_067_200 + 9 * 3600
+    assert tables.manifest.last_timestamp == 1_704_067_200 + 10 * 3600
+
+
+def test_a_timestamp_of_today_is_kept_and_one_after_tomorrow_is_not(tmp_path: Path) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    hours = (0, 20, 28)  # a day of leeway for shops whose clock is ahead of UTC
+    lines = "".join(_line(when=(now + datetime.timedelta(hours=hour)).isoformat()) for hour in hours)
+    report = _ingested(tmp_path, lines=lines)
+    assert _rule(report, "interactions", "timestamp in the future")["dropped"] == 1
+
+
+def test_equal_lines_of_one_basket_are_one_and_of_two_baskets_two(tmp_path: Path) -> None:
+    report = _ingested(tmp_path, lines=_line() * 3 + _line(basket="b2"))
+    assert _rule(report, "interactions", "exact duplicate")["dropped"] == 2
+    assert sorted(_rows(report.tables, "interactions")["session"].to_pylist()) == ["b1", "b2"]
+
+
+def test_an_item_described_twice_is_one_with_its_gaps_filled(tmp_path: Path) -> None:
+    items = "sku,name,aisle,shelf,size\na,,Food,,1 kg\nb,Rice,Food,,\n"
+    items += "a,Spaghetti,Food,Pasta,2 kg\na,Penne,,,\n,x,,,\n"
+    report = _ingested(tmp_path, lines=_line() + _line(item="b"), items=items)
+    # The first row of a lacks the title alone: Spaghetti is the first one known. Its category and size stay.
+    rows = {row["item_id"]: row for row in _rows(report.tables, "items").to_pylist()}
+    assert sorted(rows) == ["a", "b"]
+    assert (rows["a"]["title"], rows["a"]["category"], rows["a"]["size"]) == ("Spaghetti", "Food", "1 kg")
+    assert (rows["b"]["title"], rows["b"]["size"]) == ("Rice", None)
+    assert _rule(report, "items", "missing item_id")["dropped"] == 1
+    assert _rule(report, "items", "described twice")["dropped"] == 2
+    assert _rule(report, "items", "gaps filled from the later rows")["changed"] == 1
+    assert pq.read_table(report.rejected / "items.parquet")["title"].to_pylist() == [
+        "Spaghetti",
+        "Penne",
+        "x",
+    ]
+
+
+def test_an_item_that_was_sold_but_never_described_becomes_a_stub(tmp_path: Path) -> None:
+    items = "sku,name,aisle,shelf,size\na,Spaghetti,Food,Pasta,\nb,,,,\n"
+    report = _ingested(tmp_path, lines=_line() + _line(item="ghost") * 2, items=items)
+    rows = {row["item_id"]: row for row in _rows(report.tables, "items").to_pylist()}
+    assert rows["a"]["category"] == "Food > Pasta"
+    assert rows["b"]["title"] == ""
+    assert rows["ghost"] == {**dict.fromkeys(rows["a"]), "item_id": "ghost", "title": ""}
+    stub = {"table": "items", "rule": "sold but never described", "dropped": 0, "kept": 3, "changed": 1}
+    assert _rule(report, "items", "sold but never described") == stub
+    assert _rule(report, "items", "item without a title")["changed"] == 1
+
+
+def test_profiles_are_strings_and_the_first_one_of_a_user_wins(tmp_path: Path) -> None:
+    users = '{"user_id": "u1", "age": 34}\n{"user_id": "u1", "age": 99}\n{"age": 1}\n{"user_id": "u7"}\n'
+    report = _ingested(tmp_path, lines=_line() + _line(user="u2"), users=users)
+    rows = _rows(report.tables, "users")
+    assert rows.schema == pa.schema([pa.field("user_id", pa.string(), nullable=False), pa.field("age", pa.string())])
+    assert sorted(rows.to_pylist(), key=lambda row: row["user_id"]) == [
+        {"user_id": "u1", "age": "34"},
+        {"user_id": "u7", "age": None},
+    ]
+    assert report.tables.manifest.profile_columns == ("age",)
+    assert _rule(report, "users", "missing user_id")["dropped"] == 1
+    assert _rule(report, "users", "described twice")["dropped"] == 1
+
+
+def test_items_and_users_in_the_log_itself_get_their_commonest_description(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(
+        "user_id,item_id,timestamp,name,city\n"
+        "u1,a,2024-01-01,Cup?,Lyon\nu1,a,2024-01-02,Red cup,Paris\n"
+        "u1,a,2024-01-03,Red cup,Paris\nu2,a,2024-01-04,,\n"
+        "u2,b,2024-01-04,Tea,\nu2,b,2024-01-05,Green tea,\nu2,c,2024-01-05,,\n"
+    )
+    log = str(tmp_path / "log.csv")
+    mapping = mapping_from_flags(log, log, log, ["items.title=name", "users.city=city"], kind="view")
+    tables = ingest(mapping, tmp_path / "out").tables
+    titles = {row["item_id"]: row["title"] for row in _rows(tables, "items").to_pylist()}
+    # a: Red cup twice, Cup? once. b: one each, the earlier wins. c: never.
+    assert titles == {"a": "Red cup", "b": "Tea", "c": ""}
+    assert {row["user_id"]: row["city"] for row in _rows(tables, "users").to_pylist()} == {
+        "u1": "Paris",
+        "u2": None,
+    }
+
+
+def test_ids_with_commas_quotes_and_chinese_round_trip(tmp_path: Path) -> None:
+    ids = ["a,b", 'say "hi"', "用户 7", "NA", "007", "o'neil", "1e5"]
+    quoted = ['"' + name.replace('"', '""') + '"' for name in ids]
+    report = _ingested(tmp_path, partitions=5, lines="".join(_line(user=name, item=name) for name in quoted))
+    rows = _rows(report.tables, "interactions")
+    assert sorted(rows["user_id"].to_pylist()) == sorted(ids)
+    assert rows["item_id"] == rows["user_id"]
+    assert set(_rows(report.tables, "items")["item_id"].to_pylist()) == {*ids, "a"}
+
+
+def test_ids_that_pandas_wrote_as_floats_are_whole_again_in_every_file(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    header = "user_id,item_id,timestamp\n"
+    (tmp_path / "log/1.csv").write_text(header + "17850.0,7.5,2024-01-01\n,1.0,2024-01-02\n")
+    (tmp_path / "log/2.csv").write_text(header + "3.0,2.0,2024-01-01\n")
+    tables = ingest(mapping_from_flags(str(tmp_path / "log"), kind="view"), tmp_path / "out").tables
+    assert sorted(_rows(tables, "interactions")["user_id"].to_pylist()) == ["17850", "3"]
+    # One item id is no whole number, so none of them is taken for one.
+    assert sorted(_rows(tables, "items")["item_id"].to_pylist()) == ["2.0", "7.5"]
+
+
+def test_chinese_and_very_long_titles_stay_whole_and_control_characters_go(tmp_path: Path) -> None:
+    long = "面条 " * 3333 + "x"  # 3 * 3,333 + 1 = 10,000 characters
+    items = f'sku,name,aisle,shelf,size\na,{long},,,\nb,"NUL\x00 and\nline\x85feed ",,,\nc, \x7f ,,,\n'
+    report = _ingested(tmp_path, lines=_line(), items=items)
+    titles = {row["item_id"]: row["title"] for row in _rows(report.tables, "items").to_pylist()}
+    assert titles == {"a": long, "b": "NUL  and line feed", "c": ""}
+    assert len(titles["a"]) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "u1,a,buy,2024-01-01,two,1.5,b1\n",
+            r"log.csv row 2 after the header has 'two' as quantity, a number was",
+        ),
+        (
+            "u1,a,buy,2024-01-01,2,€5,b1\n",
+            "has '€5' as price, a number was expected; correct it, or leave price out",
+        ),
+        ("u1,a,buy,2024-01-01,inf,1.5,b1\n", "has 'inf' as quantity, a number was expected"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_with_its_row(tmp_path: Path, line: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        _ingested(tmp_path, lines=_line() + line)
+
+
+def test_a_position_has_to_be_whole(tmp_path: Path) -> None:
+    mapping = MAPPING.replace("session: basket", "position: n")
+    with pytest.raises(DataError, match=r"has '1\.5' as position, a whole number was expected"):
+        _ingested(tmp_path, lines="u1,a,buy,2024-01-01,1.5,1,b1\n", mapping=mapping.replace("quantity: n, ", ""))
+
+
+def test_an_order_becomes_the_seconds_of_1970(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,n\nu1,c,30\nu1,a,10\nu1,b,20\nu2,a,7\nu2,b,7\nu1,d,\n")
+    tables = ingest(mapping_from_flags(str(tmp_path / "log.csv"), kind="view", order="n"), tmp_path / "out", 1).tables
+    rows = [(r["user_id"], r["item_id"], r["timestamp"].timestamp()) for r in _rows(tables, "interactions").to_pylist()]
+    # u2 saw a and b at once; d has no place in the sequence and falls to "bad timestamp".
+    u1, u2 = ([row for row in rows if row[0] == user] for user in ("u1", "u2"))
+    assert u1 == [("u1", "a", 0), ("u1", "b", 1), ("u1", "c", 2)]
+    assert u2 == [("u2", "a", 0), ("u2", "b", 0)]
+    assert (tables.manifest.clock, tables.manifest.first_timestamp, tables.manifest.last_timestamp) == (
+        "order",
+        0,
+        2,
+    )
+
+
+def test_one_row_of_one_user_works_without_items_and_users(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,a,2024-01-01\n")
+    tables = ingest(mapping_from_flags(str(tmp_path / "log.csv"), kind="view"), tmp_path / "out").tables
+    assert tables.manifest.rows == {"interactions": 1, "items": 1, "users": 0}
+    assert _rows(tables, "items").to_pylist() == [{**dict.fromkeys(ITEMS.names), "item_id": "a", "title": ""}]
+
+
+def test_a_file_with_a_header_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"log\.csv holds no interactions, only a header; write it again"):
+        _ingested(tmp_path, lines="")
+    with pytest.raises(DataError, match=r"items\.csv is empty, a header and rows were expected"):
+        _ingested(tmp_path, items=ITEM_LINES.splitlines()[0])
+
+
+def test_a_log_of_which_nothing_is_left_is_refused_with_the_worst_rule_and_an_example(tmp_path: Path) -> None:
+    lines = _line(when="1/13/2024") * 2 + _line(user="")
+    with pytest.raises(DataError, match=r"no interaction of 3 is left .* 2 fell to 'bad timestamp' .*'1/13/2024'"):
+        _ingested(tmp_path, lines=lines)
+
+
+def test_a_missing_column_is_named_with_its_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"items\.csv has no column 'name', it has sku, title"):
+        _ingested(tmp_path, items="sku,title\na,x\n")
+
+
+@pytest.mark.parametrize("partitions", [0, -1, 100_000])
+def test_an_impossible_number_of_partitions_is_refused(tmp_path: Path, partitions: int) -> None:
+    with pytest.raises(ConfigError, match=f"`partitions` is {partitions}, between 1 and 99999"):
+        _ingested(tmp_path, partitions=partitions)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(DataError, match="out is a file where a folder of tables was expected"):
+        _ingested(tmp_path)
+
+
+def test_every_row_lies_in_the_partition_of_its_id_sorted_by_user_time_and_line(tmp_path: Path) -> None:
+    days = ("2024-01-03", "2024-01-01", "2024-01-03")
+    lines = [_line(f"u{user}", item, day) for user in range(20) for item, day in zip("cab", days, strict=True)]
+    tables = _ingested(tmp_path, partitions=4, lines="".join(lines)).tables
+    for index in range(4):
+        part = pq.read_table(tables.part("interactions", index))
+        assert set(partition_of(part["user_id"].to_pandas(), 4)) <= {index}
+        users = sorted(set(part["user_id"].to_pylist()))
+        # a came first; c and b share a day, c stands earlier in the file.
+        assert part["user_id"].to_pylist() == [user for user in users for _ in range(3)]
+        assert part["item_id"].to_pylist() == ["a", "c", "b"] * len(users)
+    assert tables.manifest.rows["interactions"] == 60
+
+
+def test_a_partition_without_rows_exists_all_the_same(tmp_path: Path) -> None:
+    tables = _ingested(tmp_path, partitions=64, lines=_line()).tables
+    for table in ("interactions", "items", "users"):
+        sizes = [pq.read_metadata(path).num_rows for path in tables.parts(table)]
+        assert sorted(sizes) == [0] * 63 + [1]
+    assert pq.read_schema(tables.part("users", 0)).names == ["user_id", "age"]
+    assert pq.read_schema(tables.part("items", 0)).names == [*ITEMS.names, "size"]
+    assert tables.manifest.item_columns == ("size",)
+
+
+def test_the_report_is_a_table_of_every_rule_with_the_place_of_the_dropped_rows(tmp_path: Path) -> None:
+    report = _ingested(tmp_path)
+    lines = str(report).splitlines()
+    assert lines[0].split() == ["table", "rule", "dropped", "changed", "kept"]
+    assert lines[1].split() == ["interactions", "rows", "read", "12"]
+    assert lines[10].split() == ["exact", "duplicate", "1", "-", "3"]
+    assert f"dropped rows in {report.rejected}" in lines[-1]
+    assert (report.rejected / "users.parquet").is_file()
+
+
+def _state(root: Path) -> dict[str, int]:
+    """Every file of the tables with its time of change; the lock is no part of them."""
+    files = [path for path in root.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in files}
+
+
+def _snapshots(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "snapshots").iterdir())
+
+
+def test_the_same_data_gives_the_same_snapshot_and_no_file_is_touched(tmp_path: Path) -> None:
+    first = _ingested(tmp_path)
+    before = _state(tmp_path / "out")
+    # The manifest, two partitions of three tables, three tables of dropped rows: 1 + 3 * 2 + 3.
+    assert len(before) == 10
+    assert _ingested(tmp_path).tables == first.tables
+    assert _state(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"lines": LINES.replace("10:00:00,2,1.5,b2", "10:00:01,2,1.5,b2")},
+        {"lines": LINES.replace(",soon,", ",later,")},  # a dropped row: the folder keeps it too
+        {"items": ITEM_LINES.replace("Spaghetti", "spaghetti")},
+        {"users": USER_LINES.replace("34", "null")},
+        {"partitions": 3},
+    ],
+)
+def test_other_data_gives_another_snapshot(tmp_path: Path, files: dict[str, Any]) -> None:
+    first = _ingested(tmp_path)
+    second = _ingested(tmp_path, **files)
+    assert second.tables.manifest.snapshot != first.tables.manifest.snapshot
+    assert read_table_set(tmp_path / "out") == second.tables
+
+
+def test_values_cut_elsewhere_or_missing_instead_of_zero_are_other_data(tmp_path: Path) -> None:
+    header = ITEM_LINES.splitlines()[0]
+    texts = [_ingested(tmp_path, 1, items=f"{header}\na,{a},,,\nb,{b},,,\n") for a, b in (("xy", "z"), ("x", "yz"))]
+    prices = [_ingested(tmp_path, 1, lines=f"u1,a,buy,2024-01-01,1,{price},b1\n") for price in ("", "0")]
+    assert len({report.tables.manifest.snapshot for report in texts + prices}) == 4
+
+
+def test_only_the_snapshot_in_force_and_the_one_before_it_are_kept(tmp_path: Path) -> None:
+    def snapshot_of(user: str) -> str:
+        return _ingested(tmp_path, lines=_line(user=user)).tables.manifest.snapshot
+
+    first, second, third = snapshot_of("u1"), snapshot_of("u2"), snapshot_of("u3")
+    assert _snapshots(tmp_path / "out") == sorted([second, third])
+    assert snapshot_of("u3") == third
+    assert _snapshots(tmp_path / "out") == sorted([second, third])
+    assert snapshot_of("u1") == first
+    assert _snapshots(tmp_path / "out") == sorted([third, first])
+
+
+def test_a_failed_ingest_leaves_the_tables_in_force(tmp_path: Path) -> None:
+    good = _ingested(tmp_path)
+    before = _state(tmp_path / "out")
+    for files in ({"lines": "u1,a\n"}, {"lines": _line(when="")}, {"items": "x\n1\n"}, {"users": "{"}):
+        with pytest.raises(DataError):
+            _ingested(tmp_path, **files)
+    assert _state(tmp_path / "out") == before
+    assert read_table_set(tmp_path / "out") == good.tables
+
+
+# Kills itself, as kill -9 would, at the given call of a function on the way to the disk.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import pyarrow.parquet
+from tfrec.ingest import ingest
+from tfrec.mapping import read_mapping
+
+calls = 0
+def deadly(module, name, at):
+    real = getattr(module, name)
+    def call(*arguments, **named):
+        global calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **named)
+    setattr(module, name, call)
+
+doors = {"write": (pyarrow.parquet, "write_table"), "rename": (Path, "rename"), "replace": (os, "replace")}
+deadly(*doors[sys.argv[3]], int(sys.argv[4]))
+ingest(read_mapping(Path(sys.argv[1])), Path(sys.argv[2]), 2)
+"""
+
+
+@pytest.mark.parametrize(("where", "call"), [("write", 1), ("write", 4), ("write", 9), ("rename", 1), ("replace", 1)])
+def test_a_killed_ingest_leaves_the_last_tables_and_the_next_one_clears_up(
+    tmp_path: Path, where: str, call: int
+) -> None:
+    good = _ingested(tmp_path)
+    rows = _rows(good.tables, "interactions")
+    mapping = _shop(tmp_path / "shop", lines=_line(user="u9"))
+    command = [sys.executable, "-c", KILLED, str(mapping), str(tmp_path / "out"), where, str(call)]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(_snapshots(tmp_path / "out")) == 2  # something was left behind
+    assert read_table_set(tmp_path / "out") == good.tables
+    assert _rows(good.tables, "interactions") == rows
+
+    again = ingest(read_mapping(mapping), tmp_path / "out", 2)
+    assert _rows(again.tables, "interactions")["user_id"].to_pylist() == ["u9"]
+    assert _snapshots(tmp_path / "out") == sorted([good.tables.manifest.snapshot, again.tables.manifest.snapshot])
+    assert not list((tmp_path / "out").glob(".tmp-*"))
+
+
+def test_a_snapshot_that_lost_a_file_is_written_again(tmp_path: Path) -> None:
+    tables = _ingested(tmp_path).tables
+    tables.part("items", 1).unlink()
+    pq.write_table(pa.table({"x": [1, 2, 3]}), tables.part("users", 0))
+    assert _ingested(tmp_path).tables == tables
+    assert sum(pq.read_metadata(path).num_rows for path in tables.parts("items")) == 1
+    assert _rows(tables, "users")["user_id"].to_pylist() == ["u1"]
+    assert _snapshots(tmp_path / "out") == [tables.manifest.snapshot]
+
+
+def test_two_ingests_never_write_into_one_folder_at_once(tmp_path: Path) -> None:
+    _ingested(tmp_path)
+    with open(tmp_path / "out/.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match=r"another ingest is writing into .*; wait for its end"):
+            _ingested(tmp_path, lines=_line(user="u2"))
+    _ingested(tmp_path, lines=_line(user="u2"))
+
+
+def test_folders_that_are_no_snapshots_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out/snapshots/my backup").mkdir(parents=True)
+    _ingested(tmp_path)
+    assert "my backup" in _snapshots(tmp_path / "out")
+
+
+def test_raw_tables_of_another_program_go_the_same_way(tmp_path: Path) -> None:
+    times = pa.array(pd.to_datetime(["2024-01-02", "2024-01-01"]))
+    log = pa.table({"user_id": ["u", "u"], "item_id": ["a", "b"], "kind": ["view", "view"], "timestamp": times})
+    raw = RawTables(log, pa.table({"item_id": ["a"], "title": ["A"]}), pa.table({"user_id": ["u"]}))
+    tables = ingest_tables(raw, tmp_path, "test", 1).tables
+    assert tables.manifest.source == "test"
+    assert _rows(tables, "interactions")["item_id"].to_pylist() == ["b", "a"]
+
+
+def test_ingest_needs_no_tensorflow_and_prints_nothing(tmp_path: Path) -> None:
+    mapping = _shop(tmp_path / "shop")
+    program = (
+        "import sys; from pathlib import Path; "
+        "from tfrec.ingest import ingest; from tfrec.mapping import read_mapping; "
+        f"ingest(read_mapping(Path({str(mapping)!r})), Path({str(tmp_path / 'out')!r})); "
+        "assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

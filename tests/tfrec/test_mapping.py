@@ -1,0 +1,131 @@
+"""From YAML or flags to a mapping, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tfrec.errors import ConfigError
+from tfrec.mapping import Cancelled, mapping_from_flags, read_mapping
+
+ROOT = Path(__file__).parents[2]
+
+
+def _read(folder: Path, text: str):
+    (folder / "shop.yaml").write_text(text, encoding="utf-8")
+    return read_mapping(folder / "shop.yaml")
+
+
+def test_paths_are_relative_to_the_yaml_file_and_required_columns_keep_their_names(tmp_path: Path) -> None:
+    mapping = _read(
+        tmp_path,
+        "interactions: {path: logs/*.csv, kind: view, columns: {user_id: 用户}}\n"
+        "items: {path: /shop/items.csv, columns: {category: [aisle, shelf]}, extra: [size]}\n"
+        "users: {path: users.jsonl, profile: [age]}\n",
+    )
+    assert mapping.source == "shop.yaml"
+    assert mapping.interactions.path == tmp_path / "logs/*.csv"
+    assert mapping.interactions.columns == {
+        "user_id": ("用户",),
+        "item_id": ("item_id",),
+        "timestamp": ("timestamp",),
+    }
+    assert mapping.items is not None
+    assert mapping.items.path == Path("/shop/items.csv")
+    assert mapping.items.columns["category"] == ("aisle", "shelf")
+    assert mapping.items.columns["size"] == ("size",)
+    assert mapping.users is not None
+    assert mapping.users.columns == {"user_id": ("user_id",), "age": ("age",)}
+
+
+def test_scalars_stay_text_whatever_yaml_makes_of_them(tmp_path: Path) -> None:
+    mapping = _read(
+        tmp_path,
+        "interactions: {path: a.csv, columns: {kind: no, user_id: 007}, kinds: {yes: purchase, 1: view}}",
+    )
+    assert mapping.interactions.columns["kind"] == ("no",)
+    assert mapping.interactions.columns["user_id"] == ("007",)
+    assert mapping.interactions.kinds == {"yes": "purchase", "1": "view"}
+
+
+def test_the_examples_are_mappings() -> None:
+    retail = read_mapping(ROOT / "examples/online_retail.yaml")
+    assert retail.interactions.cancelled == Cancelled("InvoiceNo", "C")
+    beauty = read_mapping(ROOT / "examples/amazon_beauty.yaml")
+    assert (beauty.interactions.clock, beauty.interactions.columns["timestamp"]) == ("order", ("position",))
+
+
+def test_a_flag_column_goes_to_every_table_that_has_it_or_to_the_named_one() -> None:
+    mapping = mapping_from_flags(
+        "log.csv",
+        items="items.csv",
+        users="users.csv",
+        columns=["user_id=CustomerID", "item_id=Code", "items.title=a=b", "users.age=Age"],
+        kind="purchase",
+        order="n",
+    )
+    assert mapping.interactions.columns == {
+        "user_id": ("CustomerID",),
+        "item_id": ("Code",),
+        "timestamp": ("n",),
+    }
+    assert mapping.items is not None
+    assert mapping.items.columns == {"item_id": ("Code",), "title": ("a=b",)}
+    assert mapping.users is not None
+    assert mapping.users.columns == {"user_id": ("CustomerID",), "age": ("Age",)}
+    assert mapping.source == "flags"
+
+
+@pytest.mark.parametrize("pair", ["user_id", "user_id=", "Age=age", "items.title=Description", "shop.a=b"])
+def test_a_flag_column_that_fits_no_table_is_refused(pair: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not OURS=THEIRS .* write user_id=CustomerID"):
+        mapping_from_flags("log.csv", columns=[pair], kind="view")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "mapping shop.yaml is None, not a table of settings"),
+        ("a: [", "is not YAML"),
+        ("items: {path: a.csv}", "has no `interactions`"),
+        ("interactions: {kind: view}", "interactions.path is missing"),
+        ("interactions: {path: a, kind: view, colums: {}}", "unknown 'colums'; it takes path, columns"),
+        (
+            "interactions: {path: a, kind: view, columns: {stars: b}}",
+            "names 'stars', which is not one of user_id",
+        ),
+        ("interactions: {path: a, kind: view, columns: [user_id]}", "not pairs of our name and theirs"),
+        (
+            "interactions: {path: a, kind: view, columns: {user_id: {a: b}}}",
+            "not pairs of our name and theirs",
+        ),
+        ("interactions: {path: a}", "either `kind`, the kind of every row, or a column `kind`"),
+        ("interactions: {path: a, kind: view, columns: {kind: b}}", "not both or none"),
+        ("interactions: {path: a, kind: buy}", "kind 'buy' is not one of view, click, cart, purchase"),
+        ("interactions: {path: a, columns: {kind: b}, kinds: {x: buy}}", "kind 'buy' is not one of"),
+        ("interactions: {path: a, kind: view, encoding: utf-88}", "'utf-88', which Python does not know"),
+        ("interactions: {path: a, kind: view, timestamp_format: days}", "strptime pattern; write %d/%m/%Y"),
+        (
+            "interactions: {path: a, kind: view, order: n, columns: {timestamp: t}}",
+            "keep the timestamp alone",
+        ),
+        (
+            "interactions: {path: a, kind: view, cancelled: {column: n}}",
+            "cancelled has only column; it takes",
+        ),
+        (
+            "interactions: {path: a, kind: view}\nusers: {path: u, profile: age}",
+            r"users.profile .* write \[age\]",
+        ),
+    ],
+)
+def test_a_wrong_mapping_gets_one_sentence_with_its_cure(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as raised:
+        _read(tmp_path, text)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_mapping_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none.yaml can't be read \(No such file"):
+        read_mapping(tmp_path / "none.yaml")

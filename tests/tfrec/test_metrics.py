@@ -1,0 +1,105 @@
+"""Ranked lists whose metrics are worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from tfrec import metrics
+
+# Two users, five items. Best first: user 0 is shown items 4, 2, 0, 1, 3; user 1 items 0, 1, 2, 3, 4.
+SCORES = np.array([[0.5, 0.2, 0.8, 0.1, 0.9], [0.9, 0.8, 0.7, 0.6, 0.5]], np.float32)
+# User 0 chose items 2 and 3 (ranks 2 and 5); user 1 chose items 0, 1 and 4 (ranks 1, 2 and 5).
+RELEVANT = sp.csr_matrix(np.array([[0, 0, 1, 1, 0], [1, 1, 0, 0, 1]], np.float32))
+TOTALS = np.array([2, 3])
+
+
+def hits(k: int = 5) -> np.ndarray:
+    return metrics.hits(metrics.top_k(SCORES, k), RELEVANT)
+
+
+def test_the_first_k_come_best_first():
+    assert metrics.top_k(SCORES, 3).tolist() == [[4, 2, 0], [0, 1, 2]]
+
+
+def test_a_list_is_no_longer_than_the_catalogue():
+    assert metrics.top_k(SCORES, 100).tolist() == [[4, 2, 0, 1, 3], [0, 1, 2, 3, 4]]
+
+
+def test_an_empty_catalogue_gives_empty_lists():
+    assert metrics.top_k(np.empty((2, 0), np.float32), 20).shape == (2, 0)
+
+
+def test_equal_scores_rank_by_column():
+    tied = np.array([[1, 3, 1, 1, 2, 1]], np.float32)
+    assert metrics.top_k(tied, 4).tolist() == [[1, 4, 0, 2]]
+
+
+def test_a_masked_item_is_never_listed_nor_a_hit():
+    # Columns 0 and 1 are masked, so two of four places stay empty. MASKED of row 1 must not be taken for
+    # the last item of row 0, which is relevant there.
+    scores = np.array([[-np.inf, -np.inf, 0.1, 0.2], [-np.inf, -np.inf, 0.2, 0.1]], np.float32)
+    relevant = sp.csr_matrix(np.array([[1, 0, 0, 1], [1, 0, 0, 0]], np.float32))
+    top = metrics.top_k(scores, 4)
+    assert top.tolist() == [[3, 2, metrics.MASKED, metrics.MASKED], [2, 3, metrics.MASKED, metrics.MASKED]]
+    assert metrics.hits(top, relevant).tolist() == [[True, False, False, False], [False] * 4]
+
+
+def test_a_hit_is_a_relevant_item_at_its_rank():
+    assert hits().tolist() == [[False, True, False, False, True], [True, True, False, False, True]]
+
+
+def test_recall_is_the_share_of_relevant_items_that_were_found():
+    assert metrics.recall(hits(), TOTALS, 2).tolist() == pytest.approx([1 / 2, 2 / 3])
+    assert metrics.recall(hits(), TOTALS, 5).tolist() == [1, 1]
+
+
+def test_the_hit_rate_asks_only_for_one():
+    assert metrics.hit_rate(hits(), 1).tolist() == [0, 1]
+    assert metrics.hit_rate(hits(), 2).tolist() == [1, 1]
+
+
+def test_ndcg_discounts_by_rank_and_divides_by_the_ideal_list():
+    # Discounts of ranks 1 to 3: 1, 1 / log2(3) = 0.63093, 1 / log2(4) = 0.5.
+    # User 0: a hit at rank 2; ideal two hits: 0.63093 / 1.63093 = 0.38685.
+    # User 1: hits at ranks 1 and 2; ideal three hits: 1.63093 / 2.13093 = 0.76536.
+    assert metrics.ndcg(hits(3), TOTALS, 3).tolist() == pytest.approx([0.38685, 0.76536], abs=1e-5)
+
+
+def test_the_ideal_list_of_ndcg_holds_no_more_than_k_hits():
+    # User 1 chose three items, but two places filled with two of them are a perfect list.
+    assert metrics.ndcg(hits(2), TOTALS, 2)[1] == 1
+
+
+def test_ndcg_of_a_short_list_still_has_the_ideal_of_k():
+    # Five items in all, k = 20. User 0: ranks 2 and 5: (0.63093 + 1 / log2(6)) / 1.63093 = 0.62405.
+    assert metrics.ndcg(hits(5), TOTALS, 20)[0] == pytest.approx(0.62405, abs=1e-5)
+
+
+def test_the_reciprocal_rank_is_that_of_the_best_relevant_item():
+    assert metrics.reciprocal_rank(SCORES, RELEVANT).tolist() == [1 / 2, 1]
+
+
+def test_a_tied_item_takes_the_mean_of_the_ranks_it_shares():
+    # One item above, three tied for ranks 2, 3 and 4: rank 3.
+    scores = np.array([[2, 1, 1, 1, 0]], np.float32)
+    relevant = sp.csr_matrix(np.array([[0, 1, 0, 0, 1]], np.float32))
+    assert metrics.reciprocal_rank(scores, relevant).tolist() == [1 / 3]
+
+
+def test_a_constant_score_earns_the_middle_rank():
+    # Five items tied for ranks 1 to 5: rank 3.
+    relevant = sp.csr_matrix(np.array([[1, 0, 0, 0, 0]], np.float32))
+    assert metrics.reciprocal_rank(np.zeros((1, 5), np.float32), relevant).tolist() == [1 / 3]
+
+
+def test_coverage_counts_each_listed_item_once():
+    # Items 0, 2 and 4 of five; a masked place is no item.
+    assert metrics.coverage(np.array([[4, 2], [0, 2], [metrics.MASKED, 4]]), 5) == 3 / 5
+
+
+def test_novelty_is_the_mean_surprise_of_a_list():
+    # 15 users. Bought by 15: 0 bits; by 7: -log2(8 / 16) = 1; by nobody: -log2(1 / 16) = 4.
+    top = np.array([[0, 1], [1, 2], [2, metrics.MASKED], [metrics.MASKED, metrics.MASKED]])
+    assert metrics.novelty(top, np.array([15, 7, 0]), 15).tolist() == [0.5, 2.5, 4, 0]

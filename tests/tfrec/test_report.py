@@ -1,0 +1,132 @@
+"""The printed tables: what they say, and that they fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from tfrec.evaluate import METRICS
+from tfrec.report import Recommendation, display_width, fit, render_recommendations, render_table
+from tfrec.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
+
+PROTOCOL = Protocol(
+    window="test",
+    window_start=1_512_432_000,  # 2017-12-05 00:00 UTC
+    clock="utc",
+    label_kinds=("view", "click", "cart", "purchase", "rating", "search"),
+    candidates="sold",
+    users=2003,
+    new_users=5,
+    items=68260,
+    cold_items=2627,
+    ties="by chance",
+    masks="history",
+)
+
+
+def scores(name: str, ndcg: float, new_users: int = 1) -> Scores:
+    numbers = dict.fromkeys(METRICS, 0.25) | {"ndcg@20": ndcg, "novelty@20": 11.5}
+    new = SliceScores(new_users, math.nan, numbers)
+    return Scores(name, {"all": SliceScores(2003, 0.0061, numbers), "new_users": new}, 1.0)
+
+
+def evaluation(*models: Scores, blessed: bool = True) -> Evaluation:
+    return Evaluation(PROTOCOL, {model.name: model for model in models}, Verdict(blessed, ("because " * 30, "also")))
+
+
+def test_each_slice_is_a_block_with_a_row_for_each_model_in_order():
+    table = render_table(evaluation(scores("popularity", 0.1480), scores("two-tower", 0.3652)))
+    lines = table.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("all: 2,003 users"))
+    assert lines[start].split() == (
+        "all: 2,003 users ndcg@20 (se) recall@20 recall@100 hit_rate@20 mrr coverage@20 novelty@20".split()
+    )
+    assert set(lines[start + 1]) == {"-"}
+    assert lines[start + 2].split() == "popularity 0.1480 (0.0061) 0.2500 0.2500 0.2500 0.2500 0.2500 11.5000".split()
+    assert lines[start + 3].startswith("two-tower ")
+
+
+def test_numbers_end_under_the_ends_of_their_headings():
+    lines = render_table(evaluation(scores("人气", 0.1480))).splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("all:"))
+    for heading, number in (("ndcg@20 (se)", "0.1480 (0.0061)"), ("novelty@20", "11.5000")):
+        ends = [
+            display_width(line[: line.index(text) + len(text)])
+            for line, text in ((lines[start], heading), (lines[start + 2], number))
+        ]
+        assert ends[0] == ends[1]
+
+
+def test_the_protocol_says_what_was_measured():
+    text = " ".join(render_table(evaluation(scores("popularity", 0.1))).split())
+    assert "test window from 2017-12-05 00:00 UTC; 2,003 users, 5 of them new;" in text
+    assert "68,260 candidates (sold), 2,627 cold, none sampled;" in text
+
+
+def test_an_order_has_no_date():
+    order = dataclasses.replace(
+        evaluation(scores("popularity", 0.1)),
+        protocol=dataclasses.replace(PROTOCOL, clock="order", window_start=3),
+    )
+    assert "test window from place 3 of an order (leave-last-out);" in render_table(order)
+
+
+@pytest.mark.parametrize(("blessed", "word"), [(True, "BLESSED"), (False, "REFUSED")])
+def test_the_verdict_ends_the_page_with_its_reasons(blessed, word):
+    lines = render_table(evaluation(scores("popularity", 0.1), blessed=blessed)).splitlines()
+    assert f"Verdict: {word}" in lines
+    assert lines[-1] == "- also"
+
+
+def test_the_page_fits_in_120_columns():
+    page = render_table(evaluation(scores("a model with a name that is far too long", 0.1), scores("模型" * 20, 0.2)))
+    assert max(display_width(line) for line in page.splitlines()) <= 120
+
+
+def test_a_slice_without_users_is_one_line():
+    lines = render_table(evaluation(scores("popularity", 0.1, new_users=0))).splitlines()
+    place = lines.index("new_users: 0 users")
+    assert lines[place + 1] == ""
+
+
+def test_a_number_that_does_not_exist_is_printed_as_such():
+    assert "two-tower" + " " * 30 + "nan" in render_table(evaluation(scores("two-tower", math.nan, 2)))
+
+
+def test_a_chinese_character_takes_two_columns_and_a_combining_one_none():
+    assert display_width("茶 tea") == 6
+    assert display_width("cafe\u0301") == 4
+    assert display_width("（") == 2
+
+
+def test_text_is_padded_or_cut_to_a_width():
+    assert fit("tea", 5) == "tea  "
+    assert fit("green tea", 6) == "green…"
+    assert fit("西湖龙井", 8) == "西湖龙井"
+    # Five columns: two characters and the ellipsis. Four: one character, the ellipsis, a space.
+    assert fit("西湖龙井", 5) == "西湖…"
+    assert fit("西湖龙井", 4) == "西… "
+
+
+def test_recommendations_stand_beside_what_was_bought():
+    rows = [Recommendation(1, "西湖龙井", 1.5, True), Recommendation(10, "Penne, 500 g", -0.25, False)]
+    assert render_recommendations(rows) == (
+        "rank  title            score  bought\n   1  西湖龙井         1.500  yes\n  10  Penne, 500 g    -0.250"
+    )
+
+
+def test_where_nobody_knows_the_future_there_is_no_column_for_it():
+    assert render_recommendations([Recommendation(1, "Soap", 0.5)]) == ("rank  title     score\n   1  Soap      0.500")
+
+
+def test_a_title_can_neither_break_the_table_nor_command_the_terminal():
+    table = render_recommendations([Recommendation(1, "Soap\n\t\x1b[2Jbar" + "x" * 10_000, 0.5, True)])
+    assert len(table.splitlines()) == 2
+    assert "\x1b" not in table
+    assert max(map(display_width, table.splitlines())) <= 120
+
+
+def test_no_recommendations_is_a_table_without_rows():
+    assert render_recommendations([]) == "rank  title     score"

@@ -1,0 +1,143 @@
+"""The built-in data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tfrec.errors import DataError
+from tfrec.ingest import ingest_tables
+from tfrec.schema import TableSet
+from tfrec.sources import complete_journey, movielens
+
+
+def _rows(tables: TableSet, table: str, key: str) -> list[dict[str, object]]:
+    parts = pa.concat_tables([pq.ParquetFile(path).read() for path in tables.parts(table)])
+    return sorted(parts.to_pylist(), key=lambda row: row[key])
+
+
+def test_a_transaction_line_is_a_purchase_at_its_unit_price() -> None:
+    lines = pa.table(
+        {
+            "household_id": [900, 900],
+            "basket_id": [31198570044, 31198570044],
+            "product_id": [1095275, 7],
+            "quantity": [4, 0],
+            "sales_value": [5.0, 1.0],
+            "transaction_timestamp": pa.array([0, 1], pa.timestamp("ns")),
+        }
+    )
+    events = complete_journey.interactions(lines)
+    # 5.00 for 4 is 1.25 each; nothing can be said where no unit was bought.
+    assert events["price"].to_pylist() == [1.25, None]
+    assert events["user_id"].to_pylist() == ["900", "900"]
+    assert events["item_id"].to_pylist() == ["1095275", "7"]
+    assert events["session"].to_pylist() == ["31198570044"] * 2
+    assert set(events["kind"].to_pylist()) == {"purchase"}
+
+
+def test_a_product_is_titled_by_type_and_size_and_filed_by_department() -> None:
+    products = pa.table(
+        {
+            "product_id": [25671, 26081],
+            "manufacturer_id": [2, 2],
+            "department": ["GROCERY", "MISCELLANEOUS"],
+            "brand": ["National", "National"],
+            "product_category": ["FRZN ICE", None],
+            "product_type": ["ICE - CRUSHED/CUBED", None],
+            "package_size": ["22 LB", None],
+        }
+    )
+    items = complete_journey.items(products)
+    assert items["title"].to_pylist() == ["ICE - CRUSHED/CUBED 22 LB", ""]
+    assert items["category"].to_pylist() == ["GROCERY > FRZN ICE > ICE - CRUSHED/CUBED", "MISCELLANEOUS"]
+    assert items.column_names[3:] == ["brand", "manufacturer_id", "package_size"]
+
+
+def test_the_complete_journey_is_ingested_whole(tmp_path: Path) -> None:
+    report = ingest_tables(complete_journey.load(), tmp_path, "complete-journey", 16)
+    manifest = report.tables.manifest
+    # Counted with pandas in the package's own files: 1,469,307 lines, 8,869 of them with quantity <= 0;
+    # of the ids in the other lines 3 are not among the 92,331 products (in all lines 17 ids, in 4,836 lines).
+    assert report.rows_read == {"interactions": 1_469_307, "items": 92_331, "users": 801}
+    assert manifest.rows == {"interactions": 1_460_438, "items": 92_334, "users": 801}
+    effects = {(rule["table"], rule["rule"]): (rule["dropped"], rule["changed"]) for rule in manifest.rules}
+    assert effects[("interactions", "quantity not positive")] == (8_869, 0)
+    assert effects[("interactions", "exact duplicate")] == (0, 0)
+    assert effects[("items", "sold but never described")] == (0, 3)
+    assert manifest.profile_columns[:3] == ("age", "income", "home_ownership")
+    assert manifest.item_columns == ("manufacturer_id", "package_size")
+
+
+# Two users, two films, three ratings in each layout; 881250949 is 1997-12-04 15:55:49 UTC.
+ML_100K = {
+    "u.data": "196\t242\t3\t881250949\n196\t302\t3\t881250950\n186\t302\t3\t881250949\n",
+    "u.item": "242|Kolya (1996)|24-Jan-1997||http://imdb|" + "0|0|0|0|0|1" + "|0" * 13 + "\n"
+    "302|L.A. Confidential (1997)|01-Jan-1997||http://imdb|" + "0|0|0|0|0|0|1" + "|0" * 9 + "|1|0|0\n",
+    "u.user": "196|49|M|writer|55105\n186|39|F|executive|00000\n",
+}
+ML_1M = {
+    "ratings.dat": "196::242::3::881250949\n196::302::3::881250950\n186::302::3::881250949\n",
+    "movies.dat": "242::Kolya (1996)::Comedy\n302::L.A. Confidential: Fée (1997)::Crime|Thriller\n",
+    "users.dat": "196::M::45::20::55105\n186::F::35::7::00000\n",
+}
+ML_LATEST = {
+    "ratings.csv": "userId,movieId,rating,timestamp\n"
+    "196,242,3.0,881250949\n196,302,3.5,881250950\n186,302,3,881250949\n",
+    "movies.csv": 'movieId,title,genres\n242,"Kolya, (1996)",(no genres listed)\n302,L.A.,Crime|Thriller\n',
+}
+
+
+@pytest.mark.parametrize("files", [ML_100K, ML_1M, ML_LATEST], ids=["ml-100k", "ml-1m", "ml-latest"])
+def test_each_layout_of_movielens_gives_the_same_ratings(tmp_path: Path, files: dict[str, str]) -> None:
+    tables = _movielens(tmp_path, files)
+    events = _rows(tables, "interactions", "item_id")
+    assert [(row["user_id"], row["item_id"]) for row in events if row["user_id"] == "196"] == [
+        ("196", "242"),
+        ("196", "302"),
+    ]
+    assert {row["kind"] for row in events} == {"rating"}
+    assert len(events) == 3
+    assert (tables.manifest.first_timestamp, tables.manifest.last_timestamp) == (881250949, 881250950)
+
+
+def test_ml_100k_reads_genres_from_flags_and_profiles(tmp_path: Path) -> None:
+    tables = _movielens(tmp_path, ML_100K)
+    kolya, confidential = _rows(tables, "items", "item_id")
+    assert (kolya["title"], kolya["category"], kolya["genres"]) == ("Kolya (1996)", "Comedy", "Comedy")
+    assert (confidential["category"], confidential["genres"]) == ("Crime", "Crime, Thriller")
+    assert _rows(tables, "users", "user_id")[0] == {
+        **{"user_id": "186", "age": "39", "gender": "F"},
+        **{"occupation": "executive", "zip_code": "00000"},
+    }
+
+
+def test_ml_1m_titles_may_hold_colons_and_accents(tmp_path: Path) -> None:
+    tables = _movielens(tmp_path, ML_1M)
+    assert _rows(tables, "items", "item_id")[1]["title"] == "L.A. Confidential: Fée (1997)"
+    assert tables.manifest.profile_columns == ("gender", "age", "occupation", "zip_code")
+
+
+def test_ml_latest_has_no_users_and_may_lack_genres(tmp_path: Path) -> None:
+    tables = _movielens(tmp_path, ML_LATEST)
+    kolya = _rows(tables, "items", "item_id")[0]
+    assert (kolya["title"], kolya["category"], kolya["genres"]) == ("Kolya, (1996)", None, None)
+    assert tables.manifest.rows["users"] == 0
+
+
+def test_a_folder_that_is_no_movielens_is_refused_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds none of u.data, ratings.dat, ratings.csv; give the unpacked folder"):
+        movielens.load(tmp_path)
+    (tmp_path / "u.data").write_text(ML_100K["u.data"])
+    with pytest.raises(DataError, match=r"lacks u\.item, which belongs to this layout of MovieLens"):
+        movielens.load(tmp_path)
+
+
+def _movielens(folder: Path, files: dict[str, str]) -> TableSet:
+    (folder / "raw").mkdir()
+    for name, text in files.items():
+        (folder / "raw" / name).write_bytes(text.encode("utf-8" if name.endswith("csv") else "latin-1"))
+    return ingest_tables(movielens.load(folder / "raw"), folder / "out", "movielens", 2).tables

@@ -1,0 +1,129 @@
+"""What a model must beat: rankers that need no training, each a function from a holdout to a scorer.
+
+A scorer maps rows of the holdout's users [batch] to fresh scores [batch, items] float32. They keep sparse
+counts and make one batch dense at a time. The definitions are those of the quality table that tfrec is held
+to. A user without history gets recent popularity from all but `random_ranking` and `popularity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from tfrec import metrics
+from tfrec.errors import ConfigError
+from tfrec.holdout import DAY, Holdout, Scorer
+
+RECENT_DAYS = 28
+HALF_LIVES_DAYS = (None, 30, 60, 120)
+"""The grid of `tune`; None is no decay."""
+
+_TIE_BREAK = 1e-4  # of the most popular item, in baskets
+
+
+def baselines(holdout: Holdout, half_life_days: float | None = None) -> dict[str, Scorer]:
+    """Every baseline's scorer by its name, weakest first; `half_life_days` comes from `tune`."""
+    return {
+        "random": random_ranking(holdout),
+        "popularity": popularity(holdout),
+        "recent_popularity": recent_popularity(holdout),
+        "personal_frequency": personal_frequency(holdout, half_life_days),
+    }
+
+
+def random_ranking(holdout: Holdout, seed: int = 7) -> Scorer:
+    """A uniform draw for each user and item; a user's draw does not depend on the batch it is in."""
+    items = len(holdout.item_ids)
+
+    def score(user_rows: np.ndarray) -> np.ndarray:
+        draws = [np.random.default_rng((seed, int(row))).random(items, np.float32) for row in user_rows]
+        return np.stack(draws) if draws else np.empty((0, items), np.float32)
+
+    return score
+
+
+def popularity(holdout: Holdout, count: str = "users") -> Scorer:
+    """The number of distinct users, or of baskets, that chose the item before the window.
+
+    Baskets favour what the same user buys again and again: stronger where repeats count, weaker on new items.
+    """
+    if count not in ("users", "baskets"):
+        raise ConfigError(f"`count` is {count!r}; use users or baskets")
+    return _same_for_all(count_users(holdout) if count == "users" else _count_baskets(holdout))
+
+
+def recent_popularity(holdout: Holdout, days: int = RECENT_DAYS) -> Scorer:
+    """The number of distinct users who chose the item in the last `days` before the window."""
+    return _same_for_all(_recent_users(holdout, days))
+
+
+def personal_frequency(holdout: Holdout, half_life_days: float | None = None) -> Scorer:
+    """The user's baskets with the item, halved for every `half_life_days` of age; ties by popularity.
+
+    Popularity (recent) adds at most a ten-thousandth of a basket, which also fills up the list. ConfigError
+    when the half-life is not positive, or the clock is an order, in which no event has an age.
+    """
+    counts = holdout.history if half_life_days is None else _decayed(holdout, half_life_days)
+    recent = _recent_users(holdout, RECENT_DAYS)
+    tie_break = (_TIE_BREAK * recent / max(recent.max(initial=0), 1)).astype(np.float32)
+    return lambda user_rows: counts[user_rows].toarray() + tie_break
+
+
+def tune(holdout: Holdout, half_lives: Sequence[float | None] = HALF_LIVES_DAYS, users: int = 500) -> float | None:
+    """The half-life in days with the best mean NDCG@20 over a fixed sample of a validation window's users.
+
+    None, no decay, when the clock is an order or nobody is in the window.
+    """
+    if holdout.clock == "order" or len(holdout.user_ids) == 0:
+        return None
+    rows = np.random.default_rng(0).permutation(len(holdout.user_ids))[:users]
+    return max(half_lives, key=lambda days: _mean_ndcg(personal_frequency(holdout, days), holdout, rows))
+
+
+def count_users(holdout: Holdout, since: int | None = None) -> np.ndarray:
+    """[items] float32 distinct users who chose each item before the window, from second `since` on."""
+    kept = slice(None) if since is None else holdout.event_timestamp >= since
+    items = len(holdout.item_ids)
+    pairs = pd.unique(holdout.event_user[kept] * items + holdout.event_item[kept])
+    return np.bincount(pairs % max(items, 1), minlength=items).astype(np.float32)
+
+
+def _count_baskets(holdout: Holdout) -> np.ndarray:
+    return np.bincount(holdout.event_item, minlength=len(holdout.item_ids)).astype(np.float32)
+
+
+def _recent_users(holdout: Holdout, days: int) -> np.ndarray:
+    """[items] users of the last `days`; of all time where events have no age or none is so recent."""
+    if holdout.clock == "order":
+        return count_users(holdout)
+    recent = count_users(holdout, holdout.window_start - days * DAY)
+    return recent if recent.any() else count_users(holdout)
+
+
+def _same_for_all(scores: np.ndarray) -> Scorer:
+    return lambda user_rows: np.tile(scores, (len(user_rows), 1))
+
+
+def _decayed(holdout: Holdout, half_life_days: float) -> sp.csr_matrix:
+    """[users, items] float32 baskets, each weighted by 0.5 ** (its age before the window / half-life)."""
+    if holdout.clock == "order":
+        raise ConfigError(f"`half_life_days` is {half_life_days} but the data has only an order; use None")
+    if not half_life_days > 0:
+        raise ConfigError(f"`half_life_days` is {half_life_days}; use a positive number of days, or None for no decay")
+    ours = holdout.event_user < len(holdout.user_ids)
+    age_days = (holdout.window_start - holdout.event_timestamp[ours]) / DAY
+    weights = (0.5 ** (age_days / half_life_days)).astype(np.float32)
+    return sp.csr_matrix((weights, (holdout.event_user[ours], holdout.event_item[ours])), holdout.history.shape)
+
+
+def _mean_ndcg(score: Scorer, holdout: Holdout, rows: np.ndarray, k: int = 20, batch: int = 256) -> float:
+    values = []
+    for start in range(0, len(rows), batch):
+        part = rows[start : start + batch]
+        relevant = holdout.labels[part]
+        hits = metrics.hits(metrics.top_k(score(part), k), relevant)
+        values.append(metrics.ndcg(hits, np.diff(relevant.indptr), k))
+    return float(np.concatenate(values).mean())

@@ -1,0 +1,53 @@
+"""The catalogue as arrays: what the candidate tower knows of every item, row by row.
+
+Row 0 stands for "no item" (padding, an item that is not in the catalogue); items follow from row 1. It
+knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalog:
+    """Features of `items + 1` rows; row 0 is empty."""
+
+    item_ids: np.ndarray  # [rows] bytes objects, b"" in row 0
+    titles: np.ndarray  # [rows] bytes objects
+    text_row: np.ndarray  # [rows] int64, the row's text in `tokens`; row 0 of `tokens` is the empty text
+    tokens: np.ndarray  # [texts, length] int64 WordPieces padded by 0, each distinct text once
+    category: np.ndarray  # [rows, levels] int64 vocabulary index of the path down to each level
+    brand: np.ndarray  # [rows] int64
+    price: np.ndarray  # [rows] int64 quantile bucket
+    frequency: np.ndarray  # [rows] int64 times the item is a training target
+    queries: np.ndarray  # [queries] bytes objects: distinct search queries of the training sequences
+    query_row: np.ndarray  # [queries] int64, the query's text in `tokens`
+    category_size: int  # number of indices of the vocabularies, the out-of-vocabulary ones included
+    brand_size: int
+    price_size: int
+    profile_sizes: dict[str, int]  # user_<column> -> number of indices
+
+    @property
+    def rows(self) -> int:
+        """Items and the empty row 0."""
+        return len(self.item_ids)
+
+    @property
+    def id_row(self) -> np.ndarray:
+        """[rows] int64 row of the id embedding: 0 for an item without a training event."""
+        trained = self.frequency > 0
+        return np.where(trained, np.cumsum(trained), 0)
+
+
+def distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows of an int64 matrix and, for each row, its place among them; [0, ...] is always row 0."""
+    padded = np.concatenate([np.zeros((1, matrix.shape[1]), np.int64), matrix])
+    as_bytes = np.ascontiguousarray(padded).view(f"V{padded.dtype.itemsize * padded.shape[1]}").ravel()
+    _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")  # in order of appearance: the empty text comes first
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return padded[first[order]], place[inverse][1:]

@@ -1,0 +1,240 @@
+"""The command line: tfrec demo, ingest, train, evaluate, serve, recommend, search, similar, status, doctor.
+
+The edge of the project: the one file below tfrec/ that may call serving and pipeline, and the one that
+silences TensorFlow (docs/decisions/0001-the-command-line-is-the-edge.md). Nothing heavy is imported before
+a verb needs it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfrec import flags
+from tfrec.errors import ConfigError, DataError, TfrecError
+
+if TYPE_CHECKING:
+    from serving.client import Client, Event
+    from tfrec.lookup import User
+    from tfrec.schema import TableSet
+
+DESCRIPTION = "From a shop's raw logs to a served recommender. `tfrec VERB --help` says more."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, 1 what was asked for is not so, 2 an error told in one line, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words)
+    _quieten()
+    try:
+        return options.command(options) or 0
+    except TfrecError as error:
+        print(f"tfrec: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ntfrec: interrupted; to go on: tfrec {shlex.join(words)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `tfrec recommend ... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def ingest(options: argparse.Namespace) -> None:
+    """read and clean a shop's files into partitioned tables"""
+    from tfrec import ingest as library
+    from tfrec.mapping import mapping_from_flags, read_mapping
+    from tfrec.sources import complete_journey, movielens
+
+    source, out = options.source, options.out or f"data/{Path(options.source or 'shop').stem}"
+    if source == "complete-journey":
+        report = library.ingest_tables(complete_journey.load(), out, source, options.partitions)
+    elif source == "movielens":
+        folder = _given(options.path, "--path", "the folder that holds ml-100k, ml-1m or ml-latest's files")
+        report = library.ingest_tables(movielens.load(folder), out, source, options.partitions)
+    elif source:
+        report = library.ingest(read_mapping(Path(source)), out, options.partitions)
+    else:
+        interactions = _given(options.interactions, "--interactions", "a file, or name a SOURCE")
+        mapping = mapping_from_flags(
+            interactions, options.items, options.users, options.column, options.kind, options.order
+        )
+        report = library.ingest(mapping, out, options.partitions)
+    print(report)
+
+
+def train(options: argparse.Namespace) -> None:
+    """run the pipeline here, from examples to a pushed model"""
+    from pipeline.local_runner import run
+    from pipeline.runs import named_run
+
+    run(named_run(options.run))
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """print the last evaluation of a run beside its baselines"""
+    from pipeline.demo import read_evaluation
+    from pipeline.runs import named_run
+    from tfrec.report import render_table
+
+    print(render_table(read_evaluation(named_run(options.run))))
+
+
+def serve(options: argparse.Namespace) -> None:
+    """answer TensorFlow Serving's protocol with the pushed model"""
+    from serving import server
+
+    server.serve(options.name, options.model, options.port, options.rest_port, options.host)
+
+
+def recommend(options: argparse.Namespace) -> None:
+    """ask a server what to recommend to a user of the tables"""
+    from tfrec.answers import render_answer, render_beside
+
+    tables, user = _tables_and_user(options)
+    now = tables.manifest.last_timestamp + 1 if options.until is None else options.until
+    known = user.until(now)
+    with _client(options) as client:
+        answer = client.recommend(_events(known), profile=user.profile, k=options.k, now=now, user_id=user.user_id)
+    if options.until is None:
+        print(render_answer(answer))
+    else:
+        print(render_beside(answer, user.since(now), tables))
+
+
+def search(options: argparse.Namespace) -> None:
+    """ask a server for items that fit a text, for a user if named"""
+    from tfrec.answers import render_answer
+
+    with _client(options) as client:
+        if options.user is None:
+            answer = client.search(options.query, k=options.k)
+        else:
+            tables, user = _tables_and_user(options)
+            now = tables.manifest.last_timestamp + 1
+            answer = client.search(options.query, _events(user), user.profile, options.k, now)
+    print(render_answer(answer))
+
+
+def similar(options: argparse.Namespace) -> None:
+    """ask a server for the items nearest to one"""
+    from tfrec.answers import render_answer
+
+    with _client(options) as client:
+        (answer,) = client.similar_items([options.item_id], k=options.k)
+    if not answer:
+        raise DataError(f"item {options.item_id!r} is not in the served catalogue; take an id that `search` shows")
+    print(render_answer(answer))
+
+
+def status(options: argparse.Namespace) -> int:
+    """say what was ingested, what was pushed and what a server serves"""
+    for manifest in sorted(Path("data").glob("*/manifest.json")):
+        print(f"tables   {manifest.parent}: {_rows_of(manifest.parent)}")
+    for version in sorted(Path("out/serving").glob("*/*/saved_model.pb")):
+        print(f"pushed   {version.parent}")
+    try:
+        with _client(options) as client:
+            for served in client.status():
+                reason = f": {served.error}" if served.error else ""
+                print(f"server   {options.server}: version {served.version} {served.state}{reason}")
+    except TfrecError as error:
+        print(f"server   {error}")
+        return 1
+    return 0
+
+
+def demo(options: argparse.Namespace) -> None:
+    """show the whole system on real data, from ingest to search"""
+    from pipeline.demo import demonstrate
+    from pipeline.runs import named_run
+
+    demonstrate(named_run(options.run))
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """say what this machine can run, and how to cure what it can't"""
+    from tfrec import doctor as library
+
+    findings = library.diagnose(deep=options.deep)
+    print(library.render_json(findings) if options.json else library.render(findings))
+    return 0 if library.is_fit(findings) else 1
+
+
+_Flags = Callable[[argparse.ArgumentParser], None]
+VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
+    (demo, flags.run),
+    (ingest, flags.ingest),
+    (train, flags.run),
+    (evaluate, flags.run),
+    (serve, flags.serve),
+    (recommend, flags.recommend),
+    (search, flags.search),
+    (similar, flags.similar),
+    (status, flags.server),
+    (doctor, flags.doctor),
+)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tfrec", description=DESCRIPTION)
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for command, add_flags in VERBS:
+        verb = verbs.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        verb.set_defaults(command=command)
+        add_flags(verb)
+    return parser
+
+
+def _quieten() -> None:
+    """Leaves on the screen what a person wants: our own progress, not the start-up talk of C++ libraries."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    logging.basicConfig(level=logging.WARNING, format="tfrec: %(message)s")
+    logging.getLogger("tfrec").setLevel(logging.INFO)
+    logging.getLogger("serving").setLevel(logging.INFO)
+
+
+def _client(options: argparse.Namespace) -> Client:
+    from serving.client import Client
+
+    return Client(options.server, options.name)
+
+
+def _tables_and_user(options: argparse.Namespace) -> tuple[TableSet, User]:
+    from tfrec.lookup import read_user
+    from tfrec.schema import read_table_set
+
+    tables = read_table_set(options.tables)
+    return tables, read_user(tables, options.user)
+
+
+def _events(user: User) -> list[Event]:
+    """The history as the client wants it; a search without an item is none of it."""
+    from serving.client import Event
+
+    rows = user.history.dropna(subset="item_id")
+    seconds = rows["timestamp"].astype("datetime64[s, UTC]").astype("int64")
+    price = rows["price"].astype("float64")
+    return [Event(*row) for row in zip(rows["item_id"], rows["kind"], seconds, price, strict=True)]
+
+
+def _rows_of(root: Path) -> str:
+    from tfrec.schema import read_table_set
+
+    return ", ".join(f"{count:,} {table}" for table, count in read_table_set(root).manifest.rows.items())
+
+
+def _given(value: str | None, flag: str, expected: str) -> str:
+    if value is None:
+        raise ConfigError(f"{flag} is missing; give {expected}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

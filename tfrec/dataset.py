@@ -1,0 +1,118 @@
+"""Transformed examples -> what a model reads: the catalogue as arrays, sequences as dense batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.catalog import Catalog, distinct_rows
+from tfrec.config import FeaturesConfig
+from tfrec.errors import DataError
+from tfrec.features import Transformed, WordPiece
+
+SHUFFLE_SEQUENCES = 20_000
+READ_BATCH = 4096
+
+EVENT_FEATURES = {
+    "event_item_id": tf.string,
+    "event_kind": tf.int64,
+    "event_timestamp": tf.int64,
+    "event_price": tf.float32,
+    "event_query": tf.string,
+    "event_is_target": tf.int64,
+}
+
+
+def load_catalog(
+    item_files: Sequence[str], train_files: Sequence[str], transformed: Transformed, features: FeaturesConfig
+) -> Catalog:
+    """The catalogue of the transformed `catalog` split, with the search queries of the `train` split.
+
+    Raises DataError when it holds no item.
+    """
+    items = _read_items(item_files, features)
+    count = len(items["item_id"])
+    if not count:
+        raise DataError("the catalogue holds no item; ingest an items table with at least one row")
+    queries = _distinct_queries(train_files)
+    query_tokens = _padded(WordPiece(features.vocabulary, features.text_tokens)(tf.constant(queries)), features)
+    tokens, text_row = distinct_rows(np.concatenate([items["item_tokens"], query_tokens]))
+    frequencies = transformed.item_frequencies()
+    oov = features.oov_buckets
+    return Catalog(
+        item_ids=_with_row_0(items["item_id"]),
+        titles=_with_row_0(items["item_title"]),
+        text_row=_with_row_0(text_row[:count]),
+        tokens=tokens,
+        category=_with_row_0(items["item_category"]),
+        brand=_with_row_0(items["item_brand"]),
+        price=_with_row_0(items["item_price"]),
+        frequency=_with_row_0(np.array([frequencies.get(item_id, 0) for item_id in items["item_id"]], np.int64)),
+        queries=queries,
+        query_row=text_row[count:],
+        category_size=transformed.indices("item_category", oov),
+        brand_size=transformed.indices("item_brand", oov),
+        price_size=features.price_buckets + 1,
+        profile_sizes={
+            f"user_{column}": transformed.indices(f"user_{column}", oov) for column in features.profile_columns
+        },
+    )
+
+
+def sequences(
+    files: Sequence[str], profile_columns: Sequence[str], batch_size: int, shuffle_seed: int | None = None
+) -> tf.data.Dataset:
+    """Batches of dense features by name: event_* [batch, longest], user_id [batch], user_<column> [batch]."""
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    if shuffle_seed is not None:
+        records = records.shuffle(SHUFFLE_SEQUENCES, seed=shuffle_seed)
+    names = [f"user_{column}" for column in profile_columns]
+    return records.batch(batch_size).map(lambda batch: parse_sequences(batch, names)).prefetch(2)
+
+
+def parse_sequences(serialized: tf.Tensor, profile_names: Sequence[str]) -> dict[str, tf.Tensor]:
+    """[batch] serialized examples -> dense features by name."""
+    ragged = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in EVENT_FEATURES.items()}
+    single = {name: tf.io.FixedLenFeature([], tf.int64, 0) for name in profile_names}
+    user_id = {"user_id": tf.io.FixedLenFeature([], tf.string, "")}
+    parsed = tf.io.parse_example(serialized, ragged | single | user_id)
+    return {name: value.to_tensor() if name in ragged else value for name, value in parsed.items()}
+
+
+def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.ndarray]:
+    spec = {
+        "item_id": tf.io.FixedLenFeature([], tf.string),
+        "item_title": tf.io.FixedLenFeature([], tf.string, ""),
+        "item_tokens": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
+        "item_category": tf.io.FixedLenFeature([features.category_levels], tf.int64),
+        "item_brand": tf.io.FixedLenFeature([], tf.int64, 0),
+        "item_price": tf.io.FixedLenFeature([], tf.int64, 0),
+    }
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(READ_BATCH)
+    batches = []
+    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, spec)):
+        batch["item_tokens"] = batch["item_tokens"].to_tensor(shape=[None, features.text_tokens])
+        batches.append({name: value.numpy() for name, value in batch.items()})
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {"item_id": []}
+
+
+def _distinct_queries(files: Sequence[str]) -> np.ndarray:
+    """Distinct search queries, as bytes objects in sorted order."""
+    spec = {"event_query": tf.io.RaggedFeature(tf.string)}
+    found: set[bytes] = set()
+    for batch in tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(READ_BATCH):
+        found.update(np.unique(tf.io.parse_example(batch, spec)["event_query"].values.numpy()).tolist())
+    return np.array(sorted(found - {b""}), dtype=object)
+
+
+def _padded(tokens: tf.RaggedTensor, features: FeaturesConfig) -> np.ndarray:
+    return np.asarray(tokens.to_tensor(shape=[None, features.text_tokens]).numpy(), np.int64)
+
+
+def _with_row_0(values: np.ndarray) -> np.ndarray:
+    empty = np.zeros((1, *values.shape[1:]), values.dtype)
+    if values.dtype == object:
+        empty[0] = b""
+    return np.concatenate([empty, values])

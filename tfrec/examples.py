@@ -1,0 +1,280 @@
+"""A user's events as training examples with history, split by time; the items as the catalogue.
+
+Every example is a serialized tf.train.Example, every feature a list. A sequence example (splits `train`,
+`validation` and `test`) is a chunk of one user's events, oldest first; one of `catalog` is an item:
+
+    user_id [1], user_<profile column> [1]           bytes; "" unknown
+    event_item_id, event_kind, event_query [length]  bytes; "" no query
+    event_timestamp [length]                         int64, whole seconds since the epoch
+    event_price [length]                             float32; 0 unknown
+    event_is_target [length]                         int64; 1 to be predicted in this split, 0 context only
+    item_id, item_title, item_description, item_category, item_brand [1] bytes, item_price [1] float32
+
+Nothing of an example stems from after its last event. It works on one partition and knows nothing of Beam.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tfrec.config import ExamplesConfig, SplitConfig
+from tfrec.errors import ConfigError, DataError
+from tfrec.schema import Manifest, TableSet
+
+SEQUENCE_SPLITS = ("train", "validation", "test")
+SPLITS = (*SEQUENCE_SPLITS, "catalog")
+
+SEARCH_MILLISECONDS = 30 * 60 * 1000
+"""How long a search explains the user's next event when the shop records no sessions."""
+
+ENCODE_ROWS = 4096
+"""Examples serialized at once: bounds what is held twice, as Arrow and as bytes."""
+
+_DAY = 24 * 60 * 60
+_COLUMNS = ["user_id", "item_id", "kind", "timestamp", "price", "query", "session"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Boundaries:
+    """Where the windows begin, in seconds since the epoch; None when the clock is `order`."""
+
+    validation_start: int | None
+    test_start: int | None
+    clock: str = "utc"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Events:
+    """The item events of a partition, by user and time; user u's are rows starts[u] to starts[u + 1]."""
+
+    user_ids: pa.Array  # [users]
+    starts: np.ndarray  # [users + 1]
+    timestamp: np.ndarray  # [events] seconds
+    features: dict[str, pa.Array]  # name -> [events]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Chunks:
+    """Ranges of event rows, each an example: context from `begin`, targets from `target`, up to `end`."""
+
+    user: np.ndarray  # [chunks]
+    begin: np.ndarray
+    target: np.ndarray
+    end: np.ndarray
+
+
+def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
+    """The test window: `test_days` up to the midnight (UTC) after the last event; validation: just before.
+
+    Raises ConfigError when a length is negative or nothing is left to train on.
+    """
+    if manifest.clock == "order":
+        return Boundaries(None, None, "order")
+    if min(split.test_days, split.validation_days) < 0:
+        raise ConfigError(f"{split} holds a negative number of days; give 0 or more")
+    test_start = (manifest.last_timestamp // _DAY + 1 - split.test_days) * _DAY
+    validation_start = test_start - split.validation_days * _DAY
+    if validation_start <= manifest.first_timestamp:
+        days = (manifest.last_timestamp - manifest.first_timestamp) / _DAY
+        raise ConfigError(
+            f"test_days {split.test_days} and validation_days {split.validation_days} cover all {days:.1f} "
+            "days of the data and leave no event to train on; lower them"
+        )
+    return Boundaries(validation_start, test_start)
+
+
+def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Iterator[tuple[str, list[bytes]]]:
+    """Pairs of a split and some of its serialized examples, from partition `index` of each table."""
+    manifest = tables.manifest
+    users = pq.read_table(tables.part("users", index)) if manifest.profile_columns else None
+    interactions = pq.read_table(tables.part("interactions", index), columns=_COLUMNS)
+    bounds = boundaries(manifest, config.split)
+    batches = build_sequences(interactions, users, manifest.profile_columns, bounds, config)
+    batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)))
+    for split, batch in batches.items():
+        for start in range(0, batch.num_rows, ENCODE_ROWS):
+            yield split, encode(batch.slice(start, ENCODE_ROWS))
+
+
+def build_sequences(
+    interactions: pa.Table,
+    users: pa.Table | None,
+    profile_columns: tuple[str, ...],
+    bounds: Boundaries,
+    config: ExamplesConfig,
+) -> dict[str, pa.RecordBatch]:
+    """The sequence examples of each of SEQUENCE_SPLITS, one a row.
+
+    A user's training events are cut into chunks of up to `max_events`. All events of the first chunk are
+    targets; each further chunk adds `stride` targets behind as much context as fits. In the validation and
+    test split a user has one example: up to `max_events` events before the window, then all of its window.
+    Data without timestamps: the last event is test, the one before it validation. A user's first event is
+    never held out, so that of two events the last is test and none validation, and a single one is training.
+
+    Raises DataError when rows are not sorted by user and time or a profile column is missing, ConfigError
+    when `stride` does not lie in [1, max_events].
+    """
+    if not 1 <= config.stride <= config.max_events:
+        raise ConfigError(f"stride is {config.stride}; give 1 to max_events, which is {config.max_events}")
+    events = _item_events(interactions)
+    first, last = events.starts[:-1], events.starts[1:]
+    validation, test = _window_starts(events, bounds)
+    chunks = {
+        "train": _train_chunks(first, validation, config),
+        "validation": _window_chunks(first, validation, test, config),
+        "test": _window_chunks(first, test, last, config),
+    }
+    profiles = _profiles(events.user_ids, users, profile_columns)
+    return {split: _sequences(events, profiles, chunks[split]) for split in SEQUENCE_SPLITS}
+
+
+def build_catalog(items: pa.Table) -> pa.RecordBatch:
+    """One row an item, with what the shop says of it."""
+    columns = {"item_id": _bytes(items["item_id"])}
+    for name in ("title", "description", "category", "brand"):
+        columns[f"item_{name}"] = _bytes(items[name])
+    columns["item_price"] = _price(items["price"])
+    return _batch({name: _lists(values) for name, values in columns.items()})
+
+
+def encode(batch: pa.RecordBatch) -> list[bytes]:
+    """One serialized tf.train.Example a row."""
+    from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder  # imports TensorFlow
+
+    return RecordBatchToExamplesEncoder().encode(batch)
+
+
+def _item_events(interactions: pa.Table) -> _Events:
+    """The events that name an item, each with the search that led to it."""
+    user = pc.dictionary_encode(interactions["user_id"].combine_chunks())
+    code = user.indices.to_numpy()
+    time = interactions["timestamp"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()).to_numpy()
+    user_changes = np.diff(code)
+    if (user_changes < 0).any() or (np.diff(time)[user_changes == 0] < 0).any():
+        raise DataError("interactions are not sorted by user and time; write them with `tfrec ingest`")
+    rows = np.flatnonzero(interactions["item_id"].is_valid().to_numpy())
+    with_item, starts = np.unique(code[rows], return_index=True)
+    features = {
+        "event_item_id": _bytes(interactions["item_id"]),
+        "event_kind": _bytes(interactions["kind"]),
+        "event_price": _price(interactions["price"]),
+        "event_query": _queries(interactions, code, time),
+    }
+    if len(rows) < len(code):
+        features = {name: values.take(pa.array(rows)) for name, values in features.items()}
+    user_ids = _bytes(user.dictionary.take(pa.array(with_item)))
+    return _Events(user_ids, np.append(starts, len(rows)), time[rows] // 1000, features)
+
+
+def _queries(interactions: pa.Table, user: np.ndarray, time: np.ndarray) -> pa.Array:
+    """[rows] each event's own query, or that of a search just before it.
+
+    Just before: no other event of the same user and session lies between. Events without a session make one
+    of their own, in which a search is forgotten after SEARCH_MILLISECONDS.
+    """
+    query = _bytes(interactions["query"])
+    has_query = pc.not_equal(query, b"").to_numpy(zero_copy_only=False)
+    is_item = interactions["item_id"].is_valid().to_numpy()
+    is_search = ~is_item & has_query & pc.equal(interactions["kind"], "search").to_numpy()
+    if not is_search.any():
+        return query
+    session_values = interactions["session"].combine_chunks().dictionary_encode()
+    session = session_values.indices.fill_null(-1).to_numpy()
+    rows = np.flatnonzero(is_item | is_search)
+    rows = rows[np.lexsort((rows, session[rows], user[rows]))]
+    before, row = rows[:-1], rows[1:]
+    follows = is_search[before] & is_item[row] & ~has_query[row]
+    follows &= (user[before] == user[row]) & (session[before] == session[row])
+    follows &= (session[row] >= 0) | (time[row] - time[before] <= SEARCH_MILLISECONDS)
+    source = np.arange(len(query))
+    source[row[follows]] = before[follows]
+    return query.take(pa.array(source))
+
+
+def _window_starts(events: _Events, bounds: Boundaries) -> tuple[np.ndarray, np.ndarray]:
+    """([users], [users]) the first event row of each user's validation and test window."""
+    first, last = events.starts[:-1], events.starts[1:]
+    if bounds.clock == "order":
+        test = np.maximum(last - 1, np.minimum(first + 1, last))
+        return np.maximum(test - 1, first + 1), test
+
+    def start_of(window_start: int | None) -> np.ndarray:
+        before = np.append(0, np.cumsum(events.timestamp < window_start))
+        return first + before[last] - before[first]
+
+    return start_of(bounds.validation_start), start_of(bounds.test_start)
+
+
+def _train_chunks(first: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:
+    """Chunks of up to `max_events` in which each event before `end` is a target once."""
+    events = end - first
+    further = -(-np.maximum(events - config.max_events, 0) // config.stride)
+    chunks = np.where(events > 0, 1 + further, 0)
+    user = np.repeat(np.arange(len(first)), chunks)
+    number = np.arange(len(user)) - np.repeat(np.cumsum(chunks) - chunks, chunks)
+    begin = first[user] + number * config.stride
+    fresh = np.where(number == 0, config.max_events, config.stride)
+    full_end = begin + config.max_events
+    return _Chunks(user, begin, full_end - fresh, np.minimum(full_end, end[user]))
+
+
+def _window_chunks(first: np.ndarray, start: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:
+    """One chunk for each user with events in the window."""
+    user = np.flatnonzero(end > start)
+    begin = np.maximum(first, start - config.max_events)
+    return _Chunks(user, begin[user], start[user], end[user])
+
+
+def _profiles(user_ids: pa.Array, users: pa.Table | None, columns: tuple[str, ...]) -> dict[str, pa.Array]:
+    """Feature name -> [users] bytes, b"" where unknown."""
+    missing = [name for name in columns if users is not None and name not in users.column_names]
+    if missing:
+        raise DataError(f"the users table lacks the profile columns {missing} of its manifest; ingest again")
+    if users is None:
+        return {f"user_{name}": _bytes(pa.nulls(len(user_ids), pa.string())) for name in columns}
+    row = pc.index_in(user_ids, value_set=_bytes(users["user_id"]))
+    return {f"user_{name}": _bytes(_bytes(users[name]).take(row)) for name in columns}
+
+
+def _sequences(events: _Events, profiles: dict[str, pa.Array], chunks: _Chunks) -> pa.RecordBatch:
+    """One row a chunk."""
+    lengths = chunks.end - chunks.begin
+    offsets = np.append(0, np.cumsum(lengths))
+    row = np.arange(offsets[-1]) + np.repeat(chunks.begin - offsets[:-1], lengths)
+    is_target = row >= np.repeat(chunks.target, lengths)
+    of_user = {"user_id": events.user_ids, **profiles}
+    columns = {name: _lists(values.take(pa.array(chunks.user))) for name, values in of_user.items()}
+    for name, values in events.features.items():
+        columns[name] = _lists(values.take(pa.array(row)), offsets)
+    columns["event_timestamp"] = _lists(pa.array(events.timestamp[row]), offsets)
+    columns["event_is_target"] = _lists(pa.array(is_target.astype(np.int64)), offsets)
+    return _batch(columns)
+
+
+def _bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Bytes, b"" where null: the encoder takes no strings. Large, for a take may pass 2 GB."""
+    filled = column.cast(pa.large_binary()).fill_null(b"")
+    return filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled
+
+
+def _price(column: pa.ChunkedArray) -> pa.Array:
+    """float32, 0 where null or NaN."""
+    values = column.cast(pa.float32()).fill_null(0).to_numpy()
+    return pa.array(np.nan_to_num(values, nan=0.0))
+
+
+def _lists(values: pa.Array, offsets: np.ndarray | None = None) -> pa.Array:
+    """[rows] lists; of one value each without offsets."""
+    if offsets is None:
+        offsets = np.arange(len(values) + 1)
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values)
+
+
+def _batch(columns: dict[str, pa.Array]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

@@ -1,0 +1,180 @@
+"""The SavedModel and its signatures: raw strings and numbers in, items out, stock TensorFlow Serving runs it.
+
+Every input is batched and every output batch-major, so that TensorFlow Serving may batch requests. Raw
+inputs go through the very tf.Transform graph that made the training features.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfrec.config import Config
+from tfrec.features import Transformed, WordPiece
+from tfrec.index import Index
+from tfrec.retrieval import Batch
+from tfrec.towers import ItemFeatures
+from tfrec.train import Trained
+
+Tensors = dict[str, tf.Tensor]
+
+EVENT_INPUTS = {
+    "event_item_id": tf.string,  # [batch, length], "" pads
+    "event_kind": tf.string,
+    "event_timestamp": tf.int64,  # seconds since the epoch
+    "event_price": tf.float32,  # 0 unknown
+}
+MOMENT_INPUTS = {
+    "timestamp": tf.int64,  # [batch] seconds since the epoch, 0 is now
+    "query": tf.string,  # [batch] "" where nothing is searched
+    "user_id": tf.string,  # [batch]
+}
+ITEM_INPUTS = {
+    "item_id": tf.string,  # [batch] "" for an item that nobody bought yet
+    "item_title": tf.string,
+    "item_description": tf.string,
+    "item_category": tf.string,
+    "item_brand": tf.string,
+    "item_price": tf.float32,  # 0 unknown
+}
+
+
+class Recommender(tf.Module):
+    """A trained model behind raw inputs."""
+
+    def __init__(self, trained: Trained, transformed: Transformed, config: Config):
+        super().__init__()
+        self._config = config
+        self._model = trained.model
+        self._transform = transformed.layer()
+        self._word_piece = WordPiece(config.features.vocabulary, config.features.text_tokens)
+        self._index = Index(trained.model.all_candidates(), config.serving.top_k)
+        self._titles = tf.Variable(trained.catalog.titles, trainable=False, name="titles")
+        # Evaluation ranks the whole catalogue with these very numbers.
+        self.candidates = self._index.embeddings
+        self.item_ids = tf.Variable(trained.catalog.item_ids, trainable=False, name="item_ids")
+
+    def signatures(self) -> dict[str, Callable[..., Tensors]]:
+        """Signature name -> concrete function; `serving_default` is `recommend`."""
+        request = self._request_inputs()
+        recommend = _concrete(self.recommend, request | _specs({"exclude_seen": tf.bool}, [None]))
+        return {
+            "serving_default": recommend,
+            "recommend": recommend,
+            "search": recommend,
+            "similar_items": _concrete(self.similar_items, _specs({"item_id": tf.string}, [None])),
+            "embed_query": _concrete(self.embed_query, request),
+            "embed_item": _concrete(self.embed_item, _specs(ITEM_INPUTS, [None])),
+        }
+
+    def recommend(self, **inputs: tf.Tensor) -> Tensors:
+        """The best items for each history, profile and search: item_id, title, score [batch, k]."""
+        seen = self._model.catalog_rows(inputs["event_item_id"])
+        excluded = tf.where(inputs["exclude_seen"][:, tf.newaxis], seen, tf.zeros_like(seen))
+        return self._answer(*self._index.top_k(self._query(inputs), excluded))
+
+    def similar_items(self, item_id: tf.Tensor) -> Tensors:
+        """The items nearest to each item_id [batch] by cosine; none ("" and -inf) for an unknown id."""
+        return self._answer(*self._index.nearest(self._model.catalog_rows(item_id)))
+
+    def embed_query(self, **inputs: tf.Tensor) -> Tensors:
+        """Embeddings [batch, dim + 1]; the inner product with an item's is its score."""
+        return {"embedding": self._query(inputs)}
+
+    def embed_item(self, **inputs: tf.Tensor) -> Tensors:
+        """Embeddings [batch, dim + 1] of items by raw text and attributes, and by id where it was learnt."""
+        features = self._transform({name: _column(value) for name, value in inputs.items() if name != "item_id"})
+        settings = self._config.features
+        items = ItemFeatures(
+            id_row=self._model.id_rows(self._model.catalog_rows(inputs["item_id"])),
+            text_vector=self._model.encoder(_dense(features["item_tokens"], settings.text_tokens)),
+            category=_dense(features["item_category"], settings.category_levels),
+            brand=_dense(features["item_brand"], 1)[:, 0],
+            price=_dense(features["item_price"], 1)[:, 0],
+        )
+        return {"embedding": self._model.candidate_tower(items)}
+
+    def _request_inputs(self) -> dict[str, tf.TensorSpec]:
+        profile = {f"user_{column}": tf.string for column in self._config.features.profile_columns}
+        return _specs(EVENT_INPUTS, [None, None]) | _specs(MOMENT_INPUTS | profile, [None])
+
+    def _query(self, inputs: Tensors) -> tf.Tensor:
+        now = tf.cast(tf.timestamp(), tf.int64)
+        moments = tf.where(inputs["timestamp"] > 0, inputs["timestamp"], now)[:, tf.newaxis]
+        searched = self._search_vector(inputs["query"])[:, tf.newaxis]
+        return self._model.query(self._features(inputs), moments, searched)[:, 0]
+
+    def _features(self, inputs: Tensors) -> Batch:
+        """The dense features of the latest `max_events` events in time order, as training read them."""
+        events = _in_order({name: inputs[name] for name in EVENT_INPUTS}, self._config.examples.max_events)
+        profile = {f"user_{column}": inputs[f"user_{column}"] for column in self._config.features.profile_columns}
+        columns = {name: _column(value) for name, value in (profile | {"user_id": inputs["user_id"]}).items()}
+        features = self._transform({name: value.to_sparse() for name, value in events.items()} | columns)
+        batch = {name: tf.sparse.to_dense(features[name]) for name in EVENT_INPUTS}
+        return batch | {name: _dense(features[name], 1)[:, 0] for name in columns}
+
+    def _search_vector(self, query: tf.Tensor) -> tf.Tensor:
+        """[batch, text_dim], zero where nothing is searched; the BERT sleeps when nobody searches."""
+        is_search = tf.not_equal(query, "")
+
+        def read() -> tf.Tensor:
+            vectors = self._model.encoder(self._word_piece(query).to_tensor())
+            return tf.where(is_search[:, tf.newaxis], vectors, 0.0)
+
+        nothing = tf.zeros([tf.shape(query)[0], self._model.encoder.dim])
+        return tf.cond(tf.reduce_any(is_search), read, lambda: nothing)
+
+    def _answer(self, scores: tf.Tensor, rows: tf.Tensor) -> Tensors:
+        return {
+            "item_id": tf.gather(self.item_ids, rows),
+            "title": tf.gather(self._titles, rows),
+            "score": scores,
+        }
+
+
+def export(recommender: Recommender, folder: str) -> None:
+    """Writes the SavedModel beside `folder` and renames it into place, so that it is whole or not there."""
+    staging = f"{folder.rstrip('/')}.staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(recommender, staging, recommender.signatures(), options)
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(staging).rename(folder)
+
+
+def _in_order(events: Tensors, longest: int) -> dict[str, tf.RaggedTensor]:
+    """Events sorted by time, padding dropped, only the latest `longest` of each row."""
+    valid = tf.not_equal(events["event_item_id"], "")
+    times = tf.where(valid, events["event_timestamp"], events["event_timestamp"].dtype.max)
+    order = tf.argsort(times, axis=1, stable=True)
+    valid = tf.gather(valid, order, batch_dims=1)
+    return {
+        name: tf.ragged.boolean_mask(tf.gather(value, order, batch_dims=1), valid)[:, -longest:]
+        for name, value in events.items()
+    }
+
+
+def _column(values: tf.Tensor) -> tf.SparseTensor:
+    """[batch] -> sparse [batch, 1] that holds every value, "" and 0 too, as an example does."""
+    batch = tf.shape(values, out_type=tf.int64)[0]
+    indices = tf.stack([tf.range(batch), tf.zeros([batch], tf.int64)], axis=1)
+    return tf.SparseTensor(indices, values, tf.stack([batch, 1]))
+
+
+def _dense(sparse: tf.SparseTensor, width: int) -> tf.Tensor:
+    """[batch, width] with 0 or "" where nothing is."""
+    batch = sparse.dense_shape[0]
+    wide = tf.sparse.reset_shape(sparse, tf.stack([batch, tf.maximum(sparse.dense_shape[1], width)]))
+    dense = tf.sparse.to_dense(wide)[:, :width]
+    return tf.ensure_shape(dense, [None, width])
+
+
+def _specs(dtypes: dict[str, tf.DType], shape: list[None]) -> dict[str, tf.TensorSpec]:
+    return {name: tf.TensorSpec(shape, dtype, name) for name, dtype in dtypes.items()}
+
+
+def _concrete(function: Callable[..., Tensors], specs: dict[str, tf.TensorSpec]) -> Callable[..., Tensors]:
+    return tf.function(function).get_concrete_function(**specs)

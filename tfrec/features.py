@@ -1,0 +1,180 @@
+"""Raw examples -> model features, as one tf.Transform graph that training and serving share.
+
+Sequences (user_*, event_*) and items (item_*) travel as rows of different splits of one Examples
+artifact; a row of one sort leaves the features of the other empty. Every output is a SparseTensor
+`[batch, values]`, so an empty feature costs nothing. It knows nothing of models.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+import tensorflow_transform as tft
+
+from tfrec import config, schema
+
+ITEM_VOCABULARY = "event_item_id"
+"""tf.Transform asset: every item that is a training target, with how often; the logQ correction reads it."""
+
+SECONDS_PER_DAY = 86_400
+DAYS_PER_WEEK = 7
+EPOCH_DAY_OF_WEEK = 3  # 1970-01-01 was a Thursday; weeks start on Monday
+
+
+def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str, Any]) -> dict[str, tf.SparseTensor]:
+    """The model's features of a batch of raw examples; custom_config["config"] is a Config as JSON."""
+    features = config.config_from_json(custom_config["config"]).features
+    return _event_features(inputs) | _profile_features(inputs, features) | _item_features(inputs, features)
+
+
+class WordPiece(tf.Module):
+    """Text -> BERT's token ids, inside the graph; the vocabulary travels as an asset."""
+
+    def __init__(self, vocabulary: str, length: int):
+        super().__init__()
+        self.length = length
+        self._tokenizer = tf_text.BertTokenizer(
+            vocabulary, lower_case=True, token_out_type=tf.int64, max_bytes_per_word=100
+        )
+        with tf.io.gfile.GFile(vocabulary) as file:
+            tokens = file.read().splitlines()
+        self.cls, self.sep = tokens.index("[CLS]"), tokens.index("[SEP]")
+
+    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """[n] strings -> [n, <= length] int64: [CLS] pieces [SEP], cut at the end."""
+        # A long text is cut before it is tokenized: no piece is longer than its word.
+        texts = tf.strings.substr(texts, 0, 16 * self.length, unit="UTF8_CHAR")
+        pieces = self._tokenizer.tokenize(texts).merge_dims(-2, -1)[:, : self.length - 2]
+        return tf_text.combine_segments([pieces], self.cls, self.sep)[0]
+
+
+def item_text(title: tf.Tensor, brand: tf.Tensor, category: tf.Tensor, description: tf.Tensor) -> tf.Tensor:
+    """[n] the text that the BERT reads of an item: title, brand, category path, description."""
+    path = tf.strings.regex_replace(category, schema.CATEGORY_SEPARATOR, " ")
+    return tf.strings.strip(tf.strings.join([title, brand, path, description], separator=" "))
+
+
+def _event_features(inputs: dict[str, tf.SparseTensor]) -> dict[str, tf.SparseTensor]:
+    item_id = inputs["event_item_id"]
+    targets = tf.boolean_mask(item_id.values, inputs["event_is_target"].values > 0)
+    # text files of vocabularies end a word at a newline: gzipped records hold any id
+    tft.vocabulary(targets, store_frequency=True, vocab_filename=ITEM_VOCABULARY, file_format="tfrecord_gzip")
+    return {
+        "event_item_id": item_id,
+        "event_kind": inputs["event_kind"].with_values(kind_index(inputs["event_kind"].values)),
+        "event_timestamp": inputs["event_timestamp"],
+        "event_price": inputs["event_price"].with_values(_scaled_price(inputs["event_price"].values)),
+        "event_query": inputs["event_query"],
+        "event_is_target": inputs["event_is_target"],
+        "user_id": inputs["user_id"],
+    }
+
+
+def day_of_week(timestamp: tf.Tensor) -> tf.Tensor:
+    """int64 in [0, 7) of seconds since the epoch (UTC), Monday first."""
+    return (timestamp // SECONDS_PER_DAY + EPOCH_DAY_OF_WEEK) % DAYS_PER_WEEK
+
+
+def kind_index(kinds: tf.Tensor) -> tf.Tensor:
+    """[n] int64: 1 + the kind's place in schema.EVENT_KINDS, 0 where it is none of them."""
+    matches = kinds[:, tf.newaxis] == tf.constant(schema.EVENT_KINDS)
+    places = tf.range(1, len(schema.EVENT_KINDS) + 1, dtype=tf.int64)
+    return tf.reduce_sum(tf.cast(matches, tf.int64) * places, axis=1)
+
+
+def _scaled_price(price: tf.Tensor) -> tf.Tensor:
+    """[n] standard score of log(1 + price); 0 where the price is unknown."""
+    logs = tf.math.log1p(tf.maximum(price, 0.0))
+    known = price > 0
+    mean = tft.mean(tf.boolean_mask(logs, known))
+    spread = tf.sqrt(tft.var(tf.boolean_mask(logs, known)))
+    return tf.where(known, tf.math.divide_no_nan(logs - mean, spread), tf.zeros_like(logs))
+
+
+def _profile_features(
+    inputs: dict[str, tf.SparseTensor], features: config.FeaturesConfig
+) -> dict[str, tf.SparseTensor]:
+    names = [f"user_{column}" for column in features.profile_columns]
+    return {name: _vocabulary_index(inputs[name], name, features.oov_buckets) for name in names}
+
+
+def _item_features(inputs: dict[str, tf.SparseTensor], features: config.FeaturesConfig) -> dict[str, tf.SparseTensor]:
+    title, category = inputs["item_title"], inputs["item_category"]
+    word_piece = tft.make_and_track_object(
+        lambda: WordPiece(features.vocabulary, features.text_tokens), name="word_piece"
+    )
+    text = item_text(title.values, inputs["item_brand"].values, category.values, inputs["item_description"].values)
+    paths = category_paths(category.values, features.category_levels)
+    price = inputs["item_price"]
+    return {
+        "item_id": inputs["item_id"],
+        "item_title": title,
+        "item_tokens": _rows(word_piece(text), title),
+        "item_category": _vocabulary_index(
+            _rows(tf.RaggedTensor.from_tensor(paths), category), "item_category", features.oov_buckets
+        ),
+        "item_brand": _vocabulary_index(inputs["item_brand"], "item_brand", features.oov_buckets),
+        "item_price": price.with_values(_price_bucket(price.values, features.price_buckets)),
+    }
+
+
+def category_paths(category: tf.Tensor, levels: int) -> tf.Tensor:
+    """[n] category paths -> [n, levels] the path down to each level, "" below the deepest."""
+    names = tf.strings.split(category, schema.CATEGORY_SEPARATOR)
+    depth = names.row_lengths()
+    paths = [
+        tf.where(
+            depth > level,
+            tf.strings.reduce_join(names[:, : level + 1], axis=1, separator=schema.CATEGORY_SEPARATOR),
+            "",
+        )
+        for level in range(levels)
+    ]
+    return tf.stack(paths, axis=1)
+
+
+def _price_bucket(price: tf.Tensor, buckets: int) -> tf.Tensor:
+    """[n] int64 quantile bucket from 1; 0 where the price is unknown."""
+    known = price > 0
+    boundaries = tft.quantiles(tf.boolean_mask(price, known), buckets, epsilon=0.01)
+    return tf.where(known, 1 + tft.apply_buckets(price, boundaries), tf.zeros_like(price, tf.int64))
+
+
+def _vocabulary_index(tensor: tf.SparseTensor, name: str, oov_buckets: int) -> tf.SparseTensor:
+    """int64 indices: 0 for "", then the vocabulary from 1, then the out-of-vocabulary buckets."""
+    known = tensor.values != ""
+    vocabulary = tft.vocabulary(tf.boolean_mask(tensor.values, known), vocab_filename=name)
+    index = tft.apply_vocabulary(tensor.values, vocabulary, num_oov_buckets=oov_buckets)
+    return tensor.with_values(tf.where(known, 1 + index, tf.zeros_like(index)))
+
+
+def _rows(ragged: tf.RaggedTensor, like: tf.SparseTensor) -> tf.SparseTensor:
+    """[values, n] of the filled rows of `like` -> sparse [batch, n], empty where `like` is empty."""
+    filled = ragged.to_sparse()
+    rows = tf.gather(like.indices[:, 0], filled.indices[:, 0])
+    indices = tf.stack([rows, filled.indices[:, 1]], axis=1)
+    return tf.SparseTensor(indices, filled.values, [like.dense_shape[0], filled.dense_shape[1]])
+
+
+class Transformed:
+    """What a run of the graph left behind: vocabularies, counts and the graph itself."""
+
+    def __init__(self, folder: str):
+        self._output = tft.TFTransformOutput(folder)
+
+    def item_frequencies(self) -> dict[bytes, int]:
+        """Item id -> how often it is a training target."""
+        path = self._output.vocabulary_file_by_name(ITEM_VOCABULARY)
+        records = tf.data.TFRecordDataset(path, compression_type="GZIP").as_numpy_iterator()
+        pairs = (record.split(b" ", 1) for record in records)
+        return {item_id: int(count) for count, item_id in pairs}
+
+    def indices(self, name: str, oov_buckets: int) -> int:
+        """How many indices `_vocabulary_index` gives for a feature: "", the vocabulary, the other buckets."""
+        return 1 + self._output.vocabulary_size_by_name(name) + oov_buckets
+
+    def layer(self) -> tf.keras.layers.Layer:
+        """The graph as a layer: raw SparseTensors by name in, the features that depend on them out."""
+        return self._output.transform_features_layer()

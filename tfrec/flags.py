@@ -1,0 +1,87 @@
+"""The command line's flags, a function for each verb; cli.py says what the verbs do."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+TABLES = "data/complete-journey"
+SERVER = "127.0.0.1:8500"
+MODEL_NAME = "tfrec"
+
+
+def ingest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="?", help="complete-journey, movielens, or a mapping's YAML file")
+    parser.add_argument("--out", help="folder of the tables (data/SOURCE)")
+    parser.add_argument("--partitions", type=_count, default=16)
+    parser.add_argument("--path", help="movielens: the folder that was unzipped")
+    parser.add_argument("--interactions", help="without a SOURCE: a file, a folder or a glob")
+    parser.add_argument("--items", help="likewise")
+    parser.add_argument("--users", help="likewise")
+    parser.add_argument("--column", action="append", default=[], metavar="OURS=THEIRS", help="user_id=CustomerID")
+    parser.add_argument("--kind", help="of every interaction: purchase, click ...")
+    parser.add_argument("--order", help="column that ranks a user's events, where there is no timestamp")
+
+
+def run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", default="laptop", help="a name of pipeline/runs.py (%(default)s)")
+
+
+def serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="out/serving/laptop", help="folder of versions (%(default)s)")
+    parser.add_argument("--name", default=MODEL_NAME, help="what clients call the model (%(default)s)")
+    parser.add_argument("--port", type=int, default=8500, help="of gRPC (%(default)s)")
+    parser.add_argument("--rest-port", type=int, default=8501, help="of REST (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 answers other machines too (%(default)s)")
+
+
+def recommend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", required=True, help="an id of the tables, such as 900")
+    parser.add_argument(
+        "--until",
+        type=_midnight,
+        metavar="DATE",
+        help="know the user up to that day, and show what came then",
+    )
+    _ask(parser)
+
+
+def search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", help='such as "gluten free pasta"')
+    parser.add_argument("--user", help="rank by this user's history too")
+    _ask(parser)
+
+
+def similar(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("item_id")
+    _ask(parser)
+
+
+def _ask(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--k", type=_count, default=10, help="how many (%(default)s)")
+    parser.add_argument("--tables", default=TABLES, help="where the user's history lies (%(default)s)")
+    server(parser)
+
+
+def server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--server", default=SERVER, help="gRPC address of any TensorFlow Serving (%(default)s)")
+    parser.add_argument("--name", default=MODEL_NAME, help="what the server calls the model (%(default)s)")
+
+
+def doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--deep", action="store_true", help="import TensorFlow and list its GPUs (seconds)")
+
+
+def _midnight(text: str) -> int:
+    """Seconds since the epoch at the start of a day in UTC."""
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2017-12-04") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)

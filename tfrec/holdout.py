@@ -1,0 +1,174 @@
+"""A held-out window: what each user did in it, and everything that happened before it.
+
+It knows nothing of models: users and items are numbered here, so that baselines, evaluation and a scorer
+of any kind share one numbering.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from tfrec.errors import ConfigError, DataError
+from tfrec.records import read_catalog, read_targets
+from tfrec.schema import CLOCKS, EVENT_KINDS
+
+DAY = 86_400
+YEAR = 365 * DAY
+
+EARLIER_SPLITS = {"validation": ("train",), "test": ("train", "validation")}
+"""Window -> the splits whose targets are, together, every event before it."""
+
+CANDIDATES = ("sold", "catalog")
+"""What competes: items with an event before or inside the window, or every item of the catalogue."""
+
+Scorer = Callable[[np.ndarray], np.ndarray]
+"""Rows of `Holdout.user_ids` [batch] int64 -> [batch, items] float32, higher is better, -inf = never."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Holdout:
+    """The question "what will these users choose next?" with its answers and all that is known before.
+
+    `history` and the `event_*` arrays hold the label kinds only (all kinds by default): with labels of
+    purchases, "bought before" means bought. `is_cold` and `is_new` look at events of every kind.
+    """
+
+    window: str  # "validation" or "test"
+    window_start: int  # seconds since the epoch; with the order clock, the first place that holds a label
+    clock: str  # one of schema.CLOCKS
+    candidates: str  # one of CANDIDATES
+    label_kinds: tuple[str, ...]
+    item_ids: np.ndarray  # [items] str, the candidates, in catalogue order
+    user_ids: np.ndarray  # [users] str, those with a label
+    labels: sp.csr_matrix  # [users, items] 1.0 where the user chose the item inside the window
+    history: sp.csr_matrix  # [users, items] baskets (distinct user, item, second) before the window
+    event_user: np.ndarray  # [events] int64, a basket each; below len(user_ids) its row, else any other user
+    event_item: np.ndarray  # [events] int64, column of item_ids
+    event_timestamp: np.ndarray  # [events] int64 seconds
+    is_cold: np.ndarray  # [items] bool, no event before the window
+    is_new: np.ndarray  # [users] bool, no event before the window
+
+
+def read_holdout(
+    examples_dir: str | Path,
+    window: str = "test",
+    label_kinds: Sequence[str] | None = None,
+    candidates: str = "sold",
+    clock: str | None = None,
+) -> Holdout:
+    """The holdout of ExampleGen's folder; see `holdout_from_events` for the settings and errors."""
+    _check("window", window, tuple(EARLIER_SPLITS))
+    before = pd.concat([read_targets(examples_dir, split) for split in EARLIER_SPLITS[window]], ignore_index=True)
+    during = read_targets(examples_dir, window)
+    return holdout_from_events(before, during, read_catalog(examples_dir), window, label_kinds, candidates, clock)
+
+
+def holdout_from_events(
+    before: pd.DataFrame,
+    during: pd.DataFrame,
+    catalog: np.ndarray,
+    window: str = "test",
+    label_kinds: Sequence[str] | None = None,
+    candidates: str = "sold",
+    clock: str | None = None,
+) -> Holdout:
+    """The holdout of two event tables (user_id, item_id, kind, timestamp in seconds) and the catalogue's ids.
+
+    `label_kinds` None: an event of any kind is a label. `clock` None: timestamps that all lie in 1970 are an
+    order. ConfigError for a setting outside of what it may be; DataError for an item that the catalogue lacks
+    and, by the utc clock, for an event of `before` that is later than the window's first.
+    """
+    kinds = tuple(label_kinds or EVENT_KINDS)
+    for kind in kinds:
+        _check("label_kinds", kind, EVENT_KINDS)
+    _check("candidates", candidates, CANDIDATES)
+    clock = clock or _clock(before, during)
+    _check("clock", clock, CLOCKS)
+    start = _window_start(before, during, clock)
+
+    seen = pd.Index(_items(before))
+    sold = seen.union(pd.Index(_items(during)))
+    _check_described(sold, catalog)
+    item_ids = catalog[pd.Index(catalog).isin(sold)] if candidates == "sold" else catalog
+    chosen, baskets = _baskets(during, kinds), _baskets(before, kinds)
+    user_ids = np.sort(chosen.user_id.unique())
+    users = pd.Index(user_ids).append(pd.Index(baskets.user_id.unique()).difference(pd.Index(user_ids)))
+    return Holdout(
+        window=window,
+        window_start=start,
+        clock=clock,
+        candidates=candidates,
+        label_kinds=kinds,
+        item_ids=item_ids,
+        user_ids=user_ids,
+        labels=_counts(chosen, user_ids, item_ids).sign(),
+        history=_counts(baskets, user_ids, item_ids),
+        event_user=_places(baskets.user_id, users),
+        event_item=_places(baskets.item_id, item_ids),
+        event_timestamp=baskets.timestamp.to_numpy(np.int64),
+        is_cold=~pd.Index(item_ids).isin(seen),
+        is_new=~pd.Index(user_ids).isin(before.user_id),
+    )
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"`{name}` is {value!r}; use one of {', '.join(allowed)}")
+
+
+def _clock(before: pd.DataFrame, during: pd.DataFrame) -> str:
+    last = max(before.timestamp.max() if len(before) else 0, during.timestamp.max() if len(during) else 0)
+    return "order" if 0 < last < YEAR else "utc"
+
+
+def _window_start(before: pd.DataFrame, during: pd.DataFrame, clock: str) -> int:
+    """Midnight before the first label, but after the last event before it: the border is not in the files."""
+    last = int(before.timestamp.max()) if len(before) else 0
+    first = int(during.timestamp.min()) if len(during) else last + 1
+    if clock == "order":
+        return first
+    if last > first:
+        raise DataError(
+            f"an event before the window is at second {last}, later than the window's first at {first}; "
+            "split by time again, or say clock='order' where timestamps are only an order"
+        )
+    return min(first, max(first // DAY * DAY, last + 1))
+
+
+def _items(events: pd.DataFrame) -> np.ndarray:
+    ids = events.item_id.unique().astype(object)
+    return ids[ids != ""]
+
+
+def _check_described(sold: pd.Index, catalog: np.ndarray) -> None:
+    unknown = sold.difference(pd.Index(catalog))
+    if len(unknown):
+        raise DataError(
+            f"item {unknown[0]!r} has events but is not in the catalogue ({len(unknown)} such items); "
+            "run `tfrec ingest` again, which adds a row for each"
+        )
+
+
+def _baskets(events: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:
+    """One row for each distinct (user, item, second) of the kinds, items only."""
+    kept = events[events.kind.isin(kinds) & (events.item_id != "")]
+    return kept.drop_duplicates(["user_id", "item_id", "timestamp"])
+
+
+def _counts(baskets: pd.DataFrame, user_ids: np.ndarray, item_ids: np.ndarray) -> sp.csr_matrix:
+    """[users, items] float32 rows of `baskets`; users that are not in `user_ids` are left out."""
+    rows, columns = _places(baskets.user_id, user_ids), _places(baskets.item_id, item_ids)
+    kept = rows >= 0
+    ones = np.ones(kept.sum(), np.float32)
+    return sp.csr_matrix((ones, (rows[kept], columns[kept])), (len(user_ids), len(item_ids)))
+
+
+def _places(values: pd.Series, among: np.ndarray | pd.Index) -> np.ndarray:
+    """[rows] int64 place of each value, -1 where it is not among them."""
+    return pd.Index(among).get_indexer(pd.Index(values))

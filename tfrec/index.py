@@ -1,0 +1,45 @@
+"""Top-k over the whole catalogue: one matrix product, exact.
+
+TFRS's BruteForce is not used: its `query_with_exclusions` needs a fixed number of exclusions and hands
+excluded items back when fewer than k others remain.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+class Index(tf.Module):
+    """Candidate embeddings by catalogue row; row 0 (no item) is never an answer."""
+
+    def __init__(self, embeddings: tf.Tensor, k: int):
+        super().__init__()
+        self.embeddings = tf.Variable(embeddings, trainable=False, name="candidates")
+        self._scale = tf.Variable(
+            tf.math.reciprocal_no_nan(tf.norm(embeddings[:, :-1], axis=1)), trainable=False, name="scale"
+        )
+        self.k = min(k, int(embeddings.shape[0]) - 1)
+
+    def top_k(self, queries: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where none is left.
+
+        `queries` is [batch, dim + 1]; `excluded` [batch, any] int64 rows that may not be answered.
+        """
+        return self._best(tf.matmul(queries, self.embeddings, transpose_b=True), excluded)
+
+    def nearest(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `top_k`, by cosine to the items of rows [batch], each item itself left out."""
+        vectors = tf.gather(self.embeddings, rows) * tf.gather(self._scale, rows)[:, tf.newaxis]
+        without_bias = tf.concat([vectors[:, :-1], tf.zeros_like(vectors[:, :1])], axis=1)
+        scores = tf.matmul(without_bias, self.embeddings, transpose_b=True) * self._scale
+        unknown = (rows == 0)[:, tf.newaxis]
+        return self._best(tf.where(unknown, float("-inf"), scores), rows[:, tf.newaxis])
+
+    def _best(self, scores: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        excluded = tf.pad(excluded, [[0, 0], [0, 1]])  # row 0 of everybody
+        shape = tf.shape(excluded, out_type=tf.int64)
+        batch = tf.repeat(tf.range(shape[0]), shape[1])
+        places = tf.stack([batch, tf.reshape(excluded, [-1])], axis=1)
+        scores = tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(batch), float("-inf")))
+        best, rows = tf.math.top_k(scores, self.k)
+        return best, tf.where(tf.math.is_inf(best), tf.zeros([], tf.int64), tf.cast(rows, tf.int64))

@@ -1,0 +1,91 @@
+"""How good ranked lists are: pure functions over a batch of users that know nothing of shops or models.
+
+`scores` is [batch, items] float32, higher is better, -inf = may not be recommended. `relevant` is a CSR
+matrix [batch, items] whose stored entries are what the user chose; gain is binary. `totals` is [batch], the
+number of relevant items; every user must have at least one. Definitions: Järvelin and Kekäläinen, "Cumulated
+gain-based evaluation of IR techniques" (2002); ties: McSherry and Najork, "Computing information retrieval
+performance measures efficiently in the presence of tied scores" (2008).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+MASKED = -1
+"""Stands in a ranked list for "no item": the user has fewer than k items that may be recommended."""
+
+
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    """[batch, min(k, items)] int64 columns of the highest scores, best first; MASKED where the score is -inf.
+
+    Equal scores rank by column: shuffle the items beforehand, so that their order carries no information.
+    No score may be NaN.
+    """
+    batch, items = scores.shape
+    k = min(k, items)
+    top = np.full((batch, k), MASKED, np.int64)
+    if k == 0:
+        return top
+    borders = np.partition(scores, items - k, axis=1)[:, items - k]  # four times as fast as argpartition on ties
+    for row, (line, border) in enumerate(zip(scores, borders, strict=True)):
+        above = np.flatnonzero(line > border)
+        tied = np.flatnonzero(line == border)[: k - len(above)]
+        best = np.concatenate([above, tied])
+        best = best[np.argsort(-line[best], kind="stable")]
+        top[row] = np.where(np.isneginf(line[best]), MASKED, best)
+    return top
+
+
+def hits(top: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
+    """[batch, k] bool: whether the item at each rank of `top` is relevant."""
+    batch, items = relevant.shape
+    rows = np.arange(batch, dtype=np.int64)
+    wanted = np.repeat(rows * items, np.diff(relevant.indptr)) + relevant.indices
+    return np.isin(rows[:, None] * items + top, wanted) & (top != MASKED)
+
+
+def recall(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
+    """[batch] share of the relevant items that are among the first k."""
+    return np.asarray(hits[:, :k].sum(axis=1) / totals)
+
+
+def hit_rate(hits: np.ndarray, k: int) -> np.ndarray:
+    """[batch] 1.0 where any of the first k is relevant, else 0.0."""
+    return np.asarray(hits[:, :k].any(axis=1), np.float64)
+
+
+def ndcg(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
+    """[batch] discounted gain of the first k over that of an ideal list of min(k, relevant) hits."""
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    first = hits[:, :k]
+    ideal = np.cumsum(discounts)[np.minimum(totals, k) - 1]
+    return first @ discounts[: first.shape[1]] / ideal
+
+
+def reciprocal_rank(scores: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
+    """[batch] 1 / rank of the best relevant item among all items; its mean over users is the MRR.
+
+    An item tied with e others takes the mean of the ranks they share: 1 + (items above) + e / 2. So a
+    constant score earns the middle rank, not the first.
+    """
+    rows = np.repeat(np.arange(len(scores)), np.diff(relevant.indptr))
+    best = np.maximum.reduceat(scores[rows, relevant.indices], relevant.indptr[:-1])[:, None]
+    above = (scores > best).sum(axis=1)
+    tied = (scores == best).sum(axis=1) - 1
+    return 1 / (1 + above + tied / 2)
+
+
+def coverage(top: np.ndarray, items: int) -> float:
+    """Share of the catalogue of `items` that is in anybody's list; 0.0 for an empty catalogue."""
+    return len(np.unique(top[top != MASKED])) / max(items, 1)
+
+
+def novelty(top: np.ndarray, buyers: np.ndarray, users: int) -> np.ndarray:
+    """[batch] mean surprise of a list in bits: -log2((buyers + 1) / (users + 1)); 0.0 for an empty list.
+
+    `buyers` is [items], the distinct users of each item among `users`. Add-one keeps an item that nobody
+    bought finite. Source: Vargas and Castells, "Rank and relevance in novelty and diversity" (2011).
+    """
+    surprise = np.append(np.log2(users + 1) - np.log2(buyers + 1.0), 0.0)  # the last one answers MASKED
+    return surprise[top].sum(axis=1) / np.maximum((top != MASKED).sum(axis=1), 1)

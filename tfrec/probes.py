@@ -1,0 +1,109 @@
+"""Requests with known answers that travel with a SavedModel: a fresh process repeats them before it is pushed.
+
+The answers are computed by the model in memory, before it was written; the first requests are also
+TensorFlow Serving's warm-up.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.catalog import Catalog
+from tfrec.config import Config
+from tfrec.export import Recommender, Tensors
+from tfrec.schema import EVENT_KINDS
+
+PROBES = "assets.extra/tfrec_probes.npz"
+WARMUP = "assets.extra/tf_serving_warmup_requests"
+
+USERS = 4
+EVENTS = 6
+START = 1_500_000_000  # any moment, seconds since the epoch
+HOUR = 3600
+
+
+def write_probes(recommender: Recommender, catalog: Catalog, config: Config, folder: str) -> None:
+    """Puts requests, answers and warm-up into the SavedModel's assets.extra."""
+    requests = make_requests(catalog, config)
+    arrays = {}
+    for signature, inputs in requests.items():
+        method = getattr(recommender, "recommend" if signature == "search" else signature)
+        for name, value in inputs.items():
+            arrays[f"{signature}/in/{name}"] = value
+        for name, value in method(**{k: tf.constant(v) for k, v in inputs.items()}).items():
+            arrays[f"{signature}/out/{name}"] = value.numpy()
+    (Path(folder) / "assets.extra").mkdir(exist_ok=True)
+    np.savez(Path(folder) / PROBES, **{name: _storable(value) for name, value in arrays.items()})
+    _write_warmup(requests, Path(folder) / WARMUP)
+
+
+def read_probes(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
+    """Signature -> (inputs, outputs) as arrays; FileNotFoundError when the model carries none."""
+    with np.load(Path(folder) / PROBES) as stored:
+        probes: dict[str, tuple[Tensors, Tensors]] = {}
+        for key in stored.files:
+            signature, side, name = key.split("/", 2)
+            inputs, outputs = probes.setdefault(signature, ({}, {}))
+            value = stored[key]
+            (inputs if side == "in" else outputs)[name] = value.astype(object) if value.dtype.kind == "S" else value
+    return probes
+
+
+def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
+    """Signature -> inputs: shoppers with and without history, with and without a search, known and new items."""
+    rng = np.random.default_rng(config.train.seed)
+    rows = rng.integers(1, catalog.rows, (USERS, EVENTS))
+    item_id = catalog.item_ids[rows]
+    item_id[0, :] = b""  # a new user
+    item_id[1, 2:] = b""  # a short history
+    profile = {f"user_{column}": _strings([""] * USERS) for column in config.features.profile_columns}
+    history = {
+        "event_item_id": item_id,
+        "event_kind": _strings(rng.choice(EVENT_KINDS[:-1], (USERS, EVENTS))),
+        "event_timestamp": START + HOUR * np.arange(USERS * EVENTS).reshape(USERS, EVENTS),
+        "event_price": np.full((USERS, EVENTS), 2.5, np.float32),
+        "timestamp": np.full(USERS, START + 1000 * HOUR),
+        "user_id": _strings([""] * USERS),
+    } | profile
+    title = catalog.titles[rng.integers(1, catalog.rows, USERS)]
+    request = history | {"query": _strings([""] * USERS)}
+    seen = {"exclude_seen": np.array([False, True] * (USERS // 2))}
+    return {
+        "recommend": request | seen,
+        "search": request | seen | {"query": np.where(np.arange(USERS) % 2 == 0, title, b"")},
+        "similar_items": {"item_id": np.append(catalog.item_ids[rows[:, 0]], np.array([b"no such item"], object))},
+        "embed_query": request,
+        "embed_item": {
+            "item_id": np.where(np.arange(USERS) % 2 == 0, catalog.item_ids[rows[:, 0]], b""),
+            "item_title": title,
+            "item_description": _strings([""] * USERS),
+            "item_category": _strings([""] * USERS),
+            "item_brand": _strings([""] * USERS),
+            "item_price": np.array([0.0, 1.0, 10.0, 100.0], np.float32),
+        },
+    }
+
+
+def _write_warmup(requests: dict[str, Tensors], path: Path) -> None:
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = signature
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
+def _strings(values: object) -> np.ndarray:
+    return np.char.encode(np.asarray(values, str), "utf-8").astype(object)
+
+
+def _storable(value: np.ndarray) -> np.ndarray:
+    """Byte strings of a fixed width: an .npz of objects would need pickle."""
+    return value.astype("S") if value.dtype == object else value

@@ -1,0 +1,138 @@
+"""The ExampleGen's records read back into tables: the events that a split owns, the catalogue's ids.
+
+A split is a folder of TFRecords of tf.train.Example (gzipped where the name ends in .gz). It knows nothing
+of what is done with the events. TensorFlow, which reads the records, is imported on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfrec.errors import DataError
+
+_BATCH = 1024  # examples parsed at once
+
+
+def read_targets(examples_dir: str | Path, split: str) -> pd.DataFrame:
+    """The events that belong to `split`, context left out: user_id, item_id, kind (str), timestamp (seconds).
+
+    An event without an item (a search) has item_id "". DataError when the split is missing or unreadable.
+    """
+    batches = list(_parsed(examples_dir, split, _target_features(), _keep_targets))
+    columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]} if batches else {}
+    return pd.DataFrame(
+        {
+            "user_id": _decoded(columns.get("user_id", [])),
+            "item_id": _decoded(columns.get("item_id", [])),
+            "kind": _decoded(columns.get("kind", [])),
+            "timestamp": np.asarray(columns.get("timestamp", []), np.int64),
+        }
+    )
+
+
+def read_catalog(examples_dir: str | Path) -> np.ndarray:
+    """[items] str item ids in the catalogue's order; DataError when missing, broken or repeating an id."""
+    import tensorflow as tf
+
+    features = {"item_id": tf.io.FixedLenFeature([], tf.string)}
+    batches = [batch["item_id"] for batch in _parsed(examples_dir, "catalog", features, lambda parsed: parsed)]
+    ids = _decoded(np.concatenate(batches) if batches else [])
+    repeated = pd.Index(ids).duplicated()
+    if repeated.any():
+        raise DataError(f"the catalogue holds item {ids[repeated][0]!r} twice; run `tfrec ingest` and ExampleGen again")
+    return ids
+
+
+def _parsed(examples_dir: str | Path, split: str, features: dict[str, Any], keep: Any) -> Any:
+    """Yields `keep` of each parsed batch as NumPy arrays, files in the order of their names."""
+    import tensorflow as tf
+
+    for path in _files(Path(examples_dir), split):
+        compression = "GZIP" if path.suffix == ".gz" else ""
+        records = tf.data.TFRecordDataset(str(path), compression_type=compression).batch(_BATCH)
+        parsed = records.map(lambda batch: keep(tf.io.parse_example(batch, features)))
+        try:
+            yield from parsed.as_numpy_iterator()
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise DataError(f"{path} is not a file of tfrec's examples ({error.message}); make it again") from error
+
+
+def _files(root: Path, split: str) -> list[Path]:
+    folder = root / f"Split-{split}"
+    if not folder.is_dir():
+        raise DataError(f"{root} holds no {folder.name}; give the folder that ExampleGen wrote")
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _target_features() -> dict[str, Any]:
+    import tensorflow as tf
+
+    ragged = tf.io.RaggedFeature
+    return {
+        "user_id": tf.io.FixedLenFeature([], tf.string),
+        "event_item_id": ragged(tf.string),
+        "event_kind": ragged(tf.string),
+        "event_timestamp": ragged(tf.int64),
+        "event_is_target": ragged(tf.int64),
+    }
+
+
+def _keep_targets(parsed: dict[str, Any]) -> dict[str, Any]:
+    """Flat columns of the batch's target events; a user's id is repeated for each of them."""
+    import tensorflow as tf
+
+    is_target = tf.cast(parsed["event_is_target"].values, tf.bool)
+    user = tf.repeat(parsed["user_id"], parsed["event_is_target"].row_lengths())
+    return {
+        "user_id": tf.boolean_mask(user, is_target),
+        "item_id": tf.boolean_mask(parsed["event_item_id"].values, is_target),
+        "kind": tf.boolean_mask(parsed["event_kind"].values, is_target),
+        "timestamp": tf.boolean_mask(parsed["event_timestamp"].values, is_target),
+    }
+
+
+def _decoded(values: Any) -> np.ndarray:
+    """[values] str objects; each distinct one is decoded once."""
+    codes, distinct = pd.factorize(np.asarray(values, dtype=object))
+    return np.array([value.decode("utf-8") for value in distinct], dtype=object)[codes]
+
+
+def read_histories(
+    examples_dir: str | Path, split: str, events: Sequence[str], profile: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The context of each user's example: `user_id` and `profile` names [users], `events` [users, longest].
+
+    Strings are bytes objects; "" and 0 pad. DataError when the split is missing or unreadable.
+    """
+    import tensorflow as tf
+
+    dtypes = {"event_timestamp": tf.int64, "event_price": tf.float32}
+    features = {name: tf.io.RaggedFeature(dtypes.get(name, tf.string)) for name in events}
+    features["event_is_target"] = tf.io.RaggedFeature(tf.int64)
+    single = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("user_id", *profile)}
+
+    def context(parsed: dict[str, Any]) -> dict[str, Any]:
+        is_context = parsed.pop("event_is_target") == 0
+        kept = {name: tf.ragged.boolean_mask(parsed[name], is_context).to_tensor() for name in events}
+        return kept | {name: parsed[name] for name in single}
+
+    batches = list(_parsed(examples_dir, split, features | single, context))
+    return {name: _stacked([batch[name] for batch in batches]) for name in (*events, *single)}
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    """Batches [rows, ...] of several lengths in one array, padded behind."""
+    if not parts:
+        return np.empty((0,), object)
+    if parts[0].ndim == 1:
+        return np.concatenate(parts)
+    longest = max(part.shape[1] for part in parts)
+    empty = b"" if parts[0].dtype == object else 0
+    return np.concatenate(
+        [np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=empty) for part in parts]
+    )

@@ -1,0 +1,120 @@
+"""The tables a person reads: scores beside the baselines with the verdict, recommendations beside the truth.
+
+Text of fixed width, at most 120 columns; a Chinese character counts for the two that a terminal gives it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+
+from tfrec.scores import Evaluation, Protocol, SliceScores
+
+WIDTH = 120
+
+_COLUMNS = ("recall@20", "recall@100", "hit_rate@20", "mrr", "coverage@20", "novelty@20")
+_NAME, _NDCG, _NUMBER, _TITLE = 24, 18, 12, 80  # widths
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """One row of a list shown to a person."""
+
+    rank: int  # from 1
+    title: str
+    score: float
+    bought: bool | None = None  # whether the user chose it next; None where nobody knows
+
+
+def render_table(evaluation: Evaluation) -> str:
+    """The protocol, a block for each slice with a row for each model in their order, and the verdict."""
+    slices = next(iter(evaluation.scores.values())).slices if evaluation.scores else {}
+    blocks = [
+        _protocol(evaluation.protocol),
+        *(_slice(evaluation, name) for name in slices),
+        _verdict(evaluation),
+    ]
+    return "\n\n".join(blocks)
+
+
+def render_recommendations(rows: Sequence[Recommendation]) -> str:
+    """A row for each recommendation; "bought" where that is known; long titles end in an ellipsis."""
+    titles = [fit(_one_line(row.title), _TITLE).rstrip() for row in rows]
+    width = max(display_width(title) for title in (*titles, "title"))
+    is_known = any(row.bought is not None for row in rows)
+    lines = [f"rank  {fit('title', width)}     score" + ("  bought" if is_known else "")]
+    for row, title in zip(rows, titles, strict=True):
+        line = f"{row.rank:>4}  {fit(title, width)}  {row.score:>8.3f}  {'yes' if row.bought else ''}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def display_width(text: str) -> int:
+    """Columns that a terminal gives the text: 2 for a wide character, 0 for a combining one."""
+    return sum(_char_width(char) for char in text)
+
+
+def fit(text: str, width: int) -> str:
+    """The text padded with spaces to `width` columns, or cut to it with an ellipsis at its end."""
+    if display_width(text) > width:
+        kept, used = "", 1
+        for char in text:
+            used += _char_width(char)
+            if used > width:
+                break
+            kept += char
+        text = kept + "…"
+    return text + " " * (width - display_width(text))
+
+
+def _char_width(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _one_line(text: str) -> str:
+    """A shop's title without line breaks, tabs or terminal escapes."""
+    return " ".join("".join(" " if unicodedata.category(char) == "Cc" else char for char in text).split())
+
+
+def _protocol(protocol: Protocol) -> str:
+    start = f"place {protocol.window_start} of an order (leave-last-out)"
+    if protocol.clock == "utc":
+        start = f"{datetime.datetime.fromtimestamp(protocol.window_start, datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    return _wrapped(
+        f"Protocol: {protocol.window} window from {start}; "
+        f"{protocol.users:,} users, {protocol.new_users:,} of them new; "
+        f"{protocol.items:,} candidates ({protocol.candidates}), {protocol.cold_items:,} cold, none sampled; "
+        f"labels: {', '.join(protocol.label_kinds)}; ties: {protocol.ties}; masked: {protocol.masks}."
+    )
+
+
+def _slice(evaluation: Evaluation, name: str) -> str:
+    users = max(scores.slices[name].users for scores in evaluation.scores.values())
+    title = f"{name}: {users:,} users"
+    if users == 0:
+        return title
+    header = fit(title, _NAME) + f"{'ndcg@20 (se)':>{_NDCG}}" + "".join(f"{column:>{_NUMBER}}" for column in _COLUMNS)
+    rows = [fit(scores.name, _NAME) + _numbers(scores.slices[name]) for scores in evaluation.scores.values()]
+    return "\n".join([header, "-" * display_width(header), *rows])
+
+
+def _numbers(scores: SliceScores) -> str:
+    error = "" if math.isnan(scores.ndcg_se) else f" ({scores.ndcg_se:.4f})"
+    ndcg = f"{scores.metrics['ndcg@20']:.4f}{error}"
+    return f"{ndcg:>{_NDCG}}" + "".join(f"{scores.metrics[column]:>{_NUMBER}.4f}" for column in _COLUMNS)
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    verdict = evaluation.verdict
+    word = "BLESSED" if verdict.blessed else "REFUSED"
+    return "\n".join([f"Verdict: {word}", *(_wrapped(f"- {reason}") for reason in verdict.reasons)])
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ")

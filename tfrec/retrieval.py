@@ -1,0 +1,281 @@
+"""The two-tower retrieval model: a tfrs.Model trained by sampled softmax at every position of a history.
+
+It knows its catalogue (looked up in the graph, by item id) and nothing of files, schedules or serving.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrec.catalog import Catalog
+from tfrec.config import Config
+from tfrec.text import TextEncoder, pool_all
+from tfrec.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
+
+PART = 8192  # catalogue rows embedded at once
+
+Batch = dict[str, tf.Tensor]
+"""Dense features of a batch of sequences, as features.py names them, padded by 0 and "" to one length."""
+
+
+class Candidates(NamedTuple):
+    """The columns of the softmax."""
+
+    embedding: tf.Tensor  # [candidates, dim + 1]
+    row: tf.Tensor  # [candidates] int64 catalogue row
+
+
+class TwoTower(tfrs.Model):
+    """Query tower and candidate tower over one catalogue."""
+
+    def __init__(self, catalog: Catalog, config: Config):
+        super().__init__()
+        self.config = config
+        self.encoder = TextEncoder(config.features, config.towers, config.train.seed)
+        self.candidate_tower = CandidateTower(catalog, config.towers)
+        self.query_tower = QueryTower(config.examples.max_events, catalog.profile_sizes, config.clock, config.towers)
+        self.rows = catalog.rows
+        self._item_rows = _lookup(catalog.item_ids[1:], np.arange(1, catalog.rows))
+        self._query_texts = _lookup(catalog.queries, catalog.query_row)
+        self._tokens = _constant(catalog.tokens, "tokens")
+        self._text_row = _constant(catalog.text_row, "text_row")
+        self._id_row = _constant(catalog.id_row, "id_row")
+        self._category = _constant(catalog.category, "category_index")
+        self._brand = _constant(catalog.brand, "brand_index")
+        self._price = _constant(catalog.price, "price_bucket")
+        self._frequency = _constant(catalog.frequency, "frequency")
+        self.text_vectors = tf.Variable(
+            tf.zeros([len(catalog.tokens), self.encoder.dim]), trainable=False, name="text_vectors"
+        )
+        self.prepare(live_text=False)
+        self.task = tfrs.tasks.Retrieval(
+            loss=tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=tf.keras.losses.Reduction.NONE),
+            temperature=config.towers.temperature,
+            num_hard_negatives=config.train.hard_negatives or None,
+        )
+
+        self._make_weights()
+
+    def _make_weights(self) -> None:
+        """All of them now, not at the first batch: an optimiser and a checkpoint want to see them."""
+        empty = {"event_item_id": tf.constant([[""]]), "user_id": tf.constant([""])}
+        empty |= {name: tf.zeros([1, 1], tf.int64) for name in ("event_kind", "event_timestamp")}
+        empty |= {name: tf.zeros([1], tf.int64) for name in self.query_tower.profile_names}
+        empty["event_price"] = tf.zeros([1, 1])
+        self.query(empty, tf.zeros([1, 1], tf.int64), tf.zeros([1, 1, self.encoder.dim]))
+
+    # What serving and evaluation ask.
+
+    def catalog_rows(self, item_ids: tf.Tensor) -> tf.Tensor:
+        """int64 catalogue row of each id, 0 where the catalogue does not hold it."""
+        return self._item_rows.lookup(item_ids)
+
+    def id_rows(self, rows: tf.Tensor) -> tf.Tensor:
+        """int64 row of the id embedding of each catalogue row, 0 where the id was not learnt."""
+        return tf.gather(self._id_row, rows)
+
+    def candidates(self, rows: tf.Tensor) -> tf.Tensor:
+        """Embeddings [n, dim + 1] of catalogue rows [n]."""
+        vectors = tf.gather(self.text_vectors, tf.gather(self._text_row, rows))
+        return self.candidate_tower(self._items(rows, vectors), training=False)
+
+    def query(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
+        """Embeddings [batch, moments, dim + 1] at each moment [batch, moments] (int64 seconds).
+
+        `query_vector` is [batch, moments, text_dim], zero where nothing was searched.
+        """
+        history = self.read_history(_with_room(batch))
+        flat = self.candidates(tf.reshape(history.row, [-1]))[:, :-1]
+        embeddings = tf.reshape(flat, [*tf.unstack(tf.shape(history.row)), flat.shape[-1]])
+        return self.query_tower(embeddings, history, self._context(batch, moments, query_vector), training=False)
+
+    def read_history(self, batch: Batch) -> History:
+        """The sequences of a batch, each item in its catalogue row."""
+        item_id = batch["event_item_id"]
+        return History(
+            row=self.catalog_rows(item_id),
+            kind=batch["event_kind"],
+            timestamp=batch["event_timestamp"],
+            price=batch["event_price"],
+            valid=tf.not_equal(item_id, ""),
+        )
+
+    def all_candidates(self) -> tf.Tensor:
+        """Embeddings [rows, dim + 1] of the whole catalogue, row 0 included."""
+        rows = tf.range(self.rows, dtype=tf.int64)
+        parts = [self.candidates(rows[start : start + PART]) for start in range(0, self.rows, PART)]
+        return tf.concat(parts, axis=0)
+
+    # Training.
+
+    def learnt(self) -> dict[str, tf.Module | tf.Variable]:
+        """What a checkpoint keeps of the model; not its optimiser, which belongs to one phase of training."""
+        return {
+            "encoder": self.encoder,
+            "candidate_tower": self.candidate_tower,
+            "query_tower": self.query_tower,
+            "text_vectors": self.text_vectors,
+        }
+
+    def prepare(self, live_text: bool) -> None:
+        """Whether the texts of a step's own events go through the BERT, which then trains."""
+        self.live_text = live_text
+        self.encoder.trainable = live_text
+
+    def refresh_texts(self) -> None:
+        """Reads every distinct text with the BERT as it is now."""
+        pooled = pool_all(self.encoder, self._tokens.numpy())
+        self.encoder.mean.assign(pooled.mean(axis=0))
+        self.text_vectors.assign(self.encoder.normalise(pooled))
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """As TFRS's; also counts the step's targets."""
+        targets = tf.reduce_sum(tf.cast(batch["event_is_target"] > 0, tf.float32))
+        return super().train_step(batch) | {"targets": targets}
+
+    def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
+        """Mean cross-entropy of the batch's targets; see https://arxiv.org/abs/2508.06450 for the recipe."""
+        history = self.read_history(batch)
+        events, place = tf.unique(tf.reshape(history.row, [-1]), out_idx=tf.int64)
+        texts = self._text_vectors(events, self.live_text, training)
+        items = self.candidate_tower(self._items(events, texts), training=training)
+        place = tf.reshape(place, tf.shape(history.row))
+        queries = self._training_queries(batch, history, items, texts, place, training)
+
+        is_target = tf.logical_and(batch["event_is_target"] > 0, history.row > 0)
+        target_rows = tf.boolean_mask(history.row, is_target)
+        negatives = tf.random.uniform([self.config.train.uniform_negatives], 1, self.rows, tf.int64)
+        negative_items = self.candidate_tower(
+            self._items(negatives, self._text_vectors(negatives, False, training)), training=training
+        )
+        candidates = Candidates(
+            tf.concat([tf.gather(items, tf.boolean_mask(place, is_target)), negative_items], axis=0),
+            tf.concat([target_rows, negatives], axis=0),
+        )
+        losses = self.task(
+            tf.boolean_mask(queries, is_target),
+            candidates.embedding,
+            candidate_sampling_probability=self._sampling_probability(candidates.row, tf.shape(target_rows)[0]),
+            score_mask=self._score_mask(history, is_target, candidates.row),
+            compute_metrics=False,
+            compute_batch_metrics=False,
+        )
+        weights = self._target_weights(batch, is_target)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+
+    def _training_queries(
+        self,
+        batch: Batch,
+        history: History,
+        items: tf.Tensor,
+        texts: tf.Tensor,
+        place: tf.Tensor,
+        training: bool,
+    ) -> tf.Tensor:
+        """[batch, length, dim + 1]: the shopper just before each event."""
+        query_vector = self._search_vectors(batch, texts, place, training)
+        context = self._context(batch, history.timestamp, query_vector)
+        return self.query_tower(tf.gather(items[:, :-1], place), history, context, training=training)
+
+    def _search_vectors(self, batch: Batch, texts: tf.Tensor, place: tf.Tensor, training: bool) -> tf.Tensor:
+        """[batch, length, text_dim] the search that led to each event; some have the item's text stand in."""
+        searched = tf.gather(self.text_vectors, self._query_texts.lookup(batch["event_query"]))
+        vector = tf.where(tf.not_equal(batch["event_query"], "")[..., tf.newaxis], searched, 0.0)
+        if not training:
+            return vector
+        from_title = tf.random.uniform(tf.shape(place)) < self.config.train.query_from_title
+        return tf.where(from_title[..., tf.newaxis], tf.gather(texts, place), vector)
+
+    def _context(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> Context:
+        profile = {name: batch[name] for name in self.query_tower.profile_names}
+        return Context(moments, query_vector, profile, batch["user_id"])
+
+    def _text_vectors(self, rows: tf.Tensor, live: bool, training: bool) -> tf.Tensor:
+        """[n, text_dim] of catalogue rows [n]; live: each distinct text through the BERT once."""
+        text_rows = tf.gather(self._text_row, rows)
+        if not live:
+            return tf.gather(self.text_vectors, text_rows)
+        distinct, place = tf.unique(text_rows, out_idx=tf.int64)
+        tokens = tf.gather(self._tokens, distinct)
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(tokens > 0, tf.int32), axis=1))
+        return tf.gather(self.encoder(tokens[:, : tf.maximum(longest, 1)], training=training), place)
+
+    def _items(self, rows: tf.Tensor, text_vector: tf.Tensor) -> ItemFeatures:
+        return ItemFeatures(
+            id_row=tf.gather(self._id_row, rows),
+            text_vector=text_vector,
+            category=tf.gather(self._category, rows),
+            brand=tf.gather(self._brand, rows),
+            price=tf.gather(self._price, rows),
+        )
+
+    def _sampling_probability(self, rows: tf.Tensor, in_batch: tf.Tensor) -> tf.Tensor | None:
+        """[candidates] chance of each column's item: in-batch ones are drawn by frequency, the others uniformly.
+
+        Source: Mixed Negative Sampling, Yang et al. 2020, https://research.google/pubs/pub50257.
+        """
+        if not self.config.train.logq:
+            return None
+        uniform = float(self.config.train.uniform_negatives)
+        in_batch = tf.cast(in_batch, tf.float32)
+        total = tf.cast(tf.reduce_sum(self._frequency), tf.float32)
+        by_frequency = tf.cast(tf.gather(self._frequency, rows), tf.float32) / total
+        return (in_batch * by_frequency + uniform / (self.rows - 1)) / (in_batch + uniform)
+
+    def _score_mask(self, history: History, is_target: tf.Tensor, candidate_rows: tf.Tensor) -> tf.Tensor:
+        """[targets, candidates] bool: the target itself, and what may count as a negative of it.
+
+        Accidental hits (the target again, in another column) never do; nor do the user's other events, of
+        the same moment or of the whole sequence as `mask_positives` says.
+        """
+        target_rows = tf.boolean_mask(history.row, is_target)
+        targets = tf.shape(target_rows)[0]
+        hit = target_rows[:, tf.newaxis] == candidate_rows[tf.newaxis, :]
+        own = self.config.train.mask_positives
+        if own == "sequence":
+            user = tf.boolean_mask(_user_index(history.row), is_target)
+            bought = tf.reduce_any(history.row[:, :, tf.newaxis] == candidate_rows, axis=1)
+            hit = tf.logical_or(hit, tf.gather(bought, user))
+        elif own == "basket":
+            user = tf.boolean_mask(_user_index(history.row), is_target)
+            moment = tf.boolean_mask(history.timestamp, is_target)
+            same = tf.logical_and(user[:, tf.newaxis] == user, moment[:, tf.newaxis] == moment)
+            hit = tf.logical_or(hit, tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]]))
+        return tf.logical_or(tf.logical_not(hit), tf.eye(targets, tf.shape(candidate_rows)[0]) > 0)
+
+    def _target_weights(self, batch: Batch, is_target: tf.Tensor) -> tf.Tensor:
+        """[targets] float32: halved with each half-life of age, counted from the batch's latest event."""
+        half_life = self.config.train.recency_half_life_days * 86_400
+        timestamps = tf.boolean_mask(batch["event_timestamp"], is_target)
+        if half_life <= 0:
+            return tf.ones_like(timestamps, tf.float32)
+        age = tf.cast(tf.reduce_max(timestamps) - timestamps, tf.float32)
+        return tf.pow(0.5, age / half_life)
+
+
+def _with_room(batch: Batch) -> Batch:
+    """The batch with one more place of padding: attention needs one where nobody has any history."""
+    events = {name: tf.pad(value, [[0, 0], [0, 1]]) for name, value in batch.items() if name.startswith("event_")}
+    return batch | events
+
+
+def _user_index(rows: tf.Tensor) -> tf.Tensor:
+    """[batch, length] int32: which sequence of the batch a place belongs to."""
+    shape = tf.shape(rows)
+    return tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
+
+
+def _lookup(keys: np.ndarray, values: np.ndarray) -> tf.lookup.StaticHashTable:
+    """Bytes -> int64; "" and what is not among the keys give 0."""
+    keys = tf.constant([b"", *keys])
+    values = tf.constant([0, *values], tf.int64)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value=0)
+
+
+def _constant(array: np.ndarray, name: str) -> tf.Variable:
+    """A variable that never trains: kept out of the graph, which must stay below 2 GB."""
+    return tf.Variable(array, trainable=False, name=name)

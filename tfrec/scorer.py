@@ -1,0 +1,58 @@
+"""An exported model as a scorer of a holdout: what is judged is what would be served, raw strings in.
+
+It reads the histories of the held-out users from the raw examples and knows nothing of how the model learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tfrec.errors import ModelError
+from tfrec.holdout import Holdout, Scorer
+from tfrec.records import read_histories
+
+EVENTS = ("event_item_id", "event_kind", "event_timestamp", "event_price")
+
+
+def exported_model(folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> Scorer:
+    """Scores of the SavedModel in `folder`, asked at the window's start; -inf for items that it does not know.
+
+    ModelError when the folder holds no model of ours.
+    """
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401  registers ops of the model
+
+    try:
+        model = tf.saved_model.load(str(folder))
+        embed, item_ids = model.signatures["embed_query"], model.item_ids.numpy()
+    except (OSError, KeyError, AttributeError, ValueError) as error:
+        raise ModelError(f"{folder} holds no exported tfrec model ({error}); train and export it again") from error
+    inputs = embed.structured_input_signature[1]
+    candidates, is_known = _columns(model.candidates.numpy(), item_ids, holdout.item_ids)
+    profile = [name for name in inputs if name.startswith("user_") and name != "user_id"]
+    histories = read_histories(examples_dir, holdout.window, EVENTS, profile)
+    place = pd.Index(histories.pop("user_id").astype(str)).get_indexer(holdout.user_ids)
+
+    def score(user_rows: np.ndarray) -> np.ndarray:
+        batch = {name: tf.constant(value[place[user_rows]]) for name, value in histories.items()}
+        users = len(user_rows)
+        batch["timestamp"] = tf.constant(np.full(users, holdout.window_start, np.int64))
+        batch["user_id"] = tf.constant(holdout.user_ids[user_rows].astype(str))
+        batch["query"] = tf.fill([users], "")
+        scores = embed(**batch)["embedding"].numpy() @ candidates.T
+        return np.where(is_known, scores, -np.inf).astype(np.float32)
+
+    return score
+
+
+def _columns(
+    embeddings: np.ndarray, known: np.ndarray, wanted: Sequence[str] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings [items, dim + 1] of the wanted ids, and which of them the model knows [items] bool."""
+    ids = pd.Index([item_id.decode("utf-8") for item_id in known])
+    rows = ids.get_indexer(pd.Index(wanted))
+    return embeddings[np.maximum(rows, 0)], rows > 0

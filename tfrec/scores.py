@@ -1,0 +1,97 @@
+"""What an evaluation says: each model's scores by slice, the protocol they hold under, the verdict; as JSON.
+
+It knows nothing of how the numbers come about. A number that does not exist (no users in a slice, a model
+that gave NaN) is NaN here and null in JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """Under what conditions the numbers were measured: numbers of unlike protocols may not be compared."""
+
+    window: str  # "validation" or "test"
+    window_start: int  # seconds since the epoch, or a place in an order
+    clock: str  # one of schema.CLOCKS
+    label_kinds: tuple[str, ...]
+    candidates: str  # "sold": items with an event before or in the window; "catalog": all
+    users: int
+    new_users: int
+    items: int
+    cold_items: int
+    ties: str
+    masks: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceScores:
+    """One model on one slice: means over the slice's users, each with at least one relevant item."""
+
+    users: int
+    ndcg_se: float  # standard error of ndcg@20 over users
+    metrics: dict[str, float]  # evaluate.METRICS -> value
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """One model on every slice."""
+
+    name: str
+    slices: dict[str, SliceScores]  # evaluate.SLICES -> scores
+    score_seconds: float  # spent in the model's own scoring of all users
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether the model may be pushed, and why, in sentences with numbers."""
+
+    blessed: bool
+    reasons: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One evaluation: baselines first, then the model in production, the judged model last."""
+
+    protocol: Protocol
+    scores: dict[str, Scores]  # by name, in the order of the table
+    verdict: Verdict
+
+    def to_json(self) -> str:
+        """Indented JSON that any reader takes (NaN is null), in the order of the table."""
+        return json.dumps(_null_for_nan(dataclasses.asdict(self)), indent=2, allow_nan=False, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Evaluation:
+        """The Evaluation that `to_json` wrote."""
+        raw = json.loads(text)
+        protocol, verdict = raw["protocol"], raw["verdict"]
+        return Evaluation(
+            Protocol(**{**protocol, "label_kinds": tuple(protocol["label_kinds"])}),
+            {name: _scores(scores) for name, scores in raw["scores"].items()},
+            Verdict(verdict["blessed"], tuple(verdict["reasons"])),
+        )
+
+
+def _scores(raw: dict[str, Any]) -> Scores:
+    slices = {}
+    for name, part in raw["slices"].items():
+        values = {metric: _nan_for_null(value) for metric, value in part["metrics"].items()}
+        slices[name] = SliceScores(part["users"], _nan_for_null(part["ndcg_se"]), values)
+    return Scores(raw["name"], slices, raw["score_seconds"])
+
+
+def _nan_for_null(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _null_for_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _null_for_nan(part) for key, part in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

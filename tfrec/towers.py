@@ -1,0 +1,222 @@
+"""The two towers: an item -> its embedding, a shopper's history and context -> theirs.
+
+Both end in the same space of `dim` dimensions, with one more that carries the item's bias (the query's
+last coordinate is 1), so that a plain inner product is the score. They know nothing of losses.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.catalog import Catalog
+from tfrec.config import TowerConfig
+from tfrec.features import DAYS_PER_WEEK, day_of_week
+from tfrec.schema import EVENT_KINDS
+
+AGE_BUCKETS = 64  # two to an octave of seconds: the last holds everything older than a lifetime
+USER_ID_BUCKETS = 1 << 18
+
+
+class History(NamedTuple):
+    """A batch of event sequences, in time order, padded at the end by row 0."""
+
+    row: tf.Tensor  # [batch, length] int64 catalogue row
+    kind: tf.Tensor  # [batch, length] int64
+    timestamp: tf.Tensor  # [batch, length] int64 seconds
+    price: tf.Tensor  # [batch, length] float32 standard score
+    valid: tf.Tensor  # [batch, length] bool: an event, not padding
+
+
+class Context(NamedTuple):
+    """What is known when each prediction is made; one history may have several moments."""
+
+    timestamp: tf.Tensor  # [batch, moments] int64 seconds
+    query_vector: tf.Tensor  # [batch, moments, text_dim] float32, zero without a search
+    profile: dict[str, tf.Tensor]  # user_<column> -> [batch] int64
+    user_id: tf.Tensor  # [batch] string
+
+
+class ItemFeatures(NamedTuple):
+    """What the candidate tower reads of n items."""
+
+    id_row: tf.Tensor  # [n] int64, 0 for an item whose id was not learnt
+    text_vector: tf.Tensor  # [n, text_dim] float32
+    category: tf.Tensor  # [n, levels] int64
+    brand: tf.Tensor  # [n] int64
+    price: tf.Tensor  # [n] int64
+
+
+def _embedding(size: int, dim: int, name: str) -> tf.keras.layers.Embedding:
+    return tf.keras.layers.Embedding(
+        size, dim, embeddings_initializer=tf.keras.initializers.RandomNormal(stddev=0.02), name=name
+    )
+
+
+class CandidateTower(tf.keras.layers.Layer):
+    """Sum of an id embedding and the projections of text, category, brand and price."""
+
+    def __init__(self, catalog: Catalog, config: TowerConfig):
+        super().__init__(name="candidate_tower")
+        self._config = config
+        self._ids = _embedding(int(catalog.id_row.max()) + 1, config.dim, "item_id")
+        self._id_bias = _embedding(int(catalog.id_row.max()) + 1, 1, "item_bias")
+        self._text = tf.keras.layers.Dense(config.dim, use_bias=False, name="text")
+        self._category = _embedding(catalog.category_size, config.dim, "category")
+        self._brand = _embedding(catalog.brand_size, config.dim, "brand")
+        self._price = _embedding(catalog.price_size, config.dim, "price")
+        self._content_bias = tf.keras.layers.Dense(1, name="content_bias")
+
+    def call(self, items: ItemFeatures, training: bool = False) -> tf.Tensor:
+        """Embeddings [n, dim + 1] float32, the item's bias last."""
+        has_id = items.id_row > 0
+        if training:
+            kept = tf.random.uniform(tf.shape(items.id_row)) >= self._config.id_dropout
+            has_id = tf.logical_and(has_id, kept)
+        has_id = tf.cast(has_id, tf.float32)[:, tf.newaxis]
+        known = tf.cast(items.category > 0, tf.float32)[:, :, tf.newaxis]
+        content = (
+            self._text(items.text_vector)
+            + tf.reduce_sum(self._category(items.category) * known, axis=1)
+            + self._brand(items.brand)
+            + self._price(items.price)
+        )
+        vector = content + has_id * self._ids(items.id_row)
+        if self._config.cosine:
+            vector = tf.math.l2_normalize(vector, axis=-1)
+        bias = self._content_bias(content) + has_id * self._id_bias(items.id_row)
+        return tf.concat([vector, bias], axis=-1)
+
+
+class QueryTower(tf.keras.layers.Layer):
+    """Self-attention over the history, joined with profile, search and time of each moment."""
+
+    def __init__(self, length: int, profile_sizes: dict[str, int], clock: str, config: TowerConfig):
+        super().__init__(name="query_tower")
+        self._config, self._clock, self._length = config, clock, length
+        dim = config.dim
+        self._kind = _embedding(len(EVENT_KINDS) + 1, dim, "kind")
+        self._position = _embedding(length + 1, dim, "position")
+        self._price = tf.keras.layers.Dense(dim, use_bias=False, name="history_price")
+        self._dropout = tf.keras.layers.Dropout(config.dropout)
+        self.profile_names = tuple(sorted(profile_sizes))
+        self._blocks = [AttentionBlock(config, clock, index) for index in range(config.blocks)]
+        self._norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name="history_norm")
+        self._profile = {name: _embedding(size, dim, name) for name, size in sorted(profile_sizes.items())}
+        self._day = _embedding(DAYS_PER_WEEK, dim, "day_of_week") if clock == "utc" else None
+        self._gap = _embedding(AGE_BUCKETS + 1, dim, "gap") if clock == "utc" else None
+        self._query = tf.keras.layers.Dense(dim, use_bias=False, name="query_text")
+        self._user = _embedding(USER_ID_BUCKETS, dim, "user_id") if config.use_user_id else None
+        self._hidden = tf.keras.layers.Dense(2 * dim, activation="gelu", name="hidden")
+        self._out = tf.keras.layers.Dense(dim, name="out")
+
+    def build(self, _: tf.TensorShape) -> None:
+        """The state of a shopper without any event."""
+        self._start = self.add_weight(name="start", shape=[self._config.dim], initializer="zeros")
+
+    def call(self, embeddings: tf.Tensor, history: History, context: Context, training: bool = False) -> tf.Tensor:
+        """Embeddings [batch, moments, dim + 1] of the shopper at each moment.
+
+        `embeddings` [batch, length, dim] are the candidate embeddings of the history. A moment sees only
+        events with a strictly earlier timestamp.
+        """
+        states = self._history_states(embeddings, history, training)
+        state, gap = self._state_before(states, history, context.timestamp)
+        known = self._context(context, gap)
+        joined = tf.concat([state, known], axis=-1)
+        vector = state + known + self._out(self._hidden(joined))
+        if self._config.cosine:
+            vector = tf.math.l2_normalize(vector, axis=-1)
+        return tf.concat([vector, tf.ones_like(vector[..., :1])], axis=-1)
+
+    def _history_states(self, embeddings: tf.Tensor, history: History, training: bool) -> tf.Tensor:
+        """[batch, length, dim] what is known after each event, the other events of its moment included."""
+        places = tf.minimum(tf.range(1, tf.shape(embeddings)[1] + 1), self._length)
+        x = embeddings + self._kind(history.kind) + self._position(places) + self._price(history.price[..., tf.newaxis])
+        x = self._dropout(x, training=training)
+        bias = attention_bias(history)
+        for block in self._blocks:
+            x = block(x, bias, history.timestamp, training)
+        return self._norm(x)
+
+    def _state_before(self, states: tf.Tensor, history: History, moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The last state strictly before each moment [batch, moments, dim], and its age in buckets."""
+        earlier = events_before(history, moments)
+        last = tf.maximum(earlier - 1, 0)
+        state = tf.gather(states, last, batch_dims=1)
+        has_history = (earlier > 0)[..., tf.newaxis]
+        age = moments - tf.gather(history.timestamp, last, batch_dims=1)
+        gap = tf.where(earlier > 0, 1 + age_bucket(age), tf.zeros_like(age))
+        return tf.where(has_history, state, self._start), tf.minimum(gap, AGE_BUCKETS)
+
+    def _context(self, context: Context, gap: tf.Tensor) -> tf.Tensor:
+        known = self._query(context.query_vector)
+        for name, embedding in self._profile.items():
+            known += embedding(context.profile[name])[:, tf.newaxis]
+        if self._user is not None:
+            bucket = tf.strings.to_hash_bucket_fast(context.user_id, USER_ID_BUCKETS)
+            known += self._user(bucket)[:, tf.newaxis]
+        if self._day is not None and self._gap is not None:
+            known += self._day(day_of_week(context.timestamp)) + self._gap(gap)
+        return known
+
+
+class AttentionBlock(tf.keras.layers.Layer):
+    """Pre-norm self-attention with a learnt bias by the age between events, then a feed-forward layer."""
+
+    def __init__(self, config: TowerConfig, clock: str, index: int):
+        super().__init__(name=f"block_{index}")
+        self._heads, self._clock = config.heads, clock
+        self._qkv = tf.keras.layers.Dense(3 * config.dim, use_bias=False, name="qkv")
+        self._mix = tf.keras.layers.Dense(config.dim, name="mix")
+        self._wide = tf.keras.layers.Dense(2 * config.dim, activation="gelu", name="wide")
+        self._narrow = tf.keras.layers.Dense(config.dim, name="narrow")
+        self._norms = [tf.keras.layers.LayerNormalization(epsilon=1e-6, name=f"norm_{i}") for i in range(2)]
+        self._dropout = tf.keras.layers.Dropout(config.dropout)
+
+    def build(self, _: tf.TensorShape) -> None:
+        """The age bias, when events have an age."""
+        if self._clock == "utc":
+            self._age = self.add_weight(name="age", shape=[self._heads, AGE_BUCKETS], initializer="zeros")
+
+    def call(self, x: tf.Tensor, bias: tf.Tensor, timestamp: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """x [batch, length, dim], bias [batch, 1, length, length] -> [batch, length, dim]."""
+        q, k, v = [self._split(t) for t in tf.split(self._qkv(self._norms[0](x)), 3, axis=-1)]
+        scores = tf.matmul(q, k, transpose_b=True) / tf.sqrt(tf.cast(tf.shape(q)[-1], q.dtype))
+        if self._clock == "utc":
+            age = age_bucket(timestamp[:, :, tf.newaxis] - timestamp[:, tf.newaxis, :])
+            scores += tf.transpose(tf.gather(self._age, age, axis=1), [1, 0, 2, 3])
+        weights = tf.nn.softmax(scores + tf.cast(bias, scores.dtype))
+        mixed = tf.transpose(tf.matmul(weights, v), [0, 2, 1, 3])
+        x += self._dropout(self._mix(tf.reshape(mixed, tf.shape(x))), training=training)
+        return x + self._dropout(self._narrow(self._wide(self._norms[1](x))), training=training)
+
+    def _split(self, x: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(x)
+        split = tf.reshape(x, [shape[0], shape[1], self._heads, x.shape[-1] // self._heads])
+        return tf.transpose(split, [0, 2, 1, 3])
+
+
+def attention_bias(history: History) -> tf.Tensor:
+    """[batch, 1, length, length] float32: 0 where event i may see event j, -1e9 where not.
+
+    An event sees itself, its own moment and what is older: its state serves only later moments.
+    """
+    not_later = history.timestamp[:, tf.newaxis, :] <= history.timestamp[:, :, tf.newaxis]
+    allowed = tf.logical_and(not_later, history.valid[:, tf.newaxis, :])
+    return tf.where(allowed, 0.0, -1e9)[:, tf.newaxis]
+
+
+def events_before(history: History, moments: tf.Tensor) -> tf.Tensor:
+    """[batch, moments] int64: how many events are strictly earlier than each moment."""
+    later = np.iinfo(np.int64).max
+    times = tf.where(history.valid, history.timestamp, later)
+    return tf.searchsorted(times, moments, side="left", out_type=tf.int64)
+
+
+def age_bucket(seconds: tf.Tensor) -> tf.Tensor:
+    """int64 in [0, AGE_BUCKETS): half octaves of an age; 0 for a future event, which is masked."""
+    log = 2.0 * tf.math.log1p(tf.cast(tf.maximum(seconds, 0), tf.float32)) / np.log(2.0)
+    return tf.minimum(tf.cast(log, tf.int64), AGE_BUCKETS - 1)

@@ -1,0 +1,230 @@
+"""Fits a two-tower model: data, distribution strategy, phases, checkpoints; it goes on where it was killed.
+
+It knows the transformed examples, not who made them; what it leaves behind is a trained model in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec.catalog import Catalog
+from tfrec.config import Config
+from tfrec.dataset import load_catalog, sequences
+from tfrec.errors import ModelError
+from tfrec.features import Transformed
+from tfrec.retrieval import TwoTower
+from tfrec.validation import Validation
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one optimiser."""
+
+    name: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    steps: int | None = None  # of an epoch; None is all of the data
+    live_text: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained model, the catalogue it knows, and its best validation NDCG@20."""
+
+    model: TwoTower
+    catalog: Catalog
+    validation_ndcg: float
+
+
+def train(
+    train_files: Sequence[str],
+    validation_files: Sequence[str],
+    catalog_files: Sequence[str],
+    transformed: Transformed,
+    config: Config,
+    checkpoint_dir: str,
+    log_dir: str,
+) -> Trained:
+    """The model after all phases, with the weights of its best validation score.
+
+    An interrupted call with the same `checkpoint_dir` goes on. Raises ModelError when the loss is no number.
+    """
+    tf.keras.utils.set_random_seed(config.train.seed)
+    if config.train.mixed_precision:
+        tf.keras.mixed_precision.set_global_policy("mixed_float16" if gpus() else "mixed_bfloat16")
+    catalog = load_catalog(catalog_files, train_files, transformed, config.features)
+    with strategy().scope():
+        model = TwoTower(catalog, config)
+    validation = Validation(validation_files, config)
+    progress = Progress(model, checkpoint_dir)
+    if not progress.restored:
+        say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
+        model.refresh_texts()
+        progress.save()
+    for number, phase in enumerate(phases(config)):
+        if number >= int(progress.phase):
+            _run_phase(model, phase, train_files, validation, progress, log_dir)
+            progress.next_phase()
+    progress.restore_best()
+    return Trained(model, catalog, float(progress.best))
+
+
+def phases(config: Config) -> list[Phase]:
+    """First the towers over fixed text vectors, then the BERT with them, where the configuration says so."""
+    settings = config.train
+    found = [Phase("towers", settings.epochs, settings.batch_size, settings.learning_rate)]
+    if config.towers.text_mode != "frozen" and settings.text_steps:
+        found.append(
+            Phase("text", 1, settings.text_batch_size, settings.text_learning_rate, settings.text_steps, live_text=True)
+        )
+    return found
+
+
+def gpus() -> list[Any]:
+    """The GPUs that TensorFlow can use."""
+    return tf.config.list_physical_devices("GPU")
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Mirrored over all GPUs where there are several; else TensorFlow's own choice of one device."""
+    return tf.distribute.MirroredStrategy() if len(gpus()) > 1 else tf.distribute.get_strategy()
+
+
+def say(message: str) -> None:
+    """A line of progress for the person who waits."""
+    print(f"tfrec: {message}", flush=True)
+
+
+class Progress:
+    """Where training stands, on disk: weights, optimiser, phase, epoch, step, and the best weights so far."""
+
+    def __init__(self, model: TwoTower, folder: str):
+        self._model = model
+        self.phase, self.epoch, self.step, self.waited = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
+        self.best = tf.Variable(-1.0)
+        counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best")}
+        self._state = tf.train.Checkpoint(**model.learnt(), **counters)
+        self._latest = tf.train.CheckpointManager(self._state, str(Path(folder) / "latest"), max_to_keep=2)
+        self._best = tf.train.CheckpointManager(
+            tf.train.Checkpoint(**model.learnt()), str(Path(folder) / "best"), max_to_keep=1
+        )
+        self.restored = self._latest.latest_checkpoint is not None
+        if self.restored:
+            self._state.restore(self._latest.latest_checkpoint).expect_partial()
+            say(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
+
+    def track(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
+        """Saves the optimiser too from now on, and restores it where this is its interrupted run."""
+        self._state.optimizer = optimizer
+        optimizer.build(self._model.trainable_variables)
+        if self.restored and (int(self.epoch) or int(self.step)):
+            self._state.restore(self._latest.latest_checkpoint).expect_partial()
+        self.restored = False
+
+    def save(self) -> None:
+        """Writes where training stands."""
+        self._latest.save()
+
+    def end_epoch(self, score: float) -> None:
+        """Counts the epoch, and keeps its weights when its score is the best so far (or there is no score)."""
+        better = math.isnan(score) or score > float(self.best)
+        if better:
+            self.best.assign(-1.0 if math.isnan(score) else score)
+            self._best.save()
+        self.waited.assign(0 if better else self.waited + 1)
+        self.epoch.assign_add(1)
+        self.step.assign(0)
+        self.save()
+
+    def next_phase(self) -> None:
+        """Goes on from the best weights."""
+        self.restore_best()
+        self.phase.assign_add(1)
+        for counter in (self.epoch, self.step, self.waited):
+            counter.assign(0)
+        self.save()
+
+    def restore_best(self) -> None:
+        """The best weights so far into the model."""
+        if self._best.latest_checkpoint:
+            self._best.restore_or_initialize()
+
+
+def _run_phase(
+    model: TwoTower,
+    phase: Phase,
+    files: Sequence[str],
+    validation: Validation,
+    progress: Progress,
+    log_dir: str,
+) -> None:
+    config = model.config
+    model.prepare(phase.live_text)
+    optimizer = tf.keras.optimizers.Adam(phase.learning_rate, jit_compile=False)
+    progress.track(optimizer)
+    model.compile(optimizer=optimizer)
+    board = tf.keras.callbacks.TensorBoard(str(Path(log_dir) / phase.name), profile_batch=0)
+    while int(progress.epoch) < phase.epochs and int(progress.waited) < config.train.patience:
+        epoch = int(progress.epoch)
+        data = sequences(files, config.features.profile_columns, phase.batch_size, config.train.seed + epoch)
+        data = data.take(phase.steps) if phase.steps else data
+        reporter = Reporter(phase, progress, config.train.checkpoint_seconds)
+        model.fit(
+            data.skip(int(progress.step)),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=0,
+            callbacks=[reporter, board],
+        )
+        if phase.live_text:
+            say("reading all texts again with the trained BERT")
+            model.refresh_texts()
+        score = validation.ndcg(model)
+        progress.end_epoch(score)
+        say(f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {score:.4f}")
+
+
+class Reporter(tf.keras.callbacks.Callback):
+    """Says how fast training goes, counts steps, saves now and then, and stops at a loss that is no number."""
+
+    SECONDS = 10.0
+
+    def __init__(self, phase: Phase, progress: Progress, checkpoint_seconds: float):
+        super().__init__()
+        self._phase, self._progress, self._checkpoint_seconds = phase, progress, checkpoint_seconds
+        self._started = self._said = self._saved = time.monotonic()
+        self._targets, self._loss = 0.0, float("nan")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Called after each step with the step's mean loss and number of targets."""
+        logs = logs or {}
+        self._loss, now = float(logs["loss"]), time.monotonic()
+        self._targets += float(logs["targets"])
+        self._progress.step.assign_add(1)
+        if math.isnan(self._loss):
+            raise ModelError(
+                f"the loss of step {int(self._progress.step)} is not a number; lower learning_rate "
+                f"({self._phase.learning_rate}) or raise temperature"
+            )
+        if now - self._said > self.SECONDS:
+            self._said = now
+            say(f"{self._phase.name} step {int(self._progress.step)}: {self.summary()}")
+        if now - self._saved > self._checkpoint_seconds:
+            self._progress.save()
+            self._saved = time.monotonic()
+
+    def summary(self) -> str:
+        """Loss and speed so far."""
+        rate = self._targets / max(time.monotonic() - self._started, 1e-9)
+        return f"loss {self._loss:.3f}, {rate:,.0f} examples/s"

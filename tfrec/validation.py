@@ -1,0 +1,80 @@
+"""The score that training stops by: NDCG@20 over the whole catalogue on users of the validation split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from tfrec import metrics
+from tfrec.config import Config
+from tfrec.dataset import sequences
+from tfrec.retrieval import Batch, TwoTower
+
+K = 20
+BATCH = 128
+DAY = 86_400
+
+
+class Validation:
+    """Histories of up to `validation_users` users, and what each of them chose in the window."""
+
+    def __init__(self, files: Sequence[str], config: Config):
+        users = config.train.validation_users
+        batches = sequences(files, config.features.profile_columns, BATCH)
+        self._batches = list(batches.unbatch().take(users).batch(BATCH)) if users else []
+        starts = [tf.reduce_min(_targets(batch)).numpy() for batch in self._batches]
+        self._start = min(starts, default=0) // DAY * DAY if config.clock == "utc" else None
+
+    def ndcg(self, model: TwoTower) -> float:
+        """Mean NDCG@20 in [0, 1]; nan when nobody did anything in the window."""
+        candidates = model.all_candidates()
+        values = [self._batch_ndcg(model, batch, candidates) for batch in self._batches]
+        return float(np.mean(np.concatenate(values))) if values else float("nan")
+
+    def _batch_ndcg(self, model: TwoTower, batch: Batch, candidates: tf.Tensor) -> np.ndarray:
+        moments = tf.reduce_min(_targets(batch), axis=1, keepdims=True)
+        if self._start is not None:
+            moments = tf.fill(tf.shape(moments), tf.constant(self._start, tf.int64))
+        scores = _scores(model, history_only(batch), moments, candidates).numpy()
+        scores[:, 0] = -np.inf
+        labels = self._labels(model, batch)
+        totals = np.diff(labels.indptr)
+        answered = totals > 0
+        hits = metrics.hits(metrics.top_k(scores, K), labels)
+        return metrics.ndcg(hits[answered], totals[answered], K)
+
+    def _labels(self, model: TwoTower, batch: Batch) -> sp.csr_matrix:
+        is_target = batch["event_is_target"].numpy() > 0
+        users, _ = np.nonzero(is_target)
+        rows = model.catalog_rows(batch["event_item_id"]).numpy()[is_target]
+        known = rows > 0
+        shape = (len(is_target), model.rows)
+        return sp.csr_matrix((np.ones(known.sum(), np.float32), (users[known], rows[known])), shape).sign()
+
+
+def history_only(batch: Batch) -> Batch:
+    """The batch without its targets, which stand behind the context."""
+    length = tf.reduce_max(tf.reduce_sum(tf.cast(_is_context(batch), tf.int32), axis=1))
+    kept = dict(batch)
+    for name, value in batch.items():
+        if name.startswith("event_"):
+            kept[name] = tf.where(_is_context(batch), value, tf.zeros([], value.dtype))[:, :length]
+    return kept
+
+
+@tf.function(reduce_retracing=True)
+def _scores(model: TwoTower, batch: Batch, moments: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+    no_search = tf.zeros([tf.shape(moments)[0], 1, model.encoder.dim])
+    return tf.matmul(model.query(batch, moments, no_search)[:, 0], candidates, transpose_b=True)
+
+
+def _is_context(batch: Batch) -> tf.Tensor:
+    return tf.logical_and(batch["event_is_target"] == 0, batch["event_item_id"] != "")
+
+
+def _targets(batch: Batch) -> tf.Tensor:
+    """[batch, length] timestamps of the targets, elsewhere the largest number."""
+    return tf.where(batch["event_is_target"] > 0, batch["event_timestamp"], np.iinfo(np.int64).max)

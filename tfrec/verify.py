@@ -1,0 +1,132 @@
+"""`python -m tfrec.verify FOLDER`: may stock TensorFlow Serving be given this SavedModel? Run it in a fresh process.
+
+It loads the model as TensorFlow Serving does (a session on signature tensors), looks at every op, and
+repeats the model's probes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+from tfrec.errors import ModelError
+
+TEXT_OPS = frozenset(
+    """CaseFoldUTF8 ConstrainedSequence FastBertNormalize FastWordpieceTokenizeWithOffsets FindSourceOffsets
+    MaxSpanningTree NormalizeUTF8 NormalizeUTF8WithOffsetsMap PhraseTokenize RegexSplitWithOffsets RougeL
+    SentencepieceDetokenizeOp SentencepieceIdToStringOp SentencepieceOp SentencepieceStringToIdOp
+    SentencepieceTokenizeOp SentencepieceTokenizeWithOffsetsOp SentencepieceVocabSizeOp SentenceFragments
+    SentenceFragmentsV2 SplitMergeFromLogitsTokenizeWithOffsets SplitMergeTokenizeWithOffsets
+    TFText>ByteSplitByOffsets TFText>ByteSplitWithOffsets TFText>FastWordpieceDetokenize TFText>NgramsStringJoin
+    TFText>RoundRobinGenerateMasks TFText>RoundRobinTrim TFText>Utf8Binarize TokenizerFromLogits
+    UnicodeScriptTokenizeWithOffsets WhitespaceTokenizeWithOffsets WhitespaceTokenizeWithOffsetsV2
+    WordpieceTokenizeWithOffsets""".split()
+)
+"""tensorflow-text's ops that the stock server (2.20 and newer) links."""
+
+PYTHON_OPS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
+"""Registered everywhere, but they call back into the process that made the graph."""
+
+TOLERANCE = 1e-4  # absolute and relative, on scores and embeddings
+
+
+def verify_in_fresh_process(folder: str) -> str | None:
+    """None when the model in `folder` may be served; else the reason why not, in a sentence."""
+    done = subprocess.run([sys.executable, "-m", __name__, folder], capture_output=True, text=True, check=False)
+    try:
+        return json.loads(done.stdout.splitlines()[-1])["reason"]
+    except (IndexError, ValueError, KeyError):
+        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return f"loading {folder} ended the process with code {done.returncode}: {last}"
+
+
+def verify(folder: str) -> None:
+    """Raises ModelError when the SavedModel can't be served or does not answer as the model in memory did."""
+    import tensorflow as tf
+
+    foreign = foreign_ops(folder)
+    if foreign:
+        raise ModelError(
+            f"the model uses {', '.join(foreign)}, which stock TensorFlow Serving does not link; "
+            "use TensorFlow and tensorflow-text ops only"
+        )
+    import tensorflow_text  # noqa: F401  registers the ops that the model may use
+
+    from tfrec.probes import read_probes
+
+    try:
+        probes = read_probes(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder} has no readable probes ({error}); export the model again") from error
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        try:
+            meta = tf.compat.v1.saved_model.load(session, ["serve"], folder)
+        except Exception as error:  # whatever a damaged file raises, the model is not fit to be served
+            raise ModelError(f"{folder} does not load: {error}") from error
+        for signature, (inputs, expected) in probes.items():
+            _compare(session, meta.signature_def[signature], signature, inputs, expected)
+
+
+def foreign_ops(folder: str) -> list[str]:
+    """Ops of the graph and its functions that the stock server lacks, sorted; ModelError without a graph.
+
+    Must run before tensorflow_text is imported: TensorFlow's own registry then tells its own ops.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.python.framework import op_def_registry
+
+    saved = saved_model_pb2.SavedModel()
+    try:
+        with open(f"{folder}/saved_model.pb", "rb") as file:
+            saved.ParseFromString(file.read())
+    except Exception as error:  # missing, or bytes that are no SavedModel
+        raise ModelError(f"{folder} holds no readable saved_model.pb ({error}); export the model again") from error
+    used = set()
+    for meta in saved.meta_graphs:
+        used.update(node.op for node in meta.graph_def.node)
+        defined = {function.signature.name for function in meta.graph_def.library.function}
+        used.update(node.op for function in meta.graph_def.library.function for node in function.node_def)
+        used -= defined
+    known = TEXT_OPS | {op for op in used if op not in PYTHON_OPS and op_def_registry.get(op) is not None}
+    return sorted(used - known)
+
+
+def _compare(session, signature_def, signature, inputs, expected) -> None:  # type: ignore[no-untyped-def]
+    feeds = {signature_def.inputs[name].name: value for name, value in inputs.items()}
+    fetches = {name: tensor.name for name, tensor in signature_def.outputs.items()}
+    try:
+        answers = session.run(fetches, feeds)
+    except Exception as error:  # any refusal of a known-good request
+        raise ModelError(f"signature {signature} fails after a reload: {error}") from error
+    for name, wanted in expected.items():
+        if not _alike(answers[name], wanted):
+            raise ModelError(
+                f"output {name} of signature {signature} is not what the trained model gave: the export is damaged"
+            )
+
+
+def _alike(answer: np.ndarray, wanted: np.ndarray) -> bool:
+    if answer.shape != wanted.shape:
+        return False
+    if wanted.dtype == object:
+        return bool(np.mean(answer == wanted) > 0.9)  # equal scores may change places
+    return bool(np.allclose(answer, wanted, rtol=TOLERANCE, atol=TOLERANCE))
+
+
+def main() -> None:
+    """Prints one line of JSON: {"reason": null} for a model that may be served."""
+    import tfrec  # noqa: F401  which Keras
+
+    try:
+        verify(sys.argv[1])
+        reason = None
+    except ModelError as error:
+        reason = str(error)
+    print(json.dumps({"reason": reason}))
+
+
+if __name__ == "__main__":
+    main()
