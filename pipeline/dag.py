@@ -35,6 +35,7 @@ def create_pipeline(run: Run) -> Pipeline:
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.features.preprocessing_fn",
         custom_config={"config": dataclasses.replace(Config(), features=config.features).to_json()},
+        disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
         # Counted and measured on the past alone; the catalogue holds no events.
         splits_config=tfx.proto.SplitsConfig(analyze=["train", "catalog"], transform=list(SPLITS)),
     )
@@ -76,7 +77,7 @@ def create_pipeline(run: Run) -> Pipeline:
             check,
             evaluation,
             pusher,
-        ],  # fmt: skip
+        ],
         metadata_connection_config=sqlite_metadata_connection_config(run.metadata),
         enable_cache=True,
         beam_pipeline_args=list(BEAM),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow uses, before TFX imports it
+
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from pipeline.dag import create_pipeline

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from tfrec.config import Config, ExamplesConfig, SplitConfig, TowerConfig, TrainConfig, VerdictConfig
+from tfrec.config import Config, ExamplesConfig, SplitConfig, TowerConfig, TrainConfig
 from tfrec.errors import ConfigError
 
 

@@ -38,9 +38,7 @@ __all__ = ["Client", "Event", "Item", "Recommendation", "Signature", "Tensor", "
 class Client(Connection):
     """A connection to one model that tfrec exported, with its signatures as methods."""
 
-    def __init__(
-        self, target: str = "127.0.0.1:8500", model: str = "tfrec", timeout_seconds: float = 5.0
-    ) -> None:
+    def __init__(self, target: str = "127.0.0.1:8500", model: str = "tfrec", timeout_seconds: float = 5.0) -> None:
         """Connects at the first call, not here; `timeout_seconds` bounds each request."""
         super().__init__(target, model, timeout_seconds)
         self._known: dict[str, Signature] = {}

@@ -98,9 +98,7 @@ class Connection:
 
     def signatures(self) -> dict[str, Signature]:
         """What the version in service can be asked, by signature name."""
-        request = GetModelMetadataRequest(
-            model_spec=ModelSpec(name=self.model), metadata_field=["signature_def"]
-        )
+        request = GetModelMetadataRequest(model_spec=ModelSpec(name=self.model), metadata_field=["signature_def"])
         response = self._call(self._prediction.GetModelMetadata, request, "its metadata")
         packed = SignatureDefMap()
         response.metadata["signature_def"].Unpack(packed)

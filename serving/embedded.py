@@ -96,9 +96,7 @@ def start(
     return Server(port, http.port if http else None, model, watcher, server, http)
 
 
-def _wait(
-    model: Model, base_path: str | Path, timeout_seconds: float | None, stopping: threading.Event
-) -> None:
+def _wait(model: Model, base_path: str | Path, timeout_seconds: float | None, stopping: threading.Event) -> None:
     deadline = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
     while not model.wait_until_decided(_SLICE_SECONDS):
         if stopping.is_set():

@@ -70,6 +70,4 @@ def _rpc(models: Models, answer: Callable[[Models, Any], Any], request_type: Any
 
 
 def _cut(message: str) -> str:
-    return (
-        message if len(message) <= MAX_ERROR_CHARACTERS else message[:MAX_ERROR_CHARACTERS] + "...TRUNCATED"
-    )
+    return message if len(message) <= MAX_ERROR_CHARACTERS else message[:MAX_ERROR_CHARACTERS] + "...TRUNCATED"

@@ -37,9 +37,7 @@ def _check_batches(outputs: Mapping[str, np.ndarray]) -> None:
         if not array.shape:
             raise invalid(f"Tensor name: {name} has no shape information ")
         if batch not in (-1, array.shape[0]):
-            raise invalid(
-                f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} expecting: {batch}"
-            )
+            raise invalid(f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} expecting: {batch}")
         batch = array.shape[0]
 
 

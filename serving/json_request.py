@@ -37,9 +37,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         value, _ = json.JSONDecoder().raw_decode(text, start)
     except json.JSONDecodeError as error:
-        words = next(
-            (words for ours, words in _PARSE_ERRORS.items() if error.msg.startswith(ours)), "Invalid value."
-        )
+        words = next((words for ours, words in _PARSE_ERRORS.items() if error.msg.startswith(ours)), "Invalid value.")
         raise invalid(f"JSON Parse error: {words} at offset: {error.pos}") from error
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits, lists 1,000 deep
         raise invalid("JSON Parse error: Invalid value. at offset: 0") from error
@@ -53,8 +51,7 @@ def signature_name(request: dict[str, Any]) -> str:
     name = request.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid(
-            f"JSON Value: {echo(request)} not formatted correctly. "
-            "'signature_name' key must be a string value."
+            f"JSON Value: {echo(request)} not formatted correctly. 'signature_name' key must be a string value."
         )
     return name
 
@@ -111,9 +108,7 @@ def _rows(instances: list[Any], dtypes: Dtypes) -> dict[str, np.ndarray]:
     return {name: np.stack(arrays) for name, arrays in rows.items() if arrays}
 
 
-def _add_object(
-    rows: dict[str, list[np.ndarray]], instance: dict[str, Any], dtypes: Dtypes, index: int
-) -> None:
+def _add_object(rows: dict[str, list[np.ndarray]], instance: dict[str, Any], dtypes: Dtypes, index: int) -> None:
     for name, value in instance.items():
         _add(rows, name, value, dtypes, f"element: {index} key: {name}")
     if instance.keys() != dtypes.keys():

@@ -31,15 +31,14 @@ _RANGES = {
 """The half-open range of integers that is taken for each type; narrower types wrap around, as in C++."""
 _FLOATS = {"DT_FLOAT": ("float", 24), "DT_DOUBLE": ("double", 53)}
 """Name and bits of mantissa: a greater integer would lose digits."""
+_LARGEST = {"float": float(np.finfo(np.float32).max), "double": float(np.finfo(np.float64).max)}
 
 
 def to_array(value: Any, dtype: int) -> np.ndarray:
     """The array of a JSON value; StatusError when it is ragged or holds what is not of DataType `dtype`."""
     shape = _shape(value)
     if len(shape) > MAX_RANK:
-        raise invalid(
-            f"JSON Value: {echo(value)} is nested {len(shape)} deep; a tensor has at most {MAX_RANK} levels"
-        )
+        raise invalid(f"JSON Value: {echo(value)} is nested {len(shape)} deep; a tensor has at most {MAX_RANK} levels")
     flat: list[Any] = []
     _fill(value, 0, shape, dtype, flat)
     if dtype == DataType.Value("DT_STRING"):
@@ -82,8 +81,7 @@ def _fill(value: Any, level: int, shape: tuple[int, ...], dtype: int, flat: list
         raise invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
     if len(value) != shape[level]:
         raise invalid(
-            f"Encountered list at unexpected size: {len(value)} at level: {level} "
-            f"expected size: {shape[level]}"
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
         )
     for element in value:
         _fill(element, level + 1, shape, dtype, flat)
@@ -111,12 +109,9 @@ def _scalar(value: Any, dtype: int) -> Any:
 
 
 def _decimal(value: int | float, target: str, bits: int) -> float:
-    limit = float(np.finfo(np.float32 if target == "float" else np.float64).max)
-    if isinstance(value, int):
-        fits = abs(value) < 2**bits
-    else:
-        fits = not math.isfinite(value) or abs(value) <= limit
-    if not fits:
+    limit = 2**bits - 1 if isinstance(value, int) else _LARGEST[target]
+    is_finite = isinstance(value, int) or math.isfinite(value)  # an int of 400 digits has no float
+    if is_finite and abs(value) > limit:
         raise invalid(f"Cannot convert JSON value: {echo(value)} to {target} without loss of precision.")
     return value
 

@@ -33,8 +33,7 @@ class Event:
     def __post_init__(self) -> None:
         if self.kind not in EVENT_KINDS:
             raise ServingError(
-                f"kind is {self.kind!r} but must be one of {', '.join(EVENT_KINDS)}; "
-                "name the event as one of them"
+                f"kind is {self.kind!r} but must be one of {', '.join(EVENT_KINDS)}; name the event as one of them"
             )
 
 
@@ -111,8 +110,7 @@ class Shopper:
             if column not in columns:
                 known = ", ".join(sorted(columns)) or "none"
                 raise UnknownColumn(
-                    f"profile column is {column!r} but the served model knows {known}; "
-                    "drop it, or train with it"
+                    f"profile column is {column!r} but the served model knows {known}; drop it, or train with it"
                 )
 
 
@@ -135,8 +133,7 @@ def recommendations(outputs: Mapping[str, np.ndarray], k: int) -> list[list[Reco
     served = outputs["item_id"].shape[1]
     if k > served:
         raise ServingError(
-            f"k is {k} but the server returns at most {served} items; "
-            "lower k, or export the model with a higher top_k"
+            f"k is {k} but the server returns at most {served} items; lower k, or export the model with a higher top_k"
         )
     rows = zip(outputs["item_id"], outputs["title"], outputs["score"], strict=True)
     return [

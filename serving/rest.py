@@ -41,9 +41,7 @@ def application(models: Models) -> Starlette:
         return Response(content, status, media_type="application/json")
 
     # One route: Starlette's own are case-sensitive and know no ":predict".
-    return Starlette(
-        routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"])]
-    )
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"])])
 
 
 def _path(request: Request) -> str:

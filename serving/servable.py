@@ -78,9 +78,7 @@ class Servable:
         feeds, aliases = signature.feeds(inputs), signature.aliases(output_filter)
         fetches = [signature.outputs[alias] for alias in aliases]
         try:
-            values = pywrap_tf_session.TF_SessionRun_wrapper(
-                self._session._session, None, feeds, fetches, [], None
-            )
+            values = pywrap_tf_session.TF_SessionRun_wrapper(self._session._session, None, feeds, fetches, [], None)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
         return dict(zip(aliases, values, strict=True))

@@ -88,14 +88,10 @@ def _flags() -> argparse.ArgumentParser:
     parser.add_argument("--model_base_path", required=True, help="folder of version folders: 1, 2 ...")
     parser.add_argument("--port", type=int, default=8500, help="of gRPC")
     parser.add_argument("--rest_api_port", type=int, default=8501, help="of REST; 0 opens none")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="0.0.0.0 answers every machine that can reach this one"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 answers every machine that can reach this one")
     parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1.0)
     for pool in ("session", "intra_op", "inter_op"):
-        parser.add_argument(
-            f"--tensorflow_{pool}_parallelism", type=int, default=0, help="threads; 0: one a core"
-        )
+        parser.add_argument(f"--tensorflow_{pool}_parallelism", type=int, default=0, help="threads; 0: one a core")
     return parser
 
 

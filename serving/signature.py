@@ -47,8 +47,7 @@ class Signature:
         used = inputs.keys() & self.inputs.keys()
         if len(used) != len(inputs):
             raise invalid(
-                f"Inputs contains invalid name. Used request inputs: {_names(used)}, "
-                f"request input: {_names(inputs)}"
+                f"Inputs contains invalid name. Used request inputs: {_names(used)}, request input: {_names(inputs)}"
             )
         return feeds
 

@@ -26,8 +26,7 @@ def find_versions(base_path: Path) -> dict[int, Path]:
             continue
         if version in versions:
             log.warning(
-                "Duplicate version directories detected. "
-                "Version %d will be loaded from %s, %s will be ignored.",
+                "Duplicate version directories detected. Version %d will be loaded from %s, %s will be ignored.",
                 version,
                 name,
                 versions[version].name,

@@ -20,6 +20,7 @@ from tfrec.config import Config
 from tfrec.dataset import load_catalog, sequences
 from tfrec.errors import ModelError
 from tfrec.features import Transformed
+from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower
 from tfrec.validation import Validation
 
@@ -171,7 +172,7 @@ def _run_phase(
 ) -> None:
     config = model.config
     model.prepare(phase.live_text)
-    optimizer = tf.keras.optimizers.Adam(phase.learning_rate, jit_compile=False)
+    optimizer = LazyAdam(phase.learning_rate)
     progress.track(optimizer)
     model.compile(optimizer=optimizer)
     board = tf.keras.callbacks.TensorBoard(str(Path(log_dir) / phase.name), profile_batch=0)

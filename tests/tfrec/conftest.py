@@ -1,0 +1,179 @@
+"""What the tests of the model share: a tiny configuration, catalogues by hand, the shop after Transform."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+
+import tfrec  # noqa: F401  before TensorFlow
+from tfrec.catalog import Catalog, distinct_rows
+from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
+from tfrec.schema import TableSet
+from tfrec.text import vocabulary_file
+
+ANALYZED = ("train", "catalog")  # as pipeline/dag.py has it
+
+
+class MakeConfig(Protocol):
+    """A configuration of 8 dimensions with a tiny BERT of random weights; each part takes other settings."""
+
+    def __call__(
+        self,
+        features: Mapping[str, Any] = ...,
+        towers: Mapping[str, Any] = ...,
+        train: Mapping[str, Any] = ...,
+        max_events: int = ...,
+        clock: str = ...,
+    ) -> Config: ...
+
+
+class MakeCatalog(Protocol):
+    """A catalogue of items "i1", "i2" ... each with its text (WordPiece ids), and whatever columns are given."""
+
+    def __call__(self, texts: Sequence[Sequence[int]], **columns: Any) -> Catalog: ...
+
+
+class Transform(Protocol):
+    """Runs preprocessing_fn by Beam over split -> tf.Examples (name -> values), analysing ANALYZED alone."""
+
+    def __call__(self, root: Path, splits: Mapping[str, Iterable[bytes]], config: Config) -> TransformedSplits: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformedSplits:
+    """What Transform leaves behind."""
+
+    config: Config
+    folder: str  # of the graph
+    files: dict[str, list[str]]  # split -> gzipped TFRecords
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> str:
+    """The WordPiece vocabulary of the BERT that comes by default: 30,522 pieces, [CLS] 101, [SEP] 102."""
+    return vocabulary_file("", "unused")
+
+
+@pytest.fixture(scope="session")
+def make_config(vocabulary: str) -> MakeConfig:
+    def make(
+        features: Mapping[str, Any] = {},  # noqa: B006  read only
+        towers: Mapping[str, Any] = {},  # noqa: B006
+        train: Mapping[str, Any] = {},  # noqa: B006
+        max_events: int = 8,
+        clock: str = "utc",
+    ) -> Config:
+        return Config(
+            clock=clock,
+            examples=ExamplesConfig(max_events=max_events, stride=max_events),
+            features=FeaturesConfig(**{"vocabulary": vocabulary, **features}),
+            towers=TowerConfig(**{"dim": 8, "random_bert": True, "dropout": 0.0, "id_dropout": 0.0, **towers}),
+            train=TrainConfig(**{"uniform_negatives": 8, "batch_size": 4, **train}),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_catalog() -> MakeCatalog:
+    def make(texts: Sequence[Sequence[int]], **columns: Any) -> Catalog:
+        items = len(texts)
+        tokens = np.zeros((items, max(map(len, texts), default=1)), np.int64)
+        for row, text in enumerate(texts):
+            tokens[row, : len(text)] = text
+        distinct, text_row = distinct_rows(tokens)
+        none = np.zeros(items + 1, np.int64)
+        ids = [b"", *(b"i%d" % number for number in range(1, items + 1))]
+        by_default = {
+            "item_ids": np.array(ids, object),
+            "titles": np.array(ids, object),
+            "text_row": np.append(0, text_row),
+            "tokens": distinct,
+            "category": np.zeros((items + 1, 2), np.int64),
+            "brand": none,
+            "price": none,
+            "frequency": np.append(0, np.ones(items, np.int64)),
+            "queries": np.array([], object),
+            "query_row": np.array([], np.int64),
+            "category_size": 2,
+            "brand_size": 2,
+            "price_size": 3,
+            "profile_sizes": {},
+        }
+        return Catalog(**(by_default | columns))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def transform() -> Transform:
+    return _transform
+
+
+@pytest.fixture(scope="session")
+def transformed_shop(
+    shop: TableSet, make_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory
+) -> TransformedSplits:
+    """The shop of tests/conftest.py through ExampleGen's builder and Transform, split as it is by default."""
+    from tfrec.examples import SPLITS, build_partition
+
+    config = make_config(features={"profile_columns": ("age", "city")})
+    splits: dict[str, list[bytes]] = {split: [] for split in SPLITS}
+    for index in range(shop.manifest.partitions):
+        for split, examples in build_partition(shop, index, config.examples):
+            splits[split] += examples
+    return _transform(tmp_path_factory.mktemp("transformed"), splits, config)
+
+
+def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config) -> TransformedSplits:
+    import apache_beam as beam
+    import tensorflow_transform.beam as tft_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
+
+    from tfrec.features import preprocessing_fn
+
+    graph = str(root / "graph")
+    files = {split: str(root / f"{split}.gz") for split in splits}
+    reader = TFExampleBeamRecord("memory", schema=_schema(config))
+    adapter = reader.TensorAdapterConfig()
+    # FnApiRunner runs in this process; by default Beam would download a runner.
+    options = PipelineOptions(["--runner=FnApiRunner", "--sdk_container_image=unused"])
+    with beam.Pipeline(options=options) as pipeline, tft_beam.Context(temp_dir=str(root / "temp")):
+        raw = {
+            split: pipeline | f"Create {split}" >> beam.Create(list(examples)) | f"Read {split}" >> reader.BeamSource()
+            for split, examples in splits.items()
+        }
+        analyzed = [raw[split] for split in ANALYZED if split in raw] | beam.Flatten()
+        analysis = tft_beam.AnalyzeDataset(
+            lambda inputs: preprocessing_fn(inputs, {"config": config.to_json()})
+        )
+        function = (analyzed, adapter) | analysis
+        _ = function | tft_beam.WriteTransformFn(graph)
+        for split, batches in raw.items():
+            transformed = ((batches, adapter), function) | f"Transform {split}" >> tft_beam.TransformDataset(
+                output_record_batches=True
+            )
+            _ = (
+                transformed
+                | f"Encode {split}" >> tft_beam.EncodeTransformedDataset()
+                | f"Write {split}" >> beam.io.WriteToTFRecord(files[split], shard_name_template="")
+            )
+    return TransformedSplits(config, graph, {split: [path] for split, path in files.items()})
+
+
+def _schema(config: Config) -> Any:
+    """The raw features as tfrec/examples.py describes them, each a list."""
+    import tensorflow as tf
+    from tensorflow_transform.tf_metadata import schema_utils
+
+    integers, floats = ("event_timestamp", "event_is_target"), ("event_price", "item_price")
+    texts = "user_id event_item_id event_kind event_query item_id item_title item_description item_category item_brand"
+    types = dict.fromkeys([*texts.split(), *(f"user_{column}" for column in config.features.profile_columns)], tf.string)
+    types |= dict.fromkeys(integers, tf.int64) | dict.fromkeys(floats, tf.float32)
+    return schema_utils.schema_from_feature_spec({name: tf.io.VarLenFeature(dtype) for name, dtype in types.items()})
