@@ -15,8 +15,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
-import tfrec  # isort: skip  which Keras
 import tensorflow as tf
 
 from tfrec.catalog import Catalog

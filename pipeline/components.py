@@ -36,6 +36,7 @@ def evaluate_model(
     blessing: OutputArtifact[ModelBlessing],
     config: Parameter[str],
     production: Parameter[str],
+    code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
     """Scores the export beside baselines and the model in `production` (a folder of versions), and judges it.
 

@@ -10,12 +10,13 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 
+from pipeline import fingerprint
 from pipeline.components import AtomicPusher, check_model, evaluate_model
 from pipeline.curated_schema import write_schema
 from pipeline.example_gen import example_gen
 from pipeline.runs import BEAM, Run
 from tfrec.config import Config
-from tfrec.examples import SPLITS
+from tfrec.examples import SPLITS, boundaries
 from tfrec.schema import read_table_set
 from tfrec.text import vocabulary_file
 
@@ -34,7 +35,10 @@ def create_pipeline(run: Run) -> Pipeline:
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.features.preprocessing_fn",
-        custom_config={"config": dataclasses.replace(Config(), features=config.features).to_json()},
+        custom_config={
+            "config": dataclasses.replace(Config(), features=config.features).to_json(),
+            "code": fingerprint.code(fingerprint.TRANSFORM),
+        },
         disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
         # Counted and measured on the past alone; the catalogue holds no events.
         splits_config=tfx.proto.SplitsConfig(analyze=["train", "catalog"], transform=list(SPLITS)),
@@ -46,7 +50,13 @@ def create_pipeline(run: Run) -> Pipeline:
         schema=schema.outputs["schema"],
         train_args=tfx.proto.TrainArgs(splits=["train", "catalog"]),
         eval_args=tfx.proto.EvalArgs(splits=["validation"]),
-        custom_config={"config": config.to_json(), "work": run.work},
+        custom_config={
+            "config": config.to_json(),
+            "work": run.work,
+            "code": fingerprint.code(fingerprint.TRAIN),
+            "weights": fingerprint.weights(config.features.bert),
+            "snapshot": read_table_set(run.tables).manifest.snapshot,
+        },
     )
     check = check_model(model=trainer.outputs["model"])
     evaluation = evaluate_model(
@@ -54,6 +64,7 @@ def create_pipeline(run: Run) -> Pipeline:
         model=trainer.outputs["model"],
         config=config.to_json(),
         production=run.serving,
+        code=fingerprint.code(fingerprint.EVALUATE),
     )
     pusher = tfx.components.Pusher(
         model=trainer.outputs["model"],
@@ -87,6 +98,7 @@ def create_pipeline(run: Run) -> Pipeline:
 def complete(run: Run) -> Config:
     """The run's configuration with what its tables and its BERT decide."""
     manifest = read_table_set(run.tables).manifest
+    boundaries(manifest, run.config.examples.split)  # refuses a split that leaves nothing to train on
     features = dataclasses.replace(
         run.config.features,
         profile_columns=manifest.profile_columns,

@@ -7,6 +7,7 @@ all: whatever interrupts the demo, running it again goes on.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.runs import Run
 from pipeline.steps import Steps, alone, quoted
 from tfrec.errors import DataError, ModelError
 from tfrec.examples import boundaries
-from tfrec.push import latest_version
+from tfrec.push import latest_version, push
 from tfrec.report import render_table
 from tfrec.schema import read_table_set
 from tfrec.scores import Evaluation
@@ -36,10 +37,15 @@ def demonstrate(run: Run, user_id: str = USER, query: str = QUERY) -> None:
             steps.begin("ingest", "a year of raw transactions -> checked tables, partitioned by user")
             steps.run("ingest", BIN / "tfrec", "ingest", "complete-journey", "--out", run.tables)
         steps.begin("pipeline", "examples -> features -> two towers with BERT -> evaluation -> push")
-        _run_pipeline(steps, run, is_known=(pipelines / run.name).exists())
+        _run_pipeline(steps, run, pipelines / run.name)
+        verdict = read_evaluation(run).verdict
+        if latest_version(run.serving) is None and not verdict.blessed:
+            reasons = "; ".join(verdict.reasons)
+            raise ModelError(f"no model was good enough to be pushed: {reasons}; change the run in pipeline/runs.py")
         if latest_version(run.serving) is None:
-            reasons = " ".join(read_evaluation(run).verdict.reasons)
-            raise ModelError(f"no model was good enough to be pushed: {reasons} Change the run in pipeline/runs.py")
+            _push_again(run)
+        if not verdict.blessed:
+            print("         the new model was refused; an earlier version stays in service")
         steps.begin("serve", "the pushed model, over TensorFlow Serving's protocol")
         server = ("serve", "--model", run.serving, "--port", "0", "--rest-port", "0")
         with steps.serve(BIN / "tfrec", *server) as address:
@@ -54,11 +60,22 @@ def read_evaluation(run: Run) -> Evaluation:
     return Evaluation.from_json(found[-1].read_text(encoding="utf-8"))
 
 
-def _run_pipeline(steps: Steps, run: Run, is_known: bool) -> None:
-    """TFX's own commands, as its documentation has them."""
-    verb = "update" if is_known else "create"
+def _push_again(run: Run) -> None:
+    """The last pushed model, where somebody emptied the serving folder, which TFX's cache does not know."""
+    pushed = sorted(Path(run.pipeline_root).glob("Pusher/pushed_model/*"), key=lambda path: int(path.name))
+    models = [path for path in pushed if (path / "saved_model.pb").exists()]
+    if not models:
+        raise ModelError(f"{run.serving} is empty and no copy of a pushed model is left; delete {run.pipeline_root}")
+    push(str(models[-1]), run.serving)
+
+
+def _run_pipeline(steps: Steps, run: Run, registered: Path) -> None:
+    """TFX's own commands, as its documentation has them; registering takes as long as importing TFX, so once."""
     runner = Path(__file__).with_name("local_runner.py")
-    steps.run("register", BIN / "tfx", "pipeline", verb, "--engine", "local", "--pipeline-path", runner)
+    arguments = registered / "pipeline_args.json"
+    if not arguments.exists() or str(runner) not in arguments.read_text(encoding="utf-8"):
+        shutil.rmtree(registered, ignore_errors=True)  # of a killed `create`, or of this project in another place
+        steps.run("register", BIN / "tfx", "pipeline", "create", "--engine", "local", "--pipeline-path", runner)
     steps.run("pipeline", BIN / "tfx", "run", "create", "--engine", "local", "--pipeline-name", run.name)
 
 

@@ -22,6 +22,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
+from pipeline.fingerprint import EXAMPLES, code
 from tfrec.config import Config, ExamplesConfig, config_from_json
 from tfrec.examples import SPLITS, build_partition
 from tfrec.schema import read_table_set
@@ -94,6 +95,7 @@ def example_gen(tables_root: str, config: Config) -> TableSetExampleGen:
 def _custom_config(config: ExamplesConfig) -> example_gen_pb2.CustomConfig:
     """The examples' settings alone: no other setting may make the component run again."""
     text = json.dumps({"examples": dataclasses.asdict(config)}, sort_keys=True)
+    text += "\n" + code(EXAMPLES)  # for TFX's cache alone
     packed = any_pb2.Any()
     packed.Pack(wrappers_pb2.StringValue(value=text))
     return example_gen_pb2.CustomConfig(custom_config=packed)
@@ -105,7 +107,7 @@ def _examples_config(custom_config_json: str) -> ExamplesConfig:
     proto_utils.json_to_proto(custom_config_json, custom_config)
     text = wrappers_pb2.StringValue()
     custom_config.custom_config.Unpack(text)
-    return config_from_json(text.value).examples
+    return config_from_json(text.value.splitlines()[0]).examples
 
 
 def _tagged_examples(index: int, root: str, config: ExamplesConfig) -> Iterator[beam.pvalue.TaggedOutput]:

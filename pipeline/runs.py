@@ -49,7 +49,21 @@ BEAM = ("--runner=FnApiRunner", "--sdk_container_image=unused")
 LAPTOP = Config(
     examples=ExamplesConfig(max_events=128, stride=64),
     towers=TowerConfig(text_mode="top", text_layers=1),
-    train=TrainConfig(epochs=4, batch_size=16, mask_positives="basket", text_steps=60, text_batch_size=2),
+    train=TrainConfig(epochs=3, batch_size=16, mask_positives="basket", text_steps=40, text_batch_size=1),
+)
+
+FULL = Config(
+    examples=ExamplesConfig(max_events=256, stride=128),
+    towers=TowerConfig(dim=128, heads=2, blocks=2, text_mode="top", text_layers=2),
+    train=TrainConfig(epochs=12, batch_size=16, mask_positives="basket", text_steps=500, text_batch_size=2),
+)
+
+GPU = dataclasses.replace(
+    FULL,
+    towers=dataclasses.replace(FULL.towers, text_mode="full"),
+    train=dataclasses.replace(
+        FULL.train, epochs=30, batch_size=64, uniform_negatives=8192, text_steps=5000, text_batch_size=16
+    ),
 )
 
 RUNS = {
@@ -60,11 +74,13 @@ RUNS = {
             Config(
                 examples=ExamplesConfig(max_events=16, stride=8, split=SplitConfig(7, 7)),
                 towers=TowerConfig(dim=8, random_bert=True, text_mode="full"),
-                train=TrainConfig(epochs=2, batch_size=4, uniform_negatives=8, text_steps=2),
+                train=TrainConfig(epochs=3, batch_size=16, learning_rate=0.02, uniform_negatives=8, text_steps=2),
             ),
             tables="data/tiny",
         ),
         Run("laptop", LAPTOP),
+        Run("full", FULL),
+        Run("gpu", GPU),
     )
 }
 

@@ -44,7 +44,7 @@ def _files(pattern: str) -> list[str]:
 def _checkpoint_dir(fn_args: FnArgs) -> Path:
     """A folder of this very data and configuration; those of others are finished or given up."""
     work = Path(fn_args.custom_config["work"])
-    content = repr((sorted(fn_args.train_files), fn_args.transform_graph_path, fn_args.custom_config["config"]))
+    content = repr((sorted(fn_args.train_files), fn_args.transform_graph_path, sorted(fn_args.custom_config.items())))
     name = hashlib.sha256(content.encode()).hexdigest()[:16]
     for other in work.glob("checkpoints-*"):
         if other.name != f"checkpoints-{name}":

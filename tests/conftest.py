@@ -1,4 +1,4 @@
-"""The shop that every test may use: 6 users, 8 items, 24 interactions, written by hand."""
+"""What every test may use: a shop of 6 users, 8 items and 24 interactions, written by hand; toy models to judge."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -148,3 +149,116 @@ def _write_parts(tables: TableSet, frame: pd.DataFrame, table: str) -> None:
     for index in range(partitions):
         part = pa.Table.from_pandas(frame[partition == index], frame.attrs["schema"], preserve_index=False)
         pq.write_table(part, tables.snapshot / table / part_name(index, partitions))
+
+
+# A question with a known answer. Three shoppers come back in the test window: ann and bob, who bought tea, for the
+# mug; cai, who bought a book, for the pen. By users of the 28 days before: tea 3, book 2, mug 1, pen 0. So recent
+# popularity ranks mug third, third and pen fourth: NDCG 1/log2(4) = 0.5, 0.5 and 1/log2(5) = 0.4307, mean 0.4769.
+TOY_ITEMS = ("tea", "mug", "book", "pen")
+TOY_START = 20_000 * 86_400  # the test window's first second, a midnight
+#                                     (item, days from TOY_START, is_target)
+TOY_EXAMPLES: dict[str, dict[str, list[tuple[str, float, int]]]] = {
+    "train": {
+        "ann": [("tea", -12, 1)],
+        "bob": [("tea", -12, 1)],
+        "cai": [("book", -12, 1)],
+        "dee": [("tea", -12, 1), ("book", -11, 1)],
+    },
+    "validation": {"dee": [("tea", -12, 0), ("book", -11, 0), ("mug", -5, 1)]},
+    "test": {
+        "ann": [("tea", -12, 0), ("mug", 1.5, 1)],
+        "bob": [("tea", -12, 0), ("mug", 2.5, 1)],
+        "cai": [("book", -12, 0), ("pen", 0.5, 1)],
+    },
+}
+# What each toy gives an item for having bought another. `wise` ranks what is wanted first: NDCG 1. `half` has it
+# behind what was bought: 1/log2(3) = 0.6309. `wrong` has it last of 4: 0.4307. Who has a mug wants no more of it: a
+# toy that was shown the window itself would rank it last.
+TOYS = {
+    "wise": {("tea", "mug"): 1.0, ("book", "pen"): 1.0, ("mug", "mug"): -9.0, ("pen", "pen"): -9.0},
+    "half": {("tea", "tea"): 2.0, ("tea", "mug"): 1.0, ("book", "book"): 2.0, ("book", "pen"): 1.0},
+    "wrong": {("tea", "mug"): -1.0, ("book", "pen"): -1.0},
+}
+
+
+@pytest.fixture(scope="session")
+def toy_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TOY_EXAMPLES and the catalogue, as ExampleGen writes them."""
+    root = tmp_path_factory.mktemp("toy_examples")
+    for split, users in TOY_EXAMPLES.items():
+        _write_records(root / f"Split-{split}", [_toy_example(user, events) for user, events in users.items()])
+    _write_records(root / "Split-catalog", [{"item_id": [item]} for item in TOY_ITEMS])
+    return root
+
+
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Name -> SavedModel with probes: wise, half and wrong. Read them only."""
+    root = tmp_path_factory.mktemp("toys")
+    return {name: _save_toy(root / name, likes) for name, likes in TOYS.items()}
+
+
+def _toy_example(user: str, events: list[tuple[str, float, int]]) -> dict[str, list[Any]]:
+    return {
+        "user_id": [user],
+        "event_item_id": [item for item, _, _ in events],
+        "event_kind": ["purchase" for _ in events],
+        "event_timestamp": [TOY_START + int(day * 86_400) for _, day, _ in events],
+        "event_price": [0.0 for _ in events],
+        "event_is_target": [is_target for _, _, is_target in events],
+    }
+
+
+def _write_records(folder: Path, examples: list[dict[str, list[Any]]]) -> None:
+    import tensorflow as tf
+
+    folder.mkdir()
+    with tf.io.TFRecordWriter(str(folder / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
+        for columns in examples:
+            example = tf.train.Example()
+            for name, values in columns.items():
+                feature = example.features.feature[name]
+                if isinstance(values[0], str):
+                    feature.bytes_list.value.extend(value.encode() for value in values)
+                else:
+                    (feature.int64_list if isinstance(values[0], int) else feature.float_list).value.extend(values)
+            writer.write(example.SerializeToString())
+
+
+def _save_toy(folder: Path, likes: dict[tuple[str, str], float]) -> Path:
+    import tensorflow as tf
+
+    ids = ["", *TOY_ITEMS]
+    matrix = np.zeros((5, 5), np.float32)
+    for (bought, wanted), value in likes.items():
+        matrix[ids.index(bought), ids.index(wanted)] = value
+    toy = tf.Module()
+    toy.item_ids, toy.candidates, toy.likes = tf.Variable(ids), tf.Variable(tf.eye(5)), tf.Variable(matrix)
+
+    def embed_query(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What a shopper wants at the start of the window; nothing at any other time."""
+        bought = tf.reduce_sum(tf.cast(inputs["event_item_id"][:, :, None] == toy.item_ids, tf.float32), axis=1)
+        is_start = tf.cast(inputs["timestamp"] == TOY_START, tf.float32)
+        return {"embedding": is_start[:, None] * tf.matmul(bought, toy.likes)}
+
+    probe = {
+        "event_item_id": np.array([[b"tea"], [b"book"]], object),
+        "event_kind": np.array([[b"purchase"]] * 2, object),
+        "event_timestamp": np.zeros((2, 1), np.int64),
+        "event_price": np.zeros((2, 1), np.float32),
+        "timestamp": np.array([TOY_START] * 2),
+        "user_id": np.array([b""] * 2, object),
+        "query": np.array([b""] * 2, object),
+    }
+    specs = {
+        name: tf.TensorSpec([None] * value.ndim, tf.as_dtype(value.dtype) if value.dtype != object else tf.string, name)
+        for name, value in probe.items()
+    }
+    tf.saved_model.save(toy, str(folder), {"embed_query": tf.function(embed_query).get_concrete_function(**specs)})
+    answers = {
+        f"embed_query/in/{name}": value.astype("S") if value.dtype == object else value for name, value in probe.items()
+    }
+    answers["embed_query/out/embedding"] = matrix[[ids.index("tea"), ids.index("book")]]
+    (folder / "assets.extra").mkdir()
+    np.savez(folder / "assets.extra" / "tfrec_probes.npz", **answers)
+    return folder

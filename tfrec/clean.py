@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.columns import bools, codes, conformed, flags, has_control, repeated, tidy
-from tfrec.errors import DataError
+from tfrec.errors import ConfigError, DataError
 from tfrec.ledger import Ledger, Rule
 from tfrec.schema import EVENT_KINDS, INTERACTIONS, ITEMS, USERS
 from tfrec.sources import RawTables
@@ -139,6 +139,8 @@ def _filled(kept: pa.Table, rows: pa.Table, ledger: Ledger) -> pa.Table:
 
 
 def _users(raw: pa.Table, ledger: Ledger) -> pa.Table:
+    if "id" in raw.column_names:
+        raise ConfigError("profile column 'id' would take the name of user_id in an example; map it under another name")
     rows = tidy(raw)
     return conformed(rows.filter(pa.array(ledger.drop(rows, _described_hits(rows, "user_id")))), USERS)
 

@@ -72,8 +72,11 @@ def train(options: argparse.Namespace) -> None:
     """run the pipeline here, from examples to a pushed model"""
     from pipeline.local_runner import run
     from pipeline.runs import named_run
+    from pipeline.steps import alone
 
-    run(named_run(options.run))
+    chosen = named_run(options.run)
+    with alone(Path(chosen.out)):
+        run(chosen)
 
 
 def evaluate(options: argparse.Namespace) -> None:

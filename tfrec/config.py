@@ -8,8 +8,6 @@ from typing import Any
 
 from tfrec.errors import ConfigError
 
-TEXT_MODES = ("frozen", "top", "lora", "full")
-
 
 @dataclasses.dataclass(frozen=True)
 class SplitConfig:
@@ -76,7 +74,7 @@ class TowerConfig:
     random_bert: bool = False
     """A tiny BERT with random weights instead of the pre-trained one: for tests."""
     bert_dtype: str = "float32"
-    """Keras precision policy of the BERT: float32 or mixed_bfloat16."""
+    """Mixed precision, of the BERT, where the time goes: Keras's policy float32 or mixed_bfloat16."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +96,8 @@ class TrainConfig:
     twice), those of the same "basket" (best where shoppers come back for the same things), or "none"."""
     recency_half_life_days: float = 0.0
     """When positive, a target's weight halves with each such age before the end of training data."""
+    repeat_weight: float = 1.0
+    """Weight of a target that is in the sequence before: below 1, what a user tries for the first time counts more."""
     query_from_title: float = 0.1
     """Share of positions that are given their target's text as search query, so that search is learnt."""
     validation_users: int = 2000
@@ -108,8 +108,9 @@ class TrainConfig:
     """Steps of text fine-tuning after the epochs with frozen text vectors (text_mode other than frozen)."""
     text_batch_size: int = 4
     """Sequences a step of text fine-tuning."""
+    text_negatives: int = 64
+    """Candidates drawn uniformly in such a step, in place of `uniform_negatives`: the BERT reads them too."""
     text_learning_rate: float = 2e-5
-    mixed_precision: bool = False
     checkpoint_seconds: float = 30.0
     """How much training an interruption can cost."""
     seed: int = 7

@@ -49,6 +49,7 @@ class Recommender(tf.Module):
         super().__init__()
         self._config = config
         self._model = trained.model
+        self._model.optimizer = None  # training's business: its moments would be saved and served
         self._transform = transformed.layer()
         self._word_piece = WordPiece(config.features.vocabulary, config.features.text_tokens)
         self._index = Index(trained.model.all_candidates(), config.serving.top_k)
@@ -109,7 +110,9 @@ class Recommender(tf.Module):
 
     def _features(self, inputs: Tensors) -> Batch:
         """The dense features of the latest `max_events` events in time order, as training read them."""
-        events = _in_order({name: inputs[name] for name in EVENT_INPUTS}, self._config.examples.max_events)
+        # Training knows every item of a history; one that came after the model can't tell it anything.
+        known = self._model.catalog_rows(inputs["event_item_id"]) > 0
+        events = _in_order({name: inputs[name] for name in EVENT_INPUTS}, known, self._config.examples.max_events)
         profile = {f"user_{column}": inputs[f"user_{column}"] for column in self._config.features.profile_columns}
         columns = {name: _column(value) for name, value in (profile | {"user_id": inputs["user_id"]}).items()}
         features = self._transform({name: value.to_sparse() for name, value in events.items()} | columns)
@@ -145,9 +148,8 @@ def export(recommender: Recommender, folder: str) -> None:
     Path(staging).rename(folder)
 
 
-def _in_order(events: Tensors, longest: int) -> dict[str, tf.RaggedTensor]:
-    """Events sorted by time, padding dropped, only the latest `longest` of each row."""
-    valid = tf.not_equal(events["event_item_id"], "")
+def _in_order(events: Tensors, valid: tf.Tensor, longest: int) -> dict[str, tf.RaggedTensor]:
+    """Valid events [batch, length] sorted by time, only the latest `longest` of each row."""
     times = tf.where(valid, events["event_timestamp"], events["event_timestamp"].dtype.max)
     order = tf.argsort(times, axis=1, stable=True)
     valid = tf.gather(valid, order, batch_dims=1)

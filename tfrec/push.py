@@ -38,7 +38,7 @@ def latest_version(base: str) -> Path | None:
 
 
 def _same_model(one: Path, other: Path) -> bool:
-    """TensorFlow's fingerprint hashes graph and weights."""
+    """TensorFlow's fingerprint tells one export from every other."""
     left, right = one / "fingerprint.pb", other / "fingerprint.pb"
     return left.is_file() and right.is_file() and filecmp.cmp(left, right, shallow=False)
 

@@ -140,22 +140,18 @@ class TwoTower(tfrs.Model):
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Mean cross-entropy of the batch's targets; see https://arxiv.org/abs/2508.06450 for the recipe."""
         history = self.read_history(batch)
-        events, place = tf.unique(tf.reshape(history.row, [-1]), out_idx=tf.int64)
-        texts = self._text_vectors(events, self.live_text, training)
-        items = self.candidate_tower(self._items(events, texts), training=training)
+        drawn = tf.random.uniform([self._negatives()], 1, self.rows, tf.int64)
+        rows, place = tf.unique(tf.concat([drawn, tf.reshape(history.row, [-1])], axis=0), out_idx=tf.int64)
+        texts = self._text_vectors(rows, self.live_text, training)
+        items = self.candidate_tower(self._items(rows, texts), training=training)
+        drawn_place, place = place[: self._negatives()], place[self._negatives() :]
         place = tf.reshape(place, tf.shape(history.row))
         queries = self._training_queries(batch, history, items, texts, place, training)
 
         is_target = tf.logical_and(batch["event_is_target"] > 0, history.row > 0)
         target_rows = tf.boolean_mask(history.row, is_target)
-        negatives = tf.random.uniform([self.config.train.uniform_negatives], 1, self.rows, tf.int64)
-        negative_items = self.candidate_tower(
-            self._items(negatives, self._text_vectors(negatives, False, training)), training=training
-        )
-        candidates = Candidates(
-            tf.concat([tf.gather(items, tf.boolean_mask(place, is_target)), negative_items], axis=0),
-            tf.concat([target_rows, negatives], axis=0),
-        )
+        columns = tf.concat([tf.boolean_mask(place, is_target), drawn_place], axis=0)
+        candidates = Candidates(tf.gather(items, columns), tf.concat([target_rows, drawn], axis=0))
         losses = self.task(
             tf.boolean_mask(queries, is_target),
             candidates.embedding,
@@ -164,8 +160,14 @@ class TwoTower(tfrs.Model):
             compute_metrics=False,
             compute_batch_metrics=False,
         )
-        weights = self._target_weights(batch, is_target)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        weights = self._target_weights(history, is_target)
+        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        return loss / tf.distribute.get_strategy().num_replicas_in_sync  # replicas' gradients are added
+
+    def _negatives(self) -> int:
+        """Candidates drawn uniformly in a step."""
+        settings = self.config.train
+        return settings.text_negatives if self.live_text else settings.uniform_negatives
 
     def _training_queries(
         self,
@@ -216,15 +218,17 @@ class TwoTower(tfrs.Model):
     def _sampling_probability(self, rows: tf.Tensor, in_batch: tf.Tensor) -> tf.Tensor | None:
         """[candidates] chance of each column's item: in-batch ones are drawn by frequency, the others uniformly.
 
+        Relative to the likeliest, which a softmax does not notice: TFRS cuts chances off below a millionth.
         Source: Mixed Negative Sampling, Yang et al. 2020, https://research.google/pubs/pub50257.
         """
         if not self.config.train.logq:
             return None
-        uniform = float(self.config.train.uniform_negatives)
+        uniform = float(self._negatives())
         in_batch = tf.cast(in_batch, tf.float32)
         total = tf.cast(tf.reduce_sum(self._frequency), tf.float32)
         by_frequency = tf.cast(tf.gather(self._frequency, rows), tf.float32) / total
-        return (in_batch * by_frequency + uniform / (self.rows - 1)) / (in_batch + uniform)
+        expected = in_batch * by_frequency + uniform / (self.rows - 1)
+        return expected / tf.reduce_max(expected)
 
     def _score_mask(self, history: History, is_target: tf.Tensor, candidate_rows: tf.Tensor) -> tf.Tensor:
         """[targets, candidates] bool: the target itself, and what may count as a negative of it.
@@ -234,27 +238,30 @@ class TwoTower(tfrs.Model):
         """
         target_rows = tf.boolean_mask(history.row, is_target)
         targets = tf.shape(target_rows)[0]
-        hit = target_rows[:, tf.newaxis] == candidate_rows[tf.newaxis, :]
         own = self.config.train.mask_positives
+        user = tf.boolean_mask(_user_index(history.row), is_target)
         if own == "sequence":
-            user = tf.boolean_mask(_user_index(history.row), is_target)
-            bought = tf.reduce_any(history.row[:, :, tf.newaxis] == candidate_rows, axis=1)
-            hit = tf.logical_or(hit, tf.gather(bought, user))
-        elif own == "basket":
-            user = tf.boolean_mask(_user_index(history.row), is_target)
+            foreign = tf.reduce_all(history.row[:, :, tf.newaxis] != candidate_rows, axis=1)
+            allowed = tf.gather(foreign, user)
+        else:
+            allowed = target_rows[:, tf.newaxis] != candidate_rows[tf.newaxis, :]
+        if own == "basket":
             moment = tf.boolean_mask(history.timestamp, is_target)
             same = tf.logical_and(user[:, tf.newaxis] == user, moment[:, tf.newaxis] == moment)
-            hit = tf.logical_or(hit, tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]]))
-        return tf.logical_or(tf.logical_not(hit), tf.eye(targets, tf.shape(candidate_rows)[0]) > 0)
+            others = tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]])
+            allowed = tf.logical_and(allowed, tf.logical_not(others))
+        return tf.linalg.set_diag(allowed, tf.ones([targets], tf.bool))
 
-    def _target_weights(self, batch: Batch, is_target: tf.Tensor) -> tf.Tensor:
-        """[targets] float32: halved with each half-life of age, counted from the batch's latest event."""
-        half_life = self.config.train.recency_half_life_days * 86_400
-        timestamps = tf.boolean_mask(batch["event_timestamp"], is_target)
-        if half_life <= 0:
-            return tf.ones_like(timestamps, tf.float32)
-        age = tf.cast(tf.reduce_max(timestamps) - timestamps, tf.float32)
-        return tf.pow(0.5, age / half_life)
+    def _target_weights(self, history: History, is_target: tf.Tensor) -> tf.Tensor:
+        """[targets] float32: halved with each half-life of age before the batch's latest event; less for repeats."""
+        settings = self.config.train
+        earlier = history.timestamp[:, tf.newaxis, :] < history.timestamp[:, :, tf.newaxis]
+        again = tf.logical_and(earlier, history.row[:, tf.newaxis, :] == history.row[:, :, tf.newaxis])
+        weights = tf.where(tf.reduce_any(again, axis=2), settings.repeat_weight, 1.0)
+        if settings.recency_half_life_days > 0:
+            age = tf.cast(tf.reduce_max(history.timestamp) - history.timestamp, tf.float32)
+            weights *= tf.pow(0.5, age / (settings.recency_half_life_days * 86_400))
+        return tf.boolean_mask(weights, is_target)
 
 
 def _with_room(batch: Batch) -> Batch:

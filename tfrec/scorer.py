@@ -34,14 +34,20 @@ def exported_model(folder: str | Path, examples_dir: str | Path, holdout: Holdou
     inputs = embed.structured_input_signature[1]
     candidates, is_known = _columns(model.candidates.numpy(), item_ids, holdout.item_ids)
     profile = [name for name in inputs if name.startswith("user_") and name != "user_id"]
+    unknown = sorted(set(inputs) - {*EVENTS, *profile, "timestamp", "user_id", "query"})
+    if unknown:
+        raise ModelError(f"{folder} wants the inputs {', '.join(unknown)}, which this tfrec does not know; train again")
     histories = read_histories(examples_dir, holdout.window, EVENTS, profile)
-    place = pd.Index(histories.pop("user_id").astype(str)).get_indexer(holdout.user_ids)
+    users = [user_id.decode("utf-8") for user_id in histories.pop("user_id")]
+    place = pd.Index(users).get_indexer(holdout.user_ids)
+    # An order has no moment of its own for the window: each user's comes after their own history, which is "now".
+    moment = holdout.window_start if holdout.clock == "utc" else 0
 
     def score(user_rows: np.ndarray) -> np.ndarray:
         batch = {name: tf.constant(value[place[user_rows]]) for name, value in histories.items()}
         users = len(user_rows)
-        batch["timestamp"] = tf.constant(np.full(users, holdout.window_start, np.int64))
-        batch["user_id"] = tf.constant(holdout.user_ids[user_rows].astype(str))
+        batch["timestamp"] = tf.constant(np.full(users, moment, np.int64))
+        batch["user_id"] = tf.constant(holdout.user_ids[user_rows].tolist(), tf.string)
         batch["query"] = tf.fill([users], "")
         scores = embed(**batch)["embedding"].numpy() @ candidates.T
         return np.where(is_known, scores, -np.inf).astype(np.float32)

@@ -29,7 +29,8 @@ def bert_directory(bert: str) -> str:
     spec = importlib.util.find_spec(BERT_PACKAGE)
     if spec is None or spec.origin is None:
         raise MachineError(
-            f"the package {BERT_PACKAGE} with the pre-trained BERT is missing; run `make` again or set `bert` to a model folder"
+            f"the package {BERT_PACKAGE} with the pre-trained BERT is missing; install tfrec again, "
+            "or set `bert` to a model folder"
         )
     return str(Path(spec.origin).parent / "model")
 
@@ -128,9 +129,8 @@ def _choose_trainable(backbone: Any, config: TowerConfig) -> None:
         raise ConfigError(
             f"text_layers is {config.text_layers} but the BERT has {len(layers)}; give 1 to {len(layers)}"
         )
-    trained: Sequence[Any] = {"frozen": [], "top": layers[-config.text_layers :], "full": backbone.layers}.get(
-        config.text_mode, None
-    )
+    choices: dict[str, Sequence[Any]] = {"frozen": [], "top": layers[-config.text_layers :], "full": backbone.layers}
+    trained = choices.get(config.text_mode)
     if trained is None:
         raise ConfigError(f"text_mode is {config.text_mode!r}; give frozen, top, lora or full")
     for layer in backbone.layers:

@@ -49,9 +49,9 @@ class ItemFeatures(NamedTuple):
     price: tf.Tensor  # [n] int64
 
 
-def _embedding(size: int, dim: int, name: str) -> tf.keras.layers.Embedding:
+def _embedding(size: int, dim: int, name: str, stddev: float = 0.02) -> tf.keras.layers.Embedding:
     return tf.keras.layers.Embedding(
-        size, dim, embeddings_initializer=tf.keras.initializers.RandomNormal(stddev=0.02), name=name
+        size, dim, embeddings_initializer=tf.keras.initializers.RandomNormal(stddev=stddev), name=name
     )
 
 
@@ -61,13 +61,14 @@ class CandidateTower(tf.keras.layers.Layer):
     def __init__(self, catalog: Catalog, config: TowerConfig):
         super().__init__(name="candidate_tower")
         self._config = config
-        self._ids = _embedding(int(catalog.id_row.max()) + 1, config.dim, "item_id")
+        # Of length 1 from the start: an item must know itself in a history before it has learnt anything.
+        self._ids = _embedding(int(catalog.id_row.max()) + 1, config.dim, "item_id", config.dim**-0.5)
         self._id_bias = _embedding(int(catalog.id_row.max()) + 1, 1, "item_bias")
         self._text = tf.keras.layers.Dense(config.dim, use_bias=False, name="text")
         self._category = _embedding(catalog.category_size, config.dim, "category")
         self._brand = _embedding(catalog.brand_size, config.dim, "brand")
         self._price = _embedding(catalog.price_size, config.dim, "price")
-        self._content_bias = tf.keras.layers.Dense(1, name="content_bias")
+        self._content_bias = tf.keras.layers.Dense(1, use_bias=False, name="content_bias")
 
     def call(self, items: ItemFeatures, training: bool = False) -> tf.Tensor:
         """Embeddings [n, dim + 1] float32, the item's bias last."""
@@ -104,6 +105,7 @@ class QueryTower(tf.keras.layers.Layer):
         self.profile_names = tuple(sorted(profile_sizes))
         self._blocks = [AttentionBlock(config, clock, index) for index in range(config.blocks)]
         self._norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name="history_norm")
+        self._average = AverageByAge()
         self._profile = {name: _embedding(size, dim, name) for name, size in sorted(profile_sizes.items())}
         self._day = _embedding(DAYS_PER_WEEK, dim, "day_of_week") if clock == "utc" else None
         self._gap = _embedding(AGE_BUCKETS + 1, dim, "gap") if clock == "utc" else None
@@ -137,9 +139,10 @@ class QueryTower(tf.keras.layers.Layer):
         x = embeddings + self._kind(history.kind) + self._position(places) + self._price(history.price[..., tf.newaxis])
         x = self._dropout(x, training=training)
         bias = attention_bias(history)
+        age = age_bucket(history.timestamp[:, :, tf.newaxis] - history.timestamp[:, tf.newaxis, :])
         for block in self._blocks:
-            x = block(x, bias, history.timestamp, training)
-        return self._norm(x)
+            x = block(x, bias, age, training)
+        return self._norm(x) + self._average(embeddings, bias, age)
 
     def _state_before(self, states: tf.Tensor, history: History, moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The last state strictly before each moment [batch, moments, dim], and its age in buckets."""
@@ -181,12 +184,11 @@ class AttentionBlock(tf.keras.layers.Layer):
         if self._clock == "utc":
             self._age = self.add_weight(name="age", shape=[self._heads, AGE_BUCKETS], initializer="zeros")
 
-    def call(self, x: tf.Tensor, bias: tf.Tensor, timestamp: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """x [batch, length, dim], bias [batch, 1, length, length] -> [batch, length, dim]."""
+    def call(self, x: tf.Tensor, bias: tf.Tensor, age: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """x [batch, length, dim], bias [batch, 1, length, length], age [batch, length, length] -> as x."""
         q, k, v = [self._split(t) for t in tf.split(self._qkv(self._norms[0](x)), 3, axis=-1)]
         scores = tf.matmul(q, k, transpose_b=True) / tf.sqrt(tf.cast(tf.shape(q)[-1], q.dtype))
         if self._clock == "utc":
-            age = age_bucket(timestamp[:, :, tf.newaxis] - timestamp[:, tf.newaxis, :])
             scores += tf.transpose(tf.gather(self._age, age, axis=1), [1, 0, 2, 3])
         weights = tf.nn.softmax(scores + tf.cast(bias, scores.dtype))
         mixed = tf.transpose(tf.matmul(weights, v), [0, 2, 1, 3])
@@ -197,6 +199,27 @@ class AttentionBlock(tf.keras.layers.Layer):
         shape = tf.shape(x)
         split = tf.reshape(x, [shape[0], shape[1], self._heads, x.shape[-1] // self._heads])
         return tf.transpose(split, [0, 2, 1, 3])
+
+
+class AverageByAge(tf.keras.layers.Layer):
+    """Average of the history's own candidate embeddings, weighted by age alone: what a shopper buys again.
+
+    Its inner product with a candidate is a decayed personal frequency, which attention would have to learn
+    to copy through its projections.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="average_by_age")
+
+    def build(self, shape: tf.TensorShape) -> None:
+        """A weight for each age, a gain for each dimension."""
+        self._log_weight = self.add_weight(name="log_weight", shape=[AGE_BUCKETS], initializer="zeros")
+        self._gain = self.add_weight(name="gain", shape=[shape[-1]], initializer=tf.keras.initializers.Constant(4.0))
+
+    def call(self, embeddings: tf.Tensor, bias: tf.Tensor, age: tf.Tensor) -> tf.Tensor:
+        """embeddings [batch, length, dim], bias [batch, 1, length, length], age [batch, length, length] -> averages."""
+        weights = tf.nn.softmax(tf.gather(self._log_weight, age) + bias[:, 0])
+        return self._gain * tf.matmul(weights, embeddings)
 
 
 def attention_bias(history: History) -> tf.Tensor:

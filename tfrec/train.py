@@ -62,8 +62,6 @@ def train(
     An interrupted call with the same `checkpoint_dir` goes on. Raises ModelError when the loss is no number.
     """
     tf.keras.utils.set_random_seed(config.train.seed)
-    if config.train.mixed_precision:
-        tf.keras.mixed_precision.set_global_policy("mixed_float16" if gpus() else "mixed_bfloat16")
     catalog = load_catalog(catalog_files, train_files, transformed, config.features)
     with strategy().scope():
         model = TwoTower(catalog, config)
@@ -115,14 +113,16 @@ class Progress:
         self.phase, self.epoch, self.step, self.waited = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
         self.best = tf.Variable(-1.0)
         counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best")}
-        self._state = tf.train.Checkpoint(**model.learnt(), **counters)
+        kept = model.learnt() | counters
+        self._state = tf.train.Checkpoint(**kept)
         self._latest = tf.train.CheckpointManager(self._state, str(Path(folder) / "latest"), max_to_keep=2)
         self._best = tf.train.CheckpointManager(
             tf.train.Checkpoint(**model.learnt()), str(Path(folder) / "best"), max_to_keep=1
         )
         self.restored = self._latest.latest_checkpoint is not None
         if self.restored:
-            self._state.restore(self._latest.latest_checkpoint).expect_partial()
+            # Not by `_state`, which would hand the saved optimiser to the next one, of another phase even.
+            tf.train.Checkpoint(**kept).restore(self._latest.latest_checkpoint).expect_partial()
             say(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
 
     def track(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
@@ -172,28 +172,29 @@ def _run_phase(
 ) -> None:
     config = model.config
     model.prepare(phase.live_text)
-    optimizer = LazyAdam(phase.learning_rate)
-    progress.track(optimizer)
-    model.compile(optimizer=optimizer)
+    with model.distribute_strategy.scope():
+        optimizer = LazyAdam(phase.learning_rate)
+        progress.track(optimizer)
+        model.compile(optimizer=optimizer)
     board = tf.keras.callbacks.TensorBoard(str(Path(log_dir) / phase.name), profile_batch=0)
     while int(progress.epoch) < phase.epochs and int(progress.waited) < config.train.patience:
         epoch = int(progress.epoch)
         data = sequences(files, config.features.profile_columns, phase.batch_size, config.train.seed + epoch)
-        data = data.take(phase.steps) if phase.steps else data
+        data = data.repeat().take(phase.steps) if phase.steps else data
         reporter = Reporter(phase, progress, config.train.checkpoint_seconds)
-        model.fit(
-            data.skip(int(progress.step)),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            verbose=0,
-            callbacks=[reporter, board],
-        )
+        rest = data.skip(int(progress.step))
+        # A run killed after the last step of an epoch has none left, which Keras takes for an error.
+        if not int(progress.step) or any(True for _ in rest.take(1)):
+            model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, verbose=0, callbacks=[reporter, board])
         if phase.live_text:
             say("reading all texts again with the trained BERT")
             model.refresh_texts()
-        score = validation.ndcg(model)
+        score, new = validation.ndcg(model)
         progress.end_epoch(score)
-        say(f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {score:.4f}")
+        say(
+            f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {score:.4f}, "
+            f"of new items {new:.4f}"
+        )
 
 
 class Reporter(tf.keras.callbacks.Callback):

@@ -28,23 +28,29 @@ class Validation:
         starts = [tf.reduce_min(_targets(batch)).numpy() for batch in self._batches]
         self._start = min(starts, default=0) // DAY * DAY if config.clock == "utc" else None
 
-    def ndcg(self, model: TwoTower) -> float:
-        """Mean NDCG@20 in [0, 1]; nan when nobody did anything in the window."""
+    def ndcg(self, model: TwoTower) -> tuple[float, float]:
+        """Mean NDCG@20 in [0, 1] of all choices, and of items that are not in the user's history; nan for nobody."""
         candidates = model.all_candidates()
         values = [self._batch_ndcg(model, batch, candidates) for batch in self._batches]
-        return float(np.mean(np.concatenate(values))) if values else float("nan")
+        every, new = ([value[i] for value in values] for i in range(2))
+        return _mean(every), _mean(new)
 
-    def _batch_ndcg(self, model: TwoTower, batch: Batch, candidates: tf.Tensor) -> np.ndarray:
+    def _batch_ndcg(self, model: TwoTower, batch: Batch, candidates: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         moments = tf.reduce_min(_targets(batch), axis=1, keepdims=True)
         if self._start is not None:
             moments = tf.fill(tf.shape(moments), tf.constant(self._start, tf.int64))
-        scores = _scores(model, history_only(batch), moments, candidates).numpy()
+        history = history_only(batch)
+        scores = _scores(model, history, moments, candidates).numpy()
         scores[:, 0] = -np.inf
         labels = self._labels(model, batch)
-        totals = np.diff(labels.indptr)
-        answered = totals > 0
-        hits = metrics.hits(metrics.top_k(scores, K), labels)
-        return metrics.ndcg(hits[answered], totals[answered], K)
+        every = _ndcg(scores, labels)
+        seen = model.catalog_rows(history["event_item_id"]).numpy()
+        np.put_along_axis(scores, seen, -np.inf, axis=1)
+        users = np.repeat(np.arange(len(seen)), seen.shape[1])
+        known = sp.csr_matrix((np.ones(seen.size), (users, seen.ravel())), labels.shape).sign()
+        new = (labels - labels.multiply(known)).tocsr()
+        new.eliminate_zeros()
+        return every, _ndcg(scores, new)
 
     def _labels(self, model: TwoTower, batch: Batch) -> sp.csr_matrix:
         is_target = batch["event_is_target"].numpy() > 0
@@ -53,6 +59,19 @@ class Validation:
         known = rows > 0
         shape = (len(is_target), model.rows)
         return sp.csr_matrix((np.ones(known.sum(), np.float32), (users[known], rows[known])), shape).sign()
+
+
+def _ndcg(scores: np.ndarray, labels: sp.csr_matrix) -> np.ndarray:
+    """NDCG@20 of each user who has a label."""
+    totals = np.diff(labels.indptr)
+    answered = totals > 0
+    hits = metrics.hits(metrics.top_k(scores, K), labels)
+    return metrics.ndcg(hits[answered], totals[answered], K)
+
+
+def _mean(parts: list[np.ndarray]) -> float:
+    values = np.concatenate([np.empty(0), *parts])
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def history_only(batch: Batch) -> Batch:

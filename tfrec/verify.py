@@ -7,6 +7,7 @@ repeats the model's probes.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -35,7 +36,10 @@ TOLERANCE = 1e-4  # absolute and relative, on scores and embeddings
 
 def verify_in_fresh_process(folder: str) -> str | None:
     """None when the model in `folder` may be served; else the reason why not, in a sentence."""
-    done = subprocess.run([sys.executable, "-m", __name__, folder], capture_output=True, text=True, check=False)
+    # On the CPU: the process that trained may hold all of a GPU's memory.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [sys.executable, "-m", __name__, folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     try:
         return json.loads(done.stdout.splitlines()[-1])["reason"]
     except (IndexError, ValueError, KeyError):

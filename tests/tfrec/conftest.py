@@ -18,6 +18,9 @@ from tfrec.text import vocabulary_file
 
 ANALYZED = ("train", "catalog")  # as pipeline/dag.py has it
 
+ODD_ID = 'a "b", 茶\n > c'
+"""An item id with all that may break a file of lines or a list with commas."""
+
 
 class MakeConfig(Protocol):
     """A configuration of 8 dimensions with a tiny BERT of random weights; each part takes other settings."""
@@ -36,12 +39,6 @@ class MakeCatalog(Protocol):
     """A catalogue of items "i1", "i2" ... each with its text (WordPiece ids), and whatever columns are given."""
 
     def __call__(self, texts: Sequence[Sequence[int]], **columns: Any) -> Catalog: ...
-
-
-class Transform(Protocol):
-    """Runs preprocessing_fn by Beam over split -> tf.Examples (name -> values), analysing ANALYZED alone."""
-
-    def __call__(self, root: Path, splits: Mapping[str, Iterable[bytes]], config: Config) -> TransformedSplits: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,15 +108,19 @@ def make_catalog() -> MakeCatalog:
 
 
 @pytest.fixture(scope="session")
-def transform() -> Transform:
-    return _transform
+def odd_id() -> str:
+    return ODD_ID
 
 
 @pytest.fixture(scope="session")
 def transformed_shop(
     shop: TableSet, make_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> TransformedSplits:
-    """The shop of tests/conftest.py through ExampleGen's builder and Transform, split as it is by default."""
+    """The shop of tests/conftest.py through ExampleGen's builder and Transform, split as it is by default.
+
+    Its training split also holds zoe, who saw soap in a chunk before, and bought an item twice that is not
+    in the catalogue and whose id is ODD_ID.
+    """
     from tfrec.examples import SPLITS, build_partition
 
     config = make_config(features={"profile_columns": ("age", "city")})
@@ -127,7 +128,65 @@ def transformed_shop(
     for index in range(shop.manifest.partitions):
         for split, examples in build_partition(shop, index, config.examples):
             splits[split] += examples
+    splits["train"].append(_zoe())
     return _transform(tmp_path_factory.mktemp("transformed"), splits, config)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedShop:
+    """A model of `transformed_shop` in memory, and the SavedModel of it."""
+
+    config: Config
+    model: Any  # tfrec.retrieval.TwoTower
+    catalog: Catalog
+    recommender: Any  # tfrec.export.Recommender
+    folder: Path  # with probes; copy it before you change it
+
+
+@pytest.fixture(scope="session")
+def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.TempPathFactory) -> ExportedShop:
+    """The model as it is before any training: random weights tell whether two ways to an answer are one."""
+    import tensorflow as tf
+
+    from tfrec.dataset import load_catalog
+    from tfrec.export import Recommender, export
+    from tfrec.features import Transformed
+    from tfrec.probes import write_probes
+    from tfrec.retrieval import TwoTower
+    from tfrec.train import Trained
+
+    config, graph = transformed_shop.config, Transformed(transformed_shop.folder)
+    files = transformed_shop.files
+    catalog = load_catalog(files["catalog"], files["train"], graph, config.features)
+    tf.keras.utils.set_random_seed(7)
+    model = TwoTower(catalog, config)
+    model.refresh_texts()
+    recommender = Recommender(Trained(model, catalog, 0.0), graph, config)
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    export(recommender, str(folder))
+    write_probes(recommender, catalog, config, str(folder))
+    return ExportedShop(config, model, catalog, recommender, folder)
+
+
+def _zoe() -> bytes:
+    import tensorflow as tf
+
+    texts = {
+        "user_id": ["zoe"],
+        "user_age": [""],
+        "user_city": [""],
+        "event_item_id": ["soap", ODD_ID, ODD_ID],
+        "event_kind": ["view", "purchase", "purchase"],
+        "event_query": ["", "", ""],
+    }
+    numbers = {"event_timestamp": [1704067200, 1704067201, 1704067202], "event_is_target": [0, 1, 1]}
+    example = tf.train.Example()
+    for name, values in texts.items():
+        example.features.feature[name].bytes_list.value.extend(value.encode() for value in values)
+    for name, integers in numbers.items():
+        example.features.feature[name].int64_list.value.extend(integers)
+    example.features.feature["event_price"].float_list.value.extend([0.0, 0.0, 0.0])
+    return example.SerializeToString()
 
 
 def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config) -> TransformedSplits:
@@ -150,9 +209,7 @@ def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config
             for split, examples in splits.items()
         }
         analyzed = [raw[split] for split in ANALYZED if split in raw] | beam.Flatten()
-        analysis = tft_beam.AnalyzeDataset(
-            lambda inputs: preprocessing_fn(inputs, {"config": config.to_json()})
-        )
+        analysis = tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, {"config": config.to_json()}))
         function = (analyzed, adapter) | analysis
         _ = function | tft_beam.WriteTransformFn(graph)
         for split, batches in raw.items():
@@ -174,6 +231,8 @@ def _schema(config: Config) -> Any:
 
     integers, floats = ("event_timestamp", "event_is_target"), ("event_price", "item_price")
     texts = "user_id event_item_id event_kind event_query item_id item_title item_description item_category item_brand"
-    types = dict.fromkeys([*texts.split(), *(f"user_{column}" for column in config.features.profile_columns)], tf.string)
+    types = dict.fromkeys(
+        [*texts.split(), *(f"user_{column}" for column in config.features.profile_columns)], tf.string
+    )
     types |= dict.fromkeys(integers, tf.int64) | dict.fromkeys(floats, tf.float32)
     return schema_utils.schema_from_feature_spec({name: tf.io.VarLenFeature(dtype) for name, dtype in types.items()})

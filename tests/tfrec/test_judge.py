@@ -1,0 +1,103 @@
+"""From files to a verdict, on the question with a known answer of tests/conftest.py."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfrec.config import Config
+from tfrec.errors import ModelError
+from tfrec.evaluate import read_holdout
+from tfrec.judge import judge
+from tfrec.scorer import exported_model
+from tfrec.scores import Evaluation
+
+SECOND, THIRD, FOURTH = 1 / math.log2(3), 1 / math.log2(4), 1 / math.log2(5)  # NDCG of one item at that rank
+
+
+def judged(model: Path, production: Path, examples: Path) -> tuple[Evaluation, list[str]]:
+    said: list[str] = []
+    return judge(model, production, examples, Config(), said.append), said
+
+
+def ndcg(evaluation: Evaluation) -> dict[str, float]:
+    return {name: scores.slices["all"].metrics["ndcg@20"] for name, scores in evaluation.scores.items()}
+
+
+def test_a_model_that_knows_what_is_wanted_is_blessed(toys, toy_examples, tmp_path):
+    evaluation, said = judged(toys["wise"], tmp_path / "nothing pushed yet", toy_examples)
+    assert evaluation.verdict.blessed
+    assert evaluation.verdict.reasons == (
+        "two-tower has ndcg@20 1.0000 on all, above the 0.4769 of the baseline recent_popularity",
+    )
+    scores = ndcg(evaluation)
+    assert list(scores) == ["random", "popularity", "recent_popularity", "personal_frequency", "two-tower"]
+    assert scores["two-tower"] == 1
+    assert scores["recent_popularity"] == pytest.approx((THIRD + THIRD + FOURTH) / 3)
+    assert said[-1] == "scoring 3 users over 4 items: two-tower"
+
+
+def test_a_model_below_the_baseline_is_refused_with_the_numbers(toys, toy_examples, tmp_path):
+    evaluation, _ = judged(toys["wrong"], tmp_path, toy_examples)
+    assert not evaluation.verdict.blessed
+    assert evaluation.verdict.reasons == (
+        "two-tower has ndcg@20 0.4307 on all, not above the 0.4769 of the baseline recent_popularity",
+    )
+
+
+def test_a_model_worse_than_the_one_in_production_is_refused_though_it_beats_the_baseline(toys, toy_examples, tmp_path):
+    shutil.copytree(toys["wrong"], tmp_path / "9")
+    shutil.copytree(toys["wise"], tmp_path / "10")  # the latest by number, not by letter
+    evaluation, _ = judged(toys["half"], tmp_path, toy_examples)
+    assert ndcg(evaluation)["in production"] == 1
+    assert ndcg(evaluation)["two-tower"] == pytest.approx(SECOND)
+    assert list(evaluation.scores)[-2:] == ["in production", "two-tower"]
+    assert not evaluation.verdict.blessed
+    assert evaluation.verdict.reasons[1] == (
+        "two-tower has ndcg@20 0.6309 on all, below the required 0.9800 (0.98 of the 1.0000 of the model in production)"
+    )
+
+
+def test_a_model_as_good_as_the_one_in_production_is_blessed(toys, toy_examples, tmp_path):
+    shutil.copytree(toys["half"], tmp_path / "1")
+    assert judged(toys["half"], tmp_path, toy_examples)[0].verdict.blessed
+    assert judged(toys["wise"], tmp_path, toy_examples)[0].verdict.blessed
+
+
+def test_a_damaged_model_in_production_is_said_and_left_out(toys, toy_examples, tmp_path):
+    shutil.copytree(toys["wise"], tmp_path / "1")
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"half a model")
+    evaluation, said = judged(toys["half"], tmp_path, toy_examples)
+    assert evaluation.verdict.blessed
+    assert "in production" not in evaluation.scores
+    assert said[0].startswith("not compared with the model in production: ")
+
+
+def test_the_exported_model_scores_each_user_by_the_past_alone(toys, toy_examples):
+    holdout = read_holdout(toy_examples, "test", clock="utc")
+    assert list(holdout.user_ids) == ["ann", "bob", "cai"]
+    assert list(holdout.item_ids) == ["tea", "mug", "book", "pen"]
+    score = exported_model(toys["wise"], toy_examples, holdout)
+    # cai and ann: mug for tea, pen for a book; -9 would say that the mug or pen of the window was seen.
+    np.testing.assert_array_equal(score(np.array([2, 0])), [[0, 0, 0, 1], [0, 1, 0, 0]])
+
+
+def test_an_item_that_the_model_does_not_know_is_ranked_below_all(toys, toy_examples, tmp_path):
+    import tensorflow as tf
+
+    holdout = read_holdout(toy_examples, "test", clock="utc")
+    older = tf.saved_model.load(str(toys["wise"]))
+    older.item_ids.assign(["", "tea", "mug", "book", "pencil"])
+    tf.saved_model.save(older, str(tmp_path / "older"), older.signatures)
+    score = exported_model(tmp_path / "older", toy_examples, holdout)
+    np.testing.assert_array_equal(score(np.array([0])), [[0, 1, 0, -np.inf]])
+
+
+def test_a_folder_without_a_model_is_an_error(toy_examples, tmp_path):
+    holdout = read_holdout(toy_examples, "test", clock="utc")
+    with pytest.raises(ModelError, match="holds no exported tfrec model"):
+        exported_model(tmp_path, toy_examples, holdout)

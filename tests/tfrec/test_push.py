@@ -1,0 +1,97 @@
+"""Versions appear whole, in order, once each, whatever happens in between."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tfrec.push import latest_version, push
+
+
+def model(folder: Path, weights: str = "weights") -> str:
+    """Files laid out as a SavedModel's."""
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_text("graph")
+    (folder / "fingerprint.pb").write_text(f"fingerprint of {weights}")
+    (folder / "variables" / "variables.data-00000-of-00001").write_text(weights)
+    return str(folder)
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_version_holds_every_file_of_the_model_and_nothing_lies_beside_it(tmp_path):
+    pushed = push(model(tmp_path / "model"), str(tmp_path / "new" / "folder"))
+    assert files(pushed) == {
+        "saved_model.pb": "graph",
+        "fingerprint.pb": "fingerprint of weights",
+        "variables/variables.data-00000-of-00001": "weights",
+    }
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [pushed.name]
+    assert abs(int(pushed.name) - time.time()) < 60
+
+
+def test_the_same_model_pushed_twice_gives_one_version(tmp_path):
+    source = model(tmp_path / "model")
+    first = push(source, str(tmp_path / "base"))
+    assert push(source, str(tmp_path / "base")) == first
+    assert list((tmp_path / "base").iterdir()) == [first]
+
+
+def test_versions_increase_within_a_second_and_when_the_clock_went_back(tmp_path):
+    base = tmp_path / "base"
+    numbers = [int(push(model(tmp_path / weights, weights), str(base)).name) for weights in ("a", "b", "c")]
+    assert numbers == sorted(set(numbers))
+    (base / "9999999999").mkdir()  # pushed by a machine whose clock is in 2286
+    assert push(model(tmp_path / "d", "d"), str(base)) == base / "10000000000"
+
+
+def test_an_earlier_model_pushed_again_becomes_the_latest_version(tmp_path):
+    base = str(tmp_path / "base")
+    for name in ("a", "b", "a again"):
+        latest = push(model(tmp_path / name, name[0]), base)
+        assert latest_version(base) == latest
+    assert len(list((tmp_path / "base").iterdir())) == 3
+
+
+def test_a_model_without_a_fingerprint_is_pushed_rather_than_taken_for_another(tmp_path):
+    source = model(tmp_path / "model")
+    (tmp_path / "model" / "fingerprint.pb").unlink()
+    assert push(source, str(tmp_path / "base")) != push(source, str(tmp_path / "base"))
+
+
+def test_only_folders_named_by_a_number_are_versions(tmp_path):
+    assert latest_version(str(tmp_path / "nowhere")) is None
+    for name in (".staging-99", "12.tmp", "notes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "100").write_text("a file")
+    assert latest_version(str(tmp_path)) is None
+    for name in ("9", "10"):
+        (tmp_path / name).mkdir()
+    assert latest_version(str(tmp_path)) == tmp_path / "10"
+
+
+def test_a_push_killed_in_the_middle_leaves_no_version_and_the_next_one_cleans_up(tmp_path):
+    source, base = model(tmp_path / "model", weights="w" * 10_000), tmp_path / "base"
+    # The kernel kills the process when a file passes 5,000 bytes: as sudden as kill -9, and always at the same byte.
+    code = f"""
+import resource, signal
+from tfrec.push import push
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+push({source!r}, {str(base)!r})
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGXFSZ
+    (staging,) = base.iterdir()
+    assert staging.name.startswith(".staging-")
+    assert (staging / "variables" / "variables.data-00000-of-00001").stat().st_size == 5000
+    assert latest_version(str(base)) is None
+
+    version = push(source, str(base))
+    assert list(base.iterdir()) == [version]
+    assert files(version)["variables/variables.data-00000-of-00001"] == "w" * 10_000

@@ -1,0 +1,432 @@
+"""The two-tower model: what its loss counts, what a step trains, and that planted patterns are learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.retrieval import Batch, TwoTower
+from tfrec.text import TextEncoder
+from tfrec.towers import History
+
+DAY = 86_400
+NOON = 1_704_110_400  # 2024-01-01 12:00 UTC
+CLS, SEP = 101, 102
+
+
+def text(*pieces: int) -> list[int]:
+    return [CLS, *pieces, SEP]
+
+
+# [CLS] one word [SEP] each: the words of 20 different items.
+WORDS = [text(piece) for piece in range(2000, 2020)]
+
+
+def batch_of(*users: list[tuple], query: str = "", **profile: list[int]) -> Batch:
+    """Users' events as (item, timestamp) or (item, timestamp, is_target), padded behind."""
+    longest = max(len(events) for events in users)
+    events = [[(*event, 1)[:3] for event in user] + [("", 0, 0)] * (longest - len(user)) for user in users]
+    item_id, timestamp, is_target = ([[event[column] for event in user] for user in events] for column in range(3))
+    known = np.array(item_id) != ""
+    random = np.random.default_rng(4)
+    return {
+        "event_item_id": tf.constant(item_id),
+        "event_timestamp": tf.constant(timestamp, tf.int64),
+        "event_is_target": tf.constant(is_target, tf.int64),
+        "event_kind": tf.constant(known * random.integers(1, 7, known.shape)),
+        "event_price": tf.constant(known * random.normal(size=known.shape), tf.float32),
+        "event_query": tf.where(known, query, ""),
+        "user_id": tf.constant([f"user {number}" for number in range(len(users))]),
+        **{name: tf.constant(values, tf.int64) for name, values in profile.items()},
+    }
+
+
+@pytest.fixture(scope="module")
+def make_model(make_catalog, make_config) -> Callable[..., TwoTower]:
+    """A model over `texts`, which it has not read yet; columns of the catalogue and settings as wanted."""
+
+    def make(
+        texts: list[list[int]] = WORDS[:4],
+        columns: dict | None = None,
+        towers: dict | None = None,
+        **train: object,
+    ) -> TwoTower:
+        catalog = make_catalog(texts, **(columns or {}))
+        return TwoTower(catalog, make_config(towers=towers or {}, train=train))
+
+    return make
+
+
+def bias_only(model: TwoTower, *bias: float) -> tf.Variable:
+    """Zero everywhere but in the items' biases: the score of an item is its bias, whoever asks."""
+    for weight in model.candidate_tower.trainable_weights:
+        weight.assign(tf.zeros_like(weight))
+    found = next(w for w in model.candidate_tower.weights if w.name == "candidate_tower/item_bias/embeddings:0")
+    found.assign(np.array([0.0, *bias], np.float32)[:, np.newaxis])
+    return found
+
+
+# The loss, by hand.
+
+
+def test_the_sampling_probability_of_an_item_mixes_frequency_and_chance(make_model):
+    model = make_model(WORDS[:3], {"frequency": np.array([0, 6, 3, 1])}, uniform_negatives=3)
+    # Of 5 columns 2 are drawn by frequency (6, 3, 1 of 10), 3 by chance out of 3 items:
+    # (2 * 0.6 + 3 / 3) / 5 = 0.44, (2 * 0.3 + 1) / 5 = 0.32, (2 * 0.1 + 1) / 5 = 0.24
+    probability = model._sampling_probability(tf.constant([1, 2, 3, 1], tf.int64), tf.constant(2))
+    np.testing.assert_allclose(probability, [0.44, 0.32, 0.24, 0.44], rtol=1e-6)
+
+
+def test_an_item_that_was_never_sold_is_drawn_by_chance_alone(make_model):
+    model = make_model(WORDS[:2], {"frequency": np.array([0, 5, 0])}, uniform_negatives=1)
+    # One column by frequency, one by chance out of 2 items: (1 + 0.5) / 2 and (0 + 0.5) / 2
+    probability = model._sampling_probability(tf.constant([1, 2], tf.int64), tf.constant(1))
+    np.testing.assert_allclose(probability, [0.75, 0.25], rtol=1e-6)
+
+
+# Two users buy item 1, one buys item 2; there are no uniform negatives, so that items are drawn with
+# probability 0.6 and 0.3, and every score is 0.
+THREE_BUYERS = batch_of([("i1", NOON)], [("i1", NOON)], [("i2", NOON - DAY)])
+OFTEN_AND_SELDOM = {"frequency": np.array([0, 6, 3, 1])}
+
+
+@pytest.mark.parametrize(
+    ("logq", "loss", "gradient"),
+    [
+        # Exponentials of the corrected scores: 1 / 0.6 for item 1, 1 / 0.3 for item 2: as 1 to 2. A buyer of
+        # item 1 sees it once (the other column is an accidental hit) beside item 2: 1/3. The buyer of item 2
+        # sees two columns of item 1: 2 / (1 + 1 + 2) = 1/2. (2 ln 3 + ln 2) / 3 = 0.963457.
+        # To item 1's bias: (2 * (1/3 - 1) + 2 * 1/4) / 3 = -5/18.
+        (True, 0.963457, -5 / 18),
+        # Without: 1/2 each, and 1/3. (2 ln 2 + ln 3) / 3 = 0.828302; (2 * (1/2 - 1) + 2 * 1/3) / 3 = -1/9.
+        (False, 0.828302, -1 / 9),
+    ],
+)
+def test_the_correction_takes_the_log_of_the_probability_away(make_model, logq, loss, gradient):
+    model = make_model(WORDS[:3], OFTEN_AND_SELDOM, uniform_negatives=0, logq=logq)
+    bias = bias_only(model, 0.0, 0.0, 0.0)
+    with tf.GradientTape() as tape:
+        found = model.compute_loss(THREE_BUYERS)
+    assert found.numpy() == pytest.approx(loss, abs=1e-5)
+    by_item = tf.convert_to_tensor(tape.gradient(found, bias))[:, 0]
+    np.testing.assert_allclose(by_item, [0.0, gradient, -gradient, 0.0], atol=1e-5)
+
+
+def test_scores_are_divided_by_the_temperature(make_model):
+    model = make_model(WORDS[:3], towers={"temperature": 0.5}, uniform_negatives=0, logq=False)
+    bias_only(model, 0.5 * np.log(3.0), 0.0, 0.0)
+    # Item 1 scores ln(3) / 2, divided by 0.5: ln 3. Its buyers see 3 beside 1: 3/4; that of item 2 sees
+    # 1 / (3 + 3 + 1). (2 ln(4/3) + ln 7) / 3 = 0.840425
+    assert model.compute_loss(THREE_BUYERS).numpy() == pytest.approx(0.840425, abs=1e-5)
+
+
+def test_an_old_target_counts_less(make_model):
+    model = make_model(WORDS[:3], OFTEN_AND_SELDOM, uniform_negatives=0, logq=False, recency_half_life_days=0.5)
+    bias_only(model, 0.0, 0.0, 0.0)
+    # The buyer of item 2 came a day, two half-lives, before the others: (2 ln 2 + 1/4 ln 3) / (2 + 1/4)
+    assert model.compute_loss(THREE_BUYERS).numpy() == pytest.approx(0.738198, abs=1e-5)
+
+
+def test_only_the_hardest_negatives_count_where_it_is_asked_for(make_model):
+    model = make_model(WORDS[:4], uniform_negatives=0, logq=False, hard_negatives=1, mask_positives="none")
+    bias_only(model, 0.0, 0.0, np.log(2.0), np.log(3.0))
+    batch = batch_of([("i1", NOON)], [("i2", NOON)], [("i3", NOON)], [("i4", NOON)])
+    # Against the hardest alone: 1 of 1 + 3, 1 of 1 + 3, 2 of 2 + 3, 3 of 3 + 2
+    expected = -(np.log(1 / 4) + np.log(1 / 4) + np.log(2 / 5) + np.log(3 / 5)) / 4
+    assert model.compute_loss(batch).numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_context_and_unknown_items_are_no_targets(make_model):
+    model = make_model(WORDS[:3], uniform_negatives=0, logq=False)
+    bias_only(model, 0.0, 0.0, 0.0)
+    batch = batch_of([("i3", NOON, 0), ("nobody knows", NOON + 1), ("i1", NOON + 2)], [("i2", NOON)])
+    # Two targets, items 1 and 2, each beside the other: ln 2
+    assert model.compute_loss(batch).numpy() == pytest.approx(np.log(2.0), abs=1e-5)
+
+
+def test_a_batch_without_targets_costs_nothing(make_model):
+    for settings in ({}, {"recency_half_life_days": 1.0}, {"mask_positives": "basket"}):
+        loss = make_model(**settings).compute_loss(batch_of([("i1", NOON, 0)], [("nobody knows", NOON)]))
+        assert loss.numpy() == 0.0
+
+
+# User 0 saw item 1 and bought item 2 with it, then item 3; user 1 bought item 1, then item 4.
+# Columns: the targets 2, 3 | 1, 4, then the uniform negatives 2, 3, 5.
+ROWS = [[1, 2, 3], [1, 4, 0]]
+TIMES = [[10, 10, 20], [10, 30, 0]]
+IS_TARGET = [[False, True, True], [True, True, False]]
+COLUMNS = [2, 3, 1, 4, 2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("own", "mask"),
+    [
+        # The target itself always counts; the same item in another column never.
+        ("none", ["1111011", "1111101", "1111111", "1111111"]),
+        # Nor do 1, 2 and 3 for user 0, 1 and 4 for user 1, context included.
+        ("sequence", ["1001001", "0101001", "1110111", "1101111"]),
+        # No two targets were bought at one moment: user 0's item 1 is context, user 1's another's.
+        ("basket", ["1111011", "1111101", "1111111", "1111111"]),
+    ],
+)
+def test_what_may_count_as_a_negative(make_model, own, mask):
+    model = make_model(WORDS[:5], mask_positives=own)
+    assert masked(model, TIMES) == mask
+
+
+def test_items_of_one_basket_are_no_negatives_of_each_other(make_model):
+    # User 0 buys items 2 and 3 together; user 1 buys item 1 at that same moment, which is another's basket.
+    model = make_model(WORDS[:5], mask_positives="basket")
+    by_moment = masked(model, [[5, 20, 20], [20, 30, 0]])
+    assert [row[:4] for row in by_moment] == ["1011", "0111", "1111", "1111"]
+
+
+def masked(model: TwoTower, times: list[list[int]]) -> list[str]:
+    """A row a target, a digit a column."""
+    row = tf.constant(ROWS, tf.int64)
+    history = History(row, row, tf.constant(times, tf.int64), tf.cast(row, tf.float32), row > 0)
+    found = model._score_mask(history, tf.constant(IS_TARGET), tf.constant(COLUMNS, tf.int64))
+    return ["".join(map(str, line)) for line in found.numpy().astype(int)]
+
+
+def test_a_user_of_one_item_has_no_negative_in_the_batch(make_model):
+    # The same item three times over: every other column is an accidental hit, so the loss is ln 1.
+    model = make_model(WORDS[:3], uniform_negatives=0)
+    batch = batch_of([("i1", NOON), ("i1", NOON + 1)], [("i1", NOON)])
+    assert model.compute_loss(batch).numpy() == pytest.approx(0.0, abs=1e-6)
+
+
+# What a step trains.
+
+RICH_COLUMNS = {
+    "category": np.array([[0, 0], [1, 2], [1, 0], [2, 1], [1, 1]]),
+    "brand": np.array([0, 1, 2, 1, 0]),
+    "price": np.array([0, 1, 2, 1, 2]),
+    "category_size": 3,
+    "brand_size": 3,
+    "profile_sizes": {"user_age": 3},
+    "queries": np.array([b"green tea"], object),
+    "query_row": np.array([1]),
+}
+RICH = batch_of(
+    [("i1", NOON), ("i2", NOON + 60), ("i3", NOON + 2 * DAY), ("i1", NOON + 5 * DAY)],
+    [("i4", NOON - DAY), ("i3", NOON - 60)],
+    [("i2", NOON + DAY), ("i4", NOON + 3 * DAY), ("i1", NOON + 4 * DAY)],
+    query="green tea",
+    user_age=[1, 2, 0],
+)
+
+
+def step(model: TwoTower, steps: int = 1) -> list[str]:
+    """Trains some steps; the names of weights that train but did not move, or moved but do not train."""
+    model.refresh_texts()
+    trained = {id(weight) for weight in model.trainable_variables}
+    weights = {id(weight): weight for weight in [*model.trainable_variables, *model.encoder.weights]}
+    before = {key: weight.numpy() for key, weight in weights.items()}
+    model.compile(optimizer=tf.keras.optimizers.SGD(10.0), run_eagerly=True)  # a trace costs more than a step
+    for _ in range(steps):
+        model.train_step(RICH)
+    # What rounding leaves of a gradient that is zero by right moves a weight less than 1e-6.
+    moved = {key for key, weight in weights.items() if np.abs(weight.numpy() - before[key]).max() > 1e-6}
+    return sorted(weight.name for key, weight in weights.items() if (key in trained) != (key in moved))
+
+
+KEY_BIASES = [f"transformer_layer_{layer}/self_attention_layer/key/bias:0" for layer in (0, 1)]
+"""A key's bias adds the same to all scores of a query, which the softmax takes away: its gradient is zero."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "steps", "still"),
+    [
+        ("frozen", 1, []),
+        ("top", 1, KEY_BIASES[1:]),
+        ("full", 1, KEY_BIASES),
+        # One of LoRA's two matrices starts at zero and holds the gradient of the other at zero for a step.
+        ("lora", 2, []),
+    ],
+)
+def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, steps, still):
+    model = make_model(columns=RICH_COLUMNS, towers={"text_mode": mode, "lora_rank": 2, "use_user_id": True})
+    model.prepare(live_text=True)
+    assert any("transformer" in weight.name for weight in model.trainable_variables) == (mode != "frozen")
+    assert step(model, steps) == still
+
+
+def test_the_bert_rests_while_the_towers_train_over_fixed_texts(make_model):
+    model = make_model(columns=RICH_COLUMNS, towers={"text_mode": "full"})
+    model.prepare(live_text=False)
+    assert [weight.name for weight in model.trainable_variables if "transformer" in weight.name] == []
+    assert step(model) == []
+
+
+class Recording(TextEncoder):
+    """A real encoder that notes how many texts each call was given."""
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        self.calls = [*getattr(self, "calls", []), tokens.numpy().tolist()]
+        return super().call(tokens, training)
+
+
+def test_each_distinct_text_goes_through_the_bert_once_a_step(make_model):
+    # Items 1 and 3 share a text; item 4 is not in the batch; 64 negatives are drawn by chance beside.
+    model = make_model([WORDS[0], WORDS[1], WORDS[0], WORDS[2]], uniform_negatives=64)
+    model.encoder = Recording(model.config.features, model.config.towers)
+    model.prepare(live_text=True)
+    model.compute_loss(batch_of([("i1", NOON), ("i2", NOON), ("i3", NOON)], [("i3", NOON), ("i1", NOON), ("i1", NOON)]))
+    assert [sorted(call) for call in model.encoder.calls] == [[WORDS[0], WORDS[1]]]
+
+
+def test_no_text_goes_through_the_bert_while_the_towers_train_over_fixed_texts(make_model):
+    model = make_model()
+    model.encoder = Recording(model.config.features, model.config.towers)
+    model.prepare(live_text=False)
+    model.compute_loss(batch_of([("i1", NOON), ("i2", NOON)]))
+    assert not hasattr(model.encoder, "calls")
+
+
+def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
+    model = make_model([WORDS[0], WORDS[1], WORDS[0]])
+    model.refresh_texts()
+    before = model.text_vectors.numpy()
+    for weight in model.encoder.weights:
+        weight.assign(weight + tf.cast(tf.random.stateless_normal(weight.shape, [1, 2]), weight.dtype))
+    model.refresh_texts()
+    assert model.text_vectors.shape == (3, 16)
+    # Row 0 is the empty text, then the two distinct ones.
+    np.testing.assert_allclose(model.text_vectors[1:], model.encoder(tf.constant(WORDS[:2], tf.int64)), atol=1e-5)
+    assert np.abs(model.text_vectors[1:] - before[1:]).max() > 0.1
+
+
+# What is asked of a model.
+
+
+def test_the_loss_is_that_of_the_queries_and_candidates_that_serving_asks_for(make_model):
+    model = make_model(columns=RICH_COLUMNS, uniform_negatives=0, logq=False, mask_positives="none")
+    model.refresh_texts()
+    loss = model.compute_loss(RICH)
+    is_event = RICH["event_item_id"].numpy() != b""
+    tea = tf.where(is_event[..., np.newaxis], model.text_vectors[1], 0.0)
+    queries = model.query(RICH, RICH["event_timestamp"], tea).numpy()[is_event]
+    rows = model.catalog_rows(RICH["event_item_id"]).numpy()[is_event]
+    scores = queries @ model.candidates(tf.constant(rows)).numpy().T
+    scores[(rows[:, None] == rows) & ~np.eye(len(rows), dtype=bool)] = -np.inf  # accidental hits
+    expected = np.mean(np.log(np.exp(scores).sum(axis=1)) - np.diag(scores))
+    assert loss.numpy() == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_whole_catalogue_is_embedded_in_the_order_of_its_rows(make_model):
+    model = make_model(columns=RICH_COLUMNS)
+    everything = model.all_candidates()
+    assert everything.shape == (5, 9)
+    np.testing.assert_allclose(
+        model.candidates(tf.constant([3, 0], tf.int64)), tf.gather(everything, [3, 0]), atol=1e-6
+    )
+
+
+def test_unknown_ids_are_row_0_and_items_without_training_have_no_id_row(make_model):
+    model = make_model(WORDS[:3], {"frequency": np.array([0, 2, 0, 1])})
+    rows = model.catalog_rows(tf.constant([["i3", "i1"], ["nobody knows", ""]]))
+    assert rows.numpy().tolist() == [[3, 1], [0, 0]]
+    assert model.id_rows(tf.constant([1, 2, 3, 0], tf.int64)).numpy().tolist() == [1, 0, 2, 0]
+
+
+def test_a_search_is_read_as_its_text(make_model):
+    model = make_model(columns=RICH_COLUMNS, query_from_title=0.0)
+    model.text_vectors.assign(np.random.default_rng(1).normal(size=(5, 16)))
+    batch = batch_of([("i1", NOON), ("i2", NOON)])
+    batch["event_query"] = tf.constant([["", "green tea"]])
+    place = tf.constant([[0, 1]], tf.int64)
+    texts = tf.constant([[7.0] * 16, [8.0] * 16])
+    for training in (True, False):
+        found = model._search_vectors(batch, texts, place, training)
+        np.testing.assert_array_equal(found[0], [[0.0] * 16, model.text_vectors[1].numpy()])
+
+
+def test_the_title_of_the_target_stands_in_for_a_search_in_training_alone(make_model):
+    model = make_model(query_from_title=1.0)
+    batch = batch_of([("i1", NOON), ("i2", NOON)])
+    place, texts = tf.constant([[1, 0]], tf.int64), tf.constant([[7.0] * 16, [8.0] * 16])
+    np.testing.assert_array_equal(model._search_vectors(batch, texts, place, True)[0], [[8.0] * 16, [7.0] * 16])
+    np.testing.assert_array_equal(model._search_vectors(batch, texts, place, False)[0], [[0.0] * 16] * 2)
+
+
+@pytest.mark.parametrize("mode", ["full", "lora"])
+def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
+    settings = {"columns": RICH_COLUMNS, "towers": {"text_mode": mode}}
+    model, other = make_model(**settings, seed=1), make_model(**settings, seed=2)
+    model.prepare(live_text=True)
+    step(model, 2)
+    model.refresh_texts()
+    ask = (RICH, tf.constant([[NOON + 9 * DAY]] * 3, tf.int64), tf.ones([3, 1, 16]))
+    assert np.abs(other.query(*ask) - model.query(*ask)).max() > 1e-3
+    path = tf.train.Checkpoint(**model.learnt()).write(str(tmp_path / "checkpoint"))
+    tf.train.Checkpoint(**other.learnt()).read(path).assert_consumed()
+    np.testing.assert_array_equal(other.query(*ask), model.query(*ask))
+    np.testing.assert_array_equal(other.all_candidates(), model.all_candidates())
+    tokens = tf.constant(WORDS[:2], tf.int64)
+    np.testing.assert_array_equal(other.encoder(tokens), model.encoder(tokens))
+
+
+# Planted patterns.
+
+
+def trained(model: TwoTower, batches: list[Batch], epochs: int) -> TwoTower:
+    tf.keras.utils.set_random_seed(7)  # of the negatives and the titles; the weights have the model's own
+    model.refresh_texts()
+    data = tf.data.Dataset.from_generator(
+        lambda: iter(batches), output_signature={n: tf.TensorSpec(v.shape, v.dtype) for n, v in batches[0].items()}
+    )
+    model.compile(optimizer=tf.keras.optimizers.Adam(0.02))
+    model.fit(data, epochs=epochs, verbose=0)
+    return model
+
+
+def best(model: TwoTower, batch: Batch, query_vector: tf.Tensor | None, k: int) -> np.ndarray:
+    """[batch, k] the rows that score best for each user after all of their events."""
+    users = len(batch["user_id"])
+    moments = tf.fill([users, 1], tf.constant(NOON + 100 * DAY, tf.int64))
+    vector = tf.zeros([users, 1, 16]) if query_vector is None else query_vector[:, tf.newaxis]
+    scores = tf.matmul(model.query(batch, moments, vector)[:, 0], model.all_candidates(), transpose_b=True).numpy()
+    return np.argsort(-scores[:, 1:], axis=1)[:, :k] + 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"mask_positives": "basket", "towers": {"cosine": True, "temperature": 0.1}}],
+    ids=["dot product", "cosine"],
+)
+def test_a_checkerboard_of_users_and_items_is_learnt(make_model, settings):
+    # Even users buy even items and odd users odd ones, 6 of their 10, each as often as the other: the ten most
+    # popular items hold half of what a user may buy, whichever they are.
+    random = np.random.default_rng(6)
+
+    def users(count: int, length: int) -> Batch:
+        bought = [1 + user % 2 + 2 * random.permutation(10)[:length] for user in range(count)]
+        return batch_of(*([(f"i{item}", NOON + n * DAY) for n, item in enumerate(items)] for items in bought))
+
+    model = trained(make_model(WORDS, **settings), [users(16, 6) for _ in range(10)], epochs=4)
+    answers = best(model, users(20, 3), None, 10)  # ten new users of each sort, after three events
+    recall = [(row % 2 != user % 2).mean() for user, row in enumerate(answers)]
+    assert np.mean(recall) > 0.9
+
+
+def test_an_item_is_found_by_its_title(make_model):
+    # What anybody bought says nothing about what they buy next: only the search, which is the title of the
+    # target at every other event, can find an item.
+    random = np.random.default_rng(6)
+    batches = [
+        batch_of(
+            *([(f"i{item}", NOON + n * DAY) for n, item in enumerate(random.integers(1, 13, 6))] for _ in range(16))
+        )
+        for _ in range(10)
+    ]
+    model = trained(make_model(WORDS[:12], query_from_title=0.5), batches, epochs=6)
+    titles = model.text_vectors[1:]
+    nobody = batch_of(*[[("", 0, 0)]] * 12)
+    found = best(model, nobody, titles, 1)[:, 0]
+    assert (found == np.arange(1, 13)).mean() > 0.9
+    without = best(model, nobody, None, 1)[:, 0]
+    assert (without == np.arange(1, 13)).mean() < 0.1

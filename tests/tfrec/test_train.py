@@ -1,0 +1,277 @@
+"""Training: phases, early stopping, the best weights, and that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.config import Config
+from tfrec.dataset import load_catalog
+from tfrec.errors import ModelError
+from tfrec.features import Transformed
+from tfrec.optimizer import LazyAdam
+from tfrec.retrieval import TwoTower
+from tfrec.train import Phase, Progress, Trained, phases, train
+from tfrec.validation import Validation
+
+# The training split holds 6 users (tests/tfrec/conftest.py): 2 steps of 4 and 2 of them in an epoch.
+STEPS = 2
+
+
+@pytest.fixture
+def run(transformed_shop, tmp_path):
+    """Trains on the shop with other settings of training and of the towers; again, it goes on."""
+    return lambda towers=None, **settings: train_shop(transformed_shop, tmp_path, towers, **settings)
+
+
+def train_shop(shop, folder: Path, towers: dict | None = None, **settings: object) -> Trained:
+    files = [shop.files[split] for split in ("train", "validation", "catalog")]
+    config = configured(shop.config, towers, **settings)
+    return train(*files, Transformed(shop.folder), config, str(folder / "checkpoints"), str(folder / "logs"))
+
+
+def configured(config: Config, towers: dict | None = None, **settings: object) -> Config:
+    return dataclasses.replace(
+        config,
+        towers=dataclasses.replace(config.towers, **(towers or {})),
+        train=dataclasses.replace(config.train, **settings),
+    )
+
+
+def epochs(printed: str, phase: str = "towers") -> list[int]:
+    """The epochs whose end was said."""
+    return [int(number) for number in re.findall(rf"^tfrec: {phase} epoch (\d+):", printed, re.MULTILINE)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A run of two epochs over fixed texts, what it said, and its folder."""
+
+    trained: Trained
+    printed: str
+    folder: Path
+
+
+SETTINGS = {"epochs": 2, "text_steps": 2}  # without a text_mode that trains, the text steps are none
+
+
+@pytest.fixture(scope="module")
+def finished(transformed_shop, tmp_path_factory) -> Finished:
+    folder = tmp_path_factory.mktemp("finished")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        trained = train_shop(transformed_shop, folder, **SETTINGS)
+    return Finished(trained, printed.getvalue(), folder)
+
+
+def test_a_run_says_where_it_is(finished):
+    assert "tfrec: reading 11 distinct texts of 8 items with the BERT" in finished.printed
+    assert epochs(finished.printed) == [1, 2]
+    said = r"epoch 2: loss \d+\.\d+, [\d,]+ examples/s, validation NDCG@20 [01]\.\d{4}"
+    assert re.search(said, finished.printed)
+    assert list((finished.folder / "logs" / "towers").rglob("events.out.tfevents*"))
+
+
+def test_a_run_leaves_a_model_with_a_score(finished):
+    assert 0.0 <= finished.trained.validation_ndcg <= 1.0
+    assert finished.trained.catalog.rows == 9
+    assert np.isfinite(finished.trained.model.all_candidates()).all()
+
+
+def test_a_finished_run_is_not_run_again(finished, transformed_shop, capsys):
+    again = train_shop(transformed_shop, finished.folder, **SETTINGS)
+    assert epochs(capsys.readouterr().out) == []
+    assert again.validation_ndcg == finished.trained.validation_ndcg
+    np.testing.assert_array_equal(again.model.all_candidates(), finished.trained.model.all_candidates())
+
+
+def test_the_model_has_the_weights_of_its_best_epoch(run, transformed_shop, capsys):
+    # A learning rate at which the score goes up and down
+    trained = run(epochs=6, patience=6, learning_rate=0.3)
+    scores = [float(score) for score in re.findall(r"NDCG@20 ([\d.]+)", capsys.readouterr().out)]
+    assert len(scores) == 6
+    assert scores[-1] < max(scores) - 0.01
+    assert trained.validation_ndcg == pytest.approx(max(scores), abs=1e-4)
+    again = Validation(transformed_shop.files["validation"], trained.model.config).ndcg(trained.model)
+    assert np.ravel(again)[0] == pytest.approx(trained.validation_ndcg, abs=1e-6)
+
+
+def test_training_stops_when_the_score_gets_no_better(run, capsys):
+    # Nothing is learnt, so no epoch is better than the first: two more are waited for.
+    run(epochs=50, learning_rate=0.0, patience=2)
+    assert epochs(capsys.readouterr().out) == [1, 2, 3]
+
+
+def test_a_loss_that_is_not_a_number_is_an_error(run):
+    with pytest.raises(ModelError, match=r"the loss of step \d is not a number; lower learning_rate \(1e\+30\)"):
+        run(epochs=3, learning_rate=1e30)
+
+
+def bert(model: TwoTower) -> list[np.ndarray]:
+    return [weight.numpy() for weight in model.encoder.weights if "mean" not in weight.name]
+
+
+def fresh(transformed_shop, config: Config) -> TwoTower:
+    """The model before training."""
+    catalog = load_catalog(
+        transformed_shop.files["catalog"],
+        transformed_shop.files["train"],
+        Transformed(transformed_shop.folder),
+        config.features,
+    )
+    return TwoTower(catalog, config)
+
+
+def test_the_text_phase_trains_the_bert(run, transformed_shop, capsys):
+    # Without validation users every epoch counts as the best: what the text phase did is kept.
+    trained = run({"text_mode": "full"}, epochs=1, text_steps=2, text_learning_rate=0.01, validation_users=0)
+    assert epochs(capsys.readouterr().out, "text") == [1]
+    before = bert(fresh(transformed_shop, trained.model.config))
+    assert max(np.abs(new - old).max() for new, old in zip(bert(trained.model), before, strict=True)) > 1e-3
+    tokens = tf.constant(trained.catalog.tokens)
+    np.testing.assert_allclose(trained.model.text_vectors, trained.model.encoder(tokens), atol=1e-4)
+
+
+def test_a_frozen_bert_stays_as_it_was(finished, transformed_shop):
+    assert epochs(finished.printed, "text") == []
+    before = bert(fresh(transformed_shop, finished.trained.model.config))
+    for new, old in zip(bert(finished.trained.model), before, strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_a_text_phase_follows_only_where_there_is_something_to_train():
+    towers = Phase("towers", 8, 32, 1e-3)
+    assert phases(Config()) == [towers]
+    with_text = configured(Config(), {"text_mode": "top"}, text_steps=60, text_batch_size=2)
+    assert phases(with_text) == [towers, Phase("text", 1, 2, 2e-5, steps=60, live_text=True)]
+    assert phases(configured(Config(), {"text_mode": "top"})) == [towers]
+    assert phases(configured(Config(), text_steps=60)) == [towers]
+
+
+# Interruption.
+
+WORKER = """
+import json, sys
+import tfrec
+from tfrec.config import config_from_json
+from tfrec.features import Transformed
+from tfrec.train import train
+files, graph, config, folder = json.load(sys.stdin)
+train(*files, Transformed(graph), config_from_json(config), folder + "/checkpoints", folder + "/logs")
+"""
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys, tmp_path):
+    settings = {"epochs": 12, "patience": 99, "checkpoint_seconds": 0.0}
+    config = configured(transformed_shop.config, **settings)
+    files = [transformed_shop.files[split] for split in ("train", "validation", "catalog")]
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    json.dump([files, transformed_shop.folder, config.to_json(), str(tmp_path)], worker.stdin)
+    worker.stdin.close()
+    said = ""
+    for line in worker.stdout:
+        said += line
+        if "towers epoch 2:" in line:
+            break
+    worker.send_signal(signal.SIGKILL)
+    assert worker.wait(60) == -signal.SIGKILL
+    assert epochs(said) == [1, 2]
+
+    trained = run(**settings)
+    printed = capsys.readouterr().out
+    assert "with the BERT" not in printed
+    place = re.search(r"going on at phase 0, epoch (\d+), step \d", printed)
+    assert place
+    assert int(place[1]) >= 3
+    assert epochs(printed) == list(range(int(place[1]), 13))
+    assert np.isfinite(trained.validation_ndcg)
+
+
+@pytest.fixture
+def progress_of(transformed_shop, tmp_path):
+    """A run's progress in the folder that `run` uses, as a process has it that starts now."""
+
+    def make(**settings: object) -> tuple[TwoTower, Progress]:
+        model = fresh(transformed_shop, configured(transformed_shop.config, **settings))
+        return model, Progress(model, str(tmp_path / "checkpoints"))
+
+    return make
+
+
+def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(run, progress_of, capsys):
+    # Such a moment is long: all texts are read again and the validation users are scored.
+    model, progress = progress_of()
+    model.refresh_texts()
+    progress.track(LazyAdam(0.001))
+    progress.step.assign(STEPS)
+    progress.save()
+    run(epochs=2)
+    printed = capsys.readouterr().out
+    assert f"going on at phase 0, epoch 1, step {STEPS}" in printed
+    assert epochs(printed) == [1, 2]
+
+
+def begun(progress_of, phase: Phase) -> tuple[Progress, LazyAdam]:
+    """A process that starts now and goes to work on a phase."""
+    model, progress = progress_of()
+    return progress, with_optimizer(model, progress, phase)
+
+
+def with_optimizer(model: TwoTower, progress: Progress, phase: Phase) -> LazyAdam:
+    model.prepare(phase.live_text)
+    optimizer = LazyAdam(phase.learning_rate)
+    progress.track(optimizer)
+    return optimizer
+
+
+TOWERS, TEXT = Phase("towers", 1, 4, 0.001), Phase("text", 1, 4, 0.00002, live_text=True)
+
+
+def test_the_optimiser_of_a_phase_goes_on_after_a_kill(progress_of):
+    progress, optimizer = begun(progress_of, TOWERS)
+    optimizer.iterations.assign(7)
+    progress.step.assign(1)
+    progress.save()  # and here it is killed
+    progress, optimizer = begun(progress_of, TOWERS)
+    assert (int(progress.step), int(optimizer.iterations)) == (1, 7)
+
+
+def test_a_phase_has_an_optimiser_of_its_own_even_after_a_kill(progress_of):
+    progress, optimizer = begun(progress_of, TOWERS)
+    optimizer.iterations.assign(7)
+    progress.next_phase()  # and here it is killed
+    progress, optimizer = begun(progress_of, TEXT)
+    assert int(progress.phase) == 1
+    assert int(optimizer.iterations) == 0
+    assert float(optimizer.learning_rate) == pytest.approx(0.00002)
+
+
+def test_the_phase_after_one_that_was_killed_has_an_optimiser_of_its_own(progress_of):
+    progress, optimizer = begun(progress_of, TOWERS)
+    optimizer.iterations.assign(7)
+    progress.step.assign(1)
+    progress.save()  # and here it is killed
+    model, progress = progress_of()
+    assert int(with_optimizer(model, progress, TOWERS).iterations) == 7
+    progress.next_phase()
+    optimizer = with_optimizer(model, progress, TEXT)
+    assert int(optimizer.iterations) == 0
+    assert float(optimizer.learning_rate) == pytest.approx(0.00002)
