@@ -46,16 +46,25 @@ class Run:
 BEAM = ("--runner=FnApiRunner", "--sdk_container_image=unused")
 """In-process Beam; without these flags it tries to download a runner and packs our source anew for each step."""
 
+GROCER = TrainConfig(
+    batch_size=16,
+    learning_rate=5e-3,
+    mask_positives="basket",
+    recency_half_life_days=60.0,
+    repeat_weight=0.3,
+)
+"""For shoppers who come back for the same things; chosen on the validation window of Complete Journey."""
+
 LAPTOP = Config(
     examples=ExamplesConfig(max_events=128, stride=64),
     towers=TowerConfig(text_mode="top", text_layers=1),
-    train=TrainConfig(epochs=3, batch_size=16, mask_positives="basket", text_steps=40, text_batch_size=1),
+    train=dataclasses.replace(GROCER, epochs=2, text_steps=40, text_batch_size=1),
 )
 
 FULL = Config(
     examples=ExamplesConfig(max_events=256, stride=128),
     towers=TowerConfig(dim=128, heads=2, blocks=2, text_mode="top", text_layers=2),
-    train=TrainConfig(epochs=12, batch_size=16, mask_positives="basket", text_steps=500, text_batch_size=2),
+    train=dataclasses.replace(GROCER, epochs=12, text_steps=500, text_batch_size=2),
 )
 
 GPU = dataclasses.replace(

@@ -95,7 +95,9 @@ def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.
     for batch in records.map(lambda serialized: tf.io.parse_example(serialized, spec)):
         batch["item_tokens"] = batch["item_tokens"].to_tensor(shape=[None, features.text_tokens])
         batches.append({name: value.numpy() for name, value in batch.items()})
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in spec} if batches else {"item_id": []}
+    if not batches:
+        return {"item_id": np.empty(0, object)}
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
 
 
 def _distinct_queries(files: Sequence[str]) -> np.ndarray:

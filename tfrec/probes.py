@@ -7,6 +7,7 @@ TensorFlow Serving's warm-up.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -36,7 +37,8 @@ def write_probes(recommender: Recommender, catalog: Catalog, config: Config, fol
         for name, value in method(**{k: tf.constant(v) for k, v in inputs.items()}).items():
             arrays[f"{signature}/out/{name}"] = value.numpy()
     (Path(folder) / "assets.extra").mkdir(exist_ok=True)
-    np.savez(Path(folder) / PROBES, **{name: _storable(value) for name, value in arrays.items()})
+    storable: dict[str, Any] = {name: _storable(value) for name, value in arrays.items()}
+    np.savez(Path(folder) / PROBES, **storable)
     _write_warmup(requests, Path(folder) / WARMUP)
 
 

@@ -88,7 +88,7 @@ def foreign_ops(folder: str) -> list[str]:
             saved.ParseFromString(file.read())
     except Exception as error:  # missing, or bytes that are no SavedModel
         raise ModelError(f"{folder} holds no readable saved_model.pb ({error}); export the model again") from error
-    used = set()
+    used: set[str] = set()
     for meta in saved.meta_graphs:
         used.update(node.op for node in meta.graph_def.node)
         defined = {function.signature.name for function in meta.graph_def.library.function}
