@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 
@@ -30,6 +31,8 @@ TEXT_OPS = frozenset(
 
 PYTHON_OPS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
 """Registered everywhere, but they call back into the process that made the graph."""
+
+DEFAULT = "serving_default"  # the same function as `recommend`, whose probe is its own
 
 TOLERANCE = 1e-4  # absolute and relative, on scores and embeddings
 
@@ -63,13 +66,18 @@ def verify(folder: str) -> None:
 
     try:
         probes = read_probes(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ModelError(f"{folder} has no readable probes ({error}); export the model again") from error
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         try:
             meta = tf.compat.v1.saved_model.load(session, ["serve"], folder)
         except Exception as error:  # whatever a damaged file raises, the model is not fit to be served
             raise ModelError(f"{folder} does not load: {error}") from error
+        for signature in sorted(meta.signature_def):
+            if meta.signature_def[signature].inputs and signature not in (*probes, DEFAULT):
+                raise ModelError(
+                    f"signature {signature} has no probe, so nothing tells whether it is sound; export again"
+                )
         for signature, (inputs, expected) in probes.items():
             _compare(session, meta.signature_def[signature], signature, inputs, expected)
 

@@ -59,9 +59,9 @@ def vocabulary() -> str:
 @pytest.fixture(scope="session")
 def make_config(vocabulary: str) -> MakeConfig:
     def make(
-        features: Mapping[str, Any] = {},  # noqa: B006  read only
-        towers: Mapping[str, Any] = {},  # noqa: B006
-        train: Mapping[str, Any] = {},  # noqa: B006
+        features: Mapping[str, Any] = {},
+        towers: Mapping[str, Any] = {},
+        train: Mapping[str, Any] = {},
         max_events: int = 8,
         clock: str = "utc",
     ) -> Config:

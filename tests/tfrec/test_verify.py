@@ -1,4 +1,4 @@
-"""Which SavedModels may be served: the shop's own, and copies of it with one thing wrong."""
+"""Which SavedModels may be served: sound ones, and copies with one thing wrong."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ from tfrec.verify import foreign_ops, verify, verify_in_fresh_process
 
 
 @pytest.fixture
-def model(exported_shop, tmp_path) -> Path:
-    """A copy to damage."""
-    return Path(shutil.copytree(exported_shop.folder, tmp_path / "model"))
+def model(toys, tmp_path) -> Path:
+    """A copy of a toy of tests/conftest.py, with the one signature embed_query, to damage."""
+    return Path(shutil.copytree(toys["wise"], tmp_path / "model"))
+
+
+@pytest.fixture
+def real(exported_shop, tmp_path) -> Path:
+    """A copy of the shop's own model, elsewhere than where it was exported."""
+    return Path(shutil.copytree(exported_shop.folder, tmp_path / "real"))
 
 
 def refused(model: Path, reason: str) -> None:
@@ -49,17 +55,12 @@ def flip(path: Path, place: float) -> None:
     path.write_bytes(content)
 
 
-def test_a_fresh_process_finds_the_export_good(exported_shop):
-    assert verify_in_fresh_process(str(exported_shop.folder)) is None
+def test_a_fresh_process_finds_a_sound_export_good(real):
+    assert verify_in_fresh_process(str(real)) is None
 
 
-def test_it_is_good_after_it_was_moved_and_everything_it_was_made_of_is_gone(model):
+def test_a_sound_toy_is_good(model):
     verify(str(model))
-
-
-def test_a_process_that_dies_is_a_reason_too(tmp_path):
-    (tmp_path / "saved_model.pb").mkdir()
-    assert "holds no readable saved_model.pb" in str(verify_in_fresh_process(str(tmp_path)))
 
 
 @pytest.mark.parametrize("place", [0.0, 0.3, 0.7, 1.0])
@@ -69,11 +70,11 @@ def test_a_flipped_byte_anywhere_in_the_weights_is_noticed(model, place):
     refused(model, "does not load")
 
 
-def test_weights_that_are_whole_but_others_are_noticed(model, exported_shop):
+def test_weights_that_are_whole_but_others_are_noticed(model):
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(model))
-    loaded.candidates.assign(loaded.candidates[:, ::-1])
+    loaded.likes.assign(loaded.likes[:, ::-1])
     other = model.with_name("other")
     tf.saved_model.save(loaded, str(other), loaded.signatures)
     shutil.copytree(model / "assets.extra", other / "assets.extra")
@@ -87,17 +88,22 @@ def test_a_graph_that_was_cut_off_is_noticed(model, kept):
     refused(model, "saved_model.pb|does not load")
 
 
-@pytest.mark.parametrize("lost", ["saved_model.pb", "variables", "assets"])
+@pytest.mark.parametrize("lost", ["saved_model.pb", "variables"])
 def test_a_lost_part_is_noticed(model, lost):
     shutil.rmtree(model / lost) if (model / lost).is_dir() else os.remove(model / lost)
     refused(model, "saved_model.pb|does not load")
 
 
-def test_a_vocabulary_of_other_words_is_noticed(model):
-    longest = max((model / "assets").iterdir(), key=lambda path: path.stat().st_size)
+def test_a_lost_vocabulary_is_noticed(real):
+    shutil.rmtree(real / "assets")
+    refused(real, "does not load")
+
+
+def test_a_vocabulary_of_other_words_is_noticed(real):
+    longest = max((real / "assets").iterdir(), key=lambda path: path.stat().st_size)
     words = longest.read_text(encoding="utf-8").splitlines()
     longest.write_text("\n".join(words[:1000] + words[:999:-1]) + "\n", encoding="utf-8")
-    refused(model, "is not what the trained model gave|does not load")
+    refused(real, "is not what the trained model gave")
 
 
 def test_an_op_that_the_server_does_not_link_is_named(model):
@@ -139,31 +145,26 @@ def test_probes_that_were_cut_off_are_refused(model):
 
 
 def test_a_signature_without_a_probe_is_refused(model):
-    def change(arrays: dict[str, np.ndarray]) -> None:
-        for name in [name for name in arrays if name.startswith("search/")]:
-            del arrays[name]
-
-    rewrite_probes(model, change)
-    refused(model, "search")
+    rewrite_probes(model, lambda arrays: arrays.clear())
+    refused(model, "signature embed_query has no probe")
 
 
 def test_a_probe_of_a_signature_that_is_not_there_is_refused(model):
-    def change(arrays: dict[str, np.ndarray]) -> None:
-        arrays["order/in/item_id"] = np.array([b"tea"])
-
-    rewrite_probes(model, change)
-    refused(model, "order")
+    rewrite_probes(model, lambda arrays: arrays.update({"order/in/item_id": np.array([b"tea"])}))
+    refused(model, "signature order fails after a reload")
 
 
 @pytest.mark.parametrize(
-    ("answer", "change"),
+    "change",
     [
-        ("recommend/out/score", lambda value: value + 0.01),
-        ("embed_item/out/embedding", lambda value: np.where(value == value.max(), np.nan, value)),
-        ("search/out/item_id", lambda value: value[:, ::-1]),
-        ("similar_items/out/title", lambda value: value[:, :-1]),
+        lambda value: value + 0.001,
+        lambda value: np.where(value == value.max(), np.nan, value),
+        lambda value: value[:, :-1],
+        lambda value: value[:1],
     ],
+    ids=["a little more", "not a number", "a column less", "a row less"],
 )
-def test_an_answer_that_is_not_the_trained_models_is_refused(model, answer, change):
-    rewrite_probes(model, lambda arrays: arrays.update({answer: change(arrays[answer])}))
-    refused(model, f"output {answer.rpartition('/')[2]} of signature {answer.partition('/')[0]} is not what")
+def test_an_answer_that_is_not_the_trained_models_is_refused(model, change):
+    name = "embed_query/out/embedding"
+    rewrite_probes(model, lambda arrays: arrays.update({name: change(arrays[name])}))
+    refused(model, "output embedding of signature embed_query is not what the trained model gave")
