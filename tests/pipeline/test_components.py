@@ -95,6 +95,7 @@ def evaluate(model: Path, examples: Path, production: Path, home: Path) -> bool:
         {"evaluation": artifact("ModelEvaluation", home / "evaluation"), "blessing": blessing},
         config=Config().to_json(),
         production=str(production),
+        code="",
     )
     return blessing.get_int_custom_property("blessed") == 1
 

@@ -224,9 +224,11 @@ def test_timestamp_0_means_now(embed: Any) -> None:
 
 def test_what_the_model_never_heard_of_does_no_harm(embed: Any, ask: Ask) -> None:
     odd: Event = ("no such item, 'quoted'", "no such kind", "2024-02-20", 1e9)
+    assert same(embed([*ANN, odd]), embed(ANN))
     answer = recommend(ask, [*ANN, odd], user_id=["nobody"], user_age=["130"], user_city=["Atlantis"])
     assert set(ids(answer)) == ALL
     assert np.isfinite(answer["score"]).all()
+    assert np.isfinite(embed([*ANN[:3], ("tea", "no such kind", "2024-02-20", 1e9)])).all()
     # Cities of which nothing was learnt are alike, but not like one that was.
     assert same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["El Dorado"]))
     assert not same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["Lyon"]))
