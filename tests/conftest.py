@@ -166,9 +166,9 @@ TOY_EXAMPLES: dict[str, dict[str, list[tuple[str, float, int]]]] = {
     },
     "validation": {"dee": [("tea", -12, 0), ("book", -11, 0), ("mug", -5, 1)]},
     "test": {
+        "cai": [("book", -12, 0), ("pen", 0.5, 1)],
         "ann": [("tea", -12, 0), ("mug", 1.5, 1)],
         "bob": [("tea", -12, 0), ("mug", 2.5, 1)],
-        "cai": [("book", -12, 0), ("pen", 0.5, 1)],
     },
 }
 # What each toy gives an item for having bought another. `wise` ranks what is wanted first: NDCG 1. `half` has it
