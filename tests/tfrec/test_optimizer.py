@@ -1,0 +1,38 @@
+"""LazyAdam: Adam's own steps, and none for a row that a step did not use."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.optimizer import LazyAdam
+
+
+def slices(rows: list[int], values: list[float]) -> tf.IndexedSlices:
+    return tf.IndexedSlices(tf.constant(values)[:, tf.newaxis], tf.constant(rows), tf.constant([3, 1]))
+
+
+def test_a_row_without_gradient_stays_where_it_is():
+    table = tf.Variable([[1.0], [1.0], [1.0]])
+    optimizer = LazyAdam(0.1)
+    # Adam's first step is the learning rate against the gradient's sign, whatever its size. Row 0 comes twice.
+    optimizer.apply_gradients([(slices([0, 2, 0], [1.0, -5.0, 2.0]), table)])
+    np.testing.assert_allclose(table[:, 0], [0.9, 1.0, 1.1], atol=1e-5)
+    # So is the second with the same gradient, here 3: its moments are 3 and 9 again. Plain Adam would go on
+    # with row 2 by what it remembers.
+    optimizer.apply_gradients([(slices([0], [3.0]), table)])
+    np.testing.assert_allclose(table[:, 0], [0.8, 1.0, 1.1], atol=1e-5)
+
+
+def test_where_every_row_has_a_gradient_it_is_adam():
+    random = np.random.default_rng(3)
+    tables = [tf.Variable([[1.0], [2.0], [3.0]]) for _ in range(3)]
+    optimizers = [LazyAdam(0.1), LazyAdam(0.1), tf.keras.optimizers.Adam(0.1)]
+    for values in random.normal(size=(4, 3)).astype(np.float32):
+        dense = tf.constant(values[:, np.newaxis])
+        for gradient, optimizer, table in zip(
+            (slices([0, 1, 2], values.tolist()), dense, dense), optimizers, tables, strict=True
+        ):
+            optimizer.apply_gradients([(gradient, table)])
+    np.testing.assert_allclose(tables[0], tables[2], rtol=1e-5)
+    np.testing.assert_allclose(tables[1], tables[2], rtol=1e-5)

@@ -1,0 +1,109 @@
+"""The score that training stops by, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.retrieval import TwoTower
+from tfrec.validation import Validation, history_only
+
+DAY = 86_400
+NOON = 1_704_110_400  # 2024-01-01 12:00 UTC
+
+
+def example(events: list[tuple[str, int, int]]) -> bytes:
+    """A user's (item, timestamp, is_target) as a transformed tf.train.Example."""
+    made = tf.train.Example()
+    feature = made.features.feature
+    feature["user_id"].bytes_list.value.append(b"somebody")
+    for item, timestamp, is_target in events:
+        feature["event_item_id"].bytes_list.value.append(item.encode())
+        feature["event_query"].bytes_list.value.append(b"")
+        feature["event_timestamp"].int64_list.value.append(timestamp)
+        feature["event_is_target"].int64_list.value.append(is_target)
+        feature["event_kind"].int64_list.value.append(4)
+        feature["event_price"].float_list.value.append(0.0)
+    return made.SerializeToString()
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes users' examples into a file; its name in a list."""
+
+    def write(*users: list[tuple[str, int, int]]) -> list[str]:
+        path = str(tmp_path / "validation.gz")
+        with tf.io.TFRecordWriter(path, "GZIP") as writer:
+            for events in users:
+                writer.write(example(events))
+        return [path]
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def model(make_catalog, make_config) -> TwoTower:
+    """Ranks items 1, 3, 2, 4 for everybody: all of it is zero but the biases of the items."""
+    found = TwoTower(make_catalog([[101]] * 4), make_config())
+    for weight in found.candidate_tower.trainable_weights:
+        is_bias = "item_bias" in weight.name
+        weight.assign([[0.0], [4.0], [2.0], [3.0], [1.0]] if is_bias else tf.zeros_like(weight))
+    return found
+
+
+def test_the_score_is_the_mean_over_users_of_all_choices_and_of_new_ones(model, written, make_config):
+    files = written(
+        [("i1", NOON - DAY, 0), ("i1", NOON, 1), ("i2", NOON + DAY, 1)],
+        [("i3", NOON, 1), ("i3", NOON + 1, 1)],
+        [("i4", NOON - DAY, 0), ("nobody knows", NOON, 1)],  # has no answer that can be found: not counted
+    )
+    # User 1 chose ranks 1 and 3: (1 + 1 / log2 4) / (1 + 1 / log2 3) = 0.919721; user 2 rank 2 (once, though
+    # bought twice): 1 / log2 3 = 0.630930. Without item 1, which user 1 knew, item 2 has rank 2.
+    every, new = Validation(files, make_config()).ndcg(model)
+    assert every == pytest.approx((0.919721 + 0.630930) / 2, abs=1e-5)
+    assert new == pytest.approx(0.630930, abs=1e-5)
+
+
+def test_only_so_many_users_are_scored(model, written, make_config):
+    files = written([("i1", NOON, 1)], [("i4", NOON, 1)])
+    assert Validation(files, make_config(train={"validation_users": 1})).ndcg(model)[0] == pytest.approx(1.0)
+    # Ranks 1 and 4: (1 + 1 / log2 5) / 2
+    assert Validation(files, make_config()).ndcg(model)[0] == pytest.approx(0.715338, abs=1e-5)
+
+
+@pytest.mark.parametrize("clock", ["utc", "order"])
+def test_nobody_gives_no_score(model, written, make_config, clock):
+    assert math.isnan(Validation(written(), make_config(clock=clock)).ndcg(model)[0])
+    nobody = make_config(train={"validation_users": 0}, clock=clock)
+    assert math.isnan(Validation(written([("i1", NOON, 1)]), nobody).ndcg(model)[0])
+
+
+def test_a_history_holds_nothing_of_what_is_to_be_predicted():
+    batch = {
+        "event_item_id": tf.constant([["i1", "i2", "i3"], ["i4", "i1", ""], ["i2", "", ""]]),
+        "event_is_target": tf.constant([[0, 0, 1], [0, 1, 0], [1, 0, 0]], tf.int64),
+        "event_timestamp": tf.constant([[1, 2, 3], [4, 5, 0], [6, 0, 0]], tf.int64),
+        "user_id": tf.constant(["ann", "bob", "cai"]),
+    }
+    history = history_only(batch)
+    assert history["event_item_id"].numpy().tolist() == [[b"i1", b"i2"], [b"i4", b""], [b"", b""]]
+    assert history["event_timestamp"].numpy().tolist() == [[1, 2], [4, 0], [0, 0]]
+    assert history["user_id"].numpy().tolist() == [b"ann", b"bob", b"cai"]
+
+
+def test_the_window_decides_what_is_known_not_the_users_own_moment(written, make_catalog, make_config):
+    # Both are asked at the first midnight of the window, whose first target is of January 1st; the second
+    # user's own first target comes two days later. Their histories are alike, and so must be the answers.
+    model = TwoTower(make_catalog([[101]] * 4), make_config())
+    random = np.random.default_rng(1)
+    for weight in model.trainable_variables:
+        weight.assign(random.normal(size=weight.shape))
+    context = [("i4", NOON - 9 * DAY, 0)]
+    scores = []
+    for late in (0, 2):
+        files = written([("i2", NOON, 1)], [*context, ("i3", NOON + late * DAY, 1)])
+        scores.append(Validation(files, make_config()).ndcg(model)[0])
+    assert scores[0] == scores[1]
