@@ -14,7 +14,7 @@ from tfrec.text import bert_directory
 EXAMPLES = ("schema", "examples")
 TRANSFORM = ("features",)
 TRAIN = (
-    *("features", "catalog", "dataset", "text", "towers", "retrieval", "optimizer", "validation", "train"),
+    *("features", "catalog", "dataset", "text", "towers", "retrieval", "optimizer", "trend", "validation", "train"),
     *("index", "export", "probes"),
 )
 EVALUATE = ("metrics", "records", "holdout", "baselines", "scores", "verdict", "evaluate", "scorer", "judge")

@@ -51,7 +51,7 @@ GROCER = TrainConfig(
     learning_rate=5e-3,
     mask_positives="basket",
     recency_half_life_days=60.0,
-    repeat_weight=0.3,
+    trend_half_life_days=7.0,
 )
 """For shoppers who come back for the same things; chosen on the validation window of Complete Journey."""
 

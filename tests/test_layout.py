@@ -17,7 +17,7 @@ OURS = ("tfrec", "pipeline", "serving")
 
 ORDER = """
     errors schema config columns times readers mapping sources ledger clean snapshot ingest
-    examples features text catalog dataset towers optimizer retrieval ranking metrics validation train
+    examples features text catalog dataset towers optimizer retrieval ranking metrics trend validation train
     records holdout baselines scores verdict evaluate report
     push index export scorer judge probes verify
     machine doctor lookup answers flags cli

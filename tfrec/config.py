@@ -85,6 +85,7 @@ class TrainConfig:
     """Sequences a step; each gives up to `max_events` predictions."""
     epochs: int = 8
     learning_rate: float = 1e-3
+    """At the first step; it falls in a straight line to nearly nothing at the last one of all epochs."""
     uniform_negatives: int = 1024
     """Candidates drawn uniformly from the catalogue each step, beside the in-batch ones."""
     hard_negatives: int = 0
@@ -96,8 +97,8 @@ class TrainConfig:
     twice), those of the same "basket" (best where shoppers come back for the same things), or "none"."""
     recency_half_life_days: float = 0.0
     """When positive, a target's weight halves with each such age before the end of training data."""
-    repeat_weight: float = 1.0
-    """Weight of a target that is in the sequence before: below 1, what a user tries for the first time counts more."""
+    trend_half_life_days: float = 0.0
+    """When positive, an item's bias moves by how its share of shoppers, halved with each such age, has moved."""
     query_from_title: float = 0.1
     """Share of positions that are given their target's text as search query, so that search is learnt."""
     validation_users: int = 2000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from tfrec.catalog import Catalog, distinct_rows
@@ -79,6 +80,26 @@ def parse_sequences(serialized: tf.Tensor, profile_names: Sequence[str]) -> dict
     user_id = {"user_id": tf.io.FixedLenFeature([], tf.string, "")}
     parsed = tf.io.parse_example(serialized, ragged | single | user_id)
     return {name: value.to_tensor() if name in ragged else value for name, value in parsed.items()}
+
+
+def read_events(files: Sequence[str], catalog: Catalog) -> pd.DataFrame:
+    """The targets among the sequences' events: user (bytes), row (of the catalogue) and timestamp (seconds)."""
+    rows = pd.Index(catalog.item_ids)
+    parts = [
+        pd.DataFrame({"user": np.empty(0, object), "row": np.empty(0, np.int64), "timestamp": np.empty(0, np.int64)})
+    ]
+    for batch in sequences(files, (), READ_BATCH).as_numpy_iterator():
+        user, place = np.nonzero(batch["event_is_target"])
+        row = rows.get_indexer(batch["event_item_id"][user, place])
+        timestamp = batch["event_timestamp"][user, place]
+        parts.append(pd.DataFrame({"user": batch["user_id"][user], "row": row, "timestamp": timestamp}))
+    events = pd.concat(parts, ignore_index=True)
+    return events[events.row > 0]
+
+
+def count_sequences(files: Sequence[str]) -> int:
+    """How many sequences the files hold."""
+    return sum(1 for _ in tf.data.TFRecordDataset(sorted(files), compression_type="GZIP"))
 
 
 def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.ndarray]:

@@ -89,14 +89,15 @@ class Recommender(tf.Module):
         """Embeddings [batch, dim + 1] of items by raw text and attributes, and by id where it was learnt."""
         features = self._transform({name: _column(value) for name, value in inputs.items() if name != "item_id"})
         settings = self._config.features
+        rows = self._model.catalog_rows(inputs["item_id"])
         items = ItemFeatures(
-            id_row=self._model.id_rows(self._model.catalog_rows(inputs["item_id"])),
+            id_row=self._model.id_rows(rows),
             text_vector=self._model.encoder(_dense(features["item_tokens"], settings.text_tokens)),
             category=_dense(features["item_category"], settings.category_levels),
             brand=_dense(features["item_brand"], 1)[:, 0],
             price=_dense(features["item_price"], 1)[:, 0],
         )
-        return {"embedding": self._model.candidate_tower(items)}
+        return {"embedding": self._model.moved(self._model.candidate_tower(items), rows)}
 
     def _request_inputs(self) -> dict[str, tf.TensorSpec]:
         profile = {f"user_{column}": tf.string for column in self._config.features.profile_columns}

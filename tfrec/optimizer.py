@@ -12,7 +12,7 @@ import tensorflow as tf
 class LazyAdam(tf.keras.optimizers.Adam):
     """Adam; a row without gradient keeps its moments and its value."""
 
-    def __init__(self, learning_rate: float):
+    def __init__(self, learning_rate: float | tf.keras.optimizers.schedules.LearningRateSchedule):
         super().__init__(learning_rate, jit_compile=False)
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:

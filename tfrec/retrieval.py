@@ -48,6 +48,7 @@ class TwoTower(tfrs.Model):
         self._brand = _constant(catalog.brand, "brand_index")
         self._price = _constant(catalog.price, "price_bucket")
         self._frequency = _constant(catalog.frequency, "frequency")
+        self.trend = _constant(np.zeros(catalog.rows, np.float32), "trend")
         self.text_vectors = tf.Variable(
             tf.zeros([len(catalog.tokens), self.encoder.dim]), trainable=False, name="text_vectors"
         )
@@ -81,7 +82,12 @@ class TwoTower(tfrs.Model):
     def candidates(self, rows: tf.Tensor) -> tf.Tensor:
         """Embeddings [n, dim + 1] of catalogue rows [n]."""
         vectors = tf.gather(self.text_vectors, tf.gather(self._text_row, rows))
-        return self.candidate_tower(self._items(rows, vectors), training=False)
+        return self.moved(self.candidate_tower(self._items(rows, vectors), training=False), rows)
+
+    def moved(self, embeddings: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Embeddings [n, dim + 1] of catalogue rows [n], their bias moved by the trend; training knows of none."""
+        trend = self.config.towers.temperature * tf.gather(self.trend, rows)[:, tf.newaxis]
+        return tf.concat([embeddings[:, :-1], embeddings[:, -1:] + trend], axis=-1)
 
     def query(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
         """Embeddings [batch, moments, dim + 1] at each moment [batch, moments] (int64 seconds).
@@ -253,14 +259,12 @@ class TwoTower(tfrs.Model):
         return tf.linalg.set_diag(allowed, tf.ones([targets], tf.bool))
 
     def _target_weights(self, history: History, is_target: tf.Tensor) -> tf.Tensor:
-        """[targets] float32: halved with each half-life of age before the batch's latest event; less for repeats."""
-        settings = self.config.train
-        earlier = history.timestamp[:, tf.newaxis, :] < history.timestamp[:, :, tf.newaxis]
-        again = tf.logical_and(earlier, history.row[:, tf.newaxis, :] == history.row[:, :, tf.newaxis])
-        weights = tf.where(tf.reduce_any(again, axis=2), settings.repeat_weight, 1.0)
-        if settings.recency_half_life_days > 0:
+        """[targets] float32: halved with each half-life of age before the batch's latest event."""
+        weights = tf.ones_like(history.timestamp, tf.float32)
+        half_life = self.config.train.recency_half_life_days
+        if half_life > 0:
             age = tf.cast(tf.reduce_max(history.timestamp) - history.timestamp, tf.float32)
-            weights *= tf.pow(0.5, age / (settings.recency_half_life_days * 86_400))
+            weights = tf.pow(0.5, age / (half_life * 86_400))
         return tf.boolean_mask(weights, is_target)
 
 

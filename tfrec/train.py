@@ -13,15 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import tensorflow as tf
 
 from tfrec.catalog import Catalog
 from tfrec.config import Config
-from tfrec.dataset import load_catalog, sequences
+from tfrec.dataset import count_sequences, load_catalog, read_events, sequences
 from tfrec.errors import ModelError
 from tfrec.features import Transformed
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower
+from tfrec.trend import trend
 from tfrec.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -71,11 +73,15 @@ def train(
         say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
         model.refresh_texts()
         progress.save()
+    past = read_events(train_files, catalog)
+    _follow_trend(model, past)
     for number, phase in enumerate(phases(config)):
         if number >= int(progress.phase):
             _run_phase(model, phase, train_files, validation, progress, log_dir)
             progress.next_phase()
     progress.restore_best()
+    # Nothing is chosen by the validation window any more: the model may know what sold in it.
+    _follow_trend(model, pd.concat([past, read_events(validation_files, catalog)], ignore_index=True))
     return Trained(model, catalog, float(progress.best))
 
 
@@ -162,6 +168,21 @@ class Progress:
             self._best.restore_or_initialize()
 
 
+def _follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
+    """Moves the items' biases to what these events show of the present."""
+    settings = model.config.train
+    if settings.trend_half_life_days > 0 and model.config.clock == "utc":
+        model.trend.assign(trend(events, model.rows, settings.trend_half_life_days, settings.recency_half_life_days))
+
+
+def _falling_rate(phase: Phase, files: Sequence[str]) -> tf.keras.optimizers.schedules.LearningRateSchedule:
+    """From the phase's learning rate down to a hundredth of it at its last step."""
+    steps = phase.steps or -(-count_sequences(files) // phase.batch_size)
+    return tf.keras.optimizers.schedules.PolynomialDecay(
+        phase.learning_rate, max(phase.epochs * steps, 1), phase.learning_rate / 100
+    )
+
+
 def _run_phase(
     model: TwoTower,
     phase: Phase,
@@ -173,7 +194,7 @@ def _run_phase(
     config = model.config
     model.prepare(phase.live_text)
     with model.distribute_strategy.scope():
-        optimizer = LazyAdam(phase.learning_rate)
+        optimizer = LazyAdam(_falling_rate(phase, files))
         progress.track(optimizer)
         model.compile(optimizer=optimizer)
     board = tf.keras.callbacks.TensorBoard(str(Path(log_dir) / phase.name), profile_batch=0)

@@ -82,7 +82,13 @@ def test_a_wrong_flag_is_named(capsys, words, said):
 def test_interrupted_it_says_how_to_go_on_and_exits_with_130(tmp_path):
     mapping = tmp_path / "mapping of a shop.yaml"
     os.mkfifo(mapping)  # whoever reads it waits until somebody writes
-    child = subprocess.Popen([BIN / "tfrec", "ingest", mapping], stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [BIN / "tfrec", "ingest", mapping],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job, as CI may be, ignores SIGINT, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     writer = _writer_once_read(mapping)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=60)

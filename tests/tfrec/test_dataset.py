@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.catalog import Catalog
-from tfrec.dataset import load_catalog, parse_sequences, sequences
+from tfrec.dataset import count_sequences, load_catalog, parse_sequences, read_events, sequences
 from tfrec.errors import DataError
 from tfrec.features import Transformed
 
@@ -53,6 +53,20 @@ def test_frequencies_are_those_of_training_and_a_cold_item_has_no_id(catalog):
     assert catalog.frequency[0] == 0
     assert catalog.id_row[row(catalog, "fern")] == 0
     assert sorted(catalog.id_row) == [0, 0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_events_of_a_split_are_its_targets_among_the_catalogues_items(transformed_shop, catalog):
+    events = read_events(transformed_shop.files["train"], catalog)
+    # As often as Transform counted them: no context, and nothing of zoe's odd item.
+    np.testing.assert_array_equal(np.bincount(events.row, minlength=catalog.rows), catalog.frequency)
+    assert b"zoe" not in set(events.user)
+    assert events.timestamp.max() < 1707091200  # 2024-02-05
+    assert read_events([], catalog).empty
+
+
+def test_sequences_are_counted(transformed_shop):
+    assert count_sequences(transformed_shop.files["train"]) == 6
+    assert count_sequences([]) == 0
 
 
 def test_searches_of_training_are_texts_too(catalog):

@@ -141,17 +141,6 @@ def test_an_old_target_counts_less(make_model):
     assert model.compute_loss(THREE_BUYERS).numpy() == pytest.approx(0.738198, abs=1e-5)
 
 
-def test_what_a_user_buys_again_counts_less_where_it_is_asked_for(make_model):
-    model = make_model(WORDS[:3], uniform_negatives=0, logq=False, repeat_weight=0.5)
-    bias_only(model, 0.0, 0.0, 0.0)
-    batch = batch_of([("i1", NOON), ("i3", NOON), ("i3", NOON), ("i1", NOON + 1)], [("i2", NOON)])
-    # The first user's items are no negatives of each other, so that item 2 alone stands beside each of them: ln 2,
-    # with weight 1/2 where item 1 comes again (the second item 3 is of the first one's moment); the other
-    # user sees four columns beside their own: ln 5.
-    expected = (3.5 * np.log(2.0) + np.log(5.0)) / 4.5
-    assert model.compute_loss(batch).numpy() == pytest.approx(expected, abs=1e-5)
-
-
 def test_only_the_hardest_negatives_count_where_it_is_asked_for(make_model):
     model = make_model(WORDS[:4], uniform_negatives=0, logq=False, hard_negatives=1, mask_positives="none")
     bias_only(model, 0.0, 0.0, np.log(2.0), np.log(3.0))
@@ -347,6 +336,19 @@ def test_the_whole_catalogue_is_embedded_in_the_order_of_its_rows(make_model):
     np.testing.assert_allclose(
         model.candidates(tf.constant([3, 0], tf.int64)), tf.gather(everything, [3, 0]), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_the_trend_moves_the_bias_of_an_answer_but_not_the_training(make_model, temperature):
+    model = make_model(WORDS[:4], towers={"temperature": temperature}, uniform_negatives=0)
+    before, loss = model.all_candidates().numpy(), model.compute_loss(THREE_BUYERS).numpy()
+    model.trend.assign([0.0, 1.0, -2.0, 0.0, 0.5])
+    after = model.all_candidates().numpy()
+    np.testing.assert_array_equal(after[:, :-1], before[:, :-1])
+    # A score is divided by the temperature before the softmax, in which the trend counts whole.
+    moved = temperature * np.array([0.0, 1.0, -2.0, 0.0, 0.5])
+    np.testing.assert_allclose(after[:, -1] - before[:, -1], moved, atol=1e-6)
+    assert model.compute_loss(THREE_BUYERS).numpy() == loss
 
 
 def test_unknown_ids_are_row_0_and_items_without_training_have_no_id_row(make_model):

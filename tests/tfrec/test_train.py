@@ -13,16 +13,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.dataset import load_catalog
+from tfrec.dataset import load_catalog, read_events
 from tfrec.errors import ModelError
 from tfrec.features import Transformed
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower
 from tfrec.train import Phase, Progress, Trained, phases, train
+from tfrec.trend import trend
 from tfrec.validation import Validation
 
 # The training split holds 6 users (tests/tfrec/conftest.py): 2 steps of 4 and 2 of them in an epoch.
@@ -99,6 +101,24 @@ def test_the_model_has_the_weights_that_its_score_was_measured_with(finished, tr
     model = finished.trained.model
     score = Validation(transformed_shop.files["validation"], model.config).ndcg(model)[0]
     assert score == pytest.approx(finished.trained.validation_ndcg, abs=1e-6)
+
+
+def test_the_learning_rate_falls_to_a_hundredth_at_the_last_step(finished):
+    rate = float(finished.trained.model.optimizer.learning_rate)
+    assert rate == pytest.approx(Config().train.learning_rate / 100)
+
+
+@pytest.mark.parametrize(("days", "clock"), [(7.0, "utc"), (0.0, "utc"), (7.0, "order")])
+def test_the_trend_is_that_of_all_that_was_seen_at_the_end(transformed_shop, tmp_path, days, clock):
+    shop = dataclasses.replace(transformed_shop, config=dataclasses.replace(transformed_shop.config, clock=clock))
+    found = train_shop(shop, tmp_path, epochs=1, trend_half_life_days=days)
+    if days == 0.0 or clock == "order":
+        np.testing.assert_array_equal(found.model.trend, 0.0)
+        return
+    events = [read_events(shop.files[split], found.catalog) for split in ("train", "validation")]
+    expected = trend(pd.concat(events), found.catalog.rows, days)
+    np.testing.assert_allclose(found.model.trend, expected, atol=1e-6)
+    assert np.abs(expected - trend(events[0], found.catalog.rows, days)).max() > 0.1  # the window did count
 
 
 def test_training_stops_when_the_score_gets_no_better(run, capsys):
