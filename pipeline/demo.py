@@ -7,7 +7,6 @@ all: whatever interrupts the demo, running it again goes on.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,14 +29,13 @@ def demonstrate(run: Run, user_id: str = USER, query: str = QUERY) -> None:
     """Runs whatever is not done yet and shows what came of it; TfrecError when a step fails."""
     out = Path(run.out)
     with alone(out) as lock:
-        # LOCAL_HOME is where `tfx --engine local` lists its pipelines: ours lies with our other output.
-        pipelines = out.absolute() / "tfx"
-        steps = Steps(out / "logs", lock, {"TFREC_RUN": run.name, "LOCAL_HOME": str(pipelines)})
+        steps = Steps(out / "logs", lock, {"TFREC_RUN": run.name})
         if not (Path(run.tables) / "manifest.json").exists():
             steps.begin("ingest", "a year of raw transactions -> checked tables, partitioned by user")
             steps.run("ingest", BIN / "tfrec", "ingest", "complete-journey", "--out", run.tables)
         steps.begin("pipeline", "examples -> features -> two towers with BERT -> evaluation -> push")
-        _run_pipeline(steps, run, pipelines / run.name)
+        # What `tfx run create` starts too, once it has imported TFX to find it.
+        steps.run("pipeline", sys.executable, Path(__file__).with_name("local_runner.py"))
         verdict = read_evaluation(run).verdict
         if latest_version(run.serving) is None and not verdict.blessed:
             reasons = "; ".join(verdict.reasons)
@@ -67,16 +65,6 @@ def _push_again(run: Run) -> None:
     if not models:
         raise ModelError(f"{run.serving} is empty and no copy of a pushed model is left; delete {run.pipeline_root}")
     push(str(models[-1]), run.serving)
-
-
-def _run_pipeline(steps: Steps, run: Run, registered: Path) -> None:
-    """TFX's own commands, as its documentation has them; registering takes as long as importing TFX, so once."""
-    runner = Path(__file__).with_name("local_runner.py")
-    arguments = registered / "pipeline_args.json"
-    if not arguments.exists() or str(runner) not in arguments.read_text(encoding="utf-8"):
-        shutil.rmtree(registered, ignore_errors=True)  # of a killed `create`, or of this project in another place
-        steps.run("register", BIN / "tfx", "pipeline", "create", "--engine", "local", "--pipeline-path", runner)
-    steps.run("pipeline", BIN / "tfx", "run", "create", "--engine", "local", "--pipeline-name", run.name)
 
 
 def _show(steps: Steps, run: Run, address: str, user_id: str, query: str) -> None:
