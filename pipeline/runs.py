@@ -49,21 +49,22 @@ BEAM = ("--runner=FnApiRunner", "--sdk_container_image=unused")
 GROCER = TrainConfig(
     batch_size=16,
     learning_rate=5e-3,
-    mask_positives="basket",
+    mask_positives="habit",
     recency_half_life_days=60.0,
+    repeat_weight=0.3,
     trend_half_life_days=7.0,
 )
 """For shoppers who come back for the same things; chosen on the validation window of Complete Journey."""
 
 LAPTOP = Config(
     examples=ExamplesConfig(max_events=128, stride=64),
-    towers=TowerConfig(text_mode="top", text_layers=1),
+    towers=TowerConfig(dropout=0.4, text_mode="top", text_layers=1),
     train=dataclasses.replace(GROCER, epochs=2, text_steps=40, text_batch_size=1),
 )
 
 FULL = Config(
     examples=ExamplesConfig(max_events=256, stride=128),
-    towers=TowerConfig(dim=128, heads=2, blocks=2, text_mode="top", text_layers=2),
+    towers=TowerConfig(dim=128, heads=2, blocks=2, dropout=0.4, text_mode="top", text_layers=2),
     train=dataclasses.replace(GROCER, epochs=12, text_steps=500, text_batch_size=2),
 )
 

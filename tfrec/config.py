@@ -94,9 +94,12 @@ class TrainConfig:
     """Correct the logits by the log of each candidate's sampling probability."""
     mask_positives: str = "sequence"
     """Which of a user's own events never count as negatives: all of the "sequence" (best where nobody buys
-    twice), those of the same "basket" (best where shoppers come back for the same things), or "none"."""
+    twice), those of the same "basket", "none", or by "habit": those of the basket for what is chosen again, all
+    of the sequence for what is chosen for the first time, so that new things compete with new things."""
     recency_half_life_days: float = 0.0
     """When positive, a target's weight halves with each such age before the end of training data."""
+    repeat_weight: float = 1.0
+    """Weight of a target that is in the sequence before: below 1, what a user tries for the first time counts more."""
     trend_half_life_days: float = 0.0
     """When positive, an item's bias moves by how its share of shoppers, halved with each such age, has moved."""
     query_from_title: float = 0.1

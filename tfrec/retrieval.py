@@ -240,31 +240,32 @@ class TwoTower(tfrs.Model):
         """[targets, candidates] bool: the target itself, and what may count as a negative of it.
 
         Accidental hits (the target again, in another column) never do; nor do the user's other events, of
-        the same moment or of the whole sequence as `mask_positives` says.
+        the same moment or of the whole sequence, as `mask_positives` says.
         """
         target_rows = tf.boolean_mask(history.row, is_target)
         targets = tf.shape(target_rows)[0]
         own = self.config.train.mask_positives
         user = tf.boolean_mask(_user_index(history.row), is_target)
-        if own == "sequence":
-            foreign = tf.reduce_all(history.row[:, :, tf.newaxis] != candidate_rows, axis=1)
-            allowed = tf.gather(foreign, user)
-        else:
-            allowed = target_rows[:, tf.newaxis] != candidate_rows[tf.newaxis, :]
-        if own == "basket":
+        allowed = target_rows[:, tf.newaxis] != candidate_rows[tf.newaxis, :]
+        if own in ("basket", "habit"):
             moment = tf.boolean_mask(history.timestamp, is_target)
             same = tf.logical_and(user[:, tf.newaxis] == user, moment[:, tf.newaxis] == moment)
             others = tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]])
             allowed = tf.logical_and(allowed, tf.logical_not(others))
+        if own in ("sequence", "habit"):
+            foreign = tf.gather(tf.reduce_all(history.row[:, :, tf.newaxis] != candidate_rows, axis=1), user)
+            if own == "habit":
+                foreign = tf.logical_or(foreign, tf.boolean_mask(_is_again(history), is_target)[:, tf.newaxis])
+            allowed = tf.logical_and(allowed, foreign)
         return tf.linalg.set_diag(allowed, tf.ones([targets], tf.bool))
 
     def _target_weights(self, history: History, is_target: tf.Tensor) -> tf.Tensor:
-        """[targets] float32: halved with each half-life of age before the batch's latest event."""
-        weights = tf.ones_like(history.timestamp, tf.float32)
-        half_life = self.config.train.recency_half_life_days
-        if half_life > 0:
+        """[targets] float32: halved with each half-life of age before the batch's latest event; less for repeats."""
+        settings = self.config.train
+        weights = tf.where(_is_again(history), settings.repeat_weight, 1.0)
+        if settings.recency_half_life_days > 0:
             age = tf.cast(tf.reduce_max(history.timestamp) - history.timestamp, tf.float32)
-            weights = tf.pow(0.5, age / (half_life * 86_400))
+            weights *= tf.pow(0.5, age / (settings.recency_half_life_days * 86_400))
         return tf.boolean_mask(weights, is_target)
 
 
@@ -278,6 +279,13 @@ def _user_index(rows: tf.Tensor) -> tf.Tensor:
     """[batch, length] int32: which sequence of the batch a place belongs to."""
     shape = tf.shape(rows)
     return tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
+
+
+def _is_again(history: History) -> tf.Tensor:
+    """[batch, length] bool: whether the event's item stands in the sequence at an earlier moment."""
+    earlier = history.timestamp[:, tf.newaxis, :] < history.timestamp[:, :, tf.newaxis]
+    same = history.row[:, tf.newaxis, :] == history.row[:, :, tf.newaxis]
+    return tf.reduce_any(tf.logical_and(earlier, same), axis=2)
 
 
 def _lookup(keys: np.ndarray, values: np.ndarray) -> tf.lookup.StaticHashTable:

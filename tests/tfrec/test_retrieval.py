@@ -141,6 +141,17 @@ def test_an_old_target_counts_less(make_model):
     assert model.compute_loss(THREE_BUYERS).numpy() == pytest.approx(0.738198, abs=1e-5)
 
 
+def test_what_a_user_buys_again_counts_less_where_it_is_asked_for(make_model):
+    model = make_model(WORDS[:3], uniform_negatives=0, logq=False, repeat_weight=0.5)
+    bias_only(model, 0.0, 0.0, 0.0)
+    batch = batch_of([("i1", NOON), ("i3", NOON), ("i3", NOON), ("i1", NOON + 1)], [("i2", NOON)])
+    # The first user's items are no negatives of each other, so that item 2 alone stands beside each of them: ln 2,
+    # with weight 1/2 where item 1 comes again (the second item 3 is of the first one's moment); the other
+    # user sees four columns beside their own: ln 5.
+    expected = (3.5 * np.log(2.0) + np.log(5.0)) / 4.5
+    assert model.compute_loss(batch).numpy() == pytest.approx(expected, abs=1e-5)
+
+
 def test_only_the_hardest_negatives_count_where_it_is_asked_for(make_model):
     model = make_model(WORDS[:4], uniform_negatives=0, logq=False, hard_negatives=1, mask_positives="none")
     bias_only(model, 0.0, 0.0, np.log(2.0), np.log(3.0))
@@ -159,7 +170,7 @@ def test_context_and_unknown_items_are_no_targets(make_model):
 
 
 def test_a_batch_without_targets_costs_nothing(make_model):
-    for settings in ({}, {"recency_half_life_days": 1.0}, {"mask_positives": "basket"}):
+    for settings in ({}, {"recency_half_life_days": 1.0}, {"mask_positives": "habit"}):
         loss = make_model(**settings).compute_loss(batch_of([("i1", NOON, 0)], [("nobody knows", NOON)]))
         assert loss.numpy() == 0.0
 
@@ -195,11 +206,32 @@ def test_items_of_one_basket_are_no_negatives_of_each_other(make_model):
     assert [row[:4] for row in by_moment] == ["1011", "0111", "1111", "1111"]
 
 
+def test_by_habit_new_things_compete_with_what_is_new_to_the_user(make_model):
+    # Item 2 is chosen for the first time, between two choices of item 1, then items 1, 2 and 3 are drawn.
+    history = history_of([[1, 2, 1]], [[10, 20, 30]])
+    found = mask_of(make_model(WORDS[:4], mask_positives="habit"), history, [[False, True, True]], [2, 1, 1, 2, 3])
+    assert found == ["10001", "11011"]
+
+
+def test_by_habit_the_items_of_one_basket_are_no_negatives_of_each_other(make_model):
+    # Items 1 and 2 are chosen together, and together again.
+    history = history_of([[1, 2, 1, 2]], [[10, 10, 20, 20]])
+    model = make_model(WORDS[:4], mask_positives="habit")
+    assert mask_of(model, history, [[False, False, True, True]], [1, 2, 3]) == ["101", "011"]
+
+
 def masked(model: TwoTower, times: list[list[int]]) -> list[str]:
     """A row a target, a digit a column."""
-    row = tf.constant(ROWS, tf.int64)
-    history = History(row, row, tf.constant(times, tf.int64), tf.cast(row, tf.float32), row > 0)
-    found = model._score_mask(history, tf.constant(IS_TARGET), tf.constant(COLUMNS, tf.int64))
+    return mask_of(model, history_of(ROWS, times), IS_TARGET, COLUMNS)
+
+
+def history_of(rows: list[list[int]], times: list[list[int]]) -> History:
+    row = tf.constant(rows, tf.int64)
+    return History(row, row, tf.constant(times, tf.int64), tf.cast(row, tf.float32), row > 0)
+
+
+def mask_of(model: TwoTower, history: History, is_target: list[list[bool]], columns: list[int]) -> list[str]:
+    found = model._score_mask(history, tf.constant(is_target), tf.constant(columns, tf.int64))
     return ["".join(map(str, line)) for line in found.numpy().astype(int)]
 
 
