@@ -1,6 +1,6 @@
 """How many events a second become serialized tf.train.Examples on one core, beside TFX's parquet executor.
 
-    python benchmarks/examples.py --tables ROOT        ROOT: what `tfrec ingest` wrote
+    python benchmarks/examples.py [--tables data/complete-journey]        what `tfrec ingest` wrote
 
 Prints a table and writes out/benchmarks/examples.json. TFX's executor makes one example of each event,
 without history, and knows no timestamps: it is given the same rows with seconds as integers.
@@ -33,7 +33,7 @@ STOCK_ROWS = 100_000
 def main() -> None:
     """Measures, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", type=Path, required=True, help="root of an ingested table set")
+    parser.add_argument("--tables", type=Path, default=Path("data/complete-journey"), help="root of a table set")
     arguments = parser.parse_args()
     try:
         tables = read_table_set(arguments.tables)

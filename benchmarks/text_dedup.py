@@ -21,7 +21,7 @@ from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
 from tfrec.features import WordPiece, item_text
 from tfrec.schema import read_table_set
-from tfrec.text import TextEncoder, pool_all, vocabulary_file
+from tfrec.text import TextEncoder, pool_all, vocabulary
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         tokens = bought_tokens(options.tables)
     except DataError as error:
         raise SystemExit(str(error)) from None
-    features = FeaturesConfig(vocabulary=vocabulary_file("", ""))
+    features = FeaturesConfig(vocabulary=vocabulary("", "")[0])
     encoder = TextEncoder(features, TowerConfig(text_mode="top", text_layers=1))
     distinct = np.unique(tokens, axis=0)[:1024]
     started = time.perf_counter()
@@ -60,7 +60,7 @@ def bought_tokens(root: str) -> np.ndarray:
     events = pq.read_table(tables.part("interactions", 0), columns=["item_id"]).to_pandas()[:5000]
     rows = items.loc[events.item_id]
     columns = [tf.constant(rows[name].to_list()) for name in ("title", "brand", "category", "description")]
-    tokens = WordPiece(vocabulary_file("", ""), 24)(item_text(*columns))
+    tokens = WordPiece(vocabulary("", "")[0], 24)(item_text(*columns))
     return np.asarray(tokens.to_tensor(shape=[None, 24]).numpy())
 
 

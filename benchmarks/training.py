@@ -21,7 +21,7 @@ from tfrec.catalog import Catalog
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import Batch, TwoTower
-from tfrec.text import vocabulary_file
+from tfrec.text import vocabulary
 
 ITEMS, TEXTS, TEXT_DIM = 68_000, 20_000, 384
 
@@ -53,7 +53,7 @@ def build(length: int, batch: int) -> TwoTower:
     rng = np.random.default_rng(0)
     config = Config(
         examples=ExamplesConfig(max_events=length, stride=length),
-        features=FeaturesConfig(vocabulary=vocabulary_file("", "")),
+        features=FeaturesConfig(vocabulary=vocabulary("", "")[0]),
         towers=TowerConfig(random_bert=True),
         train=TrainConfig(batch_size=batch),
     )

@@ -11,14 +11,14 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 
 from pipeline import fingerprint
-from pipeline.components import AtomicPusher, check_model, evaluate_model
+from pipeline.components import AtomicPusher, check_examples, check_model, evaluate_model
 from pipeline.curated_schema import write_schema
 from pipeline.example_gen import example_gen
 from pipeline.runs import BEAM, Run
-from tfrec.config import Config
+from tfrec.config import Config, EvaluationConfig, VerdictConfig
 from tfrec.examples import SPLITS, boundaries
 from tfrec.schema import read_table_set
-from tfrec.text import vocabulary_file
+from tfrec.text import vocabulary
 
 
 def create_pipeline(run: Run) -> Pipeline:
@@ -31,13 +31,14 @@ def create_pipeline(run: Run) -> Pipeline:
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
+    sound = check_examples(anomalies=validator.outputs["anomalies"])
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.features.preprocessing_fn",
         custom_config={
             "config": dataclasses.replace(Config(), features=config.features).to_json(),
-            "code": fingerprint.code(fingerprint.TRANSFORM),
+            "code": fingerprint.code("tfrec.features"),
         },
         disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
         # Counted and measured on the past alone; the catalogue holds no events.
@@ -51,20 +52,23 @@ def create_pipeline(run: Run) -> Pipeline:
         train_args=tfx.proto.TrainArgs(splits=["train", "catalog"]),
         eval_args=tfx.proto.EvalArgs(splits=["validation"]),
         custom_config={
-            "config": config.to_json(),
+            "config": dataclasses.replace(
+                config, evaluation=EvaluationConfig(), verdict=VerdictConfig()
+            ).to_json(),  # another verdict trains nothing again
             "work": run.work,
-            "code": fingerprint.code(fingerprint.TRAIN),
+            "code": fingerprint.code("pipeline.trainer"),
             "weights": fingerprint.weights(config.features.bert),
             "snapshot": read_table_set(run.tables).manifest.snapshot,
         },
     )
-    check = check_model(model=trainer.outputs["model"])
+    trainer.add_upstream_node(sound)
+    check = check_model(model=trainer.outputs["model"], code=fingerprint.code("tfrec.verify"))
     evaluation = evaluate_model(
         examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
         config=config.to_json(),
         production=run.serving,
-        code=fingerprint.code(fingerprint.EVALUATE),
+        code=fingerprint.code("tfrec.judge"),
     )
     pusher = tfx.components.Pusher(
         model=trainer.outputs["model"],
@@ -83,6 +87,7 @@ def create_pipeline(run: Run) -> Pipeline:
             statistics,
             schema,
             validator,
+            sound,
             transform,
             trainer,
             check,
@@ -99,9 +104,8 @@ def complete(run: Run) -> Config:
     """The run's configuration with what its tables and its BERT decide."""
     manifest = read_table_set(run.tables).manifest
     boundaries(manifest, run.config.examples.split)  # refuses a split that leaves nothing to train on
+    word_pieces, lowercase = vocabulary(run.config.features.bert, str(Path(run.work) / "bert"))
     features = dataclasses.replace(
-        run.config.features,
-        profile_columns=manifest.profile_columns,
-        vocabulary=vocabulary_file(run.config.features.bert, str(Path(run.work) / "bert")),
+        run.config.features, profile_columns=manifest.profile_columns, vocabulary=word_pieces, lowercase=lowercase
     )
     return dataclasses.replace(run.config, features=features, clock=manifest.clock)

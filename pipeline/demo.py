@@ -11,67 +11,59 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.runs import Run
+import pyarrow.parquet as pq
+
+from pipeline.outcome import Outcome, read_outcome
+from pipeline.runs import COMPLETE_JOURNEY, Run
 from pipeline.steps import Steps, alone, quoted
-from tfrec.errors import DataError, ModelError
+from tfrec.errors import ModelError
 from tfrec.examples import boundaries
-from tfrec.push import latest_version, push
+from tfrec.push import latest_version
 from tfrec.report import render_table
-from tfrec.schema import read_table_set
-from tfrec.scores import Evaluation
+from tfrec.schema import TableSet, read_table_set
 
 USER = "900"
 QUERY = "gluten free pasta"
 BIN = Path(sys.executable).parent
 
 
-def demonstrate(run: Run, user_id: str = USER, query: str = QUERY) -> None:
+def demonstrate(run: Run, query: str = QUERY) -> None:
     """Runs whatever is not done yet and shows what came of it; TfrecError when a step fails."""
     out = Path(run.out)
     with alone(out) as lock:
         steps = Steps(out / "logs", lock, {"TFREC_RUN": run.name})
-        if not (Path(run.tables) / "manifest.json").exists():
+        if run.tables == COMPLETE_JOURNEY and not (Path(run.tables) / "manifest.json").exists():
             steps.begin("ingest", "a year of raw transactions -> checked tables, partitioned by user")
             steps.run("ingest", BIN / "tfrec", "ingest", "complete-journey", "--out", run.tables)
+        tables = read_table_set(run.tables)
         steps.begin("pipeline", "examples -> features -> two towers with BERT -> evaluation -> push")
+        print(f"         run {run.name}: {run.expects}", flush=True)
         # What `tfx run create` starts too, once it has imported TFX to find it.
         steps.run("pipeline", sys.executable, Path(__file__).with_name("local_runner.py"))
-        verdict = read_evaluation(run).verdict
-        if latest_version(run.serving) is None and not verdict.blessed:
-            reasons = "; ".join(verdict.reasons)
-            raise ModelError(f"no model was good enough to be pushed: {reasons}; change the run in pipeline/runs.py")
-        if latest_version(run.serving) is None:
-            _push_again(run)
-        if not verdict.blessed:
-            print("         the new model was refused; an earlier version stays in service")
+        outcome = read_outcome(run)
+        _check(outcome, run)
         steps.begin("serve", "the pushed model, over TensorFlow Serving's protocol")
         server = ("serve", "--model", run.serving, "--port", "0", "--rest-port", "0")
         with steps.serve(BIN / "tfrec", *server) as address:
-            _show(steps, run, address, user_id, query)
+            steps.begin("results", f"run {run.name}, answers from {address}")
+            print(f"\n{render_table(outcome.evaluation)}")
+            _ask(steps, run, tables, address, query)
 
 
-def read_evaluation(run: Run) -> Evaluation:
-    """The run's latest evaluation; DataError when there is none yet."""
-    found = sorted(Path(run.pipeline_root).glob("*/*/*/evaluation.json"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise DataError(f"run {run.name} has no evaluation yet; make one: `tfrec train --run {run.name}`")
-    return Evaluation.from_json(found[-1].read_text(encoding="utf-8"))
+def _check(outcome: Outcome, run: Run) -> None:
+    """ModelError when nothing can be served; says so when what is served is an earlier model."""
+    if not outcome.unsound and outcome.evaluation.verdict.blessed:
+        return
+    reasons = outcome.unsound or "; ".join(outcome.evaluation.verdict.reasons)
+    if latest_version(run.serving) is None:
+        raise ModelError(f"the model was refused: {reasons}; change the run in pipeline/runs.py")
+    print(f"         the new model was refused: {reasons}; an earlier version stays in service")
 
 
-def _push_again(run: Run) -> None:
-    """The last pushed model, where somebody emptied the serving folder, which TFX's cache does not know."""
-    pushed = sorted(Path(run.pipeline_root).glob("Pusher/pushed_model/*"), key=lambda path: int(path.name))
-    models = [path for path in pushed if (path / "saved_model.pb").exists()]
-    if not models:
-        raise ModelError(f"{run.serving} is empty and no copy of a pushed model is left; delete {run.pipeline_root}")
-    push(str(models[-1]), run.serving)
-
-
-def _show(steps: Steps, run: Run, address: str, user_id: str, query: str) -> None:
-    steps.begin("results", f"run {run.name}, answers from {address}")
-    print(f"\n{render_table(read_evaluation(run))}")
+def _ask(steps: Steps, run: Run, tables: TableSet, address: str, query: str) -> None:
+    user_id = USER if run.tables == COMPLETE_JOURNEY else _first_user(tables)
     ask = ["--tables", run.tables, "--server", address]
-    test_start = boundaries(read_table_set(run.tables).manifest, run.config.examples.split).test_start
+    test_start = boundaries(tables.manifest, run.config.examples.split).test_start
     until = ["--until", f"{datetime.fromtimestamp(test_start, UTC):%Y-%m-%d}"] if test_start else []
     steps.show(BIN / "tfrec", "recommend", "--user", user_id, *until, *ask)
     steps.show(BIN / "tfrec", "search", query, *ask)
@@ -86,3 +78,9 @@ def _show(steps: Steps, run: Run, address: str, user_id: str, query: str) -> Non
         "  make test",
         flush=True,
     )
+
+
+def _first_user(tables: TableSet) -> str:
+    """Some user with events."""
+    users = (pq.read_table(path, columns=["user_id"])["user_id"] for path in tables.parts("interactions"))
+    return next(str(column[0]) for column in users if len(column))

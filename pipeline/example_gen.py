@@ -22,10 +22,11 @@ from tfx.proto import example_gen_pb2
 from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
-from pipeline.fingerprint import EXAMPLES, code
+from pipeline.fingerprint import code
 from tfrec.config import Config, ExamplesConfig, config_from_json
+from tfrec.errors import DataError
 from tfrec.examples import SPLITS, build_partition
-from tfrec.schema import read_table_set
+from tfrec.schema import Manifest, TableSet, read_table_set
 
 FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns")
 """The fields of the manifest that decide the examples; `snapshot` is a hash of the tables' content."""
@@ -44,12 +45,15 @@ class TableSetExecutor(BaseExampleGenExecutor):
         """Split name -> PCollection of serialized tf.train.Examples."""
         root = exec_properties[standard_component_specs.INPUT_BASE_KEY]
         config = _examples_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
-        partitions = read_table_set(root).manifest.partitions
+        tables = read_table_set(root)  # once: an ingest may put another snapshot in force meanwhile
+        resolved = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME) or ""
+        if resolved.startswith("{") and resolved != _fingerprint(tables.manifest):
+            raise DataError(f"{root} was ingested again while the pipeline started; run it again")
         tagged = (
             pipeline
-            | "Partitions" >> beam.Create(range(partitions))
+            | "Partitions" >> beam.Create(range(tables.manifest.partitions))
             | "Spread" >> beam.Reshuffle()
-            | "Build" >> beam.FlatMap(_tagged_examples, root, config).with_outputs(*SPLITS)
+            | "Build" >> beam.FlatMap(_tagged_examples, tables, config).with_outputs(*SPLITS)
         )
         return {split: tagged[split] for split in SPLITS}
 
@@ -66,8 +70,7 @@ class TableSetDriver(driver.FileBasedDriver):
         """What TFX's driver resolves, with our fingerprint; DataError when nothing was ingested."""
         manifest = read_table_set(exec_properties[standard_component_specs.INPUT_BASE_KEY]).manifest
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
-        content = {name: getattr(manifest, name) for name in FINGERPRINTED}
-        resolved[utils.FINGERPRINT_PROPERTY_NAME] = json.dumps(content)
+        resolved[utils.FINGERPRINT_PROPERTY_NAME] = _fingerprint(manifest)
         return resolved
 
 
@@ -92,10 +95,14 @@ def example_gen(tables_root: str, config: Config) -> TableSetExampleGen:
     )
 
 
+def _fingerprint(manifest: Manifest) -> str:
+    return json.dumps({name: getattr(manifest, name) for name in FINGERPRINTED})
+
+
 def _custom_config(config: ExamplesConfig) -> example_gen_pb2.CustomConfig:
     """The examples' settings alone: no other setting may make the component run again."""
     text = json.dumps({"examples": dataclasses.asdict(config)}, sort_keys=True)
-    text += "\n" + code(EXAMPLES)  # for TFX's cache alone
+    text += "\n" + code("tfrec.examples")  # for TFX's cache alone
     packed = any_pb2.Any()
     packed.Pack(wrappers_pb2.StringValue(value=text))
     return example_gen_pb2.CustomConfig(custom_config=packed)
@@ -110,7 +117,7 @@ def _examples_config(custom_config_json: str) -> ExamplesConfig:
     return config_from_json(text.value.splitlines()[0]).examples
 
 
-def _tagged_examples(index: int, root: str, config: ExamplesConfig) -> Iterator[beam.pvalue.TaggedOutput]:
-    for split, examples in build_partition(read_table_set(root), index, config):
+def _tagged_examples(index: int, tables: TableSet, config: ExamplesConfig) -> Iterator[beam.pvalue.TaggedOutput]:
+    for split, examples in build_partition(tables, index, config):
         for example in examples:
             yield beam.pvalue.TaggedOutput(split, example)

@@ -1,29 +1,32 @@
 """What TFX's cache can't see by itself: the code and the weights behind a node's import path.
 
-Each node carries a hash of the modules that decide its output, so that a pulled fix runs again.
+Each node carries a hash of the module that it runs and of all that it imports of ours, so that a pulled fix runs again.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import tfrec
 from tfrec.text import bert_directory
 
-EXAMPLES = ("schema", "examples")
-TRANSFORM = ("features",)
-TRAIN = (
-    *("features", "catalog", "dataset", "text", "towers", "retrieval", "optimizer", "trend", "validation", "train"),
-    *("index", "export", "probes"),
-)
-EVALUATE = ("metrics", "records", "holdout", "baselines", "scores", "verdict", "evaluate", "scorer", "judge")
+ROOT = Path(str(tfrec.__file__)).parents[1]
+OURS = ("tfrec", "pipeline", "serving")
 
 
-def code(modules: tuple[str, ...]) -> str:
-    """A hash of the source of modules of tfrec."""
-    package = Path(str(tfrec.__file__)).parent
-    return _digest([(package / f"{name}.py").read_bytes() for name in modules])
+def code(*modules: str) -> str:
+    """A hash of the source of modules such as "tfrec.features" and of every module of ours that they need."""
+    found: dict[str, bytes] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = _file(name).read_bytes()
+            waiting += _imports(found[name])
+    return _digest([found[name] for name in sorted(found)])
 
 
 def weights(bert: str) -> str:
@@ -33,6 +36,22 @@ def weights(bert: str) -> str:
         return _digest([str(folder).encode()])
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return _digest([f"{path.relative_to(folder)} {path.stat().st_size}".encode() for path in files])
+
+
+def _imports(source: bytes) -> Iterator[str]:
+    """Modules of ours that a source imports, inside functions too."""
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if name.split(".")[0] in OURS and _file(name).is_file())
+
+
+def _file(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _digest(parts: list[bytes]) -> str:

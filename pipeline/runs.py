@@ -11,6 +11,9 @@ from pathlib import Path
 from tfrec.config import Config, ExamplesConfig, SplitConfig, TowerConfig, TrainConfig
 from tfrec.errors import ConfigError
 
+COMPLETE_JOURNEY = "data/complete-journey"
+"""Where `tfrec ingest complete-journey` puts the demo's tables."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -18,9 +21,9 @@ class Run:
 
     name: str  # also the TFX pipeline's: lower-case letters, digits, hyphens
     config: Config
-    tables: str = "data/complete-journey"  # the table set that `tfrec ingest` wrote
+    tables: str = COMPLETE_JOURNEY  # the table set that `tfrec ingest` wrote
     out: str = "out"
-    expects: str = ""  # time and score on the demo's data, for a person
+    expects: str = "no time or score is known of it"  # on the demo's data, for a person
 
     @property
     def pipeline_root(self) -> str:
@@ -88,7 +91,9 @@ RUNS = {
             ),
             tables="data/tiny",
         ),
-        Run("laptop", LAPTOP),
+        Run(
+            "laptop", LAPTOP, expects="9 minutes on 2 cores, NDCG@20 about 0.21 on all, 0.043 on what was never bought"
+        ),
         Run("full", FULL),
         Run("gpu", GPU),
     )

@@ -75,9 +75,10 @@ class Client(Connection):
         profile: Mapping[str, str] = NO_PROFILE,
         k: int = 10,
         now: int | None = None,
+        user_id: str = "",
     ) -> list[Recommendation]:
         """The k items that fit a text best, for this user where a history or profile is given."""
-        return self._items("search", Shopper(history, _seconds(now), profile, query), k)
+        return self._items("search", Shopper(history, _seconds(now), profile, query, user_id=user_id), k)
 
     def similar_items(self, item_ids: Sequence[str], k: int = 10) -> list[list[Recommendation]]:
         """For each item of the catalogue the k items closest to it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 
 import numpy as np
 import pandas as pd
@@ -139,8 +140,12 @@ def _filled(kept: pa.Table, rows: pa.Table, ledger: Ledger) -> pa.Table:
 
 
 def _users(raw: pa.Table, ledger: Ledger) -> pa.Table:
-    if "id" in raw.column_names:
-        raise ConfigError("profile column 'id' would take the name of user_id in an example; map it under another name")
+    for name in raw.column_names:
+        if name == "id" or not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise ConfigError(
+                f"profile column {name!r} can't name an input of a served model, which takes Latin letters, digits and "
+                f"_, but not 'id'; map it under another name: `columns: {{age_band: {name}}}`"
+            )
     rows = tidy(raw)
     return conformed(rows.filter(pa.array(ledger.drop(rows, _described_hits(rows, "user_id")))), USERS)
 

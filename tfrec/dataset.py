@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec.catalog import Catalog, distinct_rows
 from tfrec.config import FeaturesConfig
 from tfrec.errors import DataError
-from tfrec.features import Transformed, WordPiece
+from tfrec.features import Transformed, word_piece_of
 
 SHUFFLE_SEQUENCES = 20_000
 READ_BATCH = 4096
@@ -38,7 +38,7 @@ def load_catalog(
     if not count:
         raise DataError("the catalogue holds no item; ingest an items table with at least one row")
     queries = _distinct_queries(train_files)
-    query_tokens = _padded(WordPiece(features.vocabulary, features.text_tokens)(tf.constant(queries)), features)
+    query_tokens = _padded(word_piece_of(features)(tf.constant(queries)), features)
     tokens, text_row = distinct_rows(np.concatenate([items["item_tokens"], query_tokens]))
     frequencies = transformed.item_frequencies()
     oov = features.oov_buckets
@@ -68,7 +68,7 @@ def sequences(
     """Batches of dense features by name: event_* [batch, longest], user_id [batch], user_<column> [batch]."""
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     if shuffle_seed is not None:
-        records = records.shuffle(SHUFFLE_SEQUENCES, seed=shuffle_seed)
+        records = records.shuffle(SHUFFLE_SEQUENCES, shuffle_seed, reshuffle_each_iteration=False)
     names = [f"user_{column}" for column in profile_columns]
     return records.batch(batch_size).map(lambda batch: parse_sequences(batch, names)).prefetch(2)
 
@@ -118,7 +118,9 @@ def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.
         batches.append({name: value.numpy() for name, value in batch.items()})
     if not batches:
         return {"item_id": np.empty(0, object)}
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
+    items = {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
+    order = np.argsort(items["item_id"])  # a pipeline leaves them in any order, and rows decide what is drawn
+    return {name: values[order] for name, values in items.items()}
 
 
 def _distinct_queries(files: Sequence[str]) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.features import Transformed, WordPiece
+from tfrec.features import Transformed, word_piece_of
 from tfrec.index import Index
 from tfrec.retrieval import Batch
 from tfrec.towers import ItemFeatures
@@ -51,7 +51,7 @@ class Recommender(tf.Module):
         self._model = trained.model
         self._model.optimizer = None  # training's business: its moments would be saved and served
         self._transform = transformed.layer()
-        self._word_piece = WordPiece(config.features.vocabulary, config.features.text_tokens)
+        self._word_piece = word_piece_of(config.features)
         self._index = Index(trained.model.all_candidates(), config.serving.top_k)
         self._titles = tf.Variable(trained.catalog.titles, trainable=False, name="titles")
         # Evaluation ranks the whole catalogue with these very numbers.

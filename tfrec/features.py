@@ -32,11 +32,11 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
 class WordPiece(tf.Module):
     """Text -> BERT's token ids, inside the graph; the vocabulary travels as an asset."""
 
-    def __init__(self, vocabulary: str, length: int):
+    def __init__(self, vocabulary: str, length: int, lowercase: bool = True):
         super().__init__()
         self.length = length
         self._tokenizer = tf_text.BertTokenizer(
-            vocabulary, lower_case=True, token_out_type=tf.int64, max_bytes_per_word=100
+            vocabulary, lower_case=lowercase, token_out_type=tf.int64, max_bytes_per_word=100
         )
         with tf.io.gfile.GFile(vocabulary) as file:
             tokens = file.read().splitlines()
@@ -48,6 +48,11 @@ class WordPiece(tf.Module):
         texts = tf.strings.substr(texts, 0, 16 * self.length, unit="UTF8_CHAR")
         pieces = self._tokenizer.tokenize(texts).merge_dims(-2, -1)[:, : self.length - 2]
         return tf_text.combine_segments([pieces], self.cls, self.sep)[0]
+
+
+def word_piece_of(features: config.FeaturesConfig) -> WordPiece:
+    """The tokenizer of the BERT that the settings name."""
+    return WordPiece(features.vocabulary, features.text_tokens, features.lowercase)
 
 
 def item_text(title: tf.Tensor, brand: tf.Tensor, category: tf.Tensor, description: tf.Tensor) -> tf.Tensor:
@@ -102,9 +107,7 @@ def _profile_features(
 
 def _item_features(inputs: dict[str, tf.SparseTensor], features: config.FeaturesConfig) -> dict[str, tf.SparseTensor]:
     title, category = inputs["item_title"], inputs["item_category"]
-    word_piece = tft.make_and_track_object(
-        lambda: WordPiece(features.vocabulary, features.text_tokens), name="word_piece"
-    )
+    word_piece = tft.make_and_track_object(lambda: word_piece_of(features), name="word_piece")
     text = item_text(title.values, inputs["item_brand"].values, category.values, inputs["item_description"].values)
     paths = category_paths(category.values, features.category_levels)
     price = inputs["item_price"]

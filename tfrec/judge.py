@@ -23,8 +23,9 @@ def judge(
 
     A model in production that can't be read any more is said and left out.
     """
-    half_life = tune(read_holdout(examples_dir, "validation", clock=config.clock))
-    holdout = read_holdout(examples_dir, "test", clock=config.clock)
+    kinds, candidates = config.evaluation.label_kinds, config.evaluation.candidates
+    half_life = tune(read_holdout(examples_dir, "validation", kinds, candidates, config.clock))
+    holdout = read_holdout(examples_dir, "test", kinds, candidates, config.clock)
     scorers = baselines(holdout, half_life)
     current = latest_version(str(production))
     if current is not None:

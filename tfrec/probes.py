@@ -34,7 +34,9 @@ def write_probes(recommender: Recommender, catalog: Catalog, config: Config, fol
         method = getattr(recommender, "recommend" if signature == "search" else signature)
         for name, value in inputs.items():
             arrays[f"{signature}/in/{name}"] = value
-        for name, value in method(**{k: tf.constant(v) for k, v in inputs.items()}).items():
+        with tf.device("CPU:0"):  # a GPU rounds otherwise than the CPU on which they are repeated
+            answers = method(**{k: tf.constant(v) for k, v in inputs.items()})
+        for name, value in answers.items():
             arrays[f"{signature}/out/{name}"] = value.numpy()
     (Path(folder) / "assets.extra").mkdir(exist_ok=True)
     storable: dict[str, Any] = {name: _storable(value) for name, value in arrays.items()}

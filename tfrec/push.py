@@ -21,7 +21,7 @@ def push(model: str, base: str) -> Path:
     for leftover in root.glob(f"{STAGING}*"):
         shutil.rmtree(leftover)
     latest = latest_version(base)
-    if latest is not None and _same_model(latest, Path(model)):
+    if latest is not None and is_same_model(latest, Path(model)):
         return latest
     version = max(int(time.time()), int(latest.name) + 1 if latest else 0)
     staging, final = root / f"{STAGING}{version}", root / str(version)
@@ -33,11 +33,15 @@ def push(model: str, base: str) -> Path:
 
 def latest_version(base: str) -> Path | None:
     """The folder of the highest version, or None."""
-    versions = [path for path in Path(base).glob("*") if path.name.isdigit() and path.is_dir()]
-    return max(versions, key=lambda path: int(path.name), default=None)
+    return max(versions(base), key=lambda path: int(path.name), default=None)
 
 
-def _same_model(one: Path, other: Path) -> bool:
+def versions(base: str) -> list[Path]:
+    """The folders of all versions, in no order."""
+    return [path for path in Path(base).glob("*") if path.name.isdigit() and path.is_dir()]
+
+
+def is_same_model(one: Path, other: Path) -> bool:
     """TensorFlow's fingerprint tells one export from every other."""
     left, right = one / "fingerprint.pb", other / "fingerprint.pb"
     return left.is_file() and right.is_file() and filecmp.cmp(left, right, shallow=False)

@@ -36,12 +36,12 @@ def read_targets(examples_dir: str | Path, split: str) -> pd.DataFrame:
 
 
 def read_catalog(examples_dir: str | Path) -> np.ndarray:
-    """[items] str item ids in the catalogue's order; DataError when missing, broken or repeating an id."""
+    """[items] str item ids, sorted; DataError when missing, broken or repeating an id."""
     import tensorflow as tf
 
     features = {"item_id": tf.io.FixedLenFeature([], tf.string)}
     batches = [batch["item_id"] for batch in _parsed(examples_dir, "catalog", features, lambda parsed: parsed)]
-    ids = _decoded(np.concatenate(batches) if batches else [])
+    ids = np.sort(_decoded(np.concatenate(batches) if batches else []))
     repeated = pd.Index(ids).duplicated()
     if repeated.any():
         raise DataError(f"the catalogue holds item {ids[repeated][0]!r} twice; run `tfrec ingest` and ExampleGen again")

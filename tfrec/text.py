@@ -8,6 +8,7 @@ then train, save and restore like its own.
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,21 +36,28 @@ def bert_directory(bert: str) -> str:
     return str(Path(spec.origin).parent / "model")
 
 
-def vocabulary_file(bert: str, folder: str) -> str:
-    """Path of the WordPiece vocabulary of `bert`; a KerasHub preset's is written into `folder`."""
-    directory = bert_directory(bert)
-    if Path(directory).is_dir():
-        path = Path(directory) / "vocab.txt"
-        if not path.is_file():
-            raise ConfigError(f"`bert` is {directory}, which has no vocab.txt; give the folder of a Hugging Face BERT")
-        return str(path)
+def vocabulary(bert: str, folder: str) -> tuple[str, bool]:
+    """Path of the WordPiece vocabulary of `bert`, and whether it wants lower-case text.
+
+    A KerasHub preset's vocabulary is written into `folder`. ConfigError when `bert` is a folder of another kind.
+    """
+    directory = Path(bert_directory(bert))
+    if (directory / "vocab.txt").is_file():
+        settings = directory / "tokenizer_config.json"
+        known = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+        return str(directory / "vocab.txt"), bool(known.get("do_lower_case", True))
+    if directory.is_dir() and not (directory / "tokenizer.json").is_file():
+        raise ConfigError(
+            f"`bert` is {directory}, which has neither vocab.txt nor tokenizer.json; give the folder of a Hugging "
+            "Face BERT or of a KerasHub preset"
+        )
     import keras_hub
 
-    tokenizer = keras_hub.models.BertTokenizer.from_preset(directory)
+    tokenizer = keras_hub.models.BertTokenizer.from_preset(bert_directory(bert))
     path = Path(folder) / "vocab.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(tokenizer.get_vocabulary()) + "\n", encoding="utf-8")
-    return str(path)
+    return str(path), bool(tokenizer.lowercase)
 
 
 class TextEncoder(tf.keras.layers.Layer):
@@ -65,8 +73,9 @@ class TextEncoder(tf.keras.layers.Layer):
         pooler = {id(v) for v in backbone.get_layer("pooled_dense").variables}
         trained = {id(v) for v in backbone.trainable_variables} - pooler
         for variable in backbone.variables:
-            # Legacy Keras asks the tf.Variable, Keras 3 keeps a flag of its own.
-            variable.value._trainable = id(variable) in trained
+            # Legacy Keras asks the tf.Variable, Keras 3 keeps a flag of its own; a mirrored one asks its parts.
+            for part in (variable.value, *getattr(variable.value, "values", ())):
+                part._trainable = id(variable) in trained
         self._weights_of_bert = [variable.value for variable in backbone.variables]
         self.mean = tf.Variable(tf.zeros([self.dim]), trainable=False, name="text_mean")
 

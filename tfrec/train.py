@@ -19,7 +19,7 @@ import tensorflow as tf
 from tfrec.catalog import Catalog
 from tfrec.config import Config
 from tfrec.dataset import count_sequences, load_catalog, read_events, sequences
-from tfrec.errors import ModelError
+from tfrec.errors import ConfigError, ModelError
 from tfrec.features import Transformed
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower
@@ -89,7 +89,12 @@ def phases(config: Config) -> list[Phase]:
     """First the towers over fixed text vectors, then the BERT with them, where the configuration says so."""
     settings = config.train
     found = [Phase("towers", settings.epochs, settings.batch_size, settings.learning_rate)]
-    if config.towers.text_mode != "frozen" and settings.text_steps:
+    if config.towers.text_mode != "frozen":
+        if settings.text_steps < 1:
+            raise ConfigError(
+                f"text_mode is {config.towers.text_mode!r} but text_steps is {settings.text_steps}, so no text would "
+                "train; give text_steps 1 or more, or text_mode 'frozen'"
+            )
         found.append(
             Phase("text", 1, settings.text_batch_size, settings.text_learning_rate, settings.text_steps, live_text=True)
         )

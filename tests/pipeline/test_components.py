@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import Artifact, standard_artifacts
 
-from pipeline.components import EVALUATION_FILE, AtomicPusher, check_model, evaluate_model
+from pipeline.components import EVALUATION_FILE, AtomicPusher, check_examples, check_model, evaluate_model
 from tfrec.config import Config
+from tfrec.errors import DataError
 from tfrec.scores import Evaluation
 
 
@@ -81,7 +83,7 @@ def execute(node: Any, inputs: dict[str, Artifact], outputs: dict[str, Artifact]
 def check(home: Path) -> None:
     """Runs check_model on the model in `home`; its verdict is then in `home` too."""
     blessing = artifact("InfraBlessing", home / "checked")
-    execute(check_model, {"model": artifact("Model", home / "trained")}, {"blessing": blessing})
+    execute(check_model, {"model": artifact("Model", home / "trained")}, {"blessing": blessing}, code="")
     assert blessing.get_int_custom_property("blessed") == int((home / "checked" / "INFRA_BLESSED").exists())
 
 
@@ -116,6 +118,32 @@ def push(home: Path, serving: Path, is_sound: bool, is_good: bool) -> Artifact:
 
 def is_checked(home: Path) -> bool:
     return (home / "checked" / "INFRA_BLESSED").exists()
+
+
+def validated(folder: Path, **anomalies: str) -> Artifact:
+    """What ExampleValidator leaves where it found those anomalies (feature -> description) in the train split."""
+    found = anomalies_pb2.Anomalies()
+    for name, description in anomalies.items():
+        found.anomaly_info[name].description = description
+    (folder / "Split-train").mkdir(parents=True)
+    (folder / "Split-train" / "SchemaDiff.pb").write_bytes(found.SerializeToString())
+    made = artifact("ExampleAnomalies", folder)
+    made.split_names = '["train"]'
+    return made
+
+
+def test_sound_examples_let_the_run_go_on(tmp_path: Path) -> None:
+    blessing = artifact("InfraBlessing", tmp_path / "blessing")
+    execute(check_examples, {"anomalies": validated(tmp_path / "anomalies")}, {"blessing": blessing})
+    assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
+
+
+def test_examples_that_break_the_schema_end_the_run_with_each_reason(tmp_path: Path) -> None:
+    anomalies = validated(tmp_path / "anomalies", event_price="Unexpectedly low values: -3.000000 < 0.000000.")
+    blessing = artifact("InfraBlessing", tmp_path / "blessing")
+    with pytest.raises(DataError, match=r"event_price of split train: Unexpectedly low values: -3.* ingest again"):
+        execute(check_examples, {"anomalies": anomalies}, {"blessing": blessing})
+    assert not (tmp_path / "blessing").exists()
 
 
 def test_a_sound_export_is_blessed(checked: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -24,15 +25,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.outcome import put_in_service
 from pipeline.runs import named_run
 from serving.client import Client, Event
+from tfrec.push import is_same_model, latest_version
 from tfrec.scores import Evaluation
 
 pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
 RUNNER = Path(__file__).parents[2] / "pipeline" / "local_runner.py"
-NODES = """ImportSchemaGen TableSetExampleGen StatisticsGen ExampleValidator Transform Trainer
+NODES = """ImportSchemaGen TableSetExampleGen StatisticsGen ExampleValidator check_examples Transform Trainer
     check_model evaluate_model Pusher""".split()
 RUNNING, COMPLETE, CACHED = 2, 3, 5  # ml_metadata.Execution.State
 PATIENCE_SECONDS = 600  # for a machine that is busy with other things
@@ -259,7 +262,7 @@ def test_the_command_line_asks_a_server_and_prints_a_table(client: Client, ran: 
     ask = ("--tables", "data/tiny", "--server", client.target)
     answer = ran.shop.call(BIN / "tfrec", "recommend", "--user", "c0", "--until", "2024-02-19", *ask)
     assert sum(title in answer for title in titles.values()) >= 10
-    assert "西湖龙井 绿茶" in ran.shop.call(BIN / "tfrec", "search", "西湖龙井 绿茶", "--k", "40", *ask)
+    assert "西湖龙井 绿茶" in ran.shop.call(BIN / "tfrec", "search", "西湖龙井 绿茶", "--k", "3", *ask)
 
 
 def test_the_served_answer_is_the_exported_models_and_the_trained_models(client: Client, ran: Ran) -> None:
@@ -303,12 +306,12 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
     from tfrec.dataset import load_catalog, sequences
     from tfrec.features import Transformed
     from tfrec.retrieval import TwoTower
-    from tfrec.text import vocabulary_file
+    from tfrec.text import vocabulary
     from tfrec.validation import history_only
 
     config = named_run("tiny").config
     features = dataclasses.replace(
-        config.features, profile_columns=("city",), vocabulary=vocabulary_file("", str(ran.shop.home))
+        config.features, profile_columns=("city",), vocabulary=vocabulary("", str(ran.shop.home))[0]
     )
     config = dataclasses.replace(config, features=features)
     transformed = ran.shop.artifact("Transform", "transformed_examples")
@@ -347,6 +350,31 @@ def test_a_second_run_with_nothing_changed_executes_nothing(ran: Ran, ran_again:
     assert ran_again.pushed == ran.pushed
 
 
+def test_a_model_that_was_pushed_comes_back_into_an_empty_serving_folder(ran_again: Ran, tmp_path: Path) -> None:
+    run = dataclasses.replace(named_run("tiny"), out=str(ran_again.shop.home / "out"))
+    shutil.move(run.serving, tmp_path / "aside")
+    try:
+        put_in_service(run)
+        assert len(ran_again.shop.pushed()) == 1
+        # Taken out by hand from beside another version, it stays out.
+        shutil.rmtree(run.serving)
+        shutil.copytree(tmp_path / "aside", run.serving)
+        (Path(run.serving) / ran_again.pushed[0]).rename(Path(run.serving) / "7")
+        (Path(run.serving) / "7" / "fingerprint.pb").write_bytes(b"of another model")
+        put_in_service(run)
+        assert ran_again.shop.pushed() == ["7"]
+        # Beside a later one, as after a return to earlier settings, it becomes the latest again.
+        shutil.copytree(tmp_path / "aside" / ran_again.pushed[0], Path(run.serving) / "5")
+        put_in_service(run)
+        back = latest_version(run.serving)
+        assert back is not None
+        assert int(back.name) > 7
+        assert is_same_model(back, tmp_path / "aside" / ran_again.pushed[0])
+    finally:
+        shutil.rmtree(run.serving)
+        shutil.move(tmp_path / "aside", run.serving)
+
+
 def test_new_events_make_it_run_again_and_a_killed_run_leaves_what_is_served(ran_again: Ran) -> None:
     shop = ran_again.shop
     line = "c0,tools-1,buy,2024-02-25 20:00:00+00:00,1.5,\n"
@@ -361,6 +389,15 @@ def test_new_events_make_it_run_again_and_a_killed_run_leaves_what_is_served(ran
         "Transform": RUNNING,
     }
     assert shop.pushed() == ran_again.pushed
+
+    # The demo goes on where the killed run was, and shows the answers of whatever is then in service.
+    shown = shop.call(BIN / "tfrec", "demo", "--run", "tiny")
+    done = dict(shop.executions()[before + 4 :])
+    assert (done["TableSetExampleGen"], done["Transform"], done["Trainer"]) == (CACHED, COMPLETE, COMPLETE)
+    assert f"Verdict: {'BLESSED' if len(shop.pushed()) == 2 else 'REFUSED'}" in shown
+    assert f"pushed: {shop.home / 'out' / 'serving' / 'tiny' / shop.pushed()[-1]}" in shown
+    assert "$ tfrec search" in shown
+    assert shown.count("\n   1  ") == 2  # the first row of what is recommended, and of what is found
 
 
 def _write_shop(folder: Path) -> None:

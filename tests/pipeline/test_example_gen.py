@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import pytest
 
-from pipeline.example_gen import example_gen
+from pipeline.example_gen import TableSetExecutor, example_gen
+from pipeline.runs import BEAM
 from tfrec.config import Config, ExamplesConfig
 from tfrec.errors import DataError
 from tfrec.schema import TableSet, read_table_set
@@ -124,6 +126,14 @@ def test_it_runs_again_for_new_data_or_settings_and_for_nothing_else(
     assert run(tables, home)[4:] == ["COMPLETE"]
     assert [example["user_id"] for example in read_split(home, "test")] == [[b"ann"]]
     assert read_split(home, "validation") == []
+
+
+def test_tables_that_changed_between_driver_and_executor_end_the_run(write_tables: Any, tmp_path: Path) -> None:
+    rows: list[tuple] = [("ann", "tea", "view", "2024-01-20 09:00:00", None, None, None, "a2", None)]
+    write_tables(tmp_path, interactions=rows)
+    properties = {**example_gen(str(tmp_path), Config()).exec_properties, "input_fingerprint": '{"snapshot": "other"}'}
+    with pytest.raises(DataError, match="was ingested again while the pipeline started; run it again"):
+        TableSetExecutor().GenerateExamplesByBeam(beam.Pipeline(argv=list(BEAM)), properties)
 
 
 def test_tables_that_were_never_ingested_are_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import tfrec  # noqa: F401  before TensorFlow
 from tfrec.catalog import Catalog, distinct_rows
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
 from tfrec.schema import TableSet
-from tfrec.text import vocabulary_file
+from tfrec.text import vocabulary as vocabulary_of
 
 ANALYZED = ("train", "catalog")  # as pipeline/dag.py has it
 
@@ -53,7 +53,7 @@ class TransformedSplits:
 @pytest.fixture(scope="session")
 def vocabulary() -> str:
     """The WordPiece vocabulary of the BERT that comes by default: 30,522 pieces, [CLS] 101, [SEP] 102."""
-    return vocabulary_file("", "unused")
+    return vocabulary_of("", "unused")[0]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfrec.config import Config
+from tfrec.config import Config, EvaluationConfig
 from tfrec.errors import ModelError
 from tfrec.evaluate import read_holdout
 from tfrec.judge import judge
@@ -77,13 +77,21 @@ def test_a_damaged_model_in_production_is_said_and_left_out(toys, toy_examples, 
     assert said[0].startswith("not compared with the model in production: ")
 
 
+def test_only_the_kinds_that_count_as_a_choice_are_labels(toys, toy_examples, tmp_path):
+    config = Config(evaluation=EvaluationConfig(label_kinds=("cart",)))
+    evaluation = judge(toys["wise"], tmp_path, toy_examples, config, [].append)
+    assert evaluation.protocol.label_kinds == ("cart",)
+    assert evaluation.protocol.users == 0  # the toy's events are purchases
+    assert not evaluation.verdict.blessed
+
+
 def test_the_exported_model_scores_each_user_by_the_past_alone(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", clock="utc")
     assert list(holdout.user_ids) == ["ann", "bob", "cai"]
-    assert list(holdout.item_ids) == ["tea", "mug", "book", "pen"]
+    assert list(holdout.item_ids) == ["book", "mug", "pen", "tea"]
     score = exported_model(toys["wise"], toy_examples, holdout)
     # cai and ann: mug for tea, pen for a book; -9 would say that the mug or pen of the window was seen.
-    np.testing.assert_array_equal(score(np.array([2, 0])), [[0, 0, 0, 1], [0, 1, 0, 0]])
+    np.testing.assert_array_equal(score(np.array([2, 0])), [[0, 0, 1, 0], [0, 1, 0, 0]])
 
 
 def test_an_item_that_the_model_does_not_know_is_ranked_below_all(toys, toy_examples, tmp_path):
@@ -94,7 +102,7 @@ def test_an_item_that_the_model_does_not_know_is_ranked_below_all(toys, toy_exam
     older.item_ids.assign(["", "tea", "mug", "book", "pencil"])
     tf.saved_model.save(older, str(tmp_path / "older"), older.signatures)
     score = exported_model(tmp_path / "older", toy_examples, holdout)
-    np.testing.assert_array_equal(score(np.array([0])), [[0, 1, 0, -np.inf]])
+    np.testing.assert_array_equal(score(np.array([0])), [[0, 1, -np.inf, 0]])
 
 
 def test_a_folder_without_a_model_is_an_error(toy_examples, tmp_path):

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError
-from tfrec.features import WordPiece
-from tfrec.text import ENCODE_BATCH, TextEncoder, bert_directory, pool_all, vocabulary_file
+from tfrec.features import WordPiece, word_piece_of
+from tfrec.text import ENCODE_BATCH, TextEncoder, bert_directory, pool_all
+from tfrec.text import vocabulary as vocabulary_of
 
 # In the ids of BERT's vocabulary: [CLS] gluten free pasta [SEP] and [CLS] soap [SEP].
 PASTA = [101, 1043, 7630, 6528, 2489, 24857, 102]
@@ -158,11 +159,36 @@ def test_the_pre_trained_bert_puts_texts_of_one_meaning_together(vocabulary):
 
 
 def test_a_folder_without_a_vocabulary_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"has no vocab.txt; give the folder of a Hugging Face BERT"):
-        vocabulary_file(str(tmp_path), "unused")
+    with pytest.raises(ConfigError, match=r"has neither vocab.txt nor tokenizer.json; give the folder of a Hugging"):
+        vocabulary_of(str(tmp_path), "unused")
 
 
 def test_a_folder_of_a_bert_is_taken_as_it_is(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n")
     assert bert_directory(str(tmp_path)) == str(tmp_path)
-    assert vocabulary_file(str(tmp_path), "unused") == str(tmp_path / "vocab.txt")
+    assert vocabulary_of(str(tmp_path), "unused") == (str(tmp_path / "vocab.txt"), True)
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert vocabulary_of(str(tmp_path), "unused") == (str(tmp_path / "vocab.txt"), False)
+
+
+def test_a_folder_of_a_kerashub_preset_is_taken_as_it_is(tmp_path):
+    import keras_hub
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Tea", "tea", "##pot"]
+    shape = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16}
+    keras_hub.models.BertBackbone(len(pieces), **shape).save_to_preset(str(tmp_path / "preset"))
+    keras_hub.models.BertTokenizer(pieces, lowercase=False).save_to_preset(str(tmp_path / "preset"))
+    path, lowercase = vocabulary_of(str(tmp_path / "preset"), str(tmp_path / "work"))
+    features = FeaturesConfig(bert=str(tmp_path / "preset"), vocabulary=path, lowercase=lowercase)
+    assert not lowercase
+    # Cased: "Tea" and "tea" are different pieces; [CLS] is 2 and [SEP] 3.
+    assert word_piece_of(features)(tf.constant(["Tea teapot"])).to_list() == [[2, 5, 6, 7, 3]]
+    assert TextEncoder(features, TowerConfig()).dim == 8
+
+
+def test_mixed_precision_changes_a_vector_by_less_than_a_hundredth(vocabulary):
+    features = FeaturesConfig(vocabulary=vocabulary)
+    tokens = WordPiece(vocabulary, 24)(tf.constant(["gluten free pasta", "desk lamp"])).to_tensor()
+    full, mixed = (TextEncoder(features, TowerConfig(bert_dtype=d))(tokens) for d in ("float32", "mixed_bfloat16"))
+    assert mixed.dtype == tf.float32
+    assert tf.reduce_min(tf.reduce_sum(full * mixed, axis=1)) > 0.99

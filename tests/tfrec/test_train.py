@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.dataset import load_catalog, read_events
-from tfrec.errors import ModelError
+from tfrec.errors import ConfigError, ModelError
 from tfrec.features import Transformed
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower
@@ -169,8 +169,12 @@ def test_a_text_phase_follows_only_where_there_is_something_to_train():
     assert phases(Config()) == [towers]
     with_text = configured(Config(), {"text_mode": "top"}, text_steps=60, text_batch_size=2)
     assert phases(with_text) == [towers, Phase("text", 1, 2, 2e-5, steps=60, live_text=True)]
-    assert phases(configured(Config(), {"text_mode": "top"})) == [towers]
     assert phases(configured(Config(), text_steps=60)) == [towers]
+
+
+def test_a_text_mode_that_trains_without_steps_is_refused():
+    with pytest.raises(ConfigError, match="text_mode is 'top' but text_steps is 0, so no text would train"):
+        phases(configured(Config(), {"text_mode": "top"}))
 
 
 # Interruption.

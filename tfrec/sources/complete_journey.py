@@ -36,7 +36,8 @@ def data_folder() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise DataError(
-            f"package {_PACKAGE} is not installed, the source complete-journey reads it; run `make install`"
+            f"package {_PACKAGE} is not installed, the source complete-journey reads it; "
+            "run `rm .venv/.ready && make check`"
         )
     return Path(found.submodule_search_locations[0]) / "data"
 

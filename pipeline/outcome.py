@@ -1,0 +1,77 @@
+"""What the last run of a pipeline came to, by ML Metadata: a cached result is the run's own as much as a new one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.runs import Run
+from tfrec.errors import DataError
+from tfrec.push import is_same_model, push, versions
+from tfrec.scores import Evaluation
+
+EVALUATION_FILE = "evaluation.json"
+DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run's last nodes said."""
+
+    evaluation: Evaluation
+    unsound: str  # why check_model refused the export, "" where it did not
+    pushed: Path | None  # a copy of the model that was good enough
+
+
+def read_outcome(run: Run) -> Outcome:
+    """The outcome of the run's last completed evaluation; DataError when there is none yet."""
+    evaluation, check, pushed = (
+        _latest(run, *output)
+        for output in (("evaluate_model", "evaluation"), ("check_model", "blessing"), ("Pusher", "pushed_model"))
+    )
+    if evaluation is None:
+        raise DataError(f"run {run.name} has no evaluation yet; make one: `tfrec train --run {run.name}`")
+    refusal = Path(check.uri) / "INFRA_NOT_BLESSED" if check else Path()
+    was_pushed = pushed is not None and pushed.custom_properties["pushed"].int_value == 1
+    return Outcome(
+        Evaluation.from_json((Path(evaluation.uri) / EVALUATION_FILE).read_text(encoding="utf-8")),
+        refusal.read_text(encoding="utf-8") if refusal.is_file() else "",
+        Path(pushed.uri) if pushed is not None and was_pushed else None,
+    )
+
+
+def put_in_service(run: Run) -> None:
+    """Pushes the run's good model again where that is not the latest version any more, which TFX's cache can't know.
+
+    Somebody emptied the serving folder, or the run is back at settings whose model was followed by another one. A
+    version that was taken out from among others by hand stays out.
+    """
+    pushed, found = read_outcome(run).pushed, versions(run.serving)
+    if pushed is not None and (not found or any(is_same_model(version, pushed) for version in found)):
+        push(str(pushed), run.serving)
+
+
+def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
+    """The artifact of the node's last finished execution."""
+    if not Path(run.metadata).exists():
+        return None
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = run.metadata
+    store = MetadataStore(config)
+    try:
+        context = store.get_context_by_type_and_name("node", f"{run.name}.{node}")
+    except errors.NotFoundError:
+        return None
+    executions = (
+        [e for e in store.get_executions_by_context(context.id) if e.last_known_state in DONE] if context else []
+    )
+    for execution in sorted(executions, key=lambda execution: -execution.id):
+        for event in store.get_events_by_execution_ids([execution.id]):
+            if event.type == mlmd.Event.OUTPUT and event.path.steps[0].key == output:
+                (artifact,) = store.get_artifacts_by_id([event.artifact_id])
+                return artifact
+    return None
