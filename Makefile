@@ -30,8 +30,11 @@ test: .venv/.ready  ## every test, the slow ones included
 check: .venv/.ready  ## format, lint and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
-bench: .venv/.ready  ## the measurements behind the README's figures, written to out/benchmarks/
-	@for script in benchmarks/*.py; do echo "== $$script" && $(BIN)/python $$script $(ARGS) || exit 1; done
+bench: .venv/.ready data/complete-journey/manifest.json  ## the measurements behind the README's figures, written to out/benchmarks/
+	@for script in benchmarks/*.py; do echo "== $$script" && $(BIN)/python $$script || exit 1; done
+
+data/complete-journey/manifest.json: | .venv/.ready
+	$(BIN)/tfrec ingest complete-journey
 
 serve: .venv/.ready  ## answer TensorFlow Serving's protocol on ports 8500 (gRPC) and 8501 (REST)
 	$(BIN)/tfrec serve $(ARGS)

@@ -20,27 +20,21 @@ DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run's last nodes said."""
+    """What a run's last evaluation and check said."""
 
     evaluation: Evaluation
     unsound: str  # why check_model refused the export, "" where it did not
-    pushed: Path | None  # a copy of the model that was good enough
 
 
 def read_outcome(run: Run) -> Outcome:
     """The outcome of the run's last completed evaluation; DataError when there is none yet."""
-    evaluation, check, pushed = (
-        _latest(run, *output)
-        for output in (("evaluate_model", "evaluation"), ("check_model", "blessing"), ("Pusher", "pushed_model"))
-    )
+    evaluation, check = _latest(run, "evaluate_model", "evaluation"), _latest(run, "check_model", "blessing")
     if evaluation is None:
         raise DataError(f"run {run.name} has no evaluation yet; make one: `tfrec train --run {run.name}`")
     refusal = Path(check.uri) / "INFRA_NOT_BLESSED" if check else Path()
-    was_pushed = pushed is not None and pushed.custom_properties["pushed"].int_value == 1
     return Outcome(
         Evaluation.from_json((Path(evaluation.uri) / EVALUATION_FILE).read_text(encoding="utf-8")),
         refusal.read_text(encoding="utf-8") if refusal.is_file() else "",
-        Path(pushed.uri) if pushed is not None and was_pushed else None,
     )
 
 
@@ -50,9 +44,11 @@ def put_in_service(run: Run) -> None:
     Somebody emptied the serving folder, or the run is back at settings whose model was followed by another one. A
     version that was taken out from among others by hand stays out.
     """
-    pushed, found = read_outcome(run).pushed, versions(run.serving)
-    if pushed is not None and (not found or any(is_same_model(version, pushed) for version in found)):
-        push(str(pushed), run.serving)
+    pushed, found = _latest(run, "Pusher", "pushed_model"), versions(run.serving)
+    if pushed is None or pushed.custom_properties["pushed"].int_value != 1:
+        return
+    if not found or any(is_same_model(version, Path(pushed.uri)) for version in found):
+        push(pushed.uri, run.serving)
 
 
 def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
