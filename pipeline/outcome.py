@@ -51,6 +51,14 @@ def put_in_service(run: Run) -> None:
         push(pushed.uri, run.serving)
 
 
+def latest_artifact(run: Run, node: str, output: str) -> Path:
+    """Where the artifact of a node's last finished execution lies; DataError when there is none."""
+    artifact = _latest(run, node, output)
+    if artifact is None:
+        raise DataError(f"run {run.name} has no {output} of {node} yet; make them: `tfrec train --run {run.name}`")
+    return Path(artifact.uri)
+
+
 def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
     """The artifact of the node's last finished execution."""
     if not Path(run.metadata).exists():

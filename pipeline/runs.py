@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from tfrec.config import Config, ExamplesConfig, SplitConfig, TowerConfig, TrainConfig
+from tfrec.config import Config, ExamplesConfig, RankingConfig, SplitConfig, TowerConfig, TrainConfig
 from tfrec.errors import ConfigError
 
 COMPLETE_JOURNEY = "data/complete-journey"
@@ -60,15 +60,17 @@ GROCER = TrainConfig(
 """For shoppers who come back for the same things; chosen on the validation window of Complete Journey."""
 
 LAPTOP = Config(
-    examples=ExamplesConfig(max_events=128, stride=64),
+    examples=ExamplesConfig(max_events=128, stride=64, window_history=1024),
     towers=TowerConfig(dropout=0.4, text_mode="top", text_layers=1),
     train=dataclasses.replace(GROCER, epochs=2, text_steps=40, text_batch_size=1),
+    ranking=RankingConfig(epochs=3),
 )
 
 FULL = Config(
-    examples=ExamplesConfig(max_events=256, stride=128),
+    examples=ExamplesConfig(max_events=256, stride=128, window_history=2048),
     towers=TowerConfig(dim=128, heads=2, blocks=2, dropout=0.4, text_mode="top", text_layers=2),
     train=dataclasses.replace(GROCER, epochs=12, text_steps=500, text_batch_size=2),
+    ranking=RankingConfig(epochs=4),
 )
 
 GPU = dataclasses.replace(
@@ -85,9 +87,20 @@ RUNS = {
         Run(
             "tiny",
             Config(
-                examples=ExamplesConfig(max_events=16, stride=8, split=SplitConfig(7, 7)),
+                examples=ExamplesConfig(max_events=16, stride=8, window_history=32, split=SplitConfig(7, 7)),
                 towers=TowerConfig(dim=8, random_bert=True, text_mode="full"),
                 train=TrainConfig(epochs=3, batch_size=16, learning_rate=0.02, uniform_negatives=8, text_steps=2),
+                ranking=RankingConfig(
+                    epochs=10,
+                    retrieved=10,
+                    copurchased=10,
+                    repeated=20,
+                    popular=10,
+                    copurchase_rank=4,
+                    batch_size=64,
+                    learning_rate=0.01,
+                    hidden=(16,),
+                ),
             ),
             tables="data/tiny",
         ),

@@ -16,22 +16,26 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.export import Recommender, export
     from tfrec.features import Transformed
     from tfrec.probes import write_probes
+    from tfrec.rank_training import fit_second_stage
     from tfrec.train import train
 
     config = config_from_json(fn_args.custom_config["config"])
     checkpoints = _checkpoint_dir(fn_args)
     files = [path for pattern in fn_args.train_files for path in _files(pattern)]
     transformed = Transformed(fn_args.transform_graph_path)
+    train_files = [path for path in files if "/Split-train/" in path]
+    validation_files = [path for pattern in fn_args.eval_files for path in _files(pattern)]
     trained = train(
-        train_files=[path for path in files if "/Split-train/" in path],
-        validation_files=[path for pattern in fn_args.eval_files for path in _files(pattern)],
+        train_files=train_files,
+        validation_files=validation_files,
         catalog_files=[path for path in files if "/Split-catalog/" in path],
         transformed=transformed,
         config=config,
         checkpoint_dir=str(checkpoints),
         log_dir=fn_args.model_run_dir,
     )
-    recommender = Recommender(trained, transformed, config)
+    stage = fit_second_stage(trained, train_files, validation_files, config) if config.ranking.epochs else None
+    recommender = Recommender(trained, transformed, config, stage)
     export(recommender, fn_args.serving_model_dir)
     write_probes(recommender, trained.catalog, config, fn_args.serving_model_dir)
 

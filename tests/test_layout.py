@@ -17,8 +17,9 @@ OURS = ("tfrec", "pipeline", "serving")
 
 ORDER = """
     errors schema config columns times readers mapping sources ledger clean snapshot ingest
-    examples features text catalog dataset towers optimizer retrieval ranking metrics trend validation train
-    records holdout baselines scores verdict evaluate report
+    examples features text catalog dataset towers optimizer retrieval metrics trend validation train
+    linear popularity evidence candidates ranking second_stage rank_training
+    records holdout baselines collaborative textual combined scores verdict evaluate tuning report
     push index export scorer judge probes verify
     machine doctor lookup answers flags cli
 """.split()

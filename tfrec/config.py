@@ -27,6 +27,8 @@ class ExamplesConfig:
     """Longest sequence: context and targets together, in events."""
     stride: int = 25
     """New targets in each further chunk of a long history; the rest of the chunk is context, seen before."""
+    window_history: int = 0
+    """Events before the validation or test window that an example of it holds, for the ranker; 0 is `max_events`."""
     split: SplitConfig = SplitConfig()
 
 
@@ -124,6 +126,37 @@ class TrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class RankingConfig:
+    """The second stage: candidates of several sources, ranked by all that a history says of each."""
+
+    epochs: int = 0
+    """Passes over the candidates of the validation window; 0 leaves the second stage out."""
+    retrieved: int = 150
+    """Candidates by the two towers, new to the shopper."""
+    copurchased: int = 150
+    """Candidates by what is chosen with what, new to the shopper."""
+    repeated: int = 300
+    """Candidates that the shopper chose before, by decayed frequency."""
+    popular: int = 100
+    """Candidates by the shoppers of the last 28 days."""
+    copurchase_rank: int = 256
+    copurchase_regularization: float = 1000.0
+    """See linear.py."""
+    users: int = 5000
+    """Users of the validation window, at most, that the ranker learns from."""
+    batch_size: int = 4096
+    """Candidates a step."""
+    learning_rate: float = 2e-3
+    """At the first step; it falls along a cosine to nothing at the last one."""
+    cross_layers: int = 2
+    cross_rank: int = 64
+    hidden: tuple[int, ...] = (256, 128)
+    embedding_dim: int = 8
+    """Of a category or profile value."""
+    dropout: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
 class ServingConfig:
     """What the exported signatures return."""
 
@@ -163,6 +196,7 @@ class Config:
     features: FeaturesConfig = FeaturesConfig()
     towers: TowerConfig = TowerConfig()
     train: TrainConfig = TrainConfig()
+    ranking: RankingConfig = RankingConfig()
     serving: ServingConfig = ServingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     verdict: VerdictConfig = VerdictConfig()

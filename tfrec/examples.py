@@ -113,7 +113,7 @@ def build_sequences(
 
     A user's training events are cut into chunks of up to `max_events`. All events of the first chunk are
     targets; each further chunk adds `stride` targets behind as much context as fits. In the validation and
-    test split a user has one example: up to `max_events` events before the window, then all of its window.
+    test split a user has one example: up to `window_history` events before the window, then all of its window.
     Data without timestamps: the last event is test, the one before it validation. A user's first event is
     never held out, so that of two events the last is test and none validation, and a single one is training.
 
@@ -227,7 +227,7 @@ def _train_chunks(first: np.ndarray, end: np.ndarray, config: ExamplesConfig) ->
 def _window_chunks(first: np.ndarray, start: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:
     """One chunk for each user with events in the window."""
     user = np.flatnonzero(end > start)
-    begin = np.maximum(first, start - config.max_events)
+    begin = np.maximum(first, start - (config.window_history or config.max_events))
     return _Chunks(user, begin[user], start[user], end[user])
 
 

@@ -16,6 +16,7 @@ from tfrec.config import Config
 from tfrec.features import Transformed, word_piece_of
 from tfrec.index import Index
 from tfrec.retrieval import Batch
+from tfrec.second_stage import SecondStage
 from tfrec.towers import ItemFeatures
 from tfrec.train import Trained
 
@@ -45,7 +46,9 @@ ITEM_INPUTS = {
 class Recommender(tf.Module):
     """A trained model behind raw inputs."""
 
-    def __init__(self, trained: Trained, transformed: Transformed, config: Config):
+    def __init__(
+        self, trained: Trained, transformed: Transformed, config: Config, second_stage: SecondStage | None = None
+    ):
         super().__init__()
         self._config = config
         self._model = trained.model
@@ -57,10 +60,13 @@ class Recommender(tf.Module):
         # Evaluation ranks the whole catalogue with these very numbers.
         self.candidates = self._index.embeddings
         self.item_ids = tf.Variable(trained.catalog.item_ids, trainable=False, name="item_ids")
+        self._second_stage = second_stage
+        self.all_scores = tf.function(self._all_scores)
 
     def signatures(self) -> dict[str, Callable[..., Tensors]]:
         """Signature name -> concrete function; `serving_default` is `recommend`."""
         request = self._request_inputs()
+        self.all_scores.get_concrete_function(**request)  # saved because it was traced
         recommend = _concrete(self.recommend, request | _specs({"exclude_seen": tf.bool}, [None]))
         return {
             "serving_default": recommend,
@@ -75,7 +81,8 @@ class Recommender(tf.Module):
         """The best items for each history, profile and search: item_id, title, score [batch, k]."""
         seen = self._model.catalog_rows(inputs["event_item_id"])
         excluded = tf.where(inputs["exclude_seen"][:, tf.newaxis], seen, tf.zeros_like(seen))
-        return self._answer(*self._index.top_k(self._query(inputs), excluded))
+        request = {name: value for name, value in inputs.items() if name != "exclude_seen"}
+        return self._answer(*self._index.best(self._all_scores(**request), excluded))
 
     def similar_items(self, item_id: tf.Tensor) -> Tensors:
         """The items nearest to each item_id [batch] by cosine; none ("" and -inf) for an unknown id."""
@@ -83,7 +90,7 @@ class Recommender(tf.Module):
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1]; the inner product with an item's is its score."""
-        return {"embedding": self._query(inputs)}
+        return {"embedding": self._query(inputs, self._features(inputs))}
 
     def embed_item(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1] of items by raw text and attributes, and by id where it was learnt."""
@@ -103,17 +110,26 @@ class Recommender(tf.Module):
         profile = {f"user_{column}": tf.string for column in self._config.features.profile_columns}
         return _specs(EVENT_INPUTS, [None, None]) | _specs(MOMENT_INPUTS | profile, [None])
 
-    def _query(self, inputs: Tensors) -> tf.Tensor:
-        now = tf.cast(tf.timestamp(), tf.int64)
-        moments = tf.where(inputs["timestamp"] > 0, inputs["timestamp"], now)[:, tf.newaxis]
+    def _all_scores(self, **inputs: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] of the whole catalogue: probabilities of the ranker, or the towers' scores in a search."""
+        batch, moments = self._features(inputs), _moments(inputs)
+        query = self._query(inputs, batch)
+        towers = tf.matmul(query, self.candidates, transpose_b=True)
+        if self._second_stage is None:
+            return towers
+        is_search = tf.not_equal(inputs["query"], "")[:, tf.newaxis]
+        return tf.where(is_search, towers, self._second_stage.probabilities(batch, moments, query))
+
+    def _query(self, inputs: Tensors, batch: Batch) -> tf.Tensor:
         searched = self._search_vector(inputs["query"])[:, tf.newaxis]
-        return self._model.query(self._features(inputs), moments, searched)[:, 0]
+        return self._model.query(batch, _moments(inputs)[:, tf.newaxis], searched)[:, 0]
 
     def _features(self, inputs: Tensors) -> Batch:
-        """The dense features of the latest `max_events` events in time order, as training read them."""
+        """The dense features of the latest events in time order, as training read them."""
         # Training knows every item of a history; one that came after the model can't tell it anything.
         known = self._model.catalog_rows(inputs["event_item_id"]) > 0
-        events = _in_order({name: inputs[name] for name in EVENT_INPUTS}, known, self._config.examples.max_events)
+        longest = self._config.examples.window_history or self._config.examples.max_events
+        events = _in_order({name: inputs[name] for name in EVENT_INPUTS}, known, longest)
         profile = {f"user_{column}": inputs[f"user_{column}"] for column in self._config.features.profile_columns}
         columns = {name: _column(value) for name, value in (profile | {"user_id": inputs["user_id"]}).items()}
         features = self._transform({name: value.to_sparse() for name, value in events.items()} | columns)
@@ -147,6 +163,11 @@ def export(recommender: Recommender, folder: str) -> None:
     tf.saved_model.save(recommender, staging, recommender.signatures(), options)
     shutil.rmtree(folder, ignore_errors=True)
     Path(staging).rename(folder)
+
+
+def _moments(inputs: Tensors) -> tf.Tensor:
+    """[batch] int64 seconds of the requests."""
+    return tf.where(inputs["timestamp"] > 0, inputs["timestamp"], tf.cast(tf.timestamp(), tf.int64))
 
 
 def _in_order(events: Tensors, valid: tf.Tensor, longest: int) -> dict[str, tf.RaggedTensor]:

@@ -44,7 +44,7 @@ class Holdout:
     clock: str  # one of schema.CLOCKS
     candidates: str  # one of CANDIDATES
     label_kinds: tuple[str, ...]
-    item_ids: np.ndarray  # [items] str, the candidates, in catalogue order
+    item_ids: np.ndarray  # [items] str, the candidates, in the order of the catalogue that was given
     user_ids: np.ndarray  # [users] str, those with a label
     labels: sp.csr_matrix  # [users, items] 1.0 where the user chose the item inside the window
     history: sp.csr_matrix  # [users, items] baskets (distinct user, item, second) before the window

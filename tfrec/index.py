@@ -20,22 +20,19 @@ class Index(tf.Module):
         )
         self.k = min(k, int(embeddings.shape[0]) - 1)
 
-    def top_k(self, queries: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where none is left.
-
-        `queries` is [batch, dim + 1]; `excluded` [batch, any] int64 rows that may not be answered.
-        """
-        return self._best(tf.matmul(queries, self.embeddings, transpose_b=True), excluded)
-
     def nearest(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `top_k`, by cosine to the items of rows [batch], each item itself left out."""
         vectors = tf.gather(self.embeddings, rows) * tf.gather(self._scale, rows)[:, tf.newaxis]
         without_bias = tf.concat([vectors[:, :-1], tf.zeros_like(vectors[:, :1])], axis=1)
         scores = tf.matmul(without_bias, self.embeddings, transpose_b=True) * self._scale
         unknown = (rows == 0)[:, tf.newaxis]
-        return self._best(tf.where(unknown, float("-inf"), scores), rows[:, tf.newaxis])
+        return self.best(tf.where(unknown, float("-inf"), scores), rows[:, tf.newaxis])
 
-    def _best(self, scores: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def best(self, scores: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where none is left.
+
+        `scores` is [batch, rows]; `excluded` [batch, any] int64 rows that may not be answered.
+        """
         excluded = tf.pad(excluded, [[0, 0], [0, 1]])  # row 0 of everybody
         shape = tf.shape(excluded, out_type=tf.int64)
         batch = tf.repeat(tf.range(shape[0]), shape[1])

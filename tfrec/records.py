@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec.errors import DataError
+from tfrec.schema import CATEGORY_SEPARATOR
 
 _BATCH = 1024  # examples parsed at once
 
@@ -46,6 +47,19 @@ def read_catalog(examples_dir: str | Path) -> np.ndarray:
     if repeated.any():
         raise DataError(f"the catalogue holds item {ids[repeated][0]!r} twice; run `tfrec ingest` and ExampleGen again")
     return ids
+
+
+def read_texts(examples_dir: str | Path, item_ids: np.ndarray) -> np.ndarray:
+    """[items] str what the shop says of each item of `item_ids`: title, brand, category path, description."""
+    import tensorflow as tf
+
+    names = ("item_title", "item_brand", "item_category", "item_description")
+    features = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("item_id", *names)}
+    batches = list(_parsed(examples_dir, "catalog", features, lambda parsed: parsed))
+    columns = {name: _decoded(np.concatenate([batch[name] for batch in batches])) for name in features}
+    texts = pd.DataFrame(columns).set_index("item_id").loc[item_ids]
+    texts["item_category"] = texts.item_category.str.replace(CATEGORY_SEPARATOR, " ", regex=False)
+    return texts[list(names)].agg(" ".join, axis=1).str.strip().to_numpy(object)
 
 
 def _parsed(examples_dir: str | Path, split: str, features: dict[str, Any], keep: Any) -> Any:

@@ -92,9 +92,10 @@ class TwoTower(tfrs.Model):
     def query(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
         """Embeddings [batch, moments, dim + 1] at each moment [batch, moments] (int64 seconds).
 
-        `query_vector` is [batch, moments, text_dim], zero where nothing was searched.
+        `query_vector` is [batch, moments, text_dim], zero where nothing was searched. Of a history longer than
+        `max_events` the latest events count.
         """
-        history = self.read_history(_with_room(batch))
+        history = self.read_history(_with_room(_latest(batch, self.config.examples.max_events)))
         flat = self.candidates(tf.reshape(history.row, [-1]))[:, :-1]
         embeddings = tf.reshape(flat, [*tf.unstack(tf.shape(history.row)), flat.shape[-1]])
         return self.query_tower(embeddings, history, self._context(batch, moments, query_vector), training=False)
@@ -267,6 +268,15 @@ class TwoTower(tfrs.Model):
             age = tf.cast(tf.reduce_max(history.timestamp) - history.timestamp, tf.float32)
             weights *= tf.pow(0.5, age / (settings.recency_half_life_days * 86_400))
         return tf.boolean_mask(weights, is_target)
+
+
+def _latest(batch: Batch, longest: int) -> Batch:
+    """The batch with the latest events of each history alone, padded at the end as before."""
+    length = tf.shape(batch["event_item_id"])[1]
+    count = tf.reduce_sum(tf.cast(batch["event_item_id"] != "", tf.int32), axis=1, keepdims=True)
+    place = tf.maximum(count - longest, 0) + tf.range(tf.minimum(length, longest))
+    events = {n: tf.gather(value, place, batch_dims=1) for n, value in batch.items() if n.startswith("event_")}
+    return batch | events
 
 
 def _with_room(batch: Batch) -> Batch:

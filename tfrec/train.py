@@ -74,14 +74,14 @@ def train(
         model.refresh_texts()
         progress.save()
     past = read_events(train_files, catalog)
-    _follow_trend(model, past)
+    follow_trend(model, past)
     for number, phase in enumerate(phases(config)):
         if number >= int(progress.phase):
             _run_phase(model, phase, train_files, validation, progress, log_dir)
             progress.next_phase()
     progress.restore_best()
     # Nothing is chosen by the validation window any more: the model may know what sold in it.
-    _follow_trend(model, pd.concat([past, read_events(validation_files, catalog)], ignore_index=True))
+    follow_trend(model, pd.concat([past, read_events(validation_files, catalog)], ignore_index=True))
     return Trained(model, catalog, float(progress.best))
 
 
@@ -173,7 +173,7 @@ class Progress:
             self._best.restore_or_initialize()
 
 
-def _follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
+def follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
     """Moves the items' biases to what these events show of the present."""
     settings = model.config.train
     if settings.trend_half_life_days > 0 and model.config.clock == "utc":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,8 +25,7 @@ class Validation:
         users = config.train.validation_users
         batches = sequences(files, config.features.profile_columns, BATCH)
         self._batches = list(batches.unbatch().take(users).batch(BATCH)) if users else []
-        starts = [tf.reduce_min(_targets(batch)).numpy() for batch in self._batches]
-        self._start = min(starts, default=0) // DAY * DAY if config.clock == "utc" else None
+        self._start = window_start(self._batches) if config.clock == "utc" else None
 
     def ndcg(self, model: TwoTower) -> tuple[float, float]:
         """Mean NDCG@20 in [0, 1] of all choices, and of items that are not in the user's history; nan for nobody."""
@@ -36,11 +35,8 @@ class Validation:
         return _mean(every), _mean(new)
 
     def _batch_ndcg(self, model: TwoTower, batch: Batch, candidates: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        moments = tf.reduce_min(_targets(batch), axis=1, keepdims=True)
-        if self._start is not None:
-            moments = tf.fill(tf.shape(moments), tf.constant(self._start, tf.int64))
-        history = history_only(batch)
-        scores = _scores(model, history, moments, candidates).numpy()
+        history, moments = history_only(batch), moments_of(batch, self._start)
+        scores = _scores(model, history, moments[:, tf.newaxis], candidates).numpy()
         scores[:, 0] = -np.inf
         labels = self._labels(model, batch)
         every = _ndcg(scores, labels)
@@ -59,6 +55,17 @@ class Validation:
         known = rows > 0
         shape = (len(is_target), model.rows)
         return sp.csr_matrix((np.ones(known.sum(), np.float32), (users[known], rows[known])), shape).sign()
+
+
+def window_start(batches: Iterable[Batch]) -> int:
+    """The midnight (UTC) before the first target, in seconds; 0 where there is none."""
+    return int(min((tf.reduce_min(_targets(batch)).numpy() for batch in batches), default=0)) // DAY * DAY
+
+
+def moments_of(batch: Batch, start: int | None) -> tf.Tensor:
+    """[batch] int64 seconds when each user is asked: at `start`, or by an order just at their first target."""
+    first = tf.reduce_min(_targets(batch), axis=1)
+    return first if start is None else tf.fill(tf.shape(first), tf.constant(start, tf.int64))
 
 
 def _ndcg(scores: np.ndarray, labels: sp.csr_matrix) -> np.ndarray:

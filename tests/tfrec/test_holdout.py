@@ -104,14 +104,14 @@ def test_history_is_every_target_before_the_window_once(examples_dir):
     assert len(holdout.event_item) == 4
 
 
-def test_candidates_are_the_items_with_an_event_in_catalogue_order(examples_dir):
-    assert read_holdout(examples_dir).item_ids.tolist() == ["pasta", "西湖龙井", "sauce", "mug", "fern"]
-    assert read_holdout(examples_dir, candidates="catalog").item_ids.tolist() == CATALOG
+def test_candidates_are_the_items_with_an_event_sorted_by_id(examples_dir):
+    assert read_holdout(examples_dir).item_ids.tolist() == ["fern", "mug", "pasta", "sauce", "西湖龙井"]
+    assert read_holdout(examples_dir, candidates="catalog").item_ids.tolist() == sorted(CATALOG)
 
 
 def test_an_item_without_an_earlier_event_is_cold(examples_dir):
     holdout = read_holdout(examples_dir)
-    assert holdout.item_ids[holdout.is_cold].tolist() == ["mug", "fern"]
+    assert holdout.item_ids[holdout.is_cold].tolist() == ["fern", "mug"]
 
 
 def test_a_user_without_an_earlier_event_is_new_and_a_search_is_an_event(examples_dir):
@@ -127,7 +127,7 @@ def test_the_validation_window_knows_nothing_of_the_test_window(examples_dir):
     holdout = read_holdout(examples_dir, "validation")
     assert pairs(holdout, holdout.labels) == {("ann", "sauce"): 1}
     assert pairs(holdout, holdout.history) == {("ann", "pasta"): 2, ("ann", "西湖龙井"): 1}
-    assert holdout.item_ids.tolist() == ["pasta", "西湖龙井", "sauce"]
+    assert holdout.item_ids.tolist() == ["pasta", "sauce", "西湖龙井"]
 
 
 def test_label_kinds_choose_what_counts_as_bought(examples_dir):

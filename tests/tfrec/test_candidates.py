@@ -1,0 +1,80 @@
+"""Who proposes what, on a catalogue of six items."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tfrec.candidates import SOURCES, Sources
+from tfrec.config import RankingConfig
+from tfrec.evidence import Past
+from tfrec.popularity import item_statistics
+
+DAY = 86_400
+NOW = 1000 * DAY
+ROWS = 7  # of them row 0 is no item
+
+# Four shoppers chose 1 with 2, as did the one who is asked: who has 1 wants 2. Item 5 is the one of this month.
+EVENTS = [(user, row, 200) for user in range(4) for row in (1, 2)] + [(4, 5, 3), (5, 5, 3), (6, 3, 100)]
+
+
+@pytest.fixture(scope="module")
+def sources() -> Sources:
+    # The towers like item 6 best, then 5, 4, 3, 2, 1: the embedding is the item's number, the query 1.
+    embeddings = tf.Variable(np.arange(ROWS, dtype=np.float32)[:, np.newaxis])
+    config = RankingConfig(
+        retrieved=1, copurchased=1, repeated=2, popular=1, copurchase_rank=4, copurchase_regularization=0.1
+    )
+    users, rows, days = zip(*EVENTS, strict=True)
+    events = pd.DataFrame({"user": users, "row": rows, "timestamp": NOW - np.array(days) * DAY})
+    made = Sources(embeddings, config, "utc")
+    made.learn(events, item_statistics(events, ROWS, NOW))
+    return made
+
+
+def proposed(sources: Sources, rows: list[int], days_ago: list[int]) -> dict[int, dict[str, float]]:
+    """Candidate -> its scores, of one shopper."""
+    history = Past(
+        tf.constant([[*rows, 0]], tf.int64),
+        tf.constant([[*(NOW - days * DAY for days in days_ago), 0]], tf.int64),
+        tf.zeros([1, len(rows) + 1]),
+        tf.constant([[True] * len(rows) + [False]]),
+    )
+    found = sources(history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]))
+    assert found.towers.shape == (1, ROWS)
+    pairs = zip(found.rows[0].numpy(), found.scores[0].numpy(), strict=True)
+    return {int(row): dict(zip(SOURCES, values.tolist(), strict=True)) for row, values in pairs if row > 0}
+
+
+def test_each_source_proposes_its_best_and_all_scores_go_along(sources):
+    found = proposed(sources, [1], [60])
+    # Item 6 by the towers, 2 by co-purchase, 1 is the shopper's own, 5 is popular.
+    assert sorted(found) == [1, 2, 5, 6]
+    assert found[6]["towers"] == 6
+    assert found[6]["towers_below_best"] == 0
+    assert found[5]["towers_below_best"] == -1
+    assert found[2]["copurchase_below_best"] == 0
+    assert found[2]["copurchase"] > 0.5
+    assert found[1]["habit"] == pytest.approx(np.log1p(0.5))
+    assert found[6]["habit"] == 0
+
+
+def test_what_the_shopper_has_is_proposed_by_habit_alone(sources):
+    found = proposed(sources, [6, 5, 2], [1, 1, 400])
+    # The towers' best new item is 4; of the own ones the two most frequent of late; 5 is one of them and popular.
+    assert {4, 5, 6} <= set(found)
+    assert 2 not in found
+
+
+def test_a_shopper_without_history_gets_the_towers_and_what_is_popular(sources):
+    found = proposed(sources, [], [])
+    # For want of a history co-purchase likes all items alike, and proposes one of them, not all.
+    assert {5, 6} <= set(found)
+    assert len(found) <= 3
+    assert all(scores["habit"] == 0 for scores in found.values())
+
+
+def test_items_that_the_catalogue_lacks_are_nobodys_candidate(sources):
+    assert 0 not in proposed(sources, [0, 0], [1, 2])

@@ -1,0 +1,62 @@
+"""Baselines made of baselines."""
+
+from __future__ import annotations
+
+from ctypes.util import find_library
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec.combined import boosted, hybrid, with_fallback
+from tfrec.holdout import DAY, Holdout, holdout_from_events
+
+START = 20_000 * DAY
+
+needs_gomp = pytest.mark.skipif(find_library("gomp") is None, reason="libgomp1, which the package loads, is missing")
+
+
+def constant(scores: list[float]):
+    return lambda user_rows: np.tile(np.array(scores, np.float32), (len(user_rows), 1))
+
+
+def test_a_hybrid_scales_each_to_its_best_and_adds_a_share():
+    score = hybrid(constant([4, 2, 0]), constant([0, 5, 10]), share=0.5)
+    np.testing.assert_allclose(score(np.array([0])), [[1, 0.75, 0.5]])
+    np.testing.assert_allclose(hybrid(constant([0, 0]), constant([0, 1]), 1.0)(np.array([0])), [[0, 1]])
+
+
+def events(rows: list[tuple[str, str]], day: int) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id"])
+    return frame.assign(kind="purchase", timestamp=START + day * DAY)
+
+
+def test_only_who_has_no_history_gets_the_fallback():
+    items = np.array(["tea", "mug"], dtype=object)
+    holdout = holdout_from_events(events([("ann", "tea")], -1), events([("ann", "mug"), ("fay", "tea")], 1), items)
+    score = with_fallback(constant([1, 2]), constant([9, 8]), holdout)
+    assert score(np.array([0, 1])).tolist() == [[1, 2], [9, 8]]
+
+
+def world(users: int, seed: int) -> tuple[Holdout, dict]:
+    """Each user has a taste among ten items and chooses it; `wise` knows it, `loud` shouts at random."""
+    rng = np.random.default_rng(seed)
+    items = np.array([f"i{n}" for n in range(10)], dtype=object)
+    tastes = rng.integers(0, 10, users)
+    names = [f"u{n:03}" for n in range(users)]
+    before = events([(name, str(rng.choice(items))) for name in names], -1)
+    during = events([(name, str(items[taste])) for name, taste in zip(names, tastes, strict=True)], 1)
+    noise = rng.normal(size=(users, 10)).astype(np.float32)
+    holdout = holdout_from_events(pd.concat([before, events([("z", item) for item in items], -2)]), during, items)
+    return holdout, {
+        "loud": lambda rows: 9 * noise[rows],
+        "wise": lambda rows: np.eye(10, dtype=np.float32)[tastes[rows]],
+    }
+
+
+@needs_gomp
+def test_boosting_learns_from_an_earlier_window_whom_to_believe():
+    (past_holdout, past), (now_holdout, now) = world(300, 1), world(200, 2)
+    scores = boosted(past, past_holdout, now)(np.arange(200))
+    chosen = now_holdout.labels.toarray() > 0
+    assert (scores.argmax(axis=1) == chosen.argmax(axis=1)).mean() > 0.95

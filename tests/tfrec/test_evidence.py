@@ -1,0 +1,97 @@
+"""The evidence for two candidates in a history of five events, worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.evidence import Evidence, Past
+from tfrec.popularity import NAMES, NEVER_DAYS
+
+DAY = 86_400
+NOW = 1000 * DAY
+
+# Items 1 and 2 are of category 1, item 3 of category 2; all have texts of their own and no brand.
+CATEGORY = {"category": np.array([[0], [1], [1], [2]]), "category_size": 3}
+ROWS = [1, 2, 3, 1, 1]
+DAYS_AGO = [90, 30, 30, 30, 10]  # three baskets
+LENGTH = 7
+
+
+@pytest.fixture(scope="module")
+def evidence(make_catalog) -> Evidence:
+    statistics = np.zeros((4, len(NAMES)), np.float32)
+    statistics[:, NAMES.index("item_gap_days")] = [0, 20, 5, 5]
+    return Evidence(make_catalog([[5], [6], [7]], **CATEGORY), statistics, "utc", ("first", "second"))
+
+
+def past(rows: list[int], days_ago: list[int]) -> Past:
+    padding = LENGTH - len(rows)
+    return Past(
+        tf.constant([rows + [0] * padding], tf.int64),
+        tf.constant([[NOW - days * DAY for days in days_ago] + [0] * padding], tf.int64),
+        tf.constant([[1.0] * len(rows) + [0.0] * padding]),
+        tf.constant([[True] * len(rows) + [False] * padding]),
+    )
+
+
+def of(evidence: Evidence, history: Past, rows: list[int]) -> dict[str, np.ndarray]:
+    """Name -> [candidates], logarithms undone except for the scores."""
+    scores = tf.constant([[[0.5, -2.0]] * len(rows)])
+    values = evidence(history, tf.constant([NOW], tf.int64), tf.constant([rows], tf.int64), scores)[0].numpy()
+    assert values.shape == (len(rows), len(evidence.names))
+    raw = np.sign(values) * np.expm1(np.abs(values))
+    raw[:, -2:] = values[:, -2:]
+    return dict(zip(evidence.names, raw.T, strict=True))
+
+
+@pytest.fixture(scope="module")
+def found(evidence) -> dict[str, np.ndarray]:
+    return of(evidence, past(ROWS, DAYS_AGO), [1, 2])
+
+
+def test_a_pair_has_counts_ages_and_a_rhythm(found):
+    np.testing.assert_allclose(found["times"], [3, 1], rtol=1e-5)
+    np.testing.assert_allclose(found["times_30"], [0.5**3 + 0.5 + 0.5 ** (1 / 3), 0.5], rtol=1e-5)
+    np.testing.assert_allclose(found["times_in_5_baskets"], [3, 1], rtol=1e-5)
+    np.testing.assert_allclose(found["idle_days"], [10, 30], rtol=1e-5)
+    np.testing.assert_allclose(found["age_days"], [90, 30], rtol=1e-5)
+    # Item 1 came after 60 and 20 days, 40 on average; item 2 once.
+    np.testing.assert_allclose(found["gap_days"], [40, NEVER_DAYS], rtol=1e-5)
+    np.testing.assert_allclose(found["due"], [10 / 40, 30 / NEVER_DAYS], rtol=1e-5)
+    np.testing.assert_allclose(found["item_due"], [10 / 20, 30 / 5], rtol=1e-5)
+    np.testing.assert_allclose(found["per_basket"], [1, 1 / 3], rtol=1e-5)
+
+
+def test_a_category_sums_its_items_and_an_unknown_brand_is_nothing(found):
+    np.testing.assert_allclose(found["category_0_times"], [4, 4], rtol=1e-5)
+    np.testing.assert_allclose(found["category_0_idle_days"], [10, 10], rtol=1e-5)
+    by_120 = [0.5 ** (days / 120) for days in (90, 30, 10, 30)]
+    np.testing.assert_allclose(
+        found["category_0_share"], [sum(by_120[:3]) / sum(by_120), by_120[3] / sum(by_120)], rtol=1e-4
+    )
+    np.testing.assert_allclose(found["text_times"], [3, 1], rtol=1e-5)
+    assert found["brand_times"].tolist() == [0, 0]
+    assert found["brand_share"].tolist() == [0, 0]
+
+
+def test_a_shopper_has_baskets_events_and_prices(found):
+    for name, value in (("baskets", 3), ("baskets_28", 1), ("events", 5), ("events_28", 1), ("idle_days", 10)):
+        np.testing.assert_allclose(found[f"user_{name}"], [value, value], rtol=1e-5)
+    np.testing.assert_allclose(found["user_mean_price"], [1, 1], rtol=1e-5)
+    assert found["first"].tolist() == [0.5, 0.5]
+    assert found["second"].tolist() == [-2, -2]
+
+
+def test_padding_changes_nothing_and_no_history_is_no_error(evidence):
+    nothing = of(evidence, past([], []), [1, 3])
+    assert nothing["times"].tolist() == [0, 0]
+    np.testing.assert_allclose(nothing["idle_days"], [NEVER_DAYS] * 2, rtol=1e-5)
+    np.testing.assert_allclose(nothing["user_idle_days"], [NEVER_DAYS] * 2, rtol=1e-5)
+    assert nothing["user_baskets"].tolist() == [0, 0]
+    assert all(np.isfinite(values).all() for values in nothing.values())
+
+
+def test_an_item_that_the_catalogue_does_not_hold_is_no_evidence_for_the_empty_row(evidence):
+    assert of(evidence, past([0, 0], [5, 5]), [1])["category_0_times"].tolist() == [0]

@@ -1,0 +1,74 @@
+"""The ranker: a tfrs.Model that gives the chance that a shopper chooses a candidate, a head for each kind of event.
+
+Deep & Cross (Wang et al., "DCN V2", 2021) over the evidence of a candidate, its categories and the shopper's profile.
+It knows nothing of where candidates or evidence come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from tfrec.catalog import Catalog
+from tfrec.config import RankingConfig
+
+LIMIT = 8.0  # standard deviations beyond which a feature says no more
+
+
+class Ranker(tfrs.Model):
+    """Logits [n, heads] of candidates from their features, catalogue rows and profiles."""
+
+    def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], config: RankingConfig):
+        super().__init__()
+        self.heads = heads
+        self._category = tf.Variable(catalog.category, trainable=False, name="ranked_category")
+        self._mean = tf.Variable(tf.zeros([features]), trainable=False, name="mean")
+        self._scale = tf.Variable(tf.ones([features]), trainable=False, name="scale")
+        dim = config.embedding_dim
+        self._categories = tf.keras.layers.Embedding(catalog.category_size, dim, name="ranked_categories")
+        self._profile = {
+            name: tf.keras.layers.Embedding(size, dim, name=f"ranked_{name}")
+            for name, size in sorted(catalog.profile_sizes.items())
+        }
+        self._drop = tf.keras.layers.Dropout(config.dropout)
+        self._crosses = [
+            tfrs.layers.dcn.Cross(projection_dim=config.cross_rank, name=f"cross_{index}")
+            for index in range(config.cross_layers)
+        ]
+        self._hidden = [tf.keras.layers.Dense(width, "relu", name=f"hidden_{width}") for width in config.hidden]
+        self._out = tf.keras.layers.Dense(len(heads), name="heads")
+        self._tasks = {
+            head: tfrs.tasks.Ranking(loss=tf.keras.losses.BinaryCrossentropy(from_logits=True)) for head in heads
+        }
+
+    def fit_scale(self, features: np.ndarray) -> None:
+        """Takes mean and spread of each feature from [n, features]; a feature that never varies stays 0."""
+        spread = features.std(axis=0)
+        self._mean.assign(features.mean(axis=0))
+        self._scale.assign(np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0.0))
+
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """`inputs`: features [n, features] float32, rows [n] int64, user_<column> [n] int64 of the profile."""
+        scaled = tf.clip_by_value((inputs["features"] - self._mean) * self._scale, -LIMIT, LIMIT)
+        categories = self._categories(tf.gather(self._category, inputs["rows"]))
+        embedded = [tf.reshape(categories, [-1, categories.shape[1] * categories.shape[2]])]
+        embedded += [embedding(inputs[name]) for name, embedding in self._profile.items()]
+        start = tf.concat([scaled, self._drop(tf.concat(embedded, axis=-1), training=training)], axis=-1)
+        crossed, deep = start, start
+        for cross in self._crosses:
+            crossed = cross(start, crossed)
+        for hidden in self._hidden:
+            deep = self._drop(hidden(deep), training=training)
+        return self._out(tf.concat([crossed, deep], axis=-1))
+
+    def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Summed cross-entropy of the heads; beside what `call` reads, `inputs` holds labels [n, heads]."""
+        logits = self(inputs, training=training)
+        losses = [
+            task(labels=inputs["labels"][:, index], predictions=logits[:, index], compute_metrics=False)
+            for index, task in enumerate(self._tasks.values())
+        ]
+        return tf.add_n(losses)

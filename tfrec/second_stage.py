@@ -1,0 +1,82 @@
+"""Two stages in one: candidates of all sources, ranked by their evidence. Used as it is in training and serving."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec.candidates import SOURCES, Proposed, Sources
+from tfrec.catalog import Catalog
+from tfrec.config import Config
+from tfrec.evidence import Evidence, Past
+from tfrec.popularity import NAMES, item_statistics
+from tfrec.ranking import Ranker
+from tfrec.retrieval import Batch, TwoTower
+
+
+class Examined(NamedTuple):
+    """Candidates with what is known of them."""
+
+    proposed: Proposed
+    features: tf.Tensor  # [batch, candidates, features] float32
+
+
+class SecondStage(tf.Module):
+    """Sources, evidence and ranker over one catalogue."""
+
+    def __init__(self, model: TwoTower, catalog: Catalog, heads: tuple[str, ...], counted: int, config: Config):
+        """The last `counted` of the heads, kinds of events, are what counts as a choice."""
+        super().__init__(name="second_stage")
+        self._model, self._counted = model, counted
+        self.profile_names = model.query_tower.profile_names
+        self.catalog_size = catalog.rows
+        self._embeddings = tf.Variable(
+            tf.zeros([catalog.rows, config.towers.dim + 1]), trainable=False, name="proposing"
+        )
+        self.sources = Sources(self._embeddings, config.ranking, config.clock)
+        statistics = np.zeros((catalog.rows, len(NAMES)), np.float32)
+        self.evidence = Evidence(catalog, statistics, config.clock, SOURCES)
+        self.ranker = Ranker(catalog, len(self.evidence.names), heads, config.ranking)
+
+    def learn_past(self, events: pd.DataFrame, now: int | None) -> None:
+        """Takes what is known at second `now` (None: after all events): co-purchase, popularity, the towers' items."""
+        now = int(events.timestamp.max()) + 1 if now is None else now
+        statistics = item_statistics(events, self.catalog_size, now)
+        self._embeddings.assign(self._model.all_candidates())
+        self.sources.learn(events, statistics)
+        self.evidence.statistics.assign(statistics)
+
+    def catalog_rows(self, item_ids: tf.Tensor) -> tf.Tensor:
+        """int64 catalogue row of each id, 0 where the catalogue does not hold it."""
+        return self._model.catalog_rows(item_ids)
+
+    def queries(self, batch: Batch, moments: tf.Tensor) -> tf.Tensor:
+        """Embeddings [batch, dim + 1] of histories without a search at `moments` [batch]."""
+        no_search = tf.zeros([tf.shape(moments)[0], 1, self._model.encoder.dim])
+        return self._model.query(batch, moments[:, tf.newaxis], no_search)[:, 0]
+
+    def examine(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor) -> Examined:
+        """Candidates of histories; `moments` [batch] int64 seconds, `queries` [batch, dim + 1]."""
+        history = self._model.read_history(batch)
+        past = Past(history.row, history.timestamp, history.price, history.valid)
+        proposed = self.sources(past, moments, queries)
+        return Examined(proposed, self.evidence(past, moments, proposed.rows, proposed.scores))
+
+    def probabilities(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] of the whole catalogue: the chance of a candidate in [0, 1], below 0 for all other items.
+
+        The others stand in the order of the two towers. Of several heads that count any one is enough.
+        """
+        proposed, features = self.examine(batch, moments, queries)
+        shape = tf.shape(proposed.rows)
+        profile = {name: tf.repeat(batch[name], shape[1]) for name in self.profile_names}
+        flat = {"features": tf.reshape(features, [-1, features.shape[-1]]), "rows": tf.reshape(proposed.rows, [-1])}
+        logits = self.ranker(flat | profile)[:, -self._counted :]
+        chances = tf.reshape(1.0 - tf.reduce_prod(1.0 - tf.sigmoid(logits), axis=1), shape)
+        others = proposed.towers - tf.reduce_max(proposed.towers, axis=1, keepdims=True) - 1.0
+        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
+        places = tf.stack([users, tf.cast(proposed.rows, tf.int32)], axis=-1)
+        return tf.tensor_scatter_nd_update(others, places, chances)

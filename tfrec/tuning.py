@@ -1,0 +1,165 @@
+"""The strong baselines with their small grids: chosen on the validation window, refitted for the test window.
+
+A setting is chosen for each of two questions, what a user chooses at all and what a user chooses for the first time:
+a baseline that wins one may lose the other. It knows nothing of the model that they are compared with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfrec import baselines, metrics
+from tfrec.collaborative import bpr, ease, ials, item_knn, linear_autoencoder
+from tfrec.combined import boosted, hybrid, with_fallback
+from tfrec.evaluate import evaluate
+from tfrec.holdout import Holdout, Scorer
+from tfrec.scores import Scores
+from tfrec.textual import text_knn, tfidf_profile
+
+QUESTIONS = {"all": ("all", "new_users"), "novel": ("novel", "cold", "cold_among")}
+"""What a setting is chosen for -> the slices that it answers."""
+
+TUNING_USERS = 500
+_BATCH = 128
+_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Shop:
+    """What a baseline may learn from."""
+
+    holdout: Holdout
+    texts: np.ndarray  # [items] str
+    vectors: np.ndarray  # [items, dim] float32 of length 1, by a frozen BERT
+
+
+Fit = Callable[..., Scorer]
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """A way to fit a scorer, and the settings to try."""
+
+    fit: Fit  # (shop, **settings) -> scorer
+    grid: tuple[Mapping[str, Any], ...] = ({},)
+
+
+def strong_baselines(clock: str) -> dict[str, Baseline]:
+    """The baselines by name. Without timestamps nothing is recent or decays."""
+    dated = clock == "utc"
+    weights = ("binary", "recent") if dated else ("binary",)
+    found = {
+        "random": Baseline(lambda shop: baselines.random_ranking(shop.holdout)),
+        "popularity": Baseline(
+            lambda shop, count: baselines.popularity(shop.holdout, count), _grid(count=("users", "baskets"))
+        ),
+        "recent popularity": Baseline(lambda shop: baselines.recent_popularity(shop.holdout)),
+        "personal frequency": Baseline(_frequency, _grid(half_life=(None, 30, 60, 120) if dated else (None,))),
+        "item-kNN": Baseline(_of(item_knn), _grid(neighbours=(50, 300), weight=weights)),
+        "EASE": Baseline(_of(ease), _grid(regularization=(100.0, 500.0, 2000.0), weight=weights)),
+        "linear autoencoder": Baseline(
+            _of(linear_autoencoder), _grid(rank=(256, 512), regularization=(300.0, 1000.0, 3000.0))
+        ),
+        "iALS": Baseline(_of(ials), _grid(factors=(64, 128), regularization=(0.05, 5.0), weight=("log",))),
+        "BPR": Baseline(_of(bpr), _grid(regularization=(0.01, 0.05))),
+        "TF-IDF profile": Baseline(_tfidf, _grid(weight=weights[-1:], popularity=(0.0, 0.1, 0.3))),
+        "text-kNN": Baseline(_text_knn, _grid(weight=weights[-1:], power=(8, 16), popularity=(0.0, 0.3))),
+        "frequency + EASE": Baseline(_hybrid, _grid(share=(0.1, 0.3, 1.0), weight=weights[-1:])),
+    }
+    return found
+
+
+def compare(validation: Shop, test: Shop, say: Callable[[str], None]) -> dict[str, Scores]:
+    """Test scores of every baseline with the settings that did best on the validation window, and of boosting them."""
+    scores: dict[str, Scores] = {}
+    fitted: dict[str, tuple[Scorer, Scorer]] = {}
+    for name, baseline in strong_baselines(test.holdout.clock).items():
+        started = time.monotonic()
+        chosen = _tune(name, baseline, validation)
+        said = ", ".join(f"{question} {dict(settings)}" for question, settings in chosen.items() if settings)
+        scorers = {"all": _fit(name, baseline, test, chosen["all"])}
+        is_one = chosen["novel"] is chosen["all"]
+        scorers["novel"] = scorers["all"] if is_one else _fit(name, baseline, test, chosen["novel"])
+        scores[name] = _answers(name, scorers, test.holdout)
+        fitted[name] = (_fit(name, baseline, validation, chosen["all"]), scorers["all"])
+        say(f"{name}: {said or 'no settings'}; {time.monotonic() - started:.0f} s")
+    past, now = ({name: pair[index] for name, pair in fitted.items() if name != "random"} for index in range(2))
+    name = "LightGBM over these"
+    scores[name] = evaluate(name, boosted(past, validation.holdout, now), test.holdout)
+    return scores
+
+
+def _of(fit: Callable[..., Scorer]) -> Fit:
+    return lambda shop, **settings: fit(shop.holdout, **settings)
+
+
+def _frequency(shop: Shop, half_life: float | None) -> Scorer:
+    return baselines.personal_frequency(shop.holdout, half_life)
+
+
+def _tfidf(shop: Shop, **settings: Any) -> Scorer:
+    return tfidf_profile(shop.holdout, shop.texts.tolist(), **settings)
+
+
+def _text_knn(shop: Shop, **settings: Any) -> Scorer:
+    return text_knn(shop.holdout, shop.texts.tolist(), shop.vectors, **settings)
+
+
+def _hybrid(shop: Shop, share: float, weight: str) -> Scorer:
+    half_life = 60.0 if shop.holdout.clock == "utc" else None
+    other = ease(shop.holdout, 100.0 if weight == "recent" else 500.0, weight)
+    return hybrid(baselines.personal_frequency(shop.holdout, half_life), other, share)
+
+
+def _grid(**choices: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
+    return tuple(dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
+
+
+def _fit(name: str, baseline: Baseline, shop: Shop, settings: Mapping[str, Any]) -> Scorer:
+    score = baseline.fit(shop, **settings)
+    return score if name == "random" else with_fallback(score, baselines.recent_popularity(shop.holdout), shop.holdout)
+
+
+def _tune(name: str, baseline: Baseline, shop: Shop) -> dict[str, Mapping[str, Any]]:
+    """Question -> the settings with the best NDCG@20 over a fixed sample of the window's users."""
+    if len(baseline.grid) == 1:
+        return dict.fromkeys(QUESTIONS, baseline.grid[0])
+    rows = np.random.default_rng(_SEED).permutation(len(shop.holdout.user_ids))[:TUNING_USERS]
+    found = [_ndcg(_fit(name, baseline, shop, settings), shop.holdout, rows) for settings in baseline.grid]
+    return {question: baseline.grid[int(np.argmax([each[question] for each in found]))] for question in QUESTIONS}
+
+
+def _ndcg(score: Scorer, holdout: Holdout, rows: np.ndarray, k: int = 20) -> dict[str, float]:
+    values: dict[str, list[np.ndarray]] = {question: [] for question in QUESTIONS}
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        scores, labels, history = np.array(score(part), np.float32), holdout.labels[part], holdout.history[part]
+        for question in QUESTIONS:
+            if question == "novel":
+                labels = (labels - labels.multiply(history.sign())).tocsr()
+                labels.eliminate_zeros()
+                scores[np.repeat(np.arange(len(part)), np.diff(history.indptr)), history.indices] = -np.inf
+            totals = np.diff(labels.indptr)
+            kept = totals > 0
+            hits = metrics.hits(metrics.top_k(scores, k), labels)
+            values[question].append(metrics.ndcg(hits[kept], totals[kept], k))
+    return {question: float(np.concatenate(found).mean()) for question, found in values.items()}
+
+
+def _answers(name: str, scorers: Mapping[str, Scorer], holdout: Holdout) -> Scores:
+    """Each slice by the scorer that was chosen for its question."""
+    found: dict[int, Scores] = {}
+    for scorer in scorers.values():
+        if id(scorer) not in found:
+            found[id(scorer)] = evaluate(name, scorer, holdout)
+    slices = {
+        slice_: found[id(scorers[question])].slices[slice_] for question, names in QUESTIONS.items() for slice_ in names
+    }
+    any_of_them = next(iter(found.values()))
+    return Scores(name, {slice_: slices[slice_] for slice_ in any_of_them.slices}, any_of_them.score_seconds)
