@@ -112,7 +112,7 @@ class Recommender(tf.Module):
 
     def _all_scores(self, **inputs: tf.Tensor) -> tf.Tensor:
         """[batch, rows] of the whole catalogue: probabilities of the ranker, or the towers' scores in a search."""
-        batch, moments = self._features(inputs), _moments(inputs)
+        batch, moments = self._features(inputs), self._moments(inputs)
         query = self._query(inputs, batch)
         towers = tf.matmul(query, self.candidates, transpose_b=True)
         if self._second_stage is None:
@@ -122,7 +122,14 @@ class Recommender(tf.Module):
 
     def _query(self, inputs: Tensors, batch: Batch) -> tf.Tensor:
         searched = self._search_vector(inputs["query"])[:, tf.newaxis]
-        return self._model.query(batch, _moments(inputs)[:, tf.newaxis], searched)[:, 0]
+        return self._model.query(batch, self._moments(inputs)[:, tf.newaxis], searched)[:, 0]
+
+    def _moments(self, inputs: Tensors) -> tf.Tensor:
+        """[batch] int64 seconds of the requests; by an order 0 means just after the last event."""
+        now = tf.cast(tf.timestamp(), tf.int64)
+        if self._config.clock == "order":
+            now = tf.reduce_max(tf.pad(inputs["event_timestamp"], [[0, 0], [0, 1]]), axis=1) + 1
+        return tf.where(inputs["timestamp"] > 0, inputs["timestamp"], now)
 
     def _features(self, inputs: Tensors) -> Batch:
         """The dense features of the latest events in time order, as training read them."""
@@ -163,11 +170,6 @@ def export(recommender: Recommender, folder: str) -> None:
     tf.saved_model.save(recommender, staging, recommender.signatures(), options)
     shutil.rmtree(folder, ignore_errors=True)
     Path(staging).rename(folder)
-
-
-def _moments(inputs: Tensors) -> tf.Tensor:
-    """[batch] int64 seconds of the requests."""
-    return tf.where(inputs["timestamp"] > 0, inputs["timestamp"], tf.cast(tf.timestamp(), tf.int64))
 
 
 def _in_order(events: Tensors, valid: tf.Tensor, longest: int) -> dict[str, tf.RaggedTensor]:

@@ -10,9 +10,11 @@ from tfrec.config import Config
 from tfrec.errors import ModelError
 from tfrec.evaluate import Evaluation, decide, evaluate, protocol_of, read_holdout
 from tfrec.push import latest_version
-from tfrec.scorer import exported_model
+from tfrec.scorer import exported_model, exported_stages
 
-MODEL = "two-tower"
+STAGES = ("two-tower", "two stages")
+"""A model of the towers alone is judged by them; one that ranks their candidates by both stages."""
+
 PRODUCTION = "in production"
 
 
@@ -33,11 +35,12 @@ def judge(
             scorers[PRODUCTION] = exported_model(current, examples_dir, holdout)
         except ModelError as error:
             say(f"not compared with the model in production: {error}")
-    scorers[MODEL] = exported_model(model, examples_dir, holdout)
+    stages = dict(zip(STAGES, exported_stages(model, examples_dir, holdout), strict=False))
+    scorers |= stages
     scores = {}
     for name, scorer in scorers.items():
         say(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {name}")
         scores[name] = evaluate(name, scorer, holdout)
-    named = {name: scores[name] for name in scores if name not in (MODEL, PRODUCTION)}
-    verdict = decide(scores[MODEL], named, scores.get(PRODUCTION), config.verdict)
+    named = {name: scores[name] for name in scores if name not in (*STAGES, PRODUCTION)}
+    verdict = decide(scores[list(stages)[-1]], named, scores.get(PRODUCTION), config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict)

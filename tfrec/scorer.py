@@ -21,10 +21,15 @@ EVENTS = ("event_item_id", "event_kind", "event_timestamp", "event_price")
 
 
 def exported_model(folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> Scorer:
-    """Scores of the SavedModel in `folder`, asked at the window's start; -inf for items that it does not know.
+    """What the SavedModel in `folder` recommends by, asked at the window's start; -inf for items that it does not know.
 
     ModelError when the folder holds no model of ours.
     """
+    return exported_stages(folder, examples_dir, holdout)[-1]
+
+
+def exported_stages(folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> list[Scorer]:
+    """As `exported_model`: the two towers alone and, where the model has a second stage, both stages."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401  registers ops of the model
 
@@ -46,25 +51,33 @@ def exported_model(folder: str | Path, examples_dir: str | Path, holdout: Holdou
     # An order has no moment of its own for the window: each user's comes after their own history, which is "now".
     moment = holdout.window_start if holdout.clock == "utc" else 0
 
-    def score(user_rows: np.ndarray) -> np.ndarray:
-        parts = [
-            score_part(user_rows[start : start + USERS_AT_ONCE]) for start in range(0, len(user_rows), USERS_AT_ONCE)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, len(is_known)), np.float32)
-
-    def score_part(user_rows: np.ndarray) -> np.ndarray:
+    def ask(user_rows: np.ndarray) -> dict[str, tf.Tensor]:
         batch = {name: tf.constant(value[place[user_rows]]) for name, value in histories.items()}
         users = len(user_rows)
         batch["timestamp"] = tf.constant(np.full(users, moment, np.int64))
         batch["user_id"] = tf.constant(holdout.user_ids[user_rows].tolist(), tf.string)
         batch["query"] = tf.fill([users], "")
-        if hasattr(model, "all_scores"):
-            scores = model.all_scores(**batch).numpy()[:, columns]
-        else:  # a model in production from before there was a second stage
-            scores = embed(**batch)["embedding"].numpy() @ candidates.T
+        return batch
+
+    def by_towers(user_rows: np.ndarray) -> np.ndarray:
+        return embed(**ask(user_rows))["embedding"].numpy() @ candidates.T
+
+    def by_both(user_rows: np.ndarray) -> np.ndarray:
+        return model.all_scores(**ask(user_rows)).numpy()[:, columns]
+
+    stages = [by_towers, by_both] if hasattr(model, "_second_stage") else [by_towers]
+    return [_in_parts(stage, is_known) for stage in stages]
+
+
+def _in_parts(score: Scorer, is_known: np.ndarray) -> Scorer:
+    """The scorer, a few users at once; -inf for items that are not known [items]."""
+
+    def score_all(user_rows: np.ndarray) -> np.ndarray:
+        parts = [score(user_rows[start : start + USERS_AT_ONCE]) for start in range(0, len(user_rows), USERS_AT_ONCE)]
+        scores = np.concatenate(parts) if parts else np.empty((0, len(is_known)))
         return np.where(is_known, scores, -np.inf).astype(np.float32)
 
-    return score
+    return score_all
 
 
 def _columns(known: np.ndarray, wanted: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
