@@ -199,6 +199,7 @@ def _quieten() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logging.basicConfig(level=logging.WARNING, format="tfrec: %(message)s")
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFX warns of itself at every node
     logging.getLogger("tfrec").setLevel(logging.INFO)
     logging.getLogger("serving").setLevel(logging.INFO)
 

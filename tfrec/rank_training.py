@@ -7,6 +7,7 @@ window becomes a part of the past. It knows nothing of schedules.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.dataset import read_events, sequences
-from tfrec.errors import DataError
+from tfrec.errors import DataError, ModelError
 from tfrec.retrieval import Batch
 from tfrec.schema import EVENT_KINDS
 from tfrec.second_stage import Examined, SecondStage
@@ -109,8 +110,10 @@ def _fit(stage: SecondStage, examples: Examples, config: Config) -> None:
     rate = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     stage.ranker.compile(optimizer=tf.keras.optimizers.Adam(rate, jit_compile=False))
     for epoch in range(settings.epochs):
-        losses = stage.ranker.fit(data, verbose=0).history["loss"]
-        say(f"second stage epoch {epoch + 1}: loss {losses[-1]:.4f}")
+        loss = stage.ranker.fit(data, verbose=0).history["loss"][-1]
+        if not math.isfinite(loss):
+            raise ModelError(f"the ranker's loss is {loss}; lower ranking.learning_rate ({settings.learning_rate})")
+        say(f"second stage epoch {epoch + 1} of {settings.epochs}: loss of the last step {loss:.4f}")
     stage.ranker.optimizer = None
 
 
