@@ -32,7 +32,7 @@ def test_a_machine_that_will_do_is_not_talked_to():
         ("--python", "3.9.2", "The Python found here is 3.9.2"),
         ("--python", "3.12.1", "meet on Python 3.11 alone"),
         ("--pip", "no", "has no pip, which fetches uv; install it"),
-        ("--memory-gb", "3.9", "This machine has 3.9 GB of memory, but the pipeline needs 6 GB"),
+        ("--memory-gb", "3.9", "This machine has 3.9 GB of memory, but the pipeline needs 7 GB"),
         ("--disk-gb", "7.5", "7.5 GB of disk are free at"),
         ("--system", "Darwin arm64", "This is Darwin arm64, but TFX has wheels for Linux x86_64 only"),
     ],

@@ -21,7 +21,7 @@ from tfrec import machine
 from tfrec.machine import Package
 
 GB = 10**9
-MEMORY_GB = 6
+MEMORY_GB = 7
 DISK_GB = 2  # tables, pipeline artifacts and a few versions of the model
 RESYNC = "`rm .venv/.ready && make check` puts what uv.lock says there"
 

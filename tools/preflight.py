@@ -12,7 +12,7 @@ import shutil
 import sys
 
 GB = 10**9
-MEMORY_GB = 6
+MEMORY_GB = 7
 DISK_GB = 8
 
 
