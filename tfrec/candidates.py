@@ -80,7 +80,7 @@ class Sources(tf.Module):
             tf.broadcast_to(tf.range(tf.shape(towers)[1], dtype=tf.int64), tf.shape(towers)),
             tf.logical_and(is_candidate, not_row_0),
         ).to_tensor()
-        best = [tf.reduce_max(scores[:, 1:], axis=1, keepdims=True) for scores in of_new]
+        best = [_best_new(scores, is_new) for scores in (towers, copurchase)]
         full = (towers, towers - best[0], copurchase, copurchase - best[1], tf.math.log1p(habit))
         scores = tf.stack([tf.gather(each, rows, batch_dims=1) for each in full], axis=-1)
         return Proposed(rows, scores, towers)
@@ -92,6 +92,12 @@ class Sources(tf.Module):
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(past.row)[1], axis=1)
         places = tf.stack([tf.reshape(users, [-1]), tf.reshape(tf.cast(past.row, tf.int32), [-1])], axis=1)
         return tf.scatter_nd(places, tf.reshape(weight, [-1]), shape)
+
+
+def _best_new(scores: tf.Tensor, is_new: tf.Tensor) -> tf.Tensor:
+    """[batch, 1] the highest score of an item that is new to the shopper; of any item, where all are known."""
+    counts = tf.logical_or(is_new[:, 1:], tf.logical_not(tf.reduce_any(is_new[:, 1:], axis=1, keepdims=True)))
+    return tf.reduce_max(tf.where(counts, scores[:, 1:], scores.dtype.min), axis=1, keepdims=True)
 
 
 def _best(scores: tf.Tensor, count: int) -> tf.Tensor:

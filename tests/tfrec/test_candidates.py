@@ -76,5 +76,11 @@ def test_a_shopper_without_history_gets_the_towers_and_what_is_popular(sources):
     assert all(scores["habit"] == 0 for scores in found.values())
 
 
+def test_a_shopper_who_has_everything_is_compared_with_the_best_of_all(sources):
+    found = proposed(sources, [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
+    assert found[5]["towers_below_best"] == -1  # below item 6
+    assert all(abs(score) < 100 for scores in found.values() for score in scores.values())
+
+
 def test_items_that_the_catalogue_lacks_are_nobodys_candidate(sources):
     assert 0 not in proposed(sources, [0, 0], [1, 2])
