@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -203,8 +204,12 @@ def titles(ran: Ran) -> dict[str, str]:
 
 
 def test_a_run_killed_in_training_goes_on_from_its_checkpoint(ran: Ran) -> None:
-    assert "tfrec: going on at phase 0, epoch 2, step 0" in ran.output
-    assert "towers epoch 1" not in ran.output
+    # On a machine so busy that the first epoch takes half a minute, the checkpoint is one from its middle.
+    place = re.search(r"tfrec: going on at phase 0, epoch (\d), step (\d+)", ran.output)
+    assert place
+    epoch, step = int(place[1]), int(place[2])
+    assert (epoch, step) >= (1, 1)
+    assert ("towers epoch 1:" in ran.output) is (epoch == 1)
     # What was done before the kill is not done again.
     before, after = ran.executions[: -len(NODES)], dict(ran.executions[-len(NODES) :])
     assert before[-1][0] == "Trainer"
