@@ -52,12 +52,10 @@ def demonstrate(run: Run, query: str = QUERY) -> None:
 
 def _check(outcome: Outcome, run: Run) -> None:
     """ModelError when nothing can be served; says so when what is served is an earlier model."""
-    if not outcome.unsound and outcome.evaluation.verdict.blessed:
-        return
-    reasons = outcome.unsound or "; ".join(outcome.evaluation.verdict.reasons)
-    if latest_version(run.serving) is None:
-        raise ModelError(f"the model was refused: {reasons}; change the run in pipeline/runs.py")
-    print(f"         the new model was refused: {reasons}; an earlier version stays in service")
+    if outcome.refusal and latest_version(run.serving) is None:
+        raise ModelError(f"{outcome.sentence(run)}; change the run in pipeline/runs.py")
+    if outcome.refusal:
+        print(f"         {outcome.sentence(run)}")
 
 
 def _ask(steps: Steps, run: Run, tables: TableSet, address: str, query: str) -> None:

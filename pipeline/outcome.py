@@ -11,7 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.runs import Run
 from tfrec.errors import DataError
-from tfrec.push import is_same_model, push, versions
+from tfrec.push import is_same_model, latest_version, push, versions
 from tfrec.scores import Evaluation
 
 EVALUATION_FILE = "evaluation.json"
@@ -24,6 +24,20 @@ class Outcome:
 
     evaluation: Evaluation
     unsound: str  # why check_model refused the export, "" where it did not
+
+    @property
+    def refusal(self) -> str:
+        """Why the model was not pushed, "" where it was."""
+        verdict = self.evaluation.verdict
+        return self.unsound or ("" if verdict.blessed else "; ".join(verdict.reasons))
+
+    def sentence(self, run: Run) -> str:
+        """What came of the run, for a person."""
+        latest = latest_version(run.serving)
+        if not self.refusal:
+            return f"pushed: {latest}"
+        stays = f"{latest} stays in service" if latest else "nothing is in service"
+        return f"the model was refused, so nothing was pushed: {self.refusal}; {stays}"
 
 
 def read_outcome(run: Run) -> Outcome:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -41,7 +42,8 @@ class Steps:
         """Runs a command to its end; TfrecError with its last lines when it fails."""
         log = self._logs / f"{name}.log"
         print(f"         log: {log}", flush=True)
-        with log.open("w", encoding="utf-8") as file, self._start(*command) as child:
+        with log.open("a", encoding="utf-8") as file, self._start(*command) as child:
+            file.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} {shlex.join(map(str, command))}\n\n")
             for line in child.stdout or ():
                 file.write(line)
                 if line.startswith("tfrec:"):

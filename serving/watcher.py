@@ -20,6 +20,7 @@ class Watcher:
         self._base_path = Path(base_path)
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
+        self._said = ""  # of the base path, at the last look that found no version
         self._thread = threading.Thread(target=self._run, name=f"watch-{model.name}", daemon=True)
 
     def start(self) -> None:
@@ -44,13 +45,20 @@ class Watcher:
         try:
             versions = find_versions(base_path)
         except OSError as error:  # nothing is unloaded: the path may be back at the next look
-            log.error("Could not find base path %s for servable %s with error %s", base_path, name, error)
+            self._say(logging.ERROR, f"Could not find base path {base_path} for servable {name} with error {error}")
             return
-        if not versions:
-            log.warning(
-                "No versions of servable %s found under base path %s. "
+        if versions:
+            self._said = ""
+        else:
+            self._say(
+                logging.WARNING,
+                f"No versions of servable {name} found under base path {base_path}. "
                 "Did you forget to name your leaf directory as a number (eg. '/1/')?",
-                name,
-                base_path,
             )
         self._model.aspire(latest(versions))
+
+    def _say(self, level: int, message: str) -> None:
+        """Once, not at every look."""
+        if message != self._said:
+            log.log(level, "%s", message)
+            self._said = message

@@ -1,17 +1,19 @@
-"""A server's answer as a person reads it: the items ranked, or beside what the user really chose then."""
+"""A server's answer as a person reads it: the items ranked, or beside what the user really did then."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import pandas as pd
 
 from tfrec import report
+from tfrec.errors import DataError
 from tfrec.lookup import read_items
 from tfrec.schema import TableSet
 
 LATER = 10  # items of the truth that are shown
+BY_WEIGHT = ("purchase", "rating", "cart", "click", "view")  # of several things done with an item the first is told
 
 
 class Answered(Protocol):
@@ -27,26 +29,39 @@ class Answered(Protocol):
 
 def render_answer(answer: Sequence[Answered]) -> str:
     """A line for each item: rank, score, id, title."""
-    width = max([len("item"), *(report.display_width(item.item_id) for item in answer)])
-    lines = [f"{'rank':>4}  {'score':>8}  {report.fit('item', width)}  title"]
-    for rank, item in enumerate(answer, start=1):
-        lines.append(f"{rank:>4}  {item.score:>8.3f}  {report.fit(item.item_id, width)}  {item.title}")
-    return "\n".join(lines)
+    return report.render_recommendations(_rows(answer))
 
 
 def render_beside(answer: Sequence[Answered], later: pd.DataFrame, tables: TableSet) -> str:
-    """The answer with a mark at each item of the user's `later` events, and the first of those events."""
-    events = later.dropna(subset="item_id").drop_duplicates("item_id")
-    chosen = set(events["item_id"])
-    rows = [
-        report.Recommendation(rank, item.title, item.score, item.item_id in chosen)
+    """The answer with what the user did with each item in the `later` events, and the first items of those."""
+    events = later.dropna(subset="item_id")
+    weight = events["kind"].map({kind: place for place, kind in enumerate(BY_WEIGHT)})
+    first = events.assign(weight=weight).sort_values("weight", kind="stable").drop_duplicates("item_id")
+    first = first.sort_values("timestamp", kind="stable")
+    rows = _rows(answer, dict(zip(first["item_id"], first["kind"], strict=True)))
+    shown = first.head(LATER)
+    titles = read_items(tables, shown["item_id"])["title"].to_dict() if len(shown) else {}
+    truth = [
+        f"      {event.timestamp:%Y-%m-%d}  {event.kind}  {event.item_id}  {titles.get(event.item_id) or ''}".rstrip()
+        for event in shown.itertuples()
+    ]
+    summary = f"What really came next: {len(first)} different items, {len(shown)} of them:"
+    return "\n".join([report.render_recommendations(rows), "", summary, *truth])
+
+
+def check_shop(answer: Sequence[Answered], tables: TableSet) -> None:
+    """DataError when the tables hold none of the items that were answered: another shop's server."""
+    if answer and read_items(tables, [item.item_id for item in answer]).empty:
+        raise DataError(
+            f"none of these items is in {tables.root}: the server has another shop's model; "
+            "name its own tables by --tables, or another server by --server"
+        )
+
+
+def _rows(answer: Sequence[Answered], then: Mapping[str, str] | None = None) -> list[report.Recommendation]:
+    return [
+        report.Recommendation(
+            rank, item.score, item.item_id, item.title, None if then is None else then.get(item.item_id, "")
+        )
         for rank, item in enumerate(answer, start=1)
     ]
-    first = events.head(LATER)
-    titles = read_items(tables, first["item_id"])["title"].to_dict() if len(first) else {}
-    truth = [
-        f"      {moment:%Y-%m-%d}  {titles.get(item_id) or item_id}"
-        for moment, item_id in zip(first["timestamp"], first["item_id"], strict=True)
-    ]
-    summary = f"What really came next: {len(chosen)} different items, {len(first)} of them:"
-    return "\n".join([report.render_recommendations(rows), "", summary, *truth])

@@ -68,15 +68,19 @@ def ingest(options: argparse.Namespace) -> None:
     print(report)
 
 
-def train(options: argparse.Namespace) -> None:
+def train(options: argparse.Namespace) -> int:
     """run the pipeline here, from examples to a pushed model"""
     from pipeline.local_runner import run
+    from pipeline.outcome import read_outcome
     from pipeline.runs import named_run
     from pipeline.steps import alone
 
     chosen = named_run(options.run)
     with alone(Path(chosen.out)):
         run(chosen)
+    outcome = read_outcome(chosen)
+    print(outcome.sentence(chosen))
+    return 1 if outcome.refusal else 0
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -90,6 +94,11 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """answer TensorFlow Serving's protocol with the pushed model"""
+    if not Path(options.model).is_dir():
+        raise ConfigError(
+            f"--model is {options.model!r} but there is no such folder; `tfrec train` pushes a model, `tfrec status` "
+            "lists those that are there"
+        )
     from serving import server
 
     server.serve(options.name, options.model, options.port, options.rest_port, options.host)
@@ -97,9 +106,11 @@ def serve(options: argparse.Namespace) -> None:
 
 def recommend(options: argparse.Namespace) -> None:
     """ask a server what to recommend to a user of the tables"""
-    from tfrec.answers import render_answer, render_beside
+    from tfrec.answers import check_shop, render_answer, render_beside
 
     tables, user = _tables_and_user(options)
+    if options.until is not None and tables.manifest.clock != "utc":
+        raise ConfigError(f"--until is a date but the events of {tables.root} have an order alone; leave it out")
     now = tables.manifest.last_timestamp + 1 if options.until is None else options.until
     known = user.until(now)
     with _client(options) as client:
@@ -108,12 +119,15 @@ def recommend(options: argparse.Namespace) -> None:
         print(render_answer(answer))
     else:
         print(render_beside(answer, user.since(now), tables))
+    check_shop(answer, tables)
 
 
 def search(options: argparse.Namespace) -> None:
     """ask a server for items that fit a text, for a user if named"""
     from tfrec.answers import render_answer
 
+    if not options.query.strip():
+        raise ConfigError(f"the query is {options.query!r} but must hold a word; `recommend` answers without one")
     with _client(options) as client:
         if options.user is None:
             answer = client.search(options.query, k=options.k)

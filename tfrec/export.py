@@ -90,7 +90,7 @@ class Recommender(tf.Module):
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1]; the inner product with an item's is its score."""
-        return {"embedding": self._query(inputs, self._features(inputs))}
+        return {"embedding": self._query(inputs, self._features(inputs), self._search_vector(inputs["query"]))}
 
     def embed_item(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1] of items by raw text and attributes, and by id where it was learnt."""
@@ -111,18 +111,22 @@ class Recommender(tf.Module):
         return _specs(EVENT_INPUTS, [None, None]) | _specs(MOMENT_INPUTS | profile, [None])
 
     def _all_scores(self, **inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] of the whole catalogue: probabilities of the ranker, or the towers' scores in a search."""
-        batch, moments = self._features(inputs), self._moments(inputs)
-        query = self._query(inputs, batch)
+        """[batch, rows] of the whole catalogue: probabilities of the ranker, or in a search towers and text."""
+        batch, moments, searched = self._features(inputs), self._moments(inputs), self._search_vector(inputs["query"])
+        query = self._query(inputs, batch, searched)
         towers = tf.matmul(query, self.candidates, transpose_b=True)
-        if self._second_stage is None:
-            return towers
         is_search = tf.not_equal(inputs["query"], "")[:, tf.newaxis]
-        return tf.where(is_search, towers, self._second_stage.probabilities(batch, moments, query))
+        found = towers + tf.cond(
+            tf.reduce_any(is_search),
+            lambda: self._config.serving.search_text_weight * self._model.text_similarity(searched),
+            lambda: tf.zeros_like(towers),
+        )
+        if self._second_stage is None:
+            return found  # without a search nothing was added
+        return tf.where(is_search, found, self._second_stage.probabilities(batch, moments, query))
 
-    def _query(self, inputs: Tensors, batch: Batch) -> tf.Tensor:
-        searched = self._search_vector(inputs["query"])[:, tf.newaxis]
-        return self._model.query(batch, self._moments(inputs)[:, tf.newaxis], searched)[:, 0]
+    def _query(self, inputs: Tensors, batch: Batch, searched: tf.Tensor) -> tf.Tensor:
+        return self._model.query(batch, self._moments(inputs)[:, tf.newaxis], searched[:, tf.newaxis])[:, 0]
 
     def _moments(self, inputs: Tensors) -> tf.Tensor:
         """[batch] int64 seconds of the requests; by an order 0 means just after the last event."""

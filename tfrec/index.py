@@ -18,7 +18,7 @@ class Index(tf.Module):
         self._scale = tf.Variable(
             tf.math.reciprocal_no_nan(tf.norm(embeddings[:, :-1], axis=1)), trainable=False, name="scale"
         )
-        self.k = min(k, int(embeddings.shape[0]) - 1)
+        self.k = k
 
     def nearest(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `top_k`, by cosine to the items of rows [batch], each item itself left out."""
@@ -38,5 +38,7 @@ class Index(tf.Module):
         batch = tf.repeat(tf.range(shape[0]), shape[1])
         places = tf.stack([batch, tf.reshape(excluded, [-1])], axis=1)
         scores = tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(batch), float("-inf")))
-        best, rows = tf.math.top_k(scores, self.k)
+        best, rows = tf.math.top_k(scores, tf.minimum(self.k, tf.shape(scores)[1]))
+        missing = [[0, 0], [0, self.k - tf.shape(best)[1]]]
+        best, rows = tf.pad(best, missing, constant_values=float("-inf")), tf.pad(rows, missing)
         return best, tf.where(tf.math.is_inf(best), tf.zeros([], tf.int64), tf.cast(rows, tf.int64))

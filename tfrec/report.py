@@ -17,7 +17,7 @@ from tfrec.scores import Evaluation, Protocol, SliceScores
 WIDTH = 120
 
 _COLUMNS = ("recall@20", "recall@100", "hit_rate@20", "mrr", "coverage@20", "novelty@20")
-_NAME, _NDCG, _NUMBER, _TITLE = 24, 18, 12, 80  # widths
+_NAME, _NDCG, _NUMBER, _SHORTEST_TITLE = 24, 18, 12, 20  # widths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +25,10 @@ class Recommendation:
     """One row of a list shown to a person."""
 
     rank: int  # from 1
-    title: str
     score: float
-    bought: bool | None = None  # whether the user chose it next; None where nobody knows
+    item_id: str
+    title: str
+    then: str | None = None  # what the user did with it next: "purchase" ..., "" nothing; None where nobody knows
 
 
 def render_table(evaluation: Evaluation) -> str:
@@ -42,15 +43,20 @@ def render_table(evaluation: Evaluation) -> str:
 
 
 def render_recommendations(rows: Sequence[Recommendation]) -> str:
-    """A row for each recommendation; "bought" where that is known; long titles end in an ellipsis."""
-    titles = [fit(_one_line(row.title), _TITLE).rstrip() for row in rows]
-    width = max(display_width(title) for title in (*titles, "title"))
-    is_known = any(row.bought is not None for row in rows)
-    lines = [f"rank  {fit('title', width)}     score" + ("  bought" if is_known else "")]
-    for row, title in zip(rows, titles, strict=True):
-        line = f"{row.rank:>4}  {fit(title, width)}  {row.score:>8.3f}  {'yes' if row.bought else ''}"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+    """A row for each recommendation, with what came next where that is known; long titles end in an ellipsis."""
+    is_known = any(row.then is not None for row in rows)
+    then = max(map(len, ("then", *(row.then or "" for row in rows)))) if is_known else 0
+    item = max(map(display_width, ("item", *(row.item_id for row in rows))))
+
+    def line(rank: str, score: str, what: str, item_id: str, title: str) -> str:
+        start = f"{rank:>4}  {score:>8}  " + (f"{what:<{then}}  " if is_known else "") + fit(item_id, item) + "  "
+        text, room = _one_line(title), max(WIDTH - display_width(start), _SHORTEST_TITLE)
+        return (start + (fit(text, room) if display_width(text) > room else text)).rstrip()
+
+    header = line("rank", "score", "then", "item", "title")
+    return "\n".join(
+        [header, *(line(str(r.rank), f"{r.score:.3f}", r.then or "", _one_line(r.item_id), r.title) for r in rows)]
+    )
 
 
 def display_width(text: str) -> int:

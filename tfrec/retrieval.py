@@ -89,6 +89,10 @@ class TwoTower(tfrs.Model):
         trend = self.config.towers.temperature * tf.gather(self.trend, rows)[:, tf.newaxis]
         return tf.concat([embeddings[:, :-1], embeddings[:, -1:] + trend], axis=-1)
 
+    def text_similarity(self, query_vector: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] cosines between query texts [batch, text_dim] and the text of each catalogue row."""
+        return tf.gather(tf.matmul(query_vector, self.text_vectors, transpose_b=True), self._text_row, axis=1)
+
     def query(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
         """Embeddings [batch, moments, dim + 1] at each moment [batch, moments] (int64 seconds).
 

@@ -219,8 +219,10 @@ def _run_phase(
         progress.end_epoch(score)
         say(
             f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {score:.4f}, "
-            f"of new items {new:.4f}"
+            f"{new:.4f} on what a shopper never chose before"
         )
+    if int(progress.epoch) < phase.epochs:
+        say(f"no better in {config.train.patience} epochs: {phase.name} ends here, with the best epoch's weights")
 
 
 class Reporter(tf.keras.callbacks.Callback):

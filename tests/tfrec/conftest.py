@@ -12,7 +12,7 @@ import pytest
 
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.catalog import Catalog, distinct_rows
-from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
+from tfrec.config import Config, ExamplesConfig, FeaturesConfig, ServingConfig, TowerConfig, TrainConfig
 from tfrec.schema import TableSet
 from tfrec.text import vocabulary as vocabulary_of
 
@@ -71,6 +71,7 @@ def make_config(vocabulary: str) -> MakeConfig:
             features=FeaturesConfig(**{"vocabulary": vocabulary, **features}),
             towers=TowerConfig(**{"dim": 8, "random_bert": True, "dropout": 0.0, "id_dropout": 0.0, **towers}),
             train=TrainConfig(**{"uniform_negatives": 8, "batch_size": 4, **train}),
+            serving=ServingConfig(top_k=8),
         )
 
     return make

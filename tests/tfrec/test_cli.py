@@ -140,18 +140,58 @@ def test_until_a_day_only_what_was_known_is_asked_with_and_the_rest_is_shown_as_
     words = ["recommend", "--user", "ann", "--until", "2024-03-04", "--k", "3"]
     assert main([*words, "--tables", str(shop.root), "--server", address]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in out[1:4]] == ["1", "2", "3"]
-    assert [("tea" if "绿茶" in line else line[6:18].strip()) for line in out[1:4]] == [
-        "tea",
-        "Penne, 500 g",
-        "Tomato sauce",
-    ]
-    assert [line.endswith("yes") for line in out[1:4]] == [False, True, False]
-    assert out[5:] == [
+    assert out == [
+        "rank     score  then      item   title",
+        "   1     2.000            tea    西湖龙井 绿茶",
+        "   2     1.000  purchase  pasta  Penne, 500 g",
+        "   3     1.000            sauce  Tomato sauce",
+        "",
         "What really came next: 2 different items, 2 of them:",
-        "      2024-03-10  Penne, 500 g",
-        "      2024-03-20  Fern in a pot",
+        "      2024-03-10  purchase  pasta  Penne, 500 g",
+        "      2024-03-20  purchase  fern  Fern in a pot",
     ]
+
+
+def test_what_came_next_is_told_by_its_kind_the_weightiest_of_several(capsys, shop, address):
+    # Nothing was known of fay; she clicks tea and mug, then buys tea and fern.
+    words = ["recommend", "--user", "fay", "--until", "2024-03-25", "--k", "4"]
+    assert main([*words, "--tables", str(shop.root), "--server", address]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line[16:24].strip() for line in out[1:5]] == ["", "", "purchase", "click"]  # pasta, sauce, tea, mug
+    assert out[6:] == [
+        "What really came next: 3 different items, 3 of them:",
+        '      2024-03-25  click  mug  Mug "Blue"',
+        "      2024-03-31  purchase  tea  西湖龙井 绿茶",
+        "      2024-03-31  purchase  fern  Fern in a pot",
+    ]
+
+
+def test_a_day_can_not_be_named_where_events_have_an_order_alone(capsys, write_tables, tmp_path, address):
+    tables = write_tables(tmp_path, clock="order")
+    words = ["recommend", "--user", "ann", "--until", "2024-03-04", "--tables", str(tables.root)]
+    assert main([*words, "--server", address]) == 2
+    assert "--until is a date but the events of" in capsys.readouterr().err
+
+
+def test_a_server_of_another_shop_is_noticed(capsys, write_tables, tmp_path, address):
+    tables = write_tables(
+        tmp_path,
+        interactions=[("ann", "sofa", "purchase", "2024-01-05 10:00:00", 1.0, 1.5, None, "a1", None)],
+        items=[("sofa", "Sofa", None, None, None, 1.0)],
+    )
+    words = ["recommend", "--user", "ann", "--k", "3", "--tables", str(tables.root)]
+    assert main([*words, "--server", address]) == 2
+    assert "the server has another shop's model" in capsys.readouterr().err
+
+
+def test_a_search_for_nothing_gets_a_sentence(capsys):
+    assert main(["search", " "]) == 2
+    assert "the query is ' ' but must hold a word" in capsys.readouterr().err
+
+
+def test_serving_a_folder_that_is_not_there_gets_a_sentence(capsys, tmp_path):
+    assert main(["serve", "--model", str(tmp_path / "nosuch")]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
 
 
 def test_search_ranks_what_the_query_names_first(capsys, shop, address):

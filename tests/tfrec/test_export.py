@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tfrec.dataset import sequences
+from tfrec.features import word_piece_of
 from tfrec.validation import history_only
 
 Ask = Callable[..., dict[str, np.ndarray]]
@@ -170,6 +171,22 @@ def test_a_score_is_the_inner_product_of_the_two_embeddings(ask: Ask, embed: Any
     of_item = dict(zip(loaded.item_ids.numpy(), loaded.candidates.numpy(), strict=True))
     expected = [float(np.dot(embed(ANN)[0], of_item[item_id])) for item_id in answer["item_id"][0]]
     assert same(answer["score"][0], np.array(expected))
+
+
+def test_a_search_adds_what_the_texts_have_in_common_to_its_own_shopper_alone(
+    ask: Ask, embed: Any, signatures: Any, exported_shop, transformed_shop
+) -> None:
+    loaded, model = signatures["keep the tables alive"], exported_shop.model
+    words = word_piece_of(transformed_shop.config.features)(["Desk lamp"]).to_tensor()
+    cosine = (model.encoder(words).numpy() @ model.text_vectors.numpy().T)[0, exported_shop.catalog.text_row]
+    ids_of_rows = loaded.item_ids.numpy()
+    assert cosine[list(ids_of_rows).index(b"lamp")] == cosine[1:].max()
+    inner = embed(ANN, query=["Desk lamp"])[0] @ loaded.candidates.numpy().T
+    expected = dict(zip(ids_of_rows, inner + 40 * cosine, strict=True))
+    answer = recommend(ask, ANN, ANN, query=["Desk lamp", ""])
+    assert same(answer["score"][0], np.array([expected[item_id] for item_id in answer["item_id"][0]]))
+    assert ids(answer)[0] == "lamp"
+    assert same(answer["score"][1], recommend(ask, ANN)["score"][0])
 
 
 def test_training_and_serving_make_the_same_of_a_history(exported_shop, transformed_shop, embed: Any) -> None:

@@ -39,10 +39,10 @@ def test_each_user_has_exclusions_of_their_own():
     assert rows == [[2, 3], [1, 2], [3, 4]]
 
 
-def test_k_is_cut_to_the_size_of_the_catalogue():
-    index = Index(tf.constant(EMBEDDINGS), 100)
-    assert index.k == 4
-    assert top_k(index, ONE_QUERY, [[]])[1] == [[1, 2, 3, 4]]
+def test_a_catalogue_of_fewer_than_k_items_leaves_places_empty():
+    scores, rows = top_k(Index(tf.constant(EMBEDDINGS), 6), ONE_QUERY, [[]])
+    assert rows == [[1, 2, 3, 4, 0, 0]]
+    assert scores == [[3.0, 2.5, 1.0, -4.0, -np.inf, -np.inf]]
 
 
 def test_nearest_goes_by_the_angle_not_by_length_or_bias_and_leaves_the_item_out():

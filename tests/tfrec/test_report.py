@@ -110,23 +110,31 @@ def test_text_is_padded_or_cut_to_a_width():
     assert fit("西湖龙井", 4) == "西… "
 
 
-def test_recommendations_stand_beside_what_was_bought():
-    rows = [Recommendation(1, "西湖龙井", 1.5, True), Recommendation(10, "Penne, 500 g", -0.25, False)]
-    assert render_recommendations(rows) == (
-        "rank  title            score  bought\n   1  西湖龙井         1.500  yes\n  10  Penne, 500 g    -0.250"
-    )
+def test_recommendations_stand_beside_what_came_next():
+    rows = [
+        Recommendation(1, 1.5, "t-1", "西湖龙井", "purchase"),
+        Recommendation(10, -0.25, "茶", "Penne, 500 g", ""),
+    ]
+    assert render_recommendations(rows).splitlines() == [
+        "rank     score  then      item  title",
+        "   1     1.500  purchase  t-1   西湖龙井",
+        "  10    -0.250            茶    Penne, 500 g",
+    ]
 
 
 def test_where_nobody_knows_the_future_there_is_no_column_for_it():
-    assert render_recommendations([Recommendation(1, "Soap", 0.5)]) == ("rank  title     score\n   1  Soap      0.500")
+    assert render_recommendations([Recommendation(1, 0.5, "s", "Soap")]) == (
+        "rank     score  item  title\n   1     0.500  s     Soap"
+    )
 
 
 def test_a_title_can_neither_break_the_table_nor_command_the_terminal():
-    table = render_recommendations([Recommendation(1, "Soap\n\t\x1b[2Jbar" + "x" * 10_000, 0.5, True)])
+    table = render_recommendations([Recommendation(1, 0.5, "s", "Soap\n\t\x1b[2Jbar" + "x" * 10_000, "view")])
     assert len(table.splitlines()) == 2
     assert "\x1b" not in table
-    assert max(map(display_width, table.splitlines())) <= 120
+    assert max(map(display_width, table.splitlines())) == 120
+    assert table.endswith("…")
 
 
 def test_no_recommendations_is_a_table_without_rows():
-    assert render_recommendations([]) == "rank  title     score"
+    assert render_recommendations([]) == "rank     score  item  title"
