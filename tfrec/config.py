@@ -145,7 +145,7 @@ class RankingConfig:
     users: int = 5000
     """Users of the validation window, at most, that the ranker learns from."""
     batch_size: int = 4096
-    """Candidates a step."""
+    """Candidates a step, at most: fewer in a small shop."""
     learning_rate: float = 2e-3
     """At the first step; it falls along a cosine to nothing at the last one."""
     cross_layers: int = 2

@@ -24,6 +24,7 @@ from tfrec.train import Trained, follow_trend, say
 from tfrec.validation import history_only, moments_of, window_start
 
 USERS_AT_ONCE = 32
+STEPS, SMALLEST_BATCH = 100, 32  # a small shop gets smaller batches: an epoch of one step would teach nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +100,15 @@ def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarra
 
 def _fit(stage: SecondStage, examples: Examples, config: Config) -> None:
     settings = config.ranking
+    batch_size = min(max(len(examples.rows) // STEPS, SMALLEST_BATCH), settings.batch_size)
     tf.keras.utils.set_random_seed(config.train.seed)
     stage.ranker.fit_scale(examples.features)
     arrays = {"features": examples.features, "rows": examples.rows, "labels": examples.labels, **examples.profile}
     # Numbers are shuffled, not the features: a million elements of sixty numbers would take most of the time.
     numbers = tf.data.Dataset.range(len(examples.rows)).shuffle(len(examples.rows), config.train.seed)
     constants = {name: tf.constant(values) for name, values in arrays.items()}
-    data = numbers.batch(settings.batch_size).map(lambda chosen: _gathered(constants, chosen)).prefetch(2)
-    steps = settings.epochs * -(-len(examples.rows) // settings.batch_size)
+    data = numbers.batch(batch_size).map(lambda chosen: _gathered(constants, chosen)).prefetch(2)
+    steps = settings.epochs * -(-len(examples.rows) // batch_size)
     rate = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     stage.ranker.compile(optimizer=tf.keras.optimizers.Adam(rate, jit_compile=False))
     for epoch in range(settings.epochs):
