@@ -16,6 +16,7 @@ from tfrec.catalog import Catalog
 from tfrec.config import RankingConfig
 
 LIMIT = 8.0  # standard deviations beyond which a feature says no more
+LEAST_SPREAD = 1e-3  # on the scale of logarithms: what varies less in training would be blown up where it moves later
 
 
 class Ranker(tfrs.Model):
@@ -45,10 +46,10 @@ class Ranker(tfrs.Model):
         }
 
     def fit_scale(self, features: np.ndarray) -> None:
-        """Takes mean and spread of each feature from [n, features]; a feature that never varies stays 0."""
-        spread = features.std(axis=0)
-        self._mean.assign(features.mean(axis=0))
-        self._scale.assign(np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0.0))
+        """Takes mean and spread of each feature from [n, features]; a feature that hardly varies stays 0."""
+        mean, spread = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+        self._mean.assign(mean)
+        self._scale.assign(np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0.0))
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """`inputs`: features [n, features] float32, rows [n] int64, user_<column> [n] int64 of the profile."""

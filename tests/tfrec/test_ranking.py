@@ -65,3 +65,11 @@ def test_features_are_scaled_and_a_constant_one_says_nothing(ranker):
     np.testing.assert_array_equal(logits[0], logits[1])
     np.testing.assert_array_equal(logits[2], logits[3])
     assert np.abs(logits[0] - logits[2]).max() > 1e-3
+
+
+def test_a_feature_that_varies_by_rounding_alone_says_nothing_where_it_moves_later(ranker):
+    # In a shop where everybody has four events, the count's logarithm is one number but for its last digits.
+    count = np.float32(np.log(5)) + np.array([0, 1e-4], np.float32).repeat(50)
+    ranker.fit_scale(np.stack([np.tile([1.0, 3.0], 50), count], axis=1).astype(np.float32))
+    logits = ranker(inputs([[2.0, np.log(5)], [2.0, np.log(6)]], [1, 1], [0, 0])).numpy()
+    np.testing.assert_array_equal(logits[0], logits[1])
