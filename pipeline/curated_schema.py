@@ -35,11 +35,12 @@ ITEM = {
 }
 
 
-def curated_schema(profile_columns: tuple[str, ...]) -> schema_pb2.Schema:
+def curated_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ...] = ()) -> schema_pb2.Schema:
     """Types of every feature, the event kinds, the ranges of prices and flags."""
     schema = schema_pb2.Schema()
     profile = {f"user_{column}": BYTES for column in profile_columns}
-    for name, kind in (SEQUENCE | profile | ITEM).items():
+    further = {f"item_{column}": BYTES for column in item_columns}
+    for name, kind in (SEQUENCE | profile | ITEM | further).items():
         feature = schema.feature.add(name=name, type=kind)
         if name == "event_kind":
             feature.string_domain.value.extend(EVENT_KINDS)
@@ -50,9 +51,9 @@ def curated_schema(profile_columns: tuple[str, ...]) -> schema_pb2.Schema:
     return schema
 
 
-def write_schema(profile_columns: tuple[str, ...], folder: str | Path) -> str:
+def write_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ...], folder: str | Path) -> str:
     """The path of the schema's file, named by its content, so that a changed schema is imported again."""
-    text = text_format.MessageToString(curated_schema(profile_columns))
+    text = text_format.MessageToString(curated_schema(profile_columns, item_columns))
     path = Path(folder) / f"schema-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

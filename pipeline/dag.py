@@ -27,7 +27,9 @@ def create_pipeline(run: Run) -> Pipeline:
 
     examples = example_gen(run.tables, config)
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
-    schema = tfx.components.ImportSchemaGen(write_schema(config.features.profile_columns, run.work))
+    schema = tfx.components.ImportSchemaGen(
+        write_schema(config.features.profile_columns, config.features.item_columns, run.work)
+    )
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -106,6 +108,10 @@ def complete(run: Run) -> Config:
     boundaries(manifest, run.config.examples.split)  # refuses a split that leaves nothing to train on
     word_pieces, lowercase = vocabulary(run.config.features.bert, str(Path(run.work) / "bert"))
     features = dataclasses.replace(
-        run.config.features, profile_columns=manifest.profile_columns, vocabulary=word_pieces, lowercase=lowercase
+        run.config.features,
+        profile_columns=manifest.profile_columns,
+        item_columns=manifest.item_columns,
+        vocabulary=word_pieces,
+        lowercase=lowercase,
     )
     return dataclasses.replace(run.config, features=features, clock=manifest.clock)

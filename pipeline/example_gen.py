@@ -28,7 +28,7 @@ from tfrec.errors import DataError
 from tfrec.examples import SPLITS, build_partition
 from tfrec.schema import Manifest, TableSet, read_table_set
 
-FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns")
+FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns", "item_columns")
 """The fields of the manifest that decide the examples; `snapshot` is a hash of the tables' content."""
 
 

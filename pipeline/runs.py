@@ -91,11 +91,12 @@ RUNS = {
                 towers=TowerConfig(dim=8, random_bert=True, text_mode="full"),
                 train=TrainConfig(epochs=3, batch_size=16, learning_rate=0.02, uniform_negatives=8, text_steps=2),
                 ranking=RankingConfig(
-                    epochs=10,
+                    epochs=5,
                     retrieved=10,
                     copurchased=10,
                     repeated=20,
                     popular=10,
+                    fresh=5,
                     copurchase_rank=4,
                     batch_size=64,
                     learning_rate=0.01,

@@ -100,7 +100,12 @@ class Client(Connection):
 
     def embed_items(self, items: Sequence[Item]) -> np.ndarray:
         """[items, dim] float32, from texts and attributes: an item need not be in the catalogue."""
-        return self.predict("embed_item", item_inputs(items))["embedding"]
+        known = self._inputs("embed_item")
+        try:
+            return self.predict("embed_item", item_inputs(items, known))["embedding"]
+        except (CallError, UnknownColumn) as error:
+            known = self._changed("embed_item", known, error)
+        return self.predict("embed_item", item_inputs(items, known))["embedding"]
 
     def _items(self, signature: str, shopper: Shopper, k: int) -> list[Recommendation]:
         check_k(k)
@@ -112,13 +117,18 @@ class Client(Connection):
         try:
             return self.predict(signature, shopper.inputs(known, _length(known)))
         except (CallError, UnknownColumn) as error:
-            if isinstance(error, CallError) and error.code != grpc.StatusCode.INVALID_ARGUMENT:
-                raise
-            self._known = {}
-            if self._inputs(signature) == known:
-                raise
-        known = self._inputs(signature)
+            known = self._changed(signature, known, error)
         return self.predict(signature, shopper.inputs(known, _length(known)))
+
+    def _changed(self, signature: str, known: Mapping[str, Tensor], error: ServingError) -> Mapping[str, Tensor]:
+        """The inputs of the version in service, where they are not those `known`; else raises the error."""
+        if isinstance(error, CallError) and error.code != grpc.StatusCode.INVALID_ARGUMENT:
+            raise error
+        self._known = {}
+        now = self._inputs(signature)
+        if now == known:
+            raise error
+        return now
 
     def _inputs(self, signature: str) -> Mapping[str, Tensor]:
         self._known = known = self._known or self.signatures()

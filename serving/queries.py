@@ -14,7 +14,7 @@ from tfrec.errors import ServingError
 
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
 """As in tfrec.schema, which imports pandas; a test compares the two."""
-PROFILE_PREFIX = "user_"
+PROFILE_PREFIX, ITEM_PREFIX = "user_", "item_"
 NO_PROFILE: Mapping[str, str] = {}
 
 
@@ -48,6 +48,8 @@ class Item:
     """A path, widest first: "Food > Pasta > Dry"."""
     brand: str = ""
     price: float = 0.0
+    attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Values of the further columns that the model was trained with: {"manufacturer_id": "69"}."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Recommendation:
 
 
 class UnknownColumn(ServingError):
-    """A profile column that the served model does not take."""
+    """A profile column or item attribute that the served model does not take."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,15 +116,26 @@ class Shopper:
                 )
 
 
-def item_inputs(items: Sequence[Item]) -> dict[str, np.ndarray]:
-    """The tensors of `embed_item`, each [items]."""
+def item_inputs(items: Sequence[Item], names: Collection[str]) -> dict[str, np.ndarray]:
+    """The tensors of `embed_item`, each [items], those of `names` (the signature's inputs).
+
+    Raises UnknownColumn for an attribute that the model lacks.
+    """
     fields = ("item_id", "title", "description", "category", "brand")
     inputs = {
         name if name == "item_id" else f"item_{name}": strings([getattr(item, name) for item in items])
         for name in fields
     }
     inputs["item_price"] = np.array([item.price for item in items], np.float32)
-    return inputs
+    further = [name.removeprefix(ITEM_PREFIX) for name in sorted(set(names) - set(inputs))]
+    for column in sorted({column for item in items for column in item.attributes} - set(further)):
+        known = ", ".join(further) or "none"
+        raise UnknownColumn(
+            f"item attribute is {column!r} but the served model knows {known}; drop it, or train with it"
+        )
+    return inputs | {
+        f"{ITEM_PREFIX}{column}": strings([item.attributes.get(column, "") for item in items]) for column in further
+    }
 
 
 def recommendations(outputs: Mapping[str, np.ndarray], k: int) -> list[list[Recommendation]]:

@@ -48,16 +48,16 @@ SHOP_INTERACTIONS = [
     ("fay", "fern", "purchase", "2024-03-31 12:00:00", 1.0, 12.0, None, "f2", None),
 ]
 
-#   item_id  title                description            category              brand      price
+#   item_id  title                description            category              brand      price maker
 SHOP_ITEMS = [
-    ("pasta", "Penne, 500 g", "Durum wheat", "Food > Pasta > Dry", "Molino", 1.5),
-    ("sauce", "Tomato sauce", None, "Food > Pasta > Sauce", "Molino", 2.5),
-    ("tea", "西湖龙井 绿茶", "Green tea from Hangzhou", "Food > Drinks", None, 8.0),
-    ("mug", 'Mug "Blue"', "Holds 300 ml", "Home > Kitchen", "Clay & Co", 6.0),
-    ("lamp", "Desk lamp", "LED, warm white", "Home > Light", "Lumen", 30.0),
-    ("book", "Learning to cook", None, "Books", None, 9.5),
-    ("soap", "Soap", None, None, None, 2.0),
-    ("fern", "Fern in a pot", "Likes shade", "Home > Plants", None, None),
+    ("pasta", "Penne, 500 g", "Durum wheat", "Food > Pasta > Dry", "Molino", 1.5, "M1"),
+    ("sauce", "Tomato sauce", None, "Food > Pasta > Sauce", "Molino", 2.5, "M1"),
+    ("tea", "西湖龙井 绿茶", "Green tea from Hangzhou", "Food > Drinks", None, 8.0, None),
+    ("mug", 'Mug "Blue"', "Holds 300 ml", "Home > Kitchen", "Clay & Co", 6.0, "M2"),
+    ("lamp", "Desk lamp", "LED, warm white", "Home > Light", "Lumen", 30.0, "M2"),
+    ("book", "Learning to cook", None, "Books", None, 9.5, None),
+    ("soap", "Soap", None, None, None, 2.0, None),
+    ("fern", "Fern in a pot", "Likes shade", "Home > Plants", None, None, None),
 ]
 
 #   user_id age      city; eve has no row
@@ -80,6 +80,7 @@ class WriteTables(Protocol):
         items: list[tuple] = ...,
         users: list[tuple] = ...,
         profile_columns: tuple[str, ...] = ...,
+        item_columns: tuple[str, ...] = ...,
         clock: str = ...,
         partitions: int = ...,
     ) -> TableSet: ...
@@ -103,13 +104,15 @@ def _write_tables(
     items: list[tuple] = SHOP_ITEMS,
     users: list[tuple] = SHOP_USERS,
     profile_columns: tuple[str, ...] = ("age", "city"),
+    item_columns: tuple[str, ...] = ("maker",),
     clock: str = "utc",
     partitions: int = 2,
 ) -> TableSet:
     profile_fields = [pa.field(name, pa.string()) for name in profile_columns]
+    item_fields = [pa.field(name, pa.string()) for name in item_columns]
     frames = {
         "interactions": _frame(interactions, INTERACTIONS),
-        "items": _frame(items, ITEMS),
+        "items": _frame(items, pa.schema([*ITEMS, *item_fields])),
         "users": _frame(users, pa.schema([*USERS, *profile_fields])),
     }
     seconds = frames["interactions"]["timestamp"].astype("datetime64[s, UTC]").astype("int64")
@@ -123,7 +126,7 @@ def _write_tables(
         first_timestamp=int(seconds.min()),
         last_timestamp=int(seconds.max()),
         profile_columns=profile_columns,
-        item_columns=(),
+        item_columns=item_columns,
         rules=[],
     )
     tables = TableSet(root, manifest)

@@ -21,7 +21,7 @@ SOURCES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best",
 """The scores that a candidate carries."""
 
 HABIT_HALF_LIFE_DAYS = 60.0
-POPULAR_COLUMN = 2  # item_shoppers_28 of popularity.NAMES
+EVER_COLUMN, POPULAR_COLUMN = 0, 2  # item_shoppers and item_shoppers_28 of popularity.NAMES
 
 
 class Proposed(NamedTuple):
@@ -43,6 +43,7 @@ class Sources(tf.Module):
         self._choice = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="choice")
         self._target = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="target")
         self._popular = tf.Variable(tf.zeros([rows], tf.bool), trainable=False, name="popular")
+        self._fresh = tf.Variable(tf.zeros([rows], tf.bool), trainable=False, name="fresh")
 
     def learn(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
         """From events with the columns user and row, and the item statistics of the same time."""
@@ -61,6 +62,7 @@ class Sources(tf.Module):
         popular = np.zeros(rows, bool)
         popular[np.argsort(-shoppers, kind="stable")[: self._config.popular]] = True
         self._popular.assign(popular & (shoppers > 0))
+        self._fresh.assign(statistics[:, EVER_COLUMN] == 0)
 
     def __call__(self, past: Past, moments: tf.Tensor, queries: tf.Tensor) -> Proposed:
         """`moments` [batch] int64 seconds, `queries` [batch, dim + 1] of the query tower."""
@@ -75,6 +77,9 @@ class Sources(tf.Module):
             tf.logical_or(_best(of_new[0], self._config.retrieved), _best(of_new[1], self._config.copurchased)),
             tf.logical_or(tf.logical_and(_best(habit, self._config.repeated), habit > 0), self._popular),
         )
+        of_fresh = tf.where(self._fresh, towers, towers.dtype.min)
+        is_fresh = tf.logical_and(_best(of_fresh, self._config.fresh), self._fresh)
+        is_candidate = tf.logical_or(is_candidate, is_fresh)
         not_row_0 = tf.range(tf.shape(towers)[1]) > 0
         rows = tf.ragged.boolean_mask(
             tf.broadcast_to(tf.range(tf.shape(towers)[1], dtype=tf.int64), tf.shape(towers)),

@@ -40,6 +40,8 @@ class FeaturesConfig:
     """Longest item text, in WordPieces with [CLS] and [SEP]."""
     category_levels: int = 3
     """Levels of the category path that get an embedding."""
+    item_columns: tuple[str, ...] = ()
+    """Further columns of the items table, read as categories too; filled from the tables' manifest."""
     oov_buckets: int = 1
     """Out-of-vocabulary buckets of the profile, brand and category vocabularies."""
     profile_columns: tuple[str, ...] = ()
@@ -52,6 +54,11 @@ class FeaturesConfig:
     """WordPiece vocabulary file of that BERT; filled by the pipeline."""
     lowercase: bool = True
     """Whether that BERT reads lower-case text alone; filled by the pipeline."""
+
+    @property
+    def categories(self) -> int:
+        """Columns of an item's categories: the levels of its path, then the further columns."""
+        return self.category_levels + len(self.item_columns)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +146,8 @@ class RankingConfig:
     """Candidates that the shopper chose before, by decayed frequency."""
     popular: int = 100
     """Candidates by the shoppers of the last 28 days."""
+    fresh: int = 500
+    """Candidates that nobody chose yet, by the two towers."""
     copurchase_rank: int = 256
     copurchase_regularization: float = 1000.0
     """See linear.py."""

@@ -107,7 +107,7 @@ def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.
         "item_id": tf.io.FixedLenFeature([], tf.string),
         "item_title": tf.io.FixedLenFeature([], tf.string, ""),
         "item_tokens": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
-        "item_category": tf.io.FixedLenFeature([features.category_levels], tf.int64),
+        "item_category": tf.io.FixedLenFeature([features.categories], tf.int64),
         "item_brand": tf.io.FixedLenFeature([], tf.int64, 0),
         "item_price": tf.io.FixedLenFeature([], tf.int64, 0),
     }

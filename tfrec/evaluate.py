@@ -40,8 +40,14 @@ __all__ = [  # an evaluation from one place
 SLICES = {"all": "open", "novel": "unseen", "cold": "unseen", "cold_among": "cold", "new_users": "open"}
 """Slice -> its ranking: nothing masked, the user's history masked, or the cold items alone."""
 
-PER_USER = ("ndcg@20", "recall@20", "recall@100", "hit_rate@20", "mrr", "novelty@20")
-METRICS = (*PER_USER, "coverage@20")
+KS = (5, 10, 20, 100)
+AT_EACH_K = {"ndcg": metrics.ndcg, "recall": metrics.recall, "map": metrics.average_precision}
+PER_USER = (
+    *(f"{name}@{k}" for name in AT_EACH_K for k in KS),
+    *(f"hit_rate@{k}" for k in KS),
+    *("mrr", "novelty@20", "popularity@20"),
+)
+METRICS = (*PER_USER, "coverage@20", "gini@20")
 
 _SEED = 7
 
@@ -118,20 +124,21 @@ class _Tally:
         if users == 0:
             return SliceScores(0, math.nan, dict.fromkeys(METRICS, math.nan))
         means = dict(zip(PER_USER, values.mean(axis=0).tolist(), strict=True))
-        coverage = metrics.coverage(np.concatenate(self._lists), len(self._buyers))
-        error = values[:, 0].std(ddof=1) / math.sqrt(users) if users > 1 else math.nan
-        return SliceScores(users, float(error), {**means, "coverage@20": coverage})
+        lists, items = np.concatenate(self._lists), len(self._buyers)
+        means |= {"coverage@20": metrics.coverage(lists, items), "gini@20": metrics.gini(lists, items)}
+        of_ndcg = values[:, PER_USER.index("ndcg@20")]
+        error = of_ndcg.std(ddof=1) / math.sqrt(users) if users > 1 else math.nan
+        return SliceScores(users, float(error), means)
 
     def _measure(self, scores: np.ndarray, top: np.ndarray, relevant: sp.csr_matrix, totals: np.ndarray) -> np.ndarray:
         """[batch, metrics] in the order of PER_USER."""
         hits = metrics.hits(top, relevant)
         columns = (
-            metrics.ndcg(hits, totals, 20),
-            metrics.recall(hits, totals, 20),
-            metrics.recall(hits, totals, 100),
-            metrics.hit_rate(hits, 20),
+            *(function(hits, totals, k) for function in AT_EACH_K.values() for k in KS),
+            *(metrics.hit_rate(hits, k) for k in KS),
             metrics.reciprocal_rank(scores, relevant),
             metrics.novelty(top[:, :20], self._buyers, self._all_users),
+            metrics.popularity(top[:, :20], self._buyers, self._all_users),
         )
         return np.stack(columns, axis=1)
 

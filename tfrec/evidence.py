@@ -25,6 +25,7 @@ _OF_PAIR = (
     *("idle_days", "age_days", "gap_days", "due", "item_due", "per_basket"),
 )
 _OF_GROUP = ("times", "times_30", "times_120", "idle_days", "share")
+_OF_ITEMS_GROUP = ("shoppers", "shoppers_per_item")
 _OF_USER = ("baskets", "baskets_28", "events", "events_28", "idle_days", "mean_price")
 
 
@@ -46,17 +47,33 @@ class Evidence(tf.Module):
         self._seconds = DAY if clock == "utc" else 1.0
         levels = {f"category_{level}": catalog.category[:, level] for level in range(catalog.category.shape[1])}
         groups = levels | {"text": catalog.text_row, "brand": catalog.brand}
-        self._groups = {name: _constant(values, name) for name, values in groups.items()}
-        self.statistics = _constant(statistics, "statistics")
+        self._groups = {name: (_constant(values, name), int(values.max()) + 1) for name, values in groups.items()}
+        self.statistics = _constant(self._with_groups(statistics), "statistics")
         self._price = _constant(catalog.price.astype(np.float32), "price")
         self.names = (
             *_OF_PAIR,
             *(f"{group}_{name}" for group in groups for name in _OF_GROUP),
             *ITEM_NAMES,
+            *(f"item_{group}_{name}" for group in groups for name in _OF_ITEMS_GROUP),
             "item_price",
             *(f"user_{name}" for name in _OF_USER),
             *sources,
         )
+
+    def learn(self, statistics: np.ndarray) -> None:
+        """Takes the item statistics [rows, len(ITEM_NAMES)] of another time."""
+        self.statistics.assign(self._with_groups(statistics))
+
+    def _with_groups(self, statistics: np.ndarray) -> np.ndarray:
+        """The statistics and the shoppers of the last 28 days of each item's groups: all that a new item has."""
+        shoppers = statistics[:, ITEM_NAMES.index("item_shoppers_28")]
+        columns = [statistics]
+        for group, size in self._groups.values():
+            place = group.numpy()
+            total = np.bincount(place, shoppers, size) * (np.arange(size) > 0)
+            items = np.bincount(place, minlength=size)
+            columns.append(np.stack([total[place], (total / np.maximum(items, 1))[place]], axis=1))
+        return np.concatenate(columns, axis=1).astype(np.float32)
 
     def __call__(self, past: Past, moments: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """`moments` [batch] int64 seconds; `rows` [batch, candidates] int64; `scores` [batch, candidates, sources]."""
@@ -66,7 +83,7 @@ class Evidence(tf.Module):
         statistics = tf.gather(self.statistics, rows)
         user = self._of_user(past, age, ago)
         pair = self._of_pair(past, age, ago, rows, statistics, user[:, :1])
-        groups = [self._of_group(group, past, age, rows, pair[..., 3]) for group in self._groups.values()]
+        groups = [self._of_group(*group, past, age, rows, pair[..., 3]) for group in self._groups.values()]
         price = tf.gather(self._price, rows)[..., tf.newaxis]
         of_user = tf.repeat(user[:, tf.newaxis], tf.shape(rows)[1], axis=1)
         counts = tf.concat([pair, *groups, statistics, price, of_user], axis=-1)
@@ -75,27 +92,24 @@ class Evidence(tf.Module):
     def _of_pair(
         self, past: Past, age: tf.Tensor, ago: tf.Tensor, rows: tf.Tensor, statistics: tf.Tensor, baskets: tf.Tensor
     ) -> tf.Tensor:
-        is_same = tf.logical_and(rows[:, :, tf.newaxis] == past.row[:, tf.newaxis, :], past.valid[:, tf.newaxis, :])
         weights = [tf.ones_like(age), *(_halved(age, days) for days in HALF_LIVES_DAYS)]
         weights += [tf.cast(ago < count, tf.float32) for count in LATEST_BASKETS]
-        times = tf.matmul(tf.cast(is_same, tf.float32), tf.stack(weights, axis=-1))
-        ages = tf.where(is_same, age[:, tf.newaxis, :], NEVER_DAYS)
-        idle = tf.reduce_min(ages, axis=-1)
-        oldest = tf.reduce_max(tf.where(is_same, age[:, tf.newaxis, :], 0.0), axis=-1)
+        size = int(self.statistics.shape[0])
+        times, idle, oldest = _per_group(past.row, past.valid, tf.stack(weights, axis=-1), age, rows, size)
         count = times[..., 0]
         gap = tf.where(count > 1, (oldest - idle) / tf.maximum(count - 1, 1.0), NEVER_DAYS)
         item_gap = statistics[..., ITEM_NAMES.index("item_gap_days")]
         further = [idle, oldest, gap, idle / tf.maximum(gap, 1.0), idle / tf.maximum(item_gap, 1.0)]
         return tf.concat([times, tf.stack([*further, count / tf.maximum(baskets, 1.0)], axis=-1)], axis=-1)
 
-    def _of_group(self, group: tf.Variable, past: Past, age: tf.Tensor, rows: tf.Tensor, pair: tf.Tensor) -> tf.Tensor:
+    def _of_group(
+        self, group: tf.Variable, size: int, past: Past, age: tf.Tensor, rows: tf.Tensor, pair: tf.Tensor
+    ) -> tf.Tensor:
         """What the history holds of the candidates' category, text or brand; 0 for what is unknown."""
-        theirs, ours = tf.gather(group, past.row), tf.gather(group, rows)
+        theirs = tf.gather(group, past.row)
         known = tf.logical_and(past.valid, theirs > 0)
-        is_same = tf.logical_and(ours[:, :, tf.newaxis] == theirs[:, tf.newaxis, :], known[:, tf.newaxis, :])
         weights = tf.stack([tf.ones_like(age), _halved(age, 30.0), _halved(age, 120.0)], axis=-1)
-        times = tf.matmul(tf.cast(is_same, tf.float32), weights)
-        idle = tf.reduce_min(tf.where(is_same, age[:, tf.newaxis, :], NEVER_DAYS), axis=-1)
+        times, idle, _ = _per_group(theirs, known, weights, age, tf.gather(group, rows), size)
         share = tf.math.divide_no_nan(pair, times[..., 2])
         return tf.concat([times, idle[..., tf.newaxis], share[..., tf.newaxis]], axis=-1)
 
@@ -109,6 +123,28 @@ class Evidence(tf.Module):
         price = tf.math.divide_no_nan(tf.reduce_sum(past.price * valid, axis=1), events)
         columns = (baskets, recent_baskets, events, tf.reduce_sum(is_recent, axis=1), tf.reduce_min(age, axis=1), price)
         return tf.stack(columns, axis=1)
+
+
+def _per_group(
+    group: tf.Tensor, counts: tf.Tensor, weights: tf.Tensor, age: tf.Tensor, wanted: tf.Tensor, size: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Of the events that count [batch, length], for each wanted group [batch, candidates] below `size`:
+
+    the sums of the weights [batch, candidates, weights], the smallest and the largest age [batch, candidates]. By
+    tables of all groups, filled once: comparing each candidate with each event takes several times as long.
+    """
+    batch = tf.shape(group, out_type=group.dtype)[0]
+    first = size * tf.range(batch)[:, tf.newaxis]
+    place, cells, asked = tf.reshape(group + first, [-1]), size * batch, wanted + first
+    weights = tf.where(counts[..., tf.newaxis], weights, 0.0)
+    sums = tf.math.unsorted_segment_sum(tf.reshape(weights, [-1, weights.shape[-1]]), place, cells)
+    youngest = tf.math.unsorted_segment_min(tf.reshape(tf.where(counts, age, NEVER_DAYS), [-1]), place, cells)
+    oldest = tf.math.unsorted_segment_max(tf.reshape(tf.where(counts, age, 0.0), [-1]), place, cells)
+    return (
+        tf.gather(sums, asked),
+        tf.minimum(tf.gather(youngest, asked), NEVER_DAYS),
+        tf.maximum(tf.gather(oldest, asked), 0.0),
+    )
 
 
 def _baskets_ago(past: Past) -> tf.Tensor:

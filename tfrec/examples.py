@@ -8,7 +8,8 @@ Every example is a serialized tf.train.Example, every feature a list. A sequence
     event_timestamp [length]                         int64, whole seconds since the epoch
     event_price [length]                             float32; 0 unknown
     event_is_target [length]                         int64; 1 to be predicted in this split, 0 context only
-    item_id, item_title, item_description, item_category, item_brand [1] bytes, item_price [1] float32
+    item_id, item_title, item_description, item_category, item_brand, item_<further column> [1] bytes,
+    item_price [1] float32
 
 Nothing of an example stems from after its last event. It works on one partition and knows nothing of Beam.
 """
@@ -96,7 +97,7 @@ def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Ite
     interactions = pq.read_table(tables.part("interactions", index), columns=_COLUMNS)
     bounds = boundaries(manifest, config.split)
     batches = build_sequences(interactions, users, manifest.profile_columns, bounds, config)
-    batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)))
+    batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)), manifest.item_columns)
     for split, batch in batches.items():
         for start in range(0, batch.num_rows, ENCODE_ROWS):
             yield split, encode(batch.slice(start, ENCODE_ROWS))
@@ -134,11 +135,11 @@ def build_sequences(
     return {split: _sequences(events, profiles, chunks[split]) for split in SEQUENCE_SPLITS}
 
 
-def build_catalog(items: pa.Table) -> pa.RecordBatch:
-    """One row an item, with what the shop says of it."""
+def build_catalog(items: pa.Table, further: tuple[str, ...] = ()) -> pa.RecordBatch:
+    """One row an item, with what the shop says of it, in `further` columns of the items table too."""
     columns = {"item_id": _bytes(items["item_id"])}
-    for name in ("title", "description", "category", "brand"):
-        columns[f"item_{name}"] = _bytes(items[name])
+    for name in ("title", "description", "category", "brand", *further):
+        columns[f"item_{name}"] = _bytes(items[name].cast(pa.string()))
     columns["item_price"] = _price(items["price"])
     return _batch({name: _lists(values) for name, values in columns.items()})
 

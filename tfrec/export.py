@@ -74,7 +74,7 @@ class Recommender(tf.Module):
             "search": recommend,
             "similar_items": _concrete(self.similar_items, _specs({"item_id": tf.string}, [None])),
             "embed_query": _concrete(self.embed_query, request),
-            "embed_item": _concrete(self.embed_item, _specs(ITEM_INPUTS, [None])),
+            "embed_item": _concrete(self.embed_item, self._item_inputs()),
         }
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
@@ -100,7 +100,7 @@ class Recommender(tf.Module):
         items = ItemFeatures(
             id_row=self._model.id_rows(rows),
             text_vector=self._model.encoder(_dense(features["item_tokens"], settings.text_tokens)),
-            category=_dense(features["item_category"], settings.category_levels),
+            category=_dense(features["item_category"], settings.categories),
             brand=_dense(features["item_brand"], 1)[:, 0],
             price=_dense(features["item_price"], 1)[:, 0],
         )
@@ -109,6 +109,10 @@ class Recommender(tf.Module):
     def _request_inputs(self) -> dict[str, tf.TensorSpec]:
         profile = {f"user_{column}": tf.string for column in self._config.features.profile_columns}
         return _specs(EVENT_INPUTS, [None, None]) | _specs(MOMENT_INPUTS | profile, [None])
+
+    def _item_inputs(self) -> dict[str, tf.TensorSpec]:
+        further = {f"item_{column}": tf.string for column in self._config.features.item_columns}
+        return _specs(ITEM_INPUTS | further, [None])
 
     def _all_scores(self, **inputs: tf.Tensor) -> tf.Tensor:
         """[batch, rows] of the whole catalogue: probabilities of the ranker, or in a search towers and text."""

@@ -109,14 +109,17 @@ def _item_features(inputs: dict[str, tf.SparseTensor], features: config.Features
     title, category = inputs["item_title"], inputs["item_category"]
     word_piece = tft.make_and_track_object(lambda: word_piece_of(features), name="word_piece")
     text = item_text(title.values, inputs["item_brand"].values, category.values, inputs["item_description"].values)
-    paths = category_paths(category.values, features.category_levels)
+    further = {column: inputs[f"item_{column}"].values for column in features.item_columns}
+    categories = category_paths(category.values, features.category_levels)
+    if further:
+        categories = tf.concat([categories, _named(further)], axis=1)
     price = inputs["item_price"]
     return {
         "item_id": inputs["item_id"],
         "item_title": title,
         "item_tokens": _rows(word_piece(text), title),
         "item_category": _vocabulary_index(
-            _rows(tf.RaggedTensor.from_tensor(paths), category), "item_category", features.oov_buckets
+            _rows(tf.RaggedTensor.from_tensor(categories), category), "item_category", features.oov_buckets
         ),
         "item_brand": _vocabulary_index(inputs["item_brand"], "item_brand", features.oov_buckets),
         "item_price": price.with_values(_price_bucket(price.values, features.price_buckets)),
@@ -136,6 +139,12 @@ def category_paths(category: tf.Tensor, levels: int) -> tf.Tensor:
         for level in range(levels)
     ]
     return tf.stack(paths, axis=1)
+
+
+def _named(columns: dict[str, tf.Tensor]) -> tf.Tensor:
+    """[n, columns] "column=value" of each column [n], "" where it is empty: all share the categories' vocabulary."""
+    named = [tf.where(values != "", tf.strings.join([f"{name}=", values]), "") for name, values in columns.items()]
+    return tf.stack(named, axis=1)
 
 
 def _price_bucket(price: tf.Tensor, buckets: int) -> tf.Tensor:

@@ -63,6 +63,13 @@ def ndcg(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
     return first @ discounts[: first.shape[1]] / ideal
 
 
+def average_precision(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
+    """[batch] mean of the precision at each hit of the first k, of min(k, relevant) hits; its mean is the MAP."""
+    first = hits[:, :k]
+    precision = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
+    return np.asarray((precision * first).sum(axis=1) / np.minimum(totals, k))
+
+
 def reciprocal_rank(scores: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
     """[batch] 1 / rank of the best relevant item among all items; its mean over users is the MRR.
 
@@ -79,6 +86,21 @@ def reciprocal_rank(scores: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
 def coverage(top: np.ndarray, items: int) -> float:
     """Share of the catalogue of `items` that is in anybody's list; 0.0 for an empty catalogue."""
     return len(np.unique(top[top != MASKED])) / max(items, 1)
+
+
+def gini(top: np.ndarray, items: int) -> float:
+    """How unevenly the lists are spread over the catalogue of `items`: 0.0 alike to all, near 1.0 one item alone."""
+    shown = np.sort(np.bincount(top[top != MASKED], minlength=items))
+    total = shown.sum()
+    if not total:
+        return 0.0
+    return float((2 * np.arange(1, items + 1) - items - 1) @ shown / (items * total))
+
+
+def popularity(top: np.ndarray, buyers: np.ndarray, users: int) -> np.ndarray:
+    """[batch] mean share of the `users` who bought an item of the list; `buyers` [items]; 0.0 for an empty list."""
+    shares = np.append(buyers / max(users, 1), 0.0)  # the last one answers MASKED
+    return shares[top].sum(axis=1) / np.maximum((top != MASKED).sum(axis=1), 1)
 
 
 def novelty(top: np.ndarray, buyers: np.ndarray, users: int) -> np.ndarray:

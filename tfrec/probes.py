@@ -87,7 +87,8 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
             "item_category": _strings([""] * USERS),
             "item_brand": _strings([""] * USERS),
             "item_price": np.array([0.0, 1.0, 10.0, 100.0], np.float32),
-        },
+        }
+        | {f"item_{column}": _strings([""] * USERS) for column in config.features.item_columns},
     }
 
 

@@ -47,7 +47,7 @@ class SecondStage(tf.Module):
         statistics = item_statistics(events, self.catalog_size, now)
         self._embeddings.assign(self._model.all_candidates())
         self.sources.learn(events, statistics)
-        self.evidence.statistics.assign(statistics)
+        self.evidence.learn(statistics)
 
     def catalog_rows(self, item_ids: tf.Tensor) -> tf.Tensor:
         """int64 catalogue row of each id, 0 where the catalogue does not hold it."""

@@ -44,7 +44,7 @@ class ItemFeatures(NamedTuple):
 
     id_row: tf.Tensor  # [n] int64, 0 for an item whose id was not learnt
     text_vector: tf.Tensor  # [n, text_dim] float32
-    category: tf.Tensor  # [n, levels] int64
+    category: tf.Tensor  # [n, columns] int64, the levels of the path and further columns
     brand: tf.Tensor  # [n] int64
     price: tf.Tensor  # [n] int64
 

@@ -19,7 +19,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from serving.client import Client, Event, Item, Recommendation, Tensor, VersionStatus
 from serving.connection import CallError
 from serving.embedded import Server, start
-from serving.queries import EVENT_KINDS, Shopper
+from serving.queries import EVENT_KINDS, Shopper, item_inputs
 from tfrec import schema
 from tfrec.errors import ServingError
 
@@ -83,6 +83,15 @@ def test_the_time_of_a_request_is_this_second_by_default(client: Client) -> None
 def test_embed_items_reads_texts_and_prices(client: Client) -> None:
     items = [Item("Tea", brand="Xy", price=3.5), Item("Apple pie")]
     assert client.embed_items(items).tolist() == [[3.0, 2.0, 3.5], [9.0, 0.0, 0.0]]
+
+
+def test_attributes_of_items_are_those_that_the_model_was_trained_with(client: Client) -> None:
+    with pytest.raises(ServingError, match="item attribute is 'colour' but the served model knows none"):
+        client.embed_items([Item("Tea"), Item("Mug", attributes={"colour": "blue"})])
+    names = ["item_id", "item_title", "item_colour", "item_size"]
+    inputs = item_inputs([Item("Tea"), Item("Mug", attributes={"colour": "blue"})], names)
+    assert inputs["item_colour"].tolist() == [b"", b"blue"]
+    assert inputs["item_size"].tolist() == [b"", b""]
 
 
 def test_signatures_say_names_types_and_shapes(client: Client) -> None:

@@ -124,7 +124,7 @@ def transformed_shop(
     """
     from tfrec.examples import SPLITS, build_partition
 
-    config = make_config(features={"profile_columns": ("age", "city")})
+    config = make_config(features={"profile_columns": ("age", "city"), "item_columns": ("maker",)})
     splits: dict[str, list[bytes]] = {split: [] for split in SPLITS}
     for index in range(shop.manifest.partitions):
         for split, examples in build_partition(shop, index, config.examples):
@@ -234,7 +234,12 @@ def _schema(config: Config) -> Any:
     integers, floats = ("event_timestamp", "event_is_target"), ("event_price", "item_price")
     texts = "user_id event_item_id event_kind event_query item_id item_title item_description item_category item_brand"
     types = dict.fromkeys(
-        [*texts.split(), *(f"user_{column}" for column in config.features.profile_columns)], tf.string
+        [
+            *texts.split(),
+            *(f"user_{column}" for column in config.features.profile_columns),
+            *(f"item_{column}" for column in config.features.item_columns),
+        ],
+        tf.string,
     )
     types |= dict.fromkeys(integers, tf.int64) | dict.fromkeys(floats, tf.float32)
     return schema_utils.schema_from_feature_spec({name: tf.io.VarLenFeature(dtype) for name, dtype in types.items()})

@@ -22,11 +22,16 @@ EVENTS = [(user, row, 200) for user in range(4) for row in (1, 2)] + [(4, 5, 3),
 
 @pytest.fixture(scope="module")
 def sources() -> Sources:
+    config = RankingConfig(
+        retrieved=1, copurchased=1, repeated=2, popular=1, fresh=0, copurchase_rank=4, copurchase_regularization=0.1
+    )
+    return learnt(config)
+
+
+def learnt(config: RankingConfig) -> Sources:
+    """Sources that know EVENTS."""
     # The towers like item 6 best, then 5, 4, 3, 2, 1: the embedding is the item's number, the query 1.
     embeddings = tf.Variable(np.arange(ROWS, dtype=np.float32)[:, np.newaxis])
-    config = RankingConfig(
-        retrieved=1, copurchased=1, repeated=2, popular=1, copurchase_rank=4, copurchase_regularization=0.1
-    )
     users, rows, days = zip(*EVENTS, strict=True)
     events = pd.DataFrame({"user": users, "row": rows, "timestamp": NOW - np.array(days) * DAY})
     made = Sources(embeddings, config, "utc")
@@ -66,6 +71,13 @@ def test_what_the_shopper_has_is_proposed_by_habit_alone(sources):
     # The towers' best new item is 4; of the own ones the two most frequent of late; 5 is one of them and popular.
     assert {4, 5, 6} <= set(found)
     assert 2 not in found
+
+
+@pytest.mark.parametrize(("fresh", "expected"), [(0, [5]), (1, [5, 6]), (3, [4, 5, 6])])
+def test_what_nobody_chose_yet_has_places_of_its_own(fresh, expected):
+    # Items 4 and 6 were never chosen, nor was row 0, which is no item.
+    made = learnt(RankingConfig(retrieved=0, copurchased=0, repeated=0, popular=1, fresh=fresh, copurchase_rank=4))
+    assert sorted(proposed(made, [1], [60])) == expected
 
 
 def test_a_shopper_without_history_gets_the_towers_and_what_is_popular(sources):

@@ -177,7 +177,7 @@ def test_a_server_of_another_shop_is_noticed(capsys, write_tables, tmp_path, add
     tables = write_tables(
         tmp_path,
         interactions=[("ann", "sofa", "purchase", "2024-01-05 10:00:00", 1.0, 1.5, None, "a1", None)],
-        items=[("sofa", "Sofa", None, None, None, 1.0)],
+        items=[("sofa", "Sofa", None, None, None, 1.0, None)],
     )
     words = ["recommend", "--user", "ann", "--k", "3", "--tables", str(tables.root)]
     assert main([*words, "--server", address]) == 2

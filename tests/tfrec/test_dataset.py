@@ -77,10 +77,10 @@ def test_searches_of_training_are_texts_too(catalog):
 
 def test_there_is_an_index_for_every_value_that_transform_gives(catalog):
     # 3 brands, 2 ages and 2 cities; besides "" and one bucket for the others. Categories: Books, Food, its
-    # Pasta, Pasta > Dry, Pasta > Sauce and Drinks, Home, its Kitchen, Light and Plants: 10.
-    assert (catalog.brand_size, catalog.category_size, catalog.price_size) == (5, 12, 11)
+    # Pasta, Pasta > Dry, Pasta > Sauce and Drinks, Home, its Kitchen, Light and Plants: 10; and 2 makers.
+    assert (catalog.brand_size, catalog.category_size, catalog.price_size) == (5, 14, 11)
     assert catalog.profile_sizes == {"user_age": 4, "user_city": 4}
-    assert catalog.category.shape == (9, 3)
+    assert catalog.category.shape == (9, 4)
     assert catalog.category.max() < catalog.category_size
     assert catalog.brand.max() < catalog.brand_size
     assert catalog.price.max() == 10

@@ -76,6 +76,20 @@ def test_a_category_sums_its_items_and_an_unknown_brand_is_nothing(found):
     assert found["brand_share"].tolist() == [0, 0]
 
 
+def test_a_new_item_has_the_shoppers_of_its_groups(make_catalog):
+    statistics = np.zeros((4, len(NAMES)), np.float32)
+    statistics[:, NAMES.index("item_shoppers_28")] = [9, 4, 0, 6]
+    evidence = Evidence(
+        make_catalog([[5], [6], [7]], **CATEGORY), np.zeros_like(statistics), "utc", ("first", "second")
+    )
+    assert of(evidence, past([], []), [2])["item_category_0_shoppers"].tolist() == [0]
+    evidence.learn(statistics)
+    found = of(evidence, past([], []), [1, 2, 3])
+    np.testing.assert_allclose(found["item_category_0_shoppers"], [4, 4, 6], rtol=1e-5)
+    np.testing.assert_allclose(found["item_category_0_shoppers_per_item"], [2, 2, 6], rtol=1e-5)
+    assert found["item_brand_shoppers"].tolist() == [0, 0, 0]  # all unknown: no group
+
+
 def test_a_shopper_has_baskets_events_and_prices(found):
     for name, value in (("baskets", 3), ("baskets_28", 1), ("events", 5), ("events_28", 1), ("idle_days", 10)):
         np.testing.assert_allclose(found[f"user_{name}"], [value, value], rtol=1e-5)

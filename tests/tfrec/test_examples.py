@@ -388,7 +388,7 @@ def test_an_encoded_example_reads_back_as_tensorflow_wants_it() -> None:
 def test_more_items_than_are_encoded_at_once_all_come_out_whole(tmp_path: Path, write_tables: Any) -> None:
     from tensorflow.core.example import example_pb2
 
-    items = [(str(number), "长" * 10_000, None, None, None, None) for number in range(ENCODE_ROWS + 3)]
+    items = [(str(number), "长" * 10_000, None, None, None, None, None) for number in range(ENCODE_ROWS + 3)]
     tables = write_tables(tmp_path, items=items, partitions=1)
     found = [
         example_pb2.Example.FromString(serialized).features.feature

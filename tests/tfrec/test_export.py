@@ -30,9 +30,9 @@ CAI: list[Event] = [
 ]
 TEST_START = "2024-03-04"
 ALL = {"pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"}
-ITEM_COLUMNS = ("item_id", "item_title", "item_description", "item_category", "item_brand", "item_price")
-TEA = ("", "西湖龙井 绿茶", "Green tea from Hangzhou", "Food > Drinks", "", 8.0)
-FERN = ("fern", "Fern in a pot", "Likes shade", "Home > Plants", "", 0.0)
+ITEM_COLUMNS = "item_id item_title item_description item_category item_brand item_price item_maker".split()
+TEA = ("", "西湖龙井 绿茶", "Green tea from Hangzhou", "Food > Drinks", "", 8.0, "")
+FERN = ("fern", "Fern in a pot", "Likes shade", "Home > Plants", "", 0.0, "")
 DIM = 8 + 1  # and the item's bias
 
 
@@ -293,17 +293,17 @@ def test_a_product_created_a_second_ago_lies_nearest_to_the_one_with_its_text(as
 
 def test_titles_of_10_000_characters_and_empty_ones_are_embedded(ask: Ask) -> None:
     titles = ["tea " * 2500, "茶" * 10_000, "x" * 10_000, "", '", > \n\t 🫖']
-    embedded = ask("embed_item", **item(*(("", title, "", "", "", 0.0) for title in titles)))["embedding"]
+    embedded = ask("embed_item", **item(*(("", title, "", "", "", 0.0, "") for title in titles)))["embedding"]
     assert embedded.shape == (5, DIM)
     assert np.isfinite(embedded).all()
     # The BERT reads the first 24 WordPieces: the rest of a long title changes nothing.
-    (short,) = ask("embed_item", **item(("", "tea " * 30, "", "", "", 0.0)))["embedding"]
+    (short,) = ask("embed_item", **item(("", "tea " * 30, "", "", "", 0.0, "")))["embedding"]
     assert same(embedded[0], short)
 
 
 @pytest.mark.parametrize("signature", ["similar_items", "embed_item"])
 def test_items_are_answered_row_by_row(ask: Ask, signature: str) -> None:
-    rows = [("tea", *TEA[1:]), FERN, ("", "Mug", "", "", "Clay & Co", 6.0)]
+    rows = [("tea", *TEA[1:]), FERN, ("", "Mug", "", "", "Clay & Co", 6.0, "M2")]
     names = slice(0, 1) if signature == "similar_items" else slice(None)
     together = ask(signature, **dict(list(item(*rows).items())[names]))
     for number, row in enumerate(rows):
@@ -312,6 +312,15 @@ def test_items_are_answered_row_by_row(ask: Ask, signature: str) -> None:
             assert value.shape[0] == 1
             equal = np.array_equal if value.dtype == object else same
             assert equal(together[name][number], value[0]), (name, row)
+
+
+def test_a_further_column_of_the_catalogue_tells_items_apart(ask: Ask, signatures: Any) -> None:
+    mug = ("mug", 'Mug "Blue"', "Holds 300 ml", "Home > Kitchen", "Clay & Co", 6.0)
+    found = ask("embed_item", **item((*mug, "M2"), (*mug, "M1"), (*mug, "")))["embedding"]
+    loaded = signatures["keep the tables alive"]
+    assert same(found[0], dict(zip(loaded.item_ids.numpy(), loaded.candidates.numpy(), strict=True))[b"mug"])
+    assert not same(found[0], found[1])
+    assert not same(found[0], found[2])
 
 
 def test_nothing_is_left_beside_an_export(exported_shop) -> None:

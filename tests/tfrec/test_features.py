@@ -169,7 +169,7 @@ def test_items_have_the_features_of_their_columns(transformed_shop):
     catalog = rows(transformed_shop, "catalog", "item_id")
     # "Soap", without brand or category
     assert catalog["soap"]["item_tokens"] == [CLS, 7815, SEP]
-    assert catalog["soap"]["item_category"] == [0, 0, 0]
+    assert catalog["soap"]["item_category"] == [0, 0, 0, 0]
     assert catalog["soap"]["item_brand"] == [0]
     # Food has three items, Home has three: numbers 1 and 2 in some order; Molino is the commonest brand.
     food = catalog["pasta"]["item_category"][0]
@@ -178,6 +178,10 @@ def test_items_have_the_features_of_their_columns(transformed_shop):
     assert catalog["pasta"]["item_category"][1] == catalog["sauce"]["item_category"][1] not in (0, food)
     assert catalog["pasta"]["item_category"][2] != catalog["sauce"]["item_category"][2]
     assert catalog["tea"]["item_category"][2] == 0
+    # Makers are categories of their own.
+    pasta, sauce, mug, lamp = (catalog[item]["item_category"][3] for item in ("pasta", "sauce", "mug", "lamp"))
+    assert pasta == sauce != mug == lamp
+    assert {pasta, mug}.isdisjoint({0, *(index for item in catalog.values() for index in item["item_category"][:3])})
     assert [catalog[item]["item_brand"] for item in ("pasta", "sauce", "tea")] == [[1], [1], [0]]
     assert catalog["tea"]["item_title"] == ["西湖龙井 绿茶".encode()]
     assert catalog["tea"]["event_item_id"] == []
@@ -200,6 +204,7 @@ def test_serving_gives_an_item_the_features_that_training_gave_it(transformed, t
         "item_description": "Durum wheat",
         "item_category": "Food > Pasta > Dry",
         "item_brand": "Molino",
+        "item_maker": "M1",
     }
     inputs = {name: filled(tf.constant([value])) for name, value in raw.items()}
     served = transformed.layer()(inputs | {"item_price": filled(tf.constant([1.5]))})
@@ -228,14 +233,15 @@ def test_serving_gives_a_shopper_the_features_that_training_gave_them(transforme
 
 
 def test_brands_and_categories_that_were_never_seen_share_a_bucket(transformed):
-    unseen = {"item_brand": "Nobody", "item_category": "Food > Moon cheese"}
+    unseen = {"item_brand": "Nobody", "item_category": "Food > Moon cheese", "item_maker": "M99"}
     inputs = {name: filled(tf.constant([""])) for name in ("item_title", "item_description")}
     served = transformed.layer()(inputs | {name: filled(tf.constant([value])) for name, value in unseen.items()})
     # Molino, Clay & Co and Lumen are known: 4 is the bucket. Food is known, the path below it is not.
     assert served["item_brand"].values.numpy().tolist() == [4]
-    food, cheese, nothing = served["item_category"].values.numpy().tolist()
+    food, cheese, nothing, maker = served["item_category"].values.numpy().tolist()
     assert food in (1, 2)
-    assert (cheese, nothing) == (transformed.indices("item_category", oov_buckets=1) - 1, 0)
+    bucket = transformed.indices("item_category", oov_buckets=1) - 1
+    assert (cheese, nothing, maker) == (bucket, 0, bucket)
 
 
 def filled(values: tf.Tensor) -> tf.SparseTensor:

@@ -77,6 +77,25 @@ def test_ndcg_of_a_short_list_still_has_the_ideal_of_k():
     assert metrics.ndcg(hits(5), TOTALS, 20)[0] == pytest.approx(0.62405, abs=1e-5)
 
 
+def test_the_average_precision_is_over_the_hits_that_k_places_can_hold():
+    # User 0: ranks 2 and 5: (1/2 + 2/5) / 2; the first three alone 1/2 / 2. User 1: (1 + 1 + 3/5) / 3.
+    assert metrics.average_precision(hits(), TOTALS, 5).tolist() == pytest.approx([0.45, 2.6 / 3])
+    assert metrics.average_precision(hits(), TOTALS, 3).tolist() == pytest.approx([0.25, 2 / 3])
+    assert metrics.average_precision(hits(), TOTALS, 2)[1] == 1
+
+
+def test_gini_is_0_where_all_are_shown_alike_and_nears_1_for_one_alone():
+    assert metrics.gini(np.array([[0, 1], [2, 3]]), 4) == 0
+    assert metrics.gini(np.array([[0], [0]]), 4) == 0.75  # 1 - 1/4
+    assert metrics.gini(np.array([[0, 1, metrics.MASKED]]), 4) == 0.5
+    assert metrics.gini(np.array([[metrics.MASKED]]), 4) == 0
+
+
+def test_popularity_is_the_mean_share_of_buyers():
+    buyers = np.array([4, 0, 2])
+    assert metrics.popularity(np.array([[0, 2], [1, metrics.MASKED]]), buyers, 8).tolist() == [0.375, 0]
+
+
 def test_the_reciprocal_rank_is_that_of_the_best_relevant_item():
     assert metrics.reciprocal_rank(SCORES, RELEVANT).tolist() == [1 / 2, 1]
 

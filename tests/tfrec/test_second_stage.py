@@ -23,7 +23,9 @@ from tfrec.train import Trained
 from tfrec.validation import history_only, moments_of
 from tfrec.verify import verify_in_fresh_process
 
-RANKING = RankingConfig(epochs=1, retrieved=2, copurchased=2, repeated=3, popular=2, copurchase_rank=2, hidden=(8,))
+RANKING = RankingConfig(
+    epochs=1, retrieved=2, copurchased=2, repeated=3, popular=2, fresh=2, copurchase_rank=2, hidden=(8,)
+)
 PROFILE = ("age", "city")
 
 

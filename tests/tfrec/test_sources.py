@@ -54,7 +54,7 @@ def test_a_product_is_titled_by_type_and_size_and_filed_by_department() -> None:
     items = complete_journey.items(products)
     assert items["title"].to_pylist() == ["ICE - CRUSHED/CUBED 22 LB", ""]
     assert items["category"].to_pylist() == ["GROCERY > FRZN ICE > ICE - CRUSHED/CUBED", "MISCELLANEOUS"]
-    assert items.column_names[3:] == ["brand", "manufacturer_id", "package_size"]
+    assert items.column_names[3:] == ["brand", "manufacturer_id"]
 
 
 def test_the_complete_journey_is_ingested_whole(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_complete_journey_is_ingested_whole(tmp_path: Path) -> None:
     assert effects[("interactions", "exact duplicate")] == (0, 0)
     assert effects[("items", "sold but never described")] == (0, 3)
     assert manifest.profile_columns[:3] == ("age", "income", "home_ownership")
-    assert manifest.item_columns == ("manufacturer_id", "package_size")
+    assert manifest.item_columns == ("manufacturer_id",)
 
 
 # Two users, two films, three ratings in each layout; 881250949 is 1997-12-04 15:55:49 UTC.

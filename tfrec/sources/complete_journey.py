@@ -69,7 +69,6 @@ def items(products: pa.Table) -> pa.Table:
             "category": _joined(products, _LEVELS, CATEGORY_SEPARATOR),
             "brand": products["brand"],
             "manufacturer_id": products["manufacturer_id"].cast(pa.string()),
-            "package_size": products["package_size"],
         }
     )
 
