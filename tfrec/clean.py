@@ -110,6 +110,7 @@ def _event_numbers(user_ids: pa.ChunkedArray, ranks: np.ndarray) -> np.ndarray:
 
 
 def _items(raw: pa.Table, sold: pa.ChunkedArray, ledger: Ledger) -> pa.Table:
+    _check_further(raw, "item column", "pack_size")
     rows = tidy(raw)
     kept = rows.filter(pa.array(ledger.drop(rows, _described_hits(rows, "item_id"))))
     kept = _filled(kept, rows, ledger)
@@ -140,14 +141,19 @@ def _filled(kept: pa.Table, rows: pa.Table, ledger: Ledger) -> pa.Table:
 
 
 def _users(raw: pa.Table, ledger: Ledger) -> pa.Table:
+    _check_further(raw, "profile column", "age_band")
+    rows = tidy(raw)
+    return conformed(rows.filter(pa.array(ledger.drop(rows, _described_hits(rows, "user_id")))), USERS)
+
+
+def _check_further(raw: pa.Table, what: str, example: str) -> None:
+    """ConfigError for a column whose name no input of a served model can have."""
     for name in raw.column_names:
         if name == "id" or not re.fullmatch(r"[A-Za-z0-9_]+", name):
             raise ConfigError(
-                f"profile column {name!r} can't name an input of a served model, which takes Latin letters, digits and "
-                f"_, but not 'id'; map it under another name: `columns: {{age_band: {name}}}`"
+                f"{what} {name!r} can't name an input of a served model, which takes Latin letters, digits and "
+                f"_, but not 'id'; map it under another name: `columns: {{{example}: {name}}}`"
             )
-    rows = tidy(raw)
-    return conformed(rows.filter(pa.array(ledger.drop(rows, _described_hits(rows, "user_id")))), USERS)
 
 
 def _described_hits(rows: pa.Table, key: str) -> dict[str, np.ndarray]:

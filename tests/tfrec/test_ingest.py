@@ -509,12 +509,15 @@ def test_raw_tables_of_another_program_go_the_same_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["age-band", "Age Group", "城市", "id"])
-def test_a_profile_column_that_could_not_be_served_is_refused_with_the_cure(tmp_path: Path, name: str) -> None:
+def test_a_further_column_that_could_not_be_served_is_refused_with_the_cure(tmp_path: Path, name: str) -> None:
     times = pa.array(pd.to_datetime(["2024-01-02"]))
     log = pa.table({"user_id": ["u"], "item_id": ["a"], "kind": ["view"], "timestamp": times})
-    raw = RawTables(log, pa.table({"item_id": ["a"], "title": ["A"]}), pa.table({"user_id": ["u"], name: ["x"]}))
-    with pytest.raises(ConfigError, match=rf"profile column '{name}' can't name an input .* map it under another name"):
-        ingest_tables(raw, tmp_path, "test", 1)
+    items, users = {"item_id": ["a"], "title": ["A"]}, {"user_id": ["u"]}
+    cure = f"{name!r} can't name an input .* map it under another name"
+    with pytest.raises(ConfigError, match=f"profile column {cure}"):
+        ingest_tables(RawTables(log, pa.table(items), pa.table(users | {name: ["x"]})), tmp_path, "test", 1)
+    with pytest.raises(ConfigError, match=f"item column {cure}"):
+        ingest_tables(RawTables(log, pa.table(items | {name: ["x"]}), pa.table(users)), tmp_path, "test", 1)
 
 
 def test_ingest_needs_no_tensorflow_and_prints_nothing(tmp_path: Path) -> None:
