@@ -191,10 +191,13 @@ class VerdictConfig:
 
     metric: str = "ndcg@20"
     slice: str = "all"
-    baseline: str = "recent_popularity"
-    """The model must score above this baseline."""
+    floor: tuple[str, ...] = ("recent_popularity",)
+    """Baselines that the model must beat: the 95 % interval of the mean difference over users, by a paired bootstrap,
+    must lie above 0."""
     min_ratio_to_production: float = 0.98
     """The model must reach this share of the score of the model in production."""
+    protected: tuple[str, ...] = ()
+    """Further slices on which it must."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -128,7 +128,7 @@ class _Tally:
         means |= {"coverage@20": metrics.coverage(lists, items), "gini@20": metrics.gini(lists, items)}
         of_ndcg = values[:, PER_USER.index("ndcg@20")]
         error = of_ndcg.std(ddof=1) / math.sqrt(users) if users > 1 else math.nan
-        return SliceScores(users, float(error), means)
+        return SliceScores(users, float(error), means, dict(zip(PER_USER, values.T, strict=True)))
 
     def _measure(self, scores: np.ndarray, top: np.ndarray, relevant: sp.csr_matrix, totals: np.ndarray) -> np.ndarray:
         """[batch, metrics] in the order of PER_USER."""

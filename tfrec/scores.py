@@ -9,7 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,8 @@ class SliceScores:
     users: int
     ndcg_se: float  # standard error of ndcg@20 over users
     metrics: dict[str, float]  # evaluate.METRICS -> value
+    # evaluate.PER_USER -> [users] values, to compare models user by user; left out of JSON
+    per_user: dict[str, np.ndarray] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +70,9 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Indented JSON that any reader takes (NaN is null), in the order of the table."""
-        return json.dumps(_null_for_nan(dataclasses.asdict(self)), indent=2, allow_nan=False, ensure_ascii=False)
+        return json.dumps(
+            _null_for_nan(_without_users(dataclasses.asdict(self))), indent=2, allow_nan=False, ensure_ascii=False
+        )
 
     @staticmethod
     def from_json(text: str) -> Evaluation:
@@ -85,6 +92,13 @@ def _scores(raw: dict[str, Any]) -> Scores:
         values = {metric: _nan_for_null(value) for metric, value in part["metrics"].items()}
         slices[name] = SliceScores(part["users"], _nan_for_null(part["ndcg_se"]), values)
     return Scores(raw["name"], slices, raw["score_seconds"])
+
+
+def _without_users(raw: dict[str, Any]) -> dict[str, Any]:
+    for scores in raw["scores"].values():
+        for part in scores["slices"].values():
+            del part["per_user"]
+    return raw
 
 
 def _nan_for_null(value: float | None) -> float:

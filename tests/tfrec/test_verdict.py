@@ -2,36 +2,66 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from tfrec.config import VerdictConfig
 from tfrec.errors import ConfigError
 from tfrec.scores import Scores, SliceScores
-from tfrec.verdict import decide
+from tfrec.verdict import decide, interval
 
-CONFIG = VerdictConfig(metric="ndcg@20", slice="all", baseline="popularity", min_ratio_to_production=0.98)
+CONFIG = VerdictConfig(metric="ndcg@20", slice="all", floor=("popularity",), min_ratio_to_production=0.98)
+SWING = np.tile([-0.1, 0.1], 50)  # users differ; the mean is that of all
 
 
-def scores(name: str, ndcg: float, users: int = 10) -> Scores:
-    new = SliceScores(0, math.nan, {"ndcg@20": math.nan, "mrr": math.nan})
-    return Scores(name, {"all": SliceScores(users, 0.01, {"ndcg@20": ndcg, "mrr": 0.5}), "new_users": new}, 1.0)
+def scores(name: str, ndcg: float, users: int = 100, novel: float = 0.1) -> Scores:
+    def part(value: float, users: int) -> SliceScores:
+        return SliceScores(users, 0.01, {"ndcg@20": value, "mrr": 0.5}, {"ndcg@20": value + SWING[:users]})
+
+    return Scores(name, {"all": part(ndcg, users), "novel": part(novel, users), "new_users": part(math.nan, 0)}, 1.0)
 
 
 BASELINES = {"random": scores("random", 0.01), "popularity": scores("popularity", 0.20)}
 
 
-def test_a_model_above_its_baseline_is_blessed():
+def test_a_model_above_its_floor_is_blessed():
     verdict = decide(scores("model", 0.21), BASELINES, None, CONFIG)
     assert verdict.blessed
-    assert verdict.reasons == ("model has ndcg@20 0.2100 on all, above the 0.2000 of the baseline popularity",)
+    assert verdict.reasons == (
+        "model has ndcg@20 0.2100 on all, above the 0.2000 of the baseline popularity: "
+        "by 0.0100, 95 % interval 0.0100 to 0.0100",
+    )
 
 
-def test_a_model_that_only_equals_its_baseline_is_refused():
-    verdict = decide(scores("model", 0.20), BASELINES, None, CONFIG)
+def test_a_model_that_only_equals_a_baseline_of_its_floor_is_refused():
+    both = VerdictConfig(floor=("random", "popularity"))
+    verdict = decide(scores("model", 0.20), BASELINES, None, both)
     assert not verdict.blessed
-    assert verdict.reasons == ("model has ndcg@20 0.2000 on all, not above the 0.2000 of the baseline popularity",)
+    assert verdict.reasons[0].startswith("model has ndcg@20 0.2000 on all, above the 0.0100 of the baseline random")
+    assert verdict.reasons[1].startswith("model has ndcg@20 0.2000 on all, not surely above the 0.2000 of the baseline")
+
+
+def test_a_mean_that_is_better_by_chance_alone_is_refused():
+    # 65 of 100 users gain 0.1 and 35 lose it: the mean gain of 0.03 has a standard error of 0.0095. With 55 it is
+    # 0.01 with 0.00995: its interval, about 0.02 either way, holds 0.
+    for gainers, blessed in ((65, True), (55, False)):
+        model = scores("model", 0.2)
+        gain = np.where(np.arange(100) < gainers, 0.1, -0.1)
+        part = model.slices["all"]
+        part.metrics["ndcg@20"] += float(gain.mean())
+        part.per_user["ndcg@20"] = part.per_user["ndcg@20"] + gain
+        assert decide(model, BASELINES, None, CONFIG).blessed == blessed
+
+
+def test_the_interval_is_that_of_the_normal_law_where_users_are_many():
+    differences = np.random.default_rng(1).normal(0.01, 0.2, 4000)
+    half = 1.96 * differences.std() / math.sqrt(4000)
+    low, high = interval(differences)
+    assert (low, high) == pytest.approx((differences.mean() - half, differences.mean() + half), abs=0.1 * half)
+    assert interval(np.array([0.5])) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(("ndcg", "blessed"), [(0.2941, True), (0.2939, False)])
@@ -45,7 +75,19 @@ def test_a_model_must_reach_its_share_of_the_model_in_production(ndcg, blessed):
     )
 
 
-def test_a_model_that_beats_production_but_not_the_baseline_is_refused():
+def test_a_protected_slice_must_not_suffer_though_all_gains():
+    production = scores("production", 0.30, novel=0.2)
+    config = dataclasses.replace(CONFIG, protected=("novel", "new_users"))
+    verdict = decide(scores("model", 0.50, novel=0.19), BASELINES, production, config)
+    assert not verdict.blessed
+    assert verdict.reasons[2] == (
+        "model has ndcg@20 0.1900 on novel, below the required 0.1960 (0.98 of the 0.2000 of the model in production)"
+    )
+    assert len(verdict.reasons) == 3  # nobody is new: nothing to suffer
+    assert decide(scores("model", 0.50, novel=0.2), BASELINES, production, config).blessed
+
+
+def test_a_model_that_beats_production_but_not_the_floor_is_refused():
     verdict = decide(scores("model", 0.15), BASELINES, scores("production", 0.10), CONFIG)
     assert not verdict.blessed
     assert len(verdict.reasons) == 2
@@ -63,10 +105,11 @@ def test_a_number_that_does_not_exist_is_refused(broken):
 
 
 def test_a_slice_without_users_is_refused_and_the_others_are_named():
-    verdict = decide(scores("model", 0.5), BASELINES, None, VerdictConfig(slice="new_users", baseline="random"))
+    verdict = decide(scores("model", 0.5), BASELINES, None, VerdictConfig(slice="new_users", floor=("random",)))
     assert not verdict.blessed
     assert verdict.reasons == (
-        "no user is in slice new_users, so model can't be judged; judge by a slice that has users: all (10)",
+        "no user is in slice new_users, so model can't be judged; "
+        "judge by a slice that has users: all (100), novel (100)",
     )
 
 
@@ -79,9 +122,9 @@ def test_a_window_without_users_asks_for_more_data():
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (VerdictConfig(slice="old"), "`slice` is 'old'; use one of all, new_users"),
+        (VerdictConfig(slice="old"), "`slice` is 'old'; use one of all, novel, new_users"),
         (VerdictConfig(metric="auc"), "`metric` is 'auc'; use one of ndcg@20, mrr"),
-        (VerdictConfig(baseline="ease"), "`baseline` is 'ease'; use one of random, popularity"),
+        (VerdictConfig(floor=("ease",)), "`floor` is 'ease'; use one of random, popularity"),
     ],
 )
 def test_an_unknown_setting_lists_the_known_ones(config, sentence):
