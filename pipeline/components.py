@@ -26,13 +26,25 @@ from pipeline.outcome import EVALUATION_FILE
 
 
 @component
-def check_examples(anomalies: InputArtifact[ExampleAnomalies], blessing: OutputArtifact[InfraBlessing]) -> None:
-    """Ends the run with DataError where ExampleValidator found the examples to be not what the schema says."""
+def check_examples(
+    anomalies: InputArtifact[ExampleAnomalies],
+    examples: InputArtifact[Examples],
+    blessing: OutputArtifact[InfraBlessing],
+    validation_start: Parameter[int],  # seconds since the epoch; -1 without timestamps
+    test_start: Parameter[int],
+    code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
+) -> None:
+    """Ends the run with DataError where ExampleValidator objects to the examples, or the future leaks into them."""
+    from tfrec.audit import find_leaks
     from tfrec.errors import DataError
 
     found = _anomalies(anomalies)
     if found:
         raise DataError(f"the examples are not sound: {'; '.join(found)}; correct the shop's files and ingest again")
+    is_dated = test_start >= 0
+    leaks = find_leaks(examples.uri, *((validation_start, test_start) if is_dated else (None, None)))
+    if leaks:
+        raise DataError(f"the future leaks into the examples: {'; '.join(leaks)}; mend what made {examples.uri}")
     _bless(blessing, True, "INFRA_BLESSED", "")
 
 

@@ -33,7 +33,14 @@ def create_pipeline(run: Run) -> Pipeline:
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
-    sound = check_examples(anomalies=validator.outputs["anomalies"])
+    bounds = boundaries(read_table_set(run.tables).manifest, config.examples.split)
+    sound = check_examples(
+        anomalies=validator.outputs["anomalies"],
+        examples=examples.outputs["examples"],
+        validation_start=-1 if bounds.validation_start is None else bounds.validation_start,
+        test_start=-1 if bounds.test_start is None else bounds.test_start,
+        code=fingerprint.code("tfrec.audit"),
+    )
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],

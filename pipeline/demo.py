@@ -66,7 +66,7 @@ def _ask(steps: Steps, run: Run, tables: TableSet, address: str, query: str) -> 
     steps.show(BIN / "tfrec", "recommend", "--user", user_id, *until, *ask)
     steps.show(BIN / "tfrec", "search", query, *ask)
     print(
-        f"\npushed: {latest_version(run.serving)}\n"
+        f"\nin service: {latest_version(run.serving)}\n"
         "\nTo go on:\n"
         f"  .venv/bin/tfrec serve --model {os.path.relpath(run.serving)}     and in another window:\n"
         f"  .venv/bin/tfrec recommend --user {user_id}\n"

@@ -24,6 +24,7 @@ class Outcome:
 
     evaluation: Evaluation
     unsound: str  # why check_model refused the export, "" where it did not
+    pushed: str = ""  # the folder of the model that Pusher took, "" where it took none
 
     @property
     def refusal(self) -> str:
@@ -34,10 +35,12 @@ class Outcome:
     def sentence(self, run: Run) -> str:
         """What came of the run, for a person."""
         latest = latest_version(run.serving)
-        if not self.refusal:
-            return f"pushed: {latest}"
         stays = f"{latest} stays in service" if latest else "nothing is in service"
-        return f"the model was refused, so nothing was pushed: {self.refusal}; {stays}"
+        if self.refusal:
+            return f"the model was refused, so nothing was pushed: {self.refusal}; {stays}"
+        if latest and self.pushed and is_same_model(latest, Path(self.pushed)):
+            return f"pushed: {latest}"
+        return f"the model was pushed before and taken out by hand since; {stays}"
 
 
 def read_outcome(run: Run) -> Outcome:
@@ -46,9 +49,11 @@ def read_outcome(run: Run) -> Outcome:
     if evaluation is None:
         raise DataError(f"run {run.name} has no evaluation yet; make one: `tfrec train --run {run.name}`")
     refusal = Path(check.uri) / "INFRA_NOT_BLESSED" if check else Path()
+    pushed = _latest(run, "Pusher", "pushed_model")
     return Outcome(
         Evaluation.from_json((Path(evaluation.uri) / EVALUATION_FILE).read_text(encoding="utf-8")),
         refusal.read_text(encoding="utf-8") if refusal.is_file() else "",
+        pushed.uri if pushed else "",
     )
 
 

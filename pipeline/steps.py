@@ -43,13 +43,14 @@ class Steps:
         log = self._logs / f"{name}.log"
         print(f"         log: {log}", flush=True)
         with log.open("a", encoding="utf-8") as file, self._start(*command) as child:
+            start = file.tell()
             file.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} {shlex.join(map(str, command))}\n\n")
             for line in child.stdout or ():
                 file.write(line)
                 if line.startswith("tfrec:"):
                     print(f"         {line.rstrip()}", flush=True)
         if child.returncode != 0:
-            raise TfrecError(f"step {name} ended with code {child.returncode}; {_last_words(log)}")
+            raise TfrecError(f"step {name} ended with code {child.returncode}; {_last_words(log, start)}")
 
     def show(self, *command: str | Path) -> None:
         """Runs a command whose output is for the person who watches."""
@@ -117,8 +118,11 @@ def _address(server: subprocess.Popen[str], log: Path) -> str:
     raise TfrecError(f"the server ended before its model was in service; {_last_words(log)}")
 
 
-def _last_words(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_WORDS:]
+def _last_words(log: Path, start: int = 0) -> str:
+    """The last lines of what was written from byte `start` on."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()[-LAST_WORDS:]
     return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines)])
 
 

@@ -11,7 +11,6 @@ TensorFlow. Every method raises tfrec.errors.ServingError with one sentence.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 import grpc
@@ -55,7 +54,7 @@ class Client(Connection):
         *,
         profile: Mapping[str, str] = NO_PROFILE,
         k: int = 10,
-        now: int | None = None,
+        now: int = 0,
         query: str = "",
         exclude_seen: bool = False,
         user_id: str = "",
@@ -63,9 +62,9 @@ class Client(Connection):
         """The k best items for a user, best first; fewer when `exclude_seen` leaves fewer.
 
         `history` in any order; `profile` by column of the users table; `now` in seconds since the epoch
-        (None: this second).
+        (0: the server's own clock, or just after the last event where events have an order alone).
         """
-        shopper = Shopper(history, _seconds(now), profile, query, exclude_seen, user_id)
+        shopper = Shopper(history, now, profile, query, exclude_seen, user_id)
         return self._items("recommend", shopper, k)
 
     def search(
@@ -74,11 +73,11 @@ class Client(Connection):
         history: Sequence[Event] = (),
         profile: Mapping[str, str] = NO_PROFILE,
         k: int = 10,
-        now: int | None = None,
+        now: int = 0,
         user_id: str = "",
     ) -> list[Recommendation]:
         """The k items that fit a text best, for this user where a history or profile is given."""
-        return self._items("search", Shopper(history, _seconds(now), profile, query, user_id=user_id), k)
+        return self._items("search", Shopper(history, now, profile, query, user_id=user_id), k)
 
     def similar_items(self, item_ids: Sequence[str], k: int = 10) -> list[list[Recommendation]]:
         """For each item of the catalogue the k items closest to it."""
@@ -91,11 +90,11 @@ class Client(Connection):
         *,
         profile: Mapping[str, str] = NO_PROFILE,
         query: str = "",
-        now: int | None = None,
+        now: int = 0,
         user_id: str = "",
     ) -> np.ndarray:
         """[dim] float32: where a user and a query lie in the space of the items."""
-        shopper = Shopper(history, _seconds(now), profile, query, user_id=user_id)
+        shopper = Shopper(history, now, profile, query, user_id=user_id)
         return self._ask("embed_query", shopper)["embedding"][0]
 
     def embed_items(self, items: Sequence[Item]) -> np.ndarray:
@@ -144,7 +143,3 @@ def _length(inputs: Mapping[str, Tensor]) -> int:
     """How many events the model was exported for; 0: any number."""
     shape = inputs["event_item_id"].shape if "event_item_id" in inputs else None
     return max(shape[1], 0) if shape and len(shape) == 2 else 0
-
-
-def _seconds(now: int | None) -> int:
-    return int(time.time()) if now is None else now

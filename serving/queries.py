@@ -71,7 +71,7 @@ class Shopper:
 
     history: Sequence[Event]
     now: int
-    """Seconds since the epoch: the time of the request."""
+    """Seconds since the epoch, the time of the request; 0: see Client.recommend."""
     profile: Mapping[str, str] = dataclasses.field(default_factory=dict)
     query: str = ""
     exclude_seen: bool = False

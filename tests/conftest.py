@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -182,6 +183,12 @@ TOYS = {
     "half": {("tea", "tea"): 2.0, ("tea", "mug"): 1.0, ("book", "book"): 2.0, ("book", "pen"): 1.0},
     "wrong": {("tea", "mug"): -1.0, ("book", "pen"): -1.0},
 }
+
+
+@pytest.fixture(scope="session")
+def write_records() -> Callable[[Path, list[dict[str, list[Any]]]], None]:
+    """Writes a split of examples, each by the values of its features, as ExampleGen does."""
+    return _write_records
 
 
 @pytest.fixture(scope="session")

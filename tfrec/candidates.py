@@ -62,7 +62,9 @@ class Sources(tf.Module):
         popular = np.zeros(rows, bool)
         popular[np.argsort(-shoppers, kind="stable")[: self._config.popular]] = True
         self._popular.assign(popular & (shoppers > 0))
-        self._fresh.assign(statistics[:, EVER_COLUMN] == 0)
+        fresh = statistics[:, EVER_COLUMN] == 0
+        fresh[0] = False  # no item
+        self._fresh.assign(fresh)
 
     def __call__(self, past: Past, moments: tf.Tensor, queries: tf.Tensor) -> Proposed:
         """`moments` [batch] int64 seconds, `queries` [batch, dim + 1] of the query tower."""
@@ -72,7 +74,10 @@ class Sources(tf.Module):
         copurchase = tf.matmul(
             tf.matmul(1.0 - tf.cast(is_new, tf.float32), self._choice), self._target, transpose_b=True
         )
-        of_new = [tf.where(is_new, scores, scores.dtype.min) for scores in (towers, copurchase)]
+        not_row_0 = tf.range(tf.shape(towers)[1]) > 0
+        of_new = [
+            tf.where(tf.logical_and(is_new, not_row_0), scores, scores.dtype.min) for scores in (towers, copurchase)
+        ]
         is_candidate = tf.logical_or(
             tf.logical_or(_best(of_new[0], self._config.retrieved), _best(of_new[1], self._config.copurchased)),
             tf.logical_or(tf.logical_and(_best(habit, self._config.repeated), habit > 0), self._popular),
@@ -80,7 +85,6 @@ class Sources(tf.Module):
         of_fresh = tf.where(self._fresh, towers, towers.dtype.min)
         is_fresh = tf.logical_and(_best(of_fresh, self._config.fresh), self._fresh)
         is_candidate = tf.logical_or(is_candidate, is_fresh)
-        not_row_0 = tf.range(tf.shape(towers)[1]) > 0
         rows = tf.ragged.boolean_mask(
             tf.broadcast_to(tf.range(tf.shape(towers)[1], dtype=tf.int64), tf.shape(towers)),
             tf.logical_and(is_candidate, not_row_0),

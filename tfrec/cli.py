@@ -111,8 +111,8 @@ def recommend(options: argparse.Namespace) -> None:
     tables, user = _tables_and_user(options)
     if options.until is not None and tables.manifest.clock != "utc":
         raise ConfigError(f"--until is a date but the events of {tables.root} have an order alone; leave it out")
-    now = tables.manifest.last_timestamp + 1 if options.until is None else options.until
-    known = user.until(now)
+    now = _latest_moment(tables) if options.until is None else options.until
+    known = user if options.until is None else user.until(now)
     with _client(options) as client:
         answer = client.recommend(_events(known), profile=user.profile, k=options.k, now=now, user_id=user.user_id)
     if options.until is None:
@@ -133,7 +133,7 @@ def search(options: argparse.Namespace) -> None:
             answer = client.search(options.query, k=options.k)
         else:
             tables, user = _tables_and_user(options)
-            now = tables.manifest.last_timestamp + 1
+            now = _latest_moment(tables)
             answer = client.search(options.query, _events(user), user.profile, options.k, now, user.user_id)
     print(render_answer(answer))
 
@@ -230,6 +230,11 @@ def _tables_and_user(options: argparse.Namespace) -> tuple[TableSet, User]:
 
     tables = read_table_set(options.tables)
     return tables, read_user(tables, options.user)
+
+
+def _latest_moment(tables: TableSet) -> int:
+    """When the shop's log ends; 0, just after the user's own last event, where events have an order alone."""
+    return tables.manifest.last_timestamp + 1 if tables.manifest.clock == "utc" else 0
 
 
 def _events(user: User) -> list[Event]:

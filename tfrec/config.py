@@ -172,7 +172,7 @@ class ServingConfig:
     top_k: int = 100
     """Items in each answer; a client shows the first k of them."""
     search_text_weight: float = 40.0
-    """Of the cosine between the texts of query and item, beside the towers' score: what was asked for comes first."""
+    """Of the cosine between the texts of query and item, beside the towers' logit: what was asked for comes first."""
 
 
 @dataclasses.dataclass(frozen=True)

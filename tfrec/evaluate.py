@@ -52,8 +52,10 @@ METRICS = (*PER_USER, "coverage@20", "gini@20")
 _SEED = 7
 
 
-def evaluate(name: str, score: Scorer, holdout: Holdout, batch: int = 256) -> Scores:
-    """The scores of one model on every slice, over all users with a label in the window.
+def evaluate(
+    name: str, score: Scorer, holdout: Holdout, batch: int = 256, by_user: tuple[str, ...] = ("ndcg@20",)
+) -> Scores:
+    """The scores of one model on every slice, over all users with a label in the window, and some user by user.
 
     A user for whom the model gives a NaN has NaN metrics, and so has every mean over that user; a slice
     without users is all NaN. ModelError when the scores are not [batch, items].
@@ -73,7 +75,7 @@ def evaluate(name: str, score: Scorer, holdout: Holdout, batch: int = 256) -> Sc
         rankings = _rankings(shuffled, history[rows], cold)
         for slice_, tally in tallies.items():
             tally.add(rows, rankings[SLICES[slice_]], is_broken)
-    return Scores(name, {slice_: tally.result() for slice_, tally in tallies.items()}, seconds)
+    return Scores(name, {slice_: tally.result(by_user) for slice_, tally in tallies.items()}, seconds)
 
 
 def protocol_of(holdout: Holdout) -> Protocol:
@@ -117,8 +119,8 @@ class _Tally:
             self._values.append(np.where(is_broken[kept, None], math.nan, values))
             self._lists.append(ranking.top[kept, :20].ravel())
 
-    def result(self) -> SliceScores:
-        """Means over users."""
+    def result(self, by_user: tuple[str, ...]) -> SliceScores:
+        """Means over users; of the metrics `by_user` each user's own value too."""
         values = np.concatenate(self._values)
         users = len(values)
         if users == 0:
@@ -128,7 +130,9 @@ class _Tally:
         means |= {"coverage@20": metrics.coverage(lists, items), "gini@20": metrics.gini(lists, items)}
         of_ndcg = values[:, PER_USER.index("ndcg@20")]
         error = of_ndcg.std(ddof=1) / math.sqrt(users) if users > 1 else math.nan
-        return SliceScores(users, float(error), means, dict(zip(PER_USER, values.T, strict=True)))
+        return SliceScores(
+            users, float(error), means, {name: values[:, PER_USER.index(name)].astype(np.float32) for name in by_user}
+        )
 
     def _measure(self, scores: np.ndarray, top: np.ndarray, relevant: sp.csr_matrix, totals: np.ndarray) -> np.ndarray:
         """[batch, metrics] in the order of PER_USER."""

@@ -85,7 +85,7 @@ class Recommender(tf.Module):
         return self._answer(*self._index.best(self._all_scores(**request), excluded))
 
     def similar_items(self, item_id: tf.Tensor) -> Tensors:
-        """The items nearest to each item_id [batch] by cosine; none ("" and -inf) for an unknown id."""
+        """The items nearest to each item_id [batch] by cosine; none ("" and the lowest score) for an unknown id."""
         return self._answer(*self._index.nearest(self._model.catalog_rows(item_id)))
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
@@ -120,9 +120,10 @@ class Recommender(tf.Module):
         query = self._query(inputs, batch, searched)
         towers = tf.matmul(query, self.candidates, transpose_b=True)
         is_search = tf.not_equal(inputs["query"], "")[:, tf.newaxis]
+        weight = self._config.serving.search_text_weight * self._config.towers.temperature
         found = towers + tf.cond(
             tf.reduce_any(is_search),
-            lambda: self._config.serving.search_text_weight * self._model.text_similarity(searched),
+            lambda: weight * self._model.text_similarity(searched),
             lambda: tf.zeros_like(towers),
         )
         if self._second_stage is None:
@@ -166,7 +167,7 @@ class Recommender(tf.Module):
         return {
             "item_id": tf.gather(self.item_ids, rows),
             "title": tf.gather(self._titles, rows),
-            "score": scores,
+            "score": tf.maximum(scores, scores.dtype.min),  # an empty place: JSON knows no infinity
         }
 
 

@@ -40,7 +40,7 @@ def judge(
     scores = {}
     for name, scorer in scorers.items():
         say(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {name}")
-        scores[name] = evaluate(name, scorer, holdout)
+        scores[name] = evaluate(name, scorer, holdout, by_user=(config.verdict.metric,))
     named = {name: scores[name] for name in scores if name not in (*STAGES, PRODUCTION)}
     verdict = decide(scores[list(stages)[-1]], named, scores.get(PRODUCTION), config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict)

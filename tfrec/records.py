@@ -36,6 +36,32 @@ def read_targets(examples_dir: str | Path, split: str) -> pd.DataFrame:
     )
 
 
+def read_events(examples_dir: str | Path, split: str) -> pd.DataFrame:
+    """All events of a split's examples, in their order: user_id, item_id, kind, timestamp, is_target, example (number).
+
+    DataError when the split is missing or unreadable.
+    """
+    import tensorflow as tf
+
+    def flat(parsed: dict[str, Any]) -> dict[str, Any]:
+        lengths = parsed["event_is_target"].row_lengths()
+        return {
+            "user_id": tf.repeat(parsed["user_id"], lengths),
+            "example": tf.repeat(tf.range(tf.shape(lengths, tf.int64)[0]), lengths),
+            "examples": tf.shape(lengths, tf.int64),
+        } | {name.removeprefix("event_"): value.values for name, value in parsed.items() if name != "user_id"}
+
+    batches = list(_parsed(examples_dir, split, _target_features(), flat))
+    first = np.cumsum([0, *(batch.pop("examples")[0] for batch in batches)])
+    parts = [pd.DataFrame(batch) for batch in batches]
+    names = ["user_id", "item_id", "kind", "timestamp", "is_target", "example"]
+    events = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in names})
+    events["example"] += np.repeat(first[:-1], [len(part) for part in parts]) if parts else 0
+    for name in ("user_id", "item_id", "kind"):
+        events[name] = _decoded(events[name])
+    return events.astype({"is_target": bool, "timestamp": np.int64, "example": np.int64})[names]
+
+
 def read_catalog(examples_dir: str | Path) -> np.ndarray:
     """[items] str item ids, sorted; DataError when missing, broken or repeating an id."""
     import tensorflow as tf

@@ -69,10 +69,16 @@ class Evaluation:
     verdict: Verdict
 
     def to_json(self) -> str:
-        """Indented JSON that any reader takes (NaN is null), in the order of the table."""
-        return json.dumps(
-            _null_for_nan(_without_users(dataclasses.asdict(self))), indent=2, allow_nan=False, ensure_ascii=False
-        )
+        """Indented JSON that any reader takes (NaN is null), in the order of the table; without users' own values."""
+        means = {
+            name: dataclasses.replace(
+                scores,
+                slices={key: dataclasses.replace(part, per_user={}) for key, part in scores.slices.items()},
+            )
+            for name, scores in self.scores.items()
+        }
+        raw = _null_for_nan(dataclasses.asdict(dataclasses.replace(self, scores=means)))
+        return json.dumps(raw, indent=2, allow_nan=False, ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str) -> Evaluation:
@@ -92,13 +98,6 @@ def _scores(raw: dict[str, Any]) -> Scores:
         values = {metric: _nan_for_null(value) for metric, value in part["metrics"].items()}
         slices[name] = SliceScores(part["users"], _nan_for_null(part["ndcg_se"]), values)
     return Scores(raw["name"], slices, raw["score_seconds"])
-
-
-def _without_users(raw: dict[str, Any]) -> dict[str, Any]:
-    for scores in raw["scores"].values():
-        for part in scores["slices"].values():
-            del part["per_user"]
-    return raw
 
 
 def _nan_for_null(value: float | None) -> float:

@@ -16,6 +16,8 @@ from tfrec.errors import ConfigError
 from tfrec.scores import Scores, SliceScores, Verdict
 
 CONFIDENCE, RESAMPLES, SEED = 0.95, 2000, 7
+FEW = 30  # users below which percentiles of a bootstrap promise too much
+BETTER_WHEN_HIGHER = ("ndcg", "recall", "map", "hit_rate", "mrr")
 
 
 def decide(model: Scores, baselines: dict[str, Scores], production: Scores | None, config: VerdictConfig) -> Verdict:
@@ -26,7 +28,8 @@ def decide(model: Scores, baselines: dict[str, Scores], production: Scores | Non
     """
     for slice_ in (config.slice, *config.protected):
         _check("slice", slice_, model.slices)
-    _check("metric", config.metric, model.slices[config.slice].metrics)
+    known = model.slices[config.slice].metrics
+    _check("metric", config.metric, [name for name in known if name.split("@")[0] in BETTER_WHEN_HIGHER])
     for name in config.floor:
         _check("floor", name, baselines)
     if model.slices[config.slice].users == 0:
@@ -41,10 +44,17 @@ def decide(model: Scores, baselines: dict[str, Scores], production: Scores | Non
 def interval(differences: np.ndarray) -> tuple[float, float]:
     """The 95 % interval of the mean of paired differences [users]: percentiles of the bootstrap over users.
 
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+    Student's t for fewer than 30 users; without bounds for one, of whom nothing can be said. Source: Efron and
+    Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 12 and 13.
     """
-    if len(differences) < 2 or np.ptp(differences) == 0:
-        return float(differences.mean()), float(differences.mean())
+    users, mean = len(differences), float(differences.mean())
+    if users < 2:
+        return -math.inf, math.inf
+    if np.ptp(differences) == 0:
+        return mean, mean
+    if users < FEW:
+        half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, users - 1) * differences.std(ddof=1) / math.sqrt(users))
+        return mean - half, mean + half
     found = scipy.stats.bootstrap(
         (differences,),
         np.mean,

@@ -21,6 +21,8 @@ from tfrec.config import Config
 from tfrec.errors import DataError
 from tfrec.scores import Evaluation
 
+TOY_START = 20_000 * 86_400  # of the toys' test window, as tests/conftest.py has it
+
 
 @pytest.fixture(scope="module")
 def checked(toys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -75,7 +77,7 @@ def artifact(name: str, folder: Path) -> Artifact:
     return made
 
 
-def execute(node: Any, inputs: dict[str, Artifact], outputs: dict[str, Artifact], **properties: str) -> None:
+def execute(node: Any, inputs: dict[str, Artifact], outputs: dict[str, Artifact], **properties: str | int) -> None:
     executor = node.EXECUTOR_SPEC.executor_class()
     executor.Do({k: [v] for k, v in inputs.items()}, {k: [v] for k, v in outputs.items()}, properties)
 
@@ -132,17 +134,31 @@ def validated(folder: Path, **anomalies: str) -> Artifact:
     return made
 
 
-def test_sound_examples_let_the_run_go_on(tmp_path: Path) -> None:
-    blessing = artifact("InfraBlessing", tmp_path / "blessing")
-    execute(check_examples, {"anomalies": validated(tmp_path / "anomalies")}, {"blessing": blessing})
+def check_split(anomalies: Artifact, examples: Path, home: Path, test_start: int = TOY_START) -> None:
+    """Runs check_examples on the examples; its blessing, if any, is then in `home`."""
+    inputs = {"anomalies": anomalies, "examples": artifact("Examples", examples)}
+    windows = {"validation_start": test_start - 7 * 86_400, "test_start": test_start}
+    execute(check_examples, inputs, {"blessing": artifact("InfraBlessing", home / "blessing")}, code="", **windows)
+
+
+def test_sound_examples_let_the_run_go_on(toy_examples: Path, tmp_path: Path) -> None:
+    check_split(validated(tmp_path / "anomalies"), toy_examples, tmp_path)
     assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
 
 
-def test_examples_that_break_the_schema_end_the_run_with_each_reason(tmp_path: Path) -> None:
+def test_examples_that_break_the_schema_end_the_run_with_each_reason(toy_examples: Path, tmp_path: Path) -> None:
     anomalies = validated(tmp_path / "anomalies", event_price="Unexpectedly low values: -3.000000 < 0.000000.")
-    blessing = artifact("InfraBlessing", tmp_path / "blessing")
     with pytest.raises(DataError, match=r"event_price of split train: Unexpectedly low values: -3.* ingest again"):
-        execute(check_examples, {"anomalies": anomalies}, {"blessing": blessing})
+        check_split(anomalies, toy_examples, tmp_path)
+    assert not (tmp_path / "blessing").exists()
+
+
+def test_a_leak_of_the_future_ends_the_run(toy_examples: Path, tmp_path: Path) -> None:
+    # As if the test window began ten days later: its targets then lie before it.
+    with pytest.raises(
+        DataError, match=r"the future leaks into the examples: .* test targets before second .*mend what"
+    ):
+        check_split(validated(tmp_path / "anomalies"), toy_examples, tmp_path, TOY_START + 10 * 86_400)
     assert not (tmp_path / "blessing").exists()
 
 
@@ -176,7 +192,8 @@ def test_a_model_below_the_baseline_is_refused_with_the_reason_and_not_pushed(
     is_good = evaluate(toys["wrong"], toy_examples, tmp_path / "serving", tmp_path)
     assert not is_good
     assert (tmp_path / "judged" / "NOT_BLESSED").read_text(encoding="utf-8") == (
-        "two-tower has ndcg@20 0.4307 on all, not above the 0.4769 of the baseline recent_popularity"
+        "two-tower has ndcg@20 0.4307 on all, not surely above the 0.4769 of the baseline recent_popularity: "
+        "by -0.0462, 95 % interval -0.1456 to 0.0532"
     )
     assert push(tmp_path, tmp_path / "serving", True, is_good).get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists()

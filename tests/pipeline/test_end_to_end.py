@@ -401,7 +401,7 @@ def test_new_events_make_it_run_again_and_a_killed_run_leaves_what_is_served(ran
     done = dict(shop.executions()[before + 4 :])
     assert (done["TableSetExampleGen"], done["Transform"], done["Trainer"]) == (CACHED, COMPLETE, COMPLETE)
     assert f"Verdict: {'BLESSED' if len(shop.pushed()) == 2 else 'REFUSED'}" in shown
-    assert f"pushed: {shop.home / 'out' / 'serving' / 'tiny' / shop.pushed()[-1]}" in shown
+    assert f"in service: {shop.home / 'out' / 'serving' / 'tiny' / shop.pushed()[-1]}" in shown
     assert "$ tfrec search" in shown
     assert shown.count("\n   1  ") == 2  # the first row of what is recommended, and of what is found
 

@@ -23,10 +23,25 @@ def run(tmp_path: Path) -> Run:
     return dataclasses.replace(named_run("tiny"), out=str(tmp_path))
 
 
-def test_a_good_model_is_pushed_and_the_version_named(run: Run) -> None:
-    (Path(run.serving) / "7").mkdir(parents=True)
-    assert Outcome(GOOD, "").refusal == ""
-    assert Outcome(GOOD, "").sentence(run) == f"pushed: {run.serving}/7"
+def pushed_model(folder: Path, fingerprint: str) -> str:
+    """A folder with what tells one model from another."""
+    folder.mkdir(parents=True)
+    (folder / "fingerprint.pb").write_text(fingerprint)
+    return str(folder)
+
+
+def test_a_good_model_is_pushed_and_the_version_named(run: Run, tmp_path: Path) -> None:
+    pushed = pushed_model(tmp_path / "Pusher", "ours")
+    pushed_model(Path(run.serving) / "7", "ours")
+    assert Outcome(GOOD, "", pushed).refusal == ""
+    assert Outcome(GOOD, "", pushed).sentence(run) == f"pushed: {run.serving}/7"
+
+
+def test_a_version_that_somebody_took_out_is_not_said_to_be_pushed(run: Run, tmp_path: Path) -> None:
+    outcome = Outcome(GOOD, "", pushed_model(tmp_path / "Pusher", "ours"))
+    pushed_model(Path(run.serving) / "2", "an older one")
+    told = "the model was pushed before and taken out by hand since; "
+    assert outcome.sentence(run) == told + f"{run.serving}/2 stays in service"
 
 
 @pytest.mark.parametrize(

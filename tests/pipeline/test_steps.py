@@ -40,6 +40,10 @@ def test_a_step_that_fails_is_named_with_its_last_words(tmp_path):
     ):
         steps_in(tmp_path, lock).run("push", sys.executable, "-c", code)
     assert "line 3\n" not in str(told.value)
+    with alone(tmp_path) as lock, pytest.raises(TfrecError) as told:
+        steps_in(tmp_path, lock).run("push", sys.executable, "-c", "print('short'); raise SystemExit(4)")
+    assert "short" in str(told.value)
+    assert "line 19" not in str(told.value)  # what an earlier run said is no reason of this one
 
 
 def test_a_server_that_ends_before_it_answers_is_an_error(tmp_path):

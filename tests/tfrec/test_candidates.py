@@ -31,7 +31,9 @@ def sources() -> Sources:
 def learnt(config: RankingConfig) -> Sources:
     """Sources that know EVENTS."""
     # The towers like item 6 best, then 5, 4, 3, 2, 1: the embedding is the item's number, the query 1.
-    embeddings = tf.Variable(np.arange(ROWS, dtype=np.float32)[:, np.newaxis])
+    numbers = np.arange(ROWS, dtype=np.float32)
+    numbers[0] = 99.0  # what is no item would be the best of all, were it one
+    embeddings = tf.Variable(numbers[:, np.newaxis])
     users, rows, days = zip(*EVENTS, strict=True)
     events = pd.DataFrame({"user": users, "row": rows, "timestamp": NOW - np.array(days) * DAY})
     made = Sources(embeddings, config, "utc")

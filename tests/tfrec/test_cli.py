@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tfrec.cli import VERBS, main
+from tfrec.errors import DataError
 
 BIN = Path(sys.executable).parent
 ITEMS = ["pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"]
@@ -171,6 +172,22 @@ def test_a_day_can_not_be_named_where_events_have_an_order_alone(capsys, write_t
     words = ["recommend", "--user", "ann", "--until", "2024-03-04", "--tables", str(tables.root)]
     assert main([*words, "--server", address]) == 2
     assert "--until is a date but the events of" in capsys.readouterr().err
+
+
+def test_where_events_have_an_order_alone_the_moment_is_left_to_the_model(write_tables, tmp_path, monkeypatch):
+    # A clock's second, or the place behind another user's last event, would make all of the history long past.
+    from serving.client import Client
+
+    asked = {}
+
+    def remember(_, history, **named):
+        asked.update(named, events=len(history))
+        raise DataError("enough")
+
+    tables = write_tables(tmp_path, clock="order")
+    monkeypatch.setattr(Client, "recommend", remember)
+    assert main(["recommend", "--user", "ann", "--tables", str(tables.root)]) == 2
+    assert (asked["now"], asked["events"]) == (0, 6)
 
 
 def test_a_server_of_another_shop_is_noticed(capsys, write_tables, tmp_path, address):

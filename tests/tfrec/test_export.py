@@ -155,7 +155,7 @@ def test_what_was_seen_is_excluded_on_request_only(ask: Ask) -> None:
     assert set(ids(answer)[:5]) == ALL - {"pasta", "sauce", "tea"}
     # Nothing else is left: the places stay empty, they do not repeat what was seen.
     assert ids(answer)[5:] == ["", "", ""]
-    assert np.isneginf(answer["score"][0, 5:]).all()
+    assert (answer["score"][0, 5:] == np.finfo(np.float32).min).all()
     assert np.isfinite(answer["score"][0, :5]).all()
 
 
@@ -264,7 +264,7 @@ def test_similar_items_leave_the_item_itself_out_and_know_no_unknown_one(ask: As
     answer = ask("similar_items", item_id=np.array(["tea", "no such item", "fern"], object))
     assert set(ids(answer, 0)) == ALL - {"tea"} | {""}
     assert ids(answer, 1) == [""] * 8
-    assert np.isneginf(answer["score"][1]).all()
+    assert (answer["score"][1] == np.finfo(np.float32).min).all()
     assert set(ids(answer, 2)) == ALL - {"fern"} | {""}
     cosines = answer["score"][[0, 2], :7]
     assert (np.abs(cosines) <= 1.0001).all()

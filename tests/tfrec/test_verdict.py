@@ -61,7 +61,23 @@ def test_the_interval_is_that_of_the_normal_law_where_users_are_many():
     half = 1.96 * differences.std() / math.sqrt(4000)
     low, high = interval(differences)
     assert (low, high) == pytest.approx((differences.mean() - half, differences.mean() + half), abs=0.1 * half)
-    assert interval(np.array([0.5])) == (0.5, 0.5)
+
+
+def test_of_few_users_little_is_sure_and_of_one_nothing():
+    assert interval(np.array([0.5])) == (-math.inf, math.inf)
+    # Student's t of 2 degrees of freedom is 4.3027: 0.2 -+ 4.3027 * 0.1 / sqrt(3).
+    assert interval(np.array([0.1, 0.2, 0.3])) == pytest.approx((-0.04841, 0.44841), abs=1e-5)
+    assert not decide(
+        scores("model", 0.9, users=1), {"popularity": scores("popularity", 0.1, users=1)}, None, CONFIG
+    ).blessed
+
+
+@pytest.mark.parametrize("metric", ["coverage@20", "gini@20", "popularity@20", "novelty@20"])
+def test_what_is_not_better_when_higher_decides_nothing(metric):
+    model = scores("model", 0.5)
+    model.slices["all"].metrics[metric] = 0.5
+    with pytest.raises(ConfigError, match=f"`metric` is '{metric}'; use one of ndcg@20, mrr"):
+        decide(model, BASELINES, None, dataclasses.replace(CONFIG, metric=metric))
 
 
 @pytest.mark.parametrize(("ndcg", "blessed"), [(0.2941, True), (0.2939, False)])

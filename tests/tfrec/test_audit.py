@@ -1,0 +1,132 @@
+"""Each leak planted in sound examples: it is found, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfrec.audit import find_leaks
+from tfrec.errors import DataError
+
+VALIDATION, TEST = 1000, 2000
+Event = tuple[str, int, int]  # item, timestamp, is_target
+
+SOUND: dict[str, list[tuple[str, list[Event]]]] = {
+    # Two chunks of ann; her basket of moment 300 holds tea twice and is cut by a chunk's end.
+    "train": [
+        ("ann", [("tea", 100, 1), ("mug", 200, 1), ("tea", 300, 1)]),
+        ("ann", [("mug", 200, 0), ("tea", 300, 0), ("tea", 300, 1), ("pen", 999, 1)]),
+        ("bob", [("tea", 100, 1)]),
+    ],
+    "validation": [("ann", [("mug", 200, 0), ("tea", 300, 0), ("tea", 1000, 1), ("mug", 1999, 1)])],
+    # She buys tea again, and so it is in her history.
+    "test": [("ann", [("tea", 1000, 0), ("mug", 1999, 0), ("tea", 2000, 1)]), ("eve", [("pen", 2500, 1)])],
+}
+
+PLANTED: dict[str, tuple[str, int, tuple[str, list[Event]], str]] = {
+    "target after the split": ("train", 2, ("bob", [("tea", 1000, 1)]), "1 train targets from second 1000 on"),
+    "context after the split": (
+        "train",
+        2,
+        ("bob", [("mug", 1001, 0), ("tea", 1500, 0)]),
+        "2 train context from second 1000 on",
+    ),
+    "target before the window": (
+        "test",
+        1,
+        ("eve", [("pen", 1999, 1)]),
+        "1 test targets before second 2000, where it begins, the first of them user 'eve', item 'pen', purchase at 1",
+    ),
+    "target behind the window": (
+        "validation",
+        0,
+        ("ann", [("tea", 2000, 1)]),
+        "validation targets from second 2000 on",
+    ),
+    "window in the context": (
+        "test",
+        1,
+        ("eve", [("mug", 2001, 0), ("pen", 2500, 1)]),
+        "test context from second 2000",
+    ),
+    "target in history": (
+        "test",
+        1,
+        ("eve", [("pen", 2500, 0), ("pen", 2500, 1)]),
+        "1 test targets that are in their own history",
+    ),
+    "basket in the context": (
+        "validation",
+        0,
+        ("ann", [("pen", 1500, 0), ("tea", 1500, 1)]),
+        "1 validation context at the moment of a target or later",
+    ),
+    "disorder": ("train", 0, ("ann", [("mug", 200, 1), ("tea", 100, 1)]), "1 train events out of time order"),
+    "two examples of a user": ("test", 1, ("ann", [("pen", 2500, 1)]), "1 users with more than one example in test"),
+    "one target in two splits": ("test", 1, ("eve", [("tea", 100, 1)]), "test targets before second 2000"),
+}
+
+
+@pytest.fixture
+def write(tmp_path: Path, write_records: Any) -> Callable[..., Path]:
+    """Writes the splits as ExampleGen does."""
+
+    def as_records(splits: dict[str, list[tuple[str, list[Event]]]]) -> Path:
+        for split, examples in splits.items():
+            records = [
+                {
+                    "user_id": [user],
+                    "event_item_id": [item for item, _, _ in events],
+                    "event_kind": ["purchase"] * len(events),
+                    "event_timestamp": [timestamp for _, timestamp, _ in events],
+                    "event_is_target": [is_target for _, _, is_target in events],
+                }
+                for user, events in examples
+            ]
+            write_records(tmp_path / f"Split-{split}", records)
+        return tmp_path
+
+    return as_records
+
+
+def test_sound_examples_have_no_leak(write):
+    assert find_leaks(write(SOUND), VALIDATION, TEST) == []
+
+
+@pytest.mark.parametrize("leak", PLANTED)
+def test_a_planted_leak_is_found_and_told_with_an_example(write, leak):
+    split, place, example, sentence = PLANTED[leak]
+    examples = [*SOUND[split]]
+    examples[place] = example
+    found = find_leaks(write(SOUND | {split: examples}), VALIDATION, TEST)
+    assert any(sentence in line for line in found), found
+
+
+def test_without_timestamps_an_event_may_still_not_be_held_out_twice(write):
+    splits = {
+        "train": [("ann", [("tea", 0, 1), ("mug", 1, 1)])],
+        "validation": [("ann", [("tea", 0, 0), ("mug", 1, 0), ("pen", 2, 1)])],
+        "test": [("ann", [("tea", 0, 0), ("mug", 1, 0), ("pen", 2, 0), ("cup", 3, 1)])],
+    }
+    assert find_leaks(write(splits), None, None) == []
+
+
+def test_an_event_of_two_splits_is_found_without_timestamps_too(write):
+    splits = {
+        "train": [("ann", [("tea", 0, 1), ("mug", 1, 1)])],
+        "validation": [("ann", [("tea", 0, 0), ("mug", 1, 1)])],
+        "test": [("ann", [("tea", 0, 0), ("cup", 3, 1)])],
+    }
+    (found,) = find_leaks(write(splits), None, None)
+    assert found.startswith("1 events that are targets of two splits, the first of them user 'ann', item 'mug'")
+
+
+def test_empty_splits_are_sound_and_a_missing_one_is_an_error(write, tmp_path):
+    root = write({"train": SOUND["train"], "validation": [], "test": []})
+    assert find_leaks(root, VALIDATION, TEST) == []
+    (root / "Split-test").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="holds no Split-test"):
+        find_leaks(root, VALIDATION, TEST)
