@@ -42,7 +42,7 @@ class Steps:
         """Runs a command to its end; TfrecError with its last lines when it fails."""
         log = self._logs / f"{name}.log"
         print(f"         log: {log}", flush=True)
-        with log.open("a", encoding="utf-8") as file, self._start(*command) as child:
+        with log.open("a", encoding="utf-8", buffering=1) as file, self._start(*command) as child:
             start = file.tell()
             file.write(f"\n{time.strftime('%Y-%m-%d %H:%M:%S')} {shlex.join(map(str, command))}\n\n")
             for line in child.stdout or ():
