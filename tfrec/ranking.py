@@ -22,10 +22,11 @@ LEAST_SPREAD = 1e-3  # on the scale of logarithms: what varies less in training 
 class Ranker(tfrs.Model):
     """Logits [n, heads] of candidates from their features, catalogue rows and profiles."""
 
-    def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], config: RankingConfig):
+    def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], levels: int, config: RankingConfig):
+        """The first `levels` of an item's categories are embedded: thousands of makers would be learnt by heart."""
         super().__init__()
         self.heads = heads
-        self._category = tf.Variable(catalog.category, trainable=False, name="ranked_category")
+        self._category = tf.Variable(catalog.category[:, :levels], trainable=False, name="ranked_category")
         self._mean = tf.Variable(tf.zeros([features]), trainable=False, name="mean")
         self._scale = tf.Variable(tf.ones([features]), trainable=False, name="scale")
         dim = config.embedding_dim

@@ -39,7 +39,7 @@ class SecondStage(tf.Module):
         self.sources = Sources(self._embeddings, config.ranking, config.clock)
         statistics = np.zeros((catalog.rows, len(NAMES)), np.float32)
         self.evidence = Evidence(catalog, statistics, config.clock, SOURCES)
-        self.ranker = Ranker(catalog, len(self.evidence.names), heads, config.ranking)
+        self.ranker = Ranker(catalog, len(self.evidence.names), heads, config.features.category_levels, config.ranking)
 
     def learn_past(self, events: pd.DataFrame, now: int | None) -> None:
         """Takes what is known at second `now` (None: after all events): co-purchase, popularity, the towers' items."""

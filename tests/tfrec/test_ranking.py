@@ -20,7 +20,7 @@ COLUMNS = {
 @pytest.fixture
 def ranker(make_catalog) -> Ranker:
     tf.keras.utils.set_random_seed(3)
-    return Ranker(make_catalog([[5], [6]], **COLUMNS), 2, ("view", "purchase"), CONFIG)
+    return Ranker(make_catalog([[5], [6]], **COLUMNS), 2, ("view", "purchase"), 2, CONFIG)
 
 
 def inputs(features: list[list[float]], rows: list[int], cities: list[int]) -> dict[str, tf.Tensor]:
