@@ -9,7 +9,7 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.runs import Run
+from pipeline.runs import Run, named_run
 from tfrec.errors import DataError
 from tfrec.push import is_same_model, latest_version, push, versions
 from tfrec.scores import Evaluation
@@ -55,6 +55,17 @@ def read_outcome(run: Run) -> Outcome:
         refusal.read_text(encoding="utf-8") if refusal.is_file() else "",
         pushed.uri if pushed else "",
     )
+
+
+def read_evaluation(name: str) -> Evaluation:
+    """The evaluation in a file, or the last one of the run of that name; DataError when the file holds none."""
+    path = Path(name)
+    if not path.is_file():
+        return read_outcome(named_run(name)).evaluation
+    try:
+        return Evaluation.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not an evaluation ({error}); give the evaluation.json of evaluate_model") from error
 
 
 def put_in_service(run: Run) -> None:

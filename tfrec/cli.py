@@ -1,4 +1,4 @@
-"""The command line: tfrec demo, ingest, train, evaluate, serve, recommend, search, similar, status, doctor.
+"""The command line: tfrec demo, ingest, train, evaluate, compare, serve, recommend, search, similar, status, doctor.
 
 The edge of the project: the one file below tfrec/ that may call serving and pipeline, and the one that
 silences TensorFlow (docs/decisions/0001-the-command-line-is-the-edge.md). Nothing heavy is imported before
@@ -90,6 +90,14 @@ def evaluate(options: argparse.Namespace) -> None:
     from tfrec.report import render_table
 
     print(render_table(read_outcome(named_run(options.run)).evaluation))
+
+
+def compare(options: argparse.Namespace) -> None:
+    """print the models of several runs, or of evaluation.json files, side by side"""
+    from pipeline.outcome import read_evaluation
+    from tfrec.report import render_comparison
+
+    print(render_comparison({name: read_evaluation(name) for name in options.evaluations}))
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -189,6 +197,7 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (ingest, flags.ingest),
     (train, flags.run),
     (evaluate, flags.run),
+    (compare, flags.compare),
     (serve, flags.serve),
     (recommend, flags.recommend),
     (search, flags.search),

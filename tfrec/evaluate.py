@@ -12,6 +12,7 @@ It takes a scorer of any kind and a holdout; it knows nothing of towers or of fi
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import time
 
@@ -92,7 +93,19 @@ def protocol_of(holdout: Holdout) -> Protocol:
         cold_items=int(holdout.is_cold.sum()),
         ties=f"in lists by one random order of the items (seed {_SEED}), in mrr by the mean rank",
         masks="what the user chose before the window, in novel, cold and cold_among",
+        data=_fingerprint(holdout),
     )
+
+
+def _fingerprint(holdout: Holdout) -> str:
+    """Tells apart two holdouts in which a user, a candidate, a label or a history differs."""
+    digest = hashlib.sha256()
+    for ids in (holdout.user_ids, holdout.item_ids):
+        digest.update("\0".join(ids).encode())
+    for matrix in (holdout.labels, holdout.history):
+        for part in (matrix.indptr, matrix.indices, matrix.data):
+            digest.update(np.asarray(part, np.float64).tobytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,6 +27,10 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", default="laptop", help="a name of pipeline/runs.py (%(default)s)")
 
 
+def compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("evaluations", nargs="+", help="names of runs, or evaluation.json files that were kept")
+
+
 def serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="out/serving/laptop", help="folder of versions (%(default)s)")
     parser.add_argument("--name", default=MODEL_NAME, help="what clients call the model (%(default)s)")

@@ -10,8 +10,9 @@ import datetime
 import math
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from tfrec.errors import DataError
 from tfrec.scores import Evaluation, Protocol, SliceScores
 
 WIDTH = 120
@@ -39,6 +40,33 @@ def render_table(evaluation: Evaluation) -> str:
         *(_slice(evaluation, name) for name in slices),
         _verdict(evaluation),
     ]
+    return "\n\n".join(blocks)
+
+
+def render_comparison(evaluations: Mapping[str, Evaluation]) -> str:
+    """The judged models of several evaluations, a block for each slice, and how far each is above the first.
+
+    DataError when they were not measured under one protocol on the same data.
+    """
+    names = list(evaluations)
+    first = evaluations[names[0]]
+    for name in names[1:]:
+        unlike = [
+            f"{field.name} is {ours!r} in {names[0]} but {theirs!r} in {name}"
+            for field in dataclasses.fields(Protocol)
+            if (ours := getattr(first.protocol, field.name))
+            != (theirs := getattr(evaluations[name].protocol, field.name))
+        ]
+        if unlike:
+            raise DataError(f"these evaluations can't be compared: {'; '.join(unlike)}; evaluate both on the same data")
+    blocks = [_protocol(first.protocol)]
+    for slice_ in first.judged.slices:
+        parts = {name: each.judged.slices[slice_] for name, each in evaluations.items()}
+        users = parts[names[0]].users
+        header = _header(f"{slice_}: {users:,} users")
+        rows = [fit(name, _NAME) + _numbers(part) for name, part in parts.items()]
+        rows += [fit(f"{name} above it", _NAME) + _differences(parts[names[0]], parts[name]) for name in names[1:]]
+        blocks.append("\n".join([header, "-" * display_width(header), *rows]) if users else f"{slice_}: 0 users")
     return "\n\n".join(blocks)
 
 
@@ -105,9 +133,19 @@ def _slice(evaluation: Evaluation, name: str) -> str:
     title = f"{name}: {users:,} users"
     if users == 0:
         return title
-    header = fit(title, _NAME) + f"{'ndcg@20 (se)':>{_NDCG}}" + "".join(f"{column:>{_NUMBER}}" for column in _COLUMNS)
+    header = _header(title)
     rows = [fit(scores.name, _NAME) + _numbers(scores.slices[name]) for scores in evaluation.scores.values()]
     return "\n".join([header, "-" * display_width(header), *rows])
+
+
+def _header(title: str) -> str:
+    return fit(title, _NAME) + f"{'ndcg@20 (se)':>{_NDCG}}" + "".join(f"{column:>{_NUMBER}}" for column in _COLUMNS)
+
+
+def _differences(first: SliceScores, other: SliceScores) -> str:
+    values = {name: other.metrics[name] - first.metrics[name] for name in ("ndcg@20", *_COLUMNS)}
+    ndcg, *others = values.values()
+    return f"{f'{ndcg:+.4f}':>{_NDCG}}" + "".join(f"{value:>+{_NUMBER}.4f}" for value in others)
 
 
 def _numbers(scores: SliceScores) -> str:

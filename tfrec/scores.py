@@ -30,6 +30,7 @@ class Protocol:
     cold_items: int
     ties: str
     masks: str
+    data: str = ""  # a hash of users, candidates, labels and histories
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Evaluation:
     protocol: Protocol
     scores: dict[str, Scores]  # by name, in the order of the table
     verdict: Verdict
+
+    @property
+    def judged(self) -> Scores:
+        """Of the model that the verdict is about."""
+        return list(self.scores.values())[-1]
 
     def to_json(self) -> str:
         """Indented JSON that any reader takes (NaN is null), in the order of the table; without users' own values."""

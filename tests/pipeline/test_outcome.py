@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.outcome import Outcome, read_outcome
+from pipeline.outcome import Outcome, read_evaluation, read_outcome
 from pipeline.runs import Run, named_run
-from tfrec.errors import DataError
+from tfrec.errors import ConfigError, DataError
 from tfrec.scores import Evaluation, Protocol, Verdict
 
 PROTOCOL = Protocol("test", 0, "utc", ("purchase",), "sold", 1, 0, 1, 0, "", "")
@@ -59,3 +59,14 @@ def test_a_refused_model_is_told_with_the_reason_and_what_stays(run: Run, outcom
 def test_a_run_that_never_ended_has_no_outcome(run: Run) -> None:
     with pytest.raises(DataError, match="run tiny has no evaluation yet; make one: `tfrec train --run tiny`"):
         read_outcome(run)
+
+
+def test_an_evaluation_is_read_from_a_file_or_by_the_name_of_its_run(tmp_path: Path) -> None:
+    kept = tmp_path / "evaluation.json"
+    kept.write_text(GOOD.to_json(), encoding="utf-8")
+    assert read_evaluation(str(kept)) == GOOD
+    kept.write_text('{"scores": {}}', encoding="utf-8")
+    with pytest.raises(DataError, match="is not an evaluation"):
+        read_evaluation(str(kept))
+    with pytest.raises(ConfigError, match="run 'nosuch' is not one of"):
+        read_evaluation("nosuch")

@@ -178,3 +178,18 @@ def test_an_evaluation_comes_back_from_json(holdout):
     assert copy.to_json() == evaluation.to_json()
     assert (copy.protocol, copy.verdict) == (evaluation.protocol, evaluation.verdict)
     assert copy.scores["a"].slices["all"] == evaluation.scores["a"].slices["all"]
+
+
+def test_the_protocol_tells_other_labels_and_other_histories_apart():
+    items = np.array(["tea", "mug"], dtype=object)
+
+    def protocol(before: str, during: str) -> str:
+        frames = [
+            pd.DataFrame({"user_id": ["ann"], "item_id": [item], "kind": ["purchase"], "timestamp": [second]})
+            for item, second in ((before, 86_400 * 20_000), (during, 86_400 * 20_001))
+        ]
+        return protocol_of(holdout_from_events(*frames, items, candidates="catalog")).data
+
+    found = {protocol(before, during) for before in items for during in items}
+    assert len(found) == 4
+    assert protocol("tea", "mug") in found

@@ -7,8 +7,16 @@ import math
 
 import pytest
 
+from tfrec.errors import DataError
 from tfrec.evaluate import METRICS
-from tfrec.report import Recommendation, display_width, fit, render_recommendations, render_table
+from tfrec.report import (
+    Recommendation,
+    display_width,
+    fit,
+    render_comparison,
+    render_recommendations,
+    render_table,
+)
 from tfrec.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
 
 PROTOCOL = Protocol(
@@ -93,6 +101,28 @@ def test_a_slice_without_users_is_one_line():
 
 def test_a_number_that_does_not_exist_is_printed_as_such():
     assert "two-tower" + " " * 30 + "nan" in render_table(evaluation(scores("two-tower", math.nan, 2)))
+
+
+def test_a_comparison_shows_each_judged_model_and_how_far_it_is_above_the_first():
+    old, new = evaluation(scores("popularity", 0.1), scores("two-tower", 0.3)), evaluation(scores("two stages", 0.35))
+    lines = render_comparison({"old": old, "new": new}).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("all: "))
+    assert [line.split()[:2] for line in lines[start + 2 : start + 4]] == [["old", "0.3000"], ["new", "0.3500"]]
+    assert lines[start + 4].split()[:4] == ["new", "above", "it", "+0.0500"]
+    assert max(map(display_width, lines)) <= 120
+
+
+def test_unlike_protocols_are_not_compared_and_the_difference_is_named():
+    other = dataclasses.replace(PROTOCOL, data="another hash", users=7)
+    with pytest.raises(
+        DataError, match=r"users is 2003 in old but 7 in new; data is '' in old but 'another hash' in new"
+    ):
+        render_comparison(
+            {
+                "old": evaluation(scores("a", 0.1)),
+                "new": dataclasses.replace(evaluation(scores("a", 0.1)), protocol=other),
+            }
+        )
 
 
 def test_a_chinese_character_takes_two_columns_and_a_combining_one_none():
