@@ -84,6 +84,12 @@ class Client(Connection):
         check_k(k)
         return recommendations(self.predict("similar_items", {"item_id": strings(item_ids)}), k)
 
+    def complementary_items(self, item_ids: Sequence[str], k: int = 10) -> list[list[Recommendation]]:
+        """For each item of the catalogue the k items that are chosen with it, not instead of it."""
+        check_k(k)
+        self._inputs("complementary_items")  # says what is served, where a model has no such signature
+        return recommendations(self.predict("complementary_items", {"item_id": strings(item_ids)}), k)
+
     def embed_query(
         self,
         history: Sequence[Event] = (),

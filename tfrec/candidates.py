@@ -94,6 +94,10 @@ class Sources(tf.Module):
         scores = tf.stack([tf.gather(each, rows, batch_dims=1) for each in full], axis=-1)
         return Proposed(rows, scores, towers)
 
+    def bought_with(self, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] how much each item is wanted by who has the one of `rows` [batch]."""
+        return tf.matmul(tf.gather(self._choice, rows), self._target, transpose_b=True)
+
     def _habit(self, past: Past, moments: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """[batch, rows] times that each item was chosen, halved with every HABIT_HALF_LIFE_DAYS; 0 for a new one."""
         age = tf.cast(tf.maximum(moments[:, tf.newaxis] - past.timestamp, 0), tf.float32) / self._seconds

@@ -1,4 +1,5 @@
-"""The command line: tfrec demo, ingest, train, evaluate, compare, serve, recommend, search, similar, status, doctor.
+"""The command line: tfrec demo, ingest, train, evaluate, compare, serve, recommend, search, similar,
+complementary, status, doctor.
 
 The edge of the project: the one file below tfrec/ that may call serving and pipeline, and the one that
 silences TensorFlow (docs/decisions/0001-the-command-line-is-the-edge.md). Nothing heavy is imported before
@@ -21,6 +22,7 @@ from tfrec.errors import ConfigError, DataError, TfrecError
 
 if TYPE_CHECKING:
     from serving.client import Client, Event
+    from serving.queries import Recommendation
     from tfrec.lookup import User
     from tfrec.schema import TableSet
 
@@ -148,10 +150,19 @@ def search(options: argparse.Namespace) -> None:
 
 def similar(options: argparse.Namespace) -> None:
     """ask a server for the items nearest to one"""
+    with _client(options) as client:
+        _print_neighbours(options, *client.similar_items([options.item_id], k=options.k))
+
+
+def complementary(options: argparse.Namespace) -> None:
+    """ask a server for what is bought with an item, not instead of it"""
+    with _client(options) as client:
+        _print_neighbours(options, *client.complementary_items([options.item_id], k=options.k))
+
+
+def _print_neighbours(options: argparse.Namespace, answer: Sequence[Recommendation]) -> None:
     from tfrec.answers import render_answer
 
-    with _client(options) as client:
-        (answer,) = client.similar_items([options.item_id], k=options.k)
     if not answer:
         raise DataError(f"item {options.item_id!r} is not in the served catalogue; take an id that `search` shows")
     print(render_answer(answer))
@@ -202,6 +213,7 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (recommend, flags.recommend),
     (search, flags.search),
     (similar, flags.similar),
+    (complementary, flags.similar),
     (status, flags.server),
     (doctor, flags.doctor),
 )

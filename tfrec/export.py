@@ -63,16 +63,23 @@ class Recommender(tf.Module):
         self._second_stage = second_stage
         self.all_scores = tf.function(self._all_scores)
 
+    @property
+    def has_second_stage(self) -> bool:
+        """Whether candidates are ranked, and complements known."""
+        return self._second_stage is not None
+
     def signatures(self) -> dict[str, Callable[..., Tensors]]:
         """Signature name -> concrete function; `serving_default` is `recommend`."""
         request = self._request_inputs()
         self.all_scores.get_concrete_function(**request)  # saved because it was traced
         recommend = _concrete(self.recommend, request | _specs({"exclude_seen": tf.bool}, [None]))
-        return {
+        of_item = _specs({"item_id": tf.string}, [None])
+        further = {"complementary_items": _concrete(self.complementary_items, of_item)} if self._second_stage else {}
+        return further | {
             "serving_default": recommend,
             "recommend": recommend,
             "search": recommend,
-            "similar_items": _concrete(self.similar_items, _specs({"item_id": tf.string}, [None])),
+            "similar_items": _concrete(self.similar_items, of_item),
             "embed_query": _concrete(self.embed_query, request),
             "embed_item": _concrete(self.embed_item, self._item_inputs()),
         }
@@ -87,6 +94,12 @@ class Recommender(tf.Module):
     def similar_items(self, item_id: tf.Tensor) -> Tensors:
         """The items nearest to each item_id [batch] by cosine; none ("" and the lowest score) for an unknown id."""
         return self._answer(*self._index.nearest(self._model.catalog_rows(item_id)))
+
+    def complementary_items(self, item_id: tf.Tensor) -> Tensors:
+        """What is chosen with each item_id [batch], not instead of it; as `similar_items` for an unknown id."""
+        assert self._second_stage is not None
+        rows = self._model.catalog_rows(item_id)
+        return self._answer(*self._index.best(self._second_stage.complements(rows), rows[:, tf.newaxis]))
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1]; the inner product with an item's is its score."""

@@ -29,6 +29,8 @@ HOUR = 3600
 def write_probes(recommender: Recommender, catalog: Catalog, config: Config, folder: str) -> None:
     """Puts requests, answers and warm-up into the SavedModel's assets.extra."""
     requests = make_requests(catalog, config)
+    if recommender.has_second_stage:
+        requests["complementary_items"] = requests["similar_items"]
     arrays = {}
     for signature, inputs in requests.items():
         method = getattr(recommender, "recommend" if signature == "search" else signature)

@@ -39,6 +39,11 @@ class SecondStage(tf.Module):
         self.sources = Sources(self._embeddings, config.ranking, config.clock)
         statistics = np.zeros((catalog.rows, len(NAMES)), np.float32)
         self.evidence = Evidence(catalog, statistics, config.clock, SOURCES)
+        levels = catalog.category[:, : config.features.category_levels]
+        depth = (levels > 0).sum(axis=1)
+        deepest = np.where(depth > 0, levels[np.arange(len(levels)), np.maximum(depth, 1) - 1], 0)
+        self._deepest = tf.Variable(deepest, trainable=False, name="deepest_category")
+        self._text = tf.Variable(catalog.text_row, trainable=False, name="text_of_item")
         self.ranker = Ranker(catalog, len(self.evidence.names), heads, config.features.category_levels, config.ranking)
 
     def learn_past(self, events: pd.DataFrame, now: int | None) -> None:
@@ -64,6 +69,17 @@ class SecondStage(tf.Module):
         past = Past(history.row, history.timestamp, history.price, history.valid)
         proposed = self.sources(past, moments, queries)
         return Examined(proposed, self.evidence(past, moments, proposed.rows, proposed.scores))
+
+    def complements(self, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] how much each item goes with the one of `rows` [batch]; -inf for what would replace it.
+
+        That is what stands in the same deepest category or reads the same. -inf for all where the row is 0.
+        """
+        category, text = tf.gather(self._deepest, rows)[:, tf.newaxis], tf.gather(self._text, rows)[:, tf.newaxis]
+        is_kind = tf.logical_and(category == self._deepest, category > 0)
+        replaces = tf.logical_or(is_kind, tf.logical_and(text == self._text, text > 0))
+        replaces = tf.logical_or(replaces, (rows == 0)[:, tf.newaxis])
+        return tf.where(replaces, float("-inf"), self.sources.bought_with(rows))
 
     def probabilities(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
         """[batch, rows] of the whole catalogue: the chance of a candidate in [0, 1], below 0 for all other items.

@@ -255,9 +255,10 @@ def test_a_server_searches_and_finds_similar_items_under_their_titles(client: Cl
     found = client.search("西湖龙井", k=5)
     assert len(found) == 5
     (similar,) = client.similar_items(["tea-1"], k=5)
+    (complementary,) = client.complementary_items(["tea-1"], k=5)
     assert len(similar) == 5
     assert "tea-1" not in {item.item_id for item in similar}
-    for item in (*found, *similar):
+    for item in (*found, *similar, *complementary):
         assert item.title == titles[item.item_id]
 
 

@@ -70,6 +70,13 @@ def test_similar_items_answers_for_each_item(client: Client) -> None:
     ]
 
 
+def test_a_model_without_complements_says_what_it_serves(client: Client) -> None:
+    with pytest.raises(
+        ServingError, match=r"signature is 'complementary_items' but model 'toy' at .* serves embed_item,"
+    ):
+        client.complementary_items(["a"])
+
+
 def test_embed_query_sends_the_events_in_time_order_and_the_time_of_the_request(client: Client) -> None:
     # Counts of a and b, the last event's timestamp, now.
     assert client.embed_query(HISTORY, now=400).tolist() == [1.0, 2.0, 300.0, 400.0]

@@ -17,7 +17,7 @@ from tfrec.popularity import NAMES
 from tfrec.probes import write_probes
 from tfrec.rank_training import collect, fit_second_stage
 from tfrec.records import read_histories
-from tfrec.retrieval import Batch
+from tfrec.retrieval import Batch, TwoTower
 from tfrec.second_stage import SecondStage
 from tfrec.train import Trained
 from tfrec.validation import history_only, moments_of
@@ -87,6 +87,26 @@ def test_what_it_knows_in_the_end_holds_the_validation_window(stage, trained):
     assert shoppers[row["fern"]] == 0
 
 
+def test_complements_are_of_another_kind_than_the_item(stage, trained):
+    row = {item_id.decode(): row for row, item_id in enumerate(trained.catalog.item_ids)}
+    scores = stage.complements(tf.constant([row["pasta"], row["soap"], 0], tf.int64)).numpy()
+    wanted = stage.sources.bought_with(tf.constant([row["pasta"]])).numpy()
+    np.testing.assert_allclose(scores[0, row["sauce"]], wanted[0, row["sauce"]])
+    assert np.isneginf(scores[0, row["pasta"]])
+    # soap has no category: only what reads the same would replace it.
+    assert np.isneginf(scores[1]).nonzero()[0].tolist() == [row["soap"]]
+    assert np.isneginf(scores[2]).all()
+
+
+def test_a_twin_in_the_same_category_or_with_the_same_text_is_no_complement(make_catalog, exported_shop):
+    category = np.array([[0, 0], [1, 2], [1, 2], [1, 3], [4, 0]])  # 1 and 2 share a shelf, 1 and 4 a text
+    catalog = make_catalog([[5], [6], [7], [5]], category=category, category_size=6)
+    features = dataclasses.replace(exported_shop.config.features, category_levels=2)
+    config = dataclasses.replace(exported_shop.config, features=features, ranking=RANKING)
+    stage = SecondStage(TwoTower(catalog, config), catalog, ("purchase",), 1, config)
+    assert np.isneginf(stage.complements(tf.constant([1], tf.int64))[0]).tolist() == [False, True, True, False, True]
+
+
 def test_an_export_of_two_stages_answers_as_the_model_in_memory(
     stage, trained, config, transformed_shop, shop, asked, tmp_path
 ):
@@ -103,6 +123,9 @@ def test_an_export_of_two_stages_answers_as_the_model_in_memory(
     inputs = {name: tf.constant(values[order]) for name, values in raw.items()}
     inputs |= {"timestamp": moments, "query": tf.fill([len(order)], "")}
     np.testing.assert_allclose(served.all_scores(**inputs)[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-5)
+    found = served.signatures["complementary_items"](tf.constant(["pasta", "no such item"]))
+    assert b"pasta" not in found["item_id"][0].numpy()
+    assert set(found["item_id"][1].numpy()) == {b""}
     answer = served.signatures["recommend"](**inputs, exclude_seen=tf.fill([len(order)], False))
     np.testing.assert_allclose(answer["score"], -np.sort(-expected[:, 1:], axis=1), rtol=1e-3, atol=1e-5)
 
