@@ -11,7 +11,7 @@ TensorFlow. Every method raises tfrec.errors.ServingError with one sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import grpc
 import numpy as np
@@ -101,39 +101,34 @@ class Client(Connection):
     ) -> np.ndarray:
         """[dim] float32: where a user and a query lie in the space of the items."""
         shopper = Shopper(history, now, profile, query, user_id=user_id)
-        return self._ask("embed_query", shopper)["embedding"][0]
+        return self._ask_for("embed_query", shopper)["embedding"][0]
 
     def embed_items(self, items: Sequence[Item]) -> np.ndarray:
         """[items, dim] float32, from texts and attributes: an item need not be in the catalogue."""
-        known = self._inputs("embed_item")
-        try:
-            return self.predict("embed_item", item_inputs(items, known))["embedding"]
-        except (CallError, UnknownColumn) as error:
-            known = self._changed("embed_item", known, error)
-        return self.predict("embed_item", item_inputs(items, known))["embedding"]
+        return self._ask("embed_item", lambda known: item_inputs(items, known))["embedding"]
 
     def _items(self, signature: str, shopper: Shopper, k: int) -> list[Recommendation]:
         check_k(k)
-        return recommendations(self._ask(signature, shopper), k)[0]
+        return recommendations(self._ask_for(signature, shopper), k)[0]
 
-    def _ask(self, signature: str, shopper: Shopper) -> dict[str, np.ndarray]:
-        """The outputs for one shopper. A new version may have other inputs: then it asks again with those."""
+    def _ask_for(self, signature: str, shopper: Shopper) -> dict[str, np.ndarray]:
+        """The outputs for one shopper."""
+        return self._ask(signature, lambda known: shopper.inputs(known, _length(known)))
+
+    def _ask(
+        self, signature: str, inputs: Callable[[Mapping[str, Tensor]], dict[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """The outputs for the inputs that a signature takes. A new version may take others: then it asks again."""
         known = self._inputs(signature)
         try:
-            return self.predict(signature, shopper.inputs(known, _length(known)))
+            return self.predict(signature, inputs(known))
         except (CallError, UnknownColumn) as error:
-            known = self._changed(signature, known, error)
-        return self.predict(signature, shopper.inputs(known, _length(known)))
-
-    def _changed(self, signature: str, known: Mapping[str, Tensor], error: ServingError) -> Mapping[str, Tensor]:
-        """The inputs of the version in service, where they are not those `known`; else raises the error."""
-        if isinstance(error, CallError) and error.code != grpc.StatusCode.INVALID_ARGUMENT:
-            raise error
-        self._known = {}
-        now = self._inputs(signature)
-        if now == known:
-            raise error
-        return now
+            if isinstance(error, CallError) and error.code != grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            self._known = {}
+            if self._inputs(signature) == known:
+                raise
+        return self.predict(signature, inputs(self._inputs(signature)))
 
     def _inputs(self, signature: str) -> Mapping[str, Tensor]:
         self._known = known = self._known or self.signatures()

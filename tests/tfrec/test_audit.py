@@ -38,7 +38,8 @@ PLANTED: dict[str, tuple[str, int, tuple[str, list[Event]], str]] = {
         "test",
         1,
         ("eve", [("pen", 1999, 1)]),
-        "1 test targets before second 2000, where it begins, the first of them user 'eve', item 'pen', purchase at 1",
+        "1 test targets before second 2000, where it begins, "
+        "the first of them user 'eve', item 'pen', purchase at 1999",
     ),
     "target behind the window": (
         "validation",

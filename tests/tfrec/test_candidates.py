@@ -68,6 +68,13 @@ def test_each_source_proposes_its_best_and_all_scores_go_along(sources):
     assert found[6]["habit"] == 0
 
 
+def test_who_has_one_item_wants_what_others_chose_with_it(sources):
+    wanted = sources.bought_with(tf.constant([1, 0])).numpy()
+    assert wanted[0, 2] > 0.5
+    assert np.abs(wanted[0, 3:]).max() < 0.01  # nobody chose 3 to 6 with 1
+    assert (wanted[1] == 0).all()  # row 0 is no item
+
+
 def test_what_the_shopper_has_is_proposed_by_habit_alone(sources):
     found = proposed(sources, [6, 5, 2], [1, 1, 400])
     # The towers' best new item is 4; of the own ones the two most frequent of late; 5 is one of them and popular.

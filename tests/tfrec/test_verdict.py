@@ -40,8 +40,12 @@ def test_a_model_that_only_equals_a_baseline_of_its_floor_is_refused():
     both = VerdictConfig(floor=("random", "popularity"))
     verdict = decide(scores("model", 0.20), BASELINES, None, both)
     assert not verdict.blessed
-    assert verdict.reasons[0].startswith("model has ndcg@20 0.2000 on all, above the 0.0100 of the baseline random")
-    assert verdict.reasons[1].startswith("model has ndcg@20 0.2000 on all, not surely above the 0.2000 of the baseline")
+    assert verdict.reasons == (
+        "model has ndcg@20 0.2000 on all, above the 0.0100 of the baseline random: "
+        "by 0.1900, 95 % interval 0.1900 to 0.1900",
+        "model has ndcg@20 0.2000 on all, not surely above the 0.2000 of the baseline popularity: "
+        "by 0.0000, 95 % interval 0.0000 to 0.0000",
+    )
 
 
 def test_a_mean_that_is_better_by_chance_alone_is_refused():
