@@ -118,6 +118,8 @@ class TrainConfig:
     """Share of positions that are given their target's text as search query, so that search is learnt."""
     validation_users: int = 2000
     """Users of the validation split, at most, that each epoch is scored on."""
+    validation_slice: str = "all"
+    """Whose NDCG@20 decides on the best epoch: "all" choices, or "novel" ones, where nobody chooses twice."""
     patience: int = 3
     """Epochs without a better validation metric before training stops."""
     text_steps: int = 0

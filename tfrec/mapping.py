@@ -15,7 +15,8 @@
       path: users.jsonl
       profile: [age, city]
 
-Every table also takes `encoding` (utf-8) and `delimiter` (by the file's name: a comma, or a tab for .tsv).
+Every table also takes `encoding` (utf-8), `delimiter` (by the file's name: a comma, or a tab for .tsv) and `only`,
+pairs of a column of theirs and a regular expression (RE2) that its text must hold: rows of postage stay out.
 A required column that is not named keeps its own name. It knows nothing of what the files hold.
 """
 
@@ -27,6 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
 from tfrec.errors import ConfigError
@@ -39,7 +42,7 @@ _REQUIRED = {
     "users": ("user_id",),
 }
 _FURTHER = {"items": "extra", "users": "profile"}
-_SHARED_KEYS = ("path", "columns", "encoding", "delimiter")
+_SHARED_KEYS = ("path", "columns", "encoding", "delimiter", "only")
 _EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "order", "cancelled")
 
 
@@ -51,6 +54,7 @@ class TableMapping:
     columns: dict[str, tuple[str, ...]]  # our name -> theirs; several are joined into a category path
     encoding: str = "utf-8"
     delimiter: str = ""  # "": by the file's name
+    only: dict[str, str] = dataclasses.field(default_factory=dict)  # their column -> what its text must match
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +192,23 @@ def _shared(raw: dict[str, Any], name: str, base: Path, further: dict[str, str])
         "columns": theirs,
         "encoding": encoding,
         "delimiter": raw.get("delimiter", ""),
+        "only": _only(raw.get("only", {}), name),
     }
+
+
+def _only(raw: Any, name: str) -> dict[str, str]:
+    if not isinstance(raw, dict) or not all(isinstance(pattern, str) for pattern in raw.values()):
+        raise ConfigError(
+            f"{name}.only is {raw!r}, not pairs of their column and a regular expression; write {{StockCode: '^[0-9]'}}"
+        )
+    for column, pattern in raw.items():
+        try:
+            pc.match_substring_regex(pa.array([""]), pattern)
+        except pa.ArrowInvalid as error:
+            raise ConfigError(
+                f"{name}.only of {column} is {pattern!r}, which is no regular expression of RE2 ({error}); correct it"
+            ) from None
+    return dict(raw)
 
 
 def _is_column(theirs: Any) -> bool:

@@ -215,11 +215,11 @@ def _run_phase(
         if phase.live_text:
             say("reading all texts again with the trained BERT")
             model.refresh_texts()
-        score, new = validation.ndcg(model)
-        progress.end_epoch(score)
+        scores = validation.ndcg(model)
+        progress.end_epoch(validation.decisive(scores))
         say(
-            f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {score:.4f}, "
-            f"{new:.4f} on what a shopper never chose before"
+            f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
+            f"{scores[1]:.4f} on what a shopper never chose before"
         )
     if int(progress.epoch) < phase.epochs:
         say(f"no better in {config.train.patience} epochs: {phase.name} ends here, with the best epoch's weights")

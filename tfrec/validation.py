@@ -11,10 +11,12 @@ import tensorflow as tf
 from tfrec import metrics
 from tfrec.config import Config
 from tfrec.dataset import sequences
+from tfrec.errors import ConfigError
 from tfrec.retrieval import Batch, TwoTower
 
 K = 20
 BATCH = 128
+SLICES = ("all", "novel")
 DAY = 86_400
 
 
@@ -22,6 +24,12 @@ class Validation:
     """Histories of up to `validation_users` users, and what each of them chose in the window."""
 
     def __init__(self, files: Sequence[str], config: Config):
+        """ConfigError when the slice that decides is not one of SLICES."""
+        if config.train.validation_slice not in SLICES:
+            raise ConfigError(
+                f"`validation_slice` is {config.train.validation_slice!r}; use one of {', '.join(SLICES)}"
+            )
+        self._decisive = config.train.validation_slice
         users = config.train.validation_users
         batches = sequences(files, config.features.profile_columns, BATCH)
         self._batches = list(batches.unbatch().take(users).batch(BATCH)) if users else []
@@ -33,6 +41,10 @@ class Validation:
         values = [self._batch_ndcg(model, batch, candidates) for batch in self._batches]
         every, new = ([value[i] for value in values] for i in range(2))
         return _mean(every), _mean(new)
+
+    def decisive(self, scores: tuple[float, float]) -> float:
+        """Of what `ndcg` gives, the one that decides."""
+        return scores[SLICES.index(self._decisive)]
 
     def _batch_ndcg(self, model: TwoTower, batch: Batch, candidates: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
         history, moments = history_only(batch), moments_of(batch, self._start)

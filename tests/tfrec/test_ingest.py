@@ -300,6 +300,24 @@ def test_one_row_of_one_user_works_without_items_and_users(tmp_path: Path) -> No
     assert _rows(tables, "items").to_pylist() == [{**dict.fromkeys(ITEMS.names), "item_id": "a", "title": ""}]
 
 
+def _only(tmp_path: Path, only: str) -> IngestReport:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp,n\nu1,10a,2024-01-01,1\nu1,POST,2024-01-02,\n")
+    (tmp_path / "shop.yaml").write_text(f"interactions: {{path: log.csv, kind: purchase, only: {only}}}")
+    return ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("only", ["{item_id: '^[0-9]'}", "{n: '[1-9]'}", "{user_id: '^u', n: '.'}"])
+def test_rows_that_the_mapping_does_not_let_pass_are_not_read(tmp_path: Path, only: str) -> None:
+    tables = _only(tmp_path, only).tables
+    assert _rows(tables, "interactions")["item_id"].to_pylist() == ["10a"]
+    assert _rows(tables, "items")["item_id"].to_pylist() == ["10a"]
+
+
+def test_a_mapping_that_lets_nothing_pass_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"log\.csv holds no interactions that interactions\.only lets pass; correct"):
+        _only(tmp_path, "{item_id: '^x'}")
+
+
 def test_a_file_with_a_header_alone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"log\.csv holds no interactions, only a header; write it again"):
         _ingested(tmp_path, lines="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,16 @@ def test_a_wrong_mapping_gets_one_sentence_with_its_cure(tmp_path: Path, text: s
 def test_a_mapping_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none.yaml can't be read \(No such file"):
         read_mapping(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("only", "sentence"),
+    [
+        ("'^a'", "interactions.only is '^a', not pairs of their column and a regular expression"),
+        ("{sku: [a]}", "interactions.only is {'sku': ['a']}, not pairs of their column"),
+        ("{sku: '(?!a)'}", "interactions.only of sku is '(?!a)', which is no regular expression of RE2"),
+    ],
+)
+def test_a_pattern_that_is_none_is_refused(tmp_path: Path, only: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        _read(tmp_path, f"interactions: {{path: a.csv, kind: view, only: {only}}}")

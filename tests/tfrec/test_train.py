@@ -103,6 +103,14 @@ def test_the_model_has_the_weights_that_its_score_was_measured_with(finished, tr
     assert score == pytest.approx(finished.trained.validation_ndcg, abs=1e-6)
 
 
+@pytest.mark.parametrize(("slice_", "best"), [("all", 0.5), ("novel", 0.9)])
+def test_the_slice_that_decides_chooses_the_epoch(run, monkeypatch, slice_, best):
+    # Planted scores of all choices and of novel ones: the first gets better, the second worse.
+    planted = iter([(0.1, 0.9), (0.5, 0.3)])
+    monkeypatch.setattr(Validation, "ndcg", lambda *_: next(planted))
+    assert run(epochs=2, validation_slice=slice_).validation_ndcg == pytest.approx(best)
+
+
 def test_the_learning_rate_falls_to_a_hundredth_at_the_last_step(finished):
     rate = float(finished.trained.model.optimizer.learning_rate)
     assert rate == pytest.approx(Config().train.learning_rate / 100)

@@ -52,18 +52,28 @@ def _read(mapped: TableMapping, name: str, further: dict[str, tuple[str, ...]]) 
     theirs = [column for group in columns.values() for column in group]
     tables = []
     for path in find_files(mapped.path):
-        raw = read_file(path, theirs, mapped.encoding, mapped.delimiter)
+        raw = read_file(path, [*theirs, *mapped.only], mapped.encoding, mapped.delimiter)
+        raw = _matching(raw, mapped.only)
         ours = {ours: _joined(raw, group) for ours, group in columns.items()}
         schema = TABLES[name]
         numbers = [ours for ours in columns if ours in schema.names and _is_number(schema.field(ours).type)]
         ours |= {column: _numbers(ours[column], schema.field(column), f"{path}") for column in numbers}
         tables.append(pa.table(ours))
     table = _stacked(tables)
+    if not table.num_rows and mapped.only:
+        raise DataError(f"{mapped.path} holds no {name} that {name}.only lets pass; correct {mapped.only}")
     if not table.num_rows:
         raise DataError(f"{mapped.path} holds no {name}, only a header; write it again or correct the path")
     for column in set(_IDS) & set(table.column_names):
         table = _replaced(table, column, _without_float_tail(table[column]))
     return table
+
+
+def _matching(raw: pa.Table, only: dict[str, str]) -> pa.Table:
+    for column, pattern in only.items():
+        matches = pc.match_substring_regex(raw[column].cast(pa.string()), pattern)
+        raw = raw.filter(pc.fill_null(matches, False))
+    return raw
 
 
 def _joined(raw: pa.Table, group: tuple[str, ...]) -> pa.ChunkedArray:
