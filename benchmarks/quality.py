@@ -1,12 +1,15 @@
 """Quality from raw data to a table: tfrec beside baselines tuned with the same care, the whole catalogue ranked.
 
-    python benchmarks/quality.py [complete-journey] [--seeds 3]
-    python benchmarks/quality.py online-retail --mapping FOLDER/online_retail.yaml
-    python benchmarks/quality.py amazon-beauty --mapping FOLDER/amazon_beauty.yaml
+    python benchmarks/quality.py complete-journey
+    python benchmarks/quality.py online-retail --folder FOLDER     # that holds online_retail.csv.gz
+    python benchmarks/quality.py amazon-beauty --folder FOLDER     # interactions.parquet and items.parquet
+    python benchmarks/quality.py movielens --folder FOLDER         # that was unzipped
+    python benchmarks/quality.py complete-journey --only EASE      # one row, "tfrec" among them
+    python benchmarks/quality.py complete-journey --ablation       # what texts and ids are worth
 
-The mappings of examples/ are put beside the files that they name. Everything lies in out/quality/DATASET and is used
-again by a later call. Baselines are tuned on the validation window; the test window is looked at once. Prints a
-table and writes out/benchmarks/quality-DATASET.json.
+Baselines are tuned on the validation window; the test window is looked at once. Each row is kept in
+out/quality/DATASET/scores, whole or not at all, and used again by a later call: delete it to measure again. Prints
+tables and writes out/benchmarks/quality-DATASET.json.
 """
 
 from __future__ import annotations
@@ -15,14 +18,17 @@ import argparse
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.outcome import latest_artifact, read_outcome
+from benchmarks import variants
+from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config
 from tfrec.features import WordPiece
@@ -32,72 +38,129 @@ from tfrec.schema import read_table_set
 from tfrec.scores import Evaluation, Scores
 from tfrec.text import TextEncoder, pool_all, vocabulary
 from tfrec.train import say
-from tfrec.tuning import Shop, compare
+from tfrec.tuning import Shop, compare, names
+from tfrec.verdict import interval
 
-COLUMNS = (
-    ("all", "ndcg@20"),
-    ("novel", "ndcg@20"),
-    ("novel", "recall@20"),
-    ("cold", "recall@20"),
-    ("cold_among", "recall@20"),
-)
 TEXT_TOKENS = 24
+ROOT = Path(__file__).parents[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Where a data set comes from, whose settings serve it, and the numbers that it is known by."""
+
+    run: str
+    columns: tuple[tuple[str, str], ...]  # slice, metric
+    mapping: str = ""  # of examples/; "" for a source that tfrec knows by name
+
+
+DATED = (
+    *(("all", "ndcg@20"), ("novel", "ndcg@20"), ("novel", "recall@20")),
+    *(("cold", "recall@20"), ("cold_among", "recall@20")),
+)
+DATASETS = {
+    "complete-journey": Dataset("laptop", DATED),
+    "online-retail": Dataset("retail", DATED, "online_retail.yaml"),
+    "amazon-beauty": Dataset("discovery", (("novel", "recall@10"), ("novel", "ndcg@10")), "amazon_beauty.yaml"),
+    "movielens": Dataset("discovery", DATED[1:3]),
+}
 
 
 def main() -> None:
-    """Ingests, trains with each seed, tunes the baselines, prints."""
+    """Ingests, trains, tunes the baselines, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", nargs="?", default="complete-journey")
-    parser.add_argument("--mapping", help="YAML file of a shop's own data")
-    parser.add_argument("--run", default="laptop", help="whose settings (%(default)s)")
+    parser.add_argument("dataset", choices=DATASETS, nargs="?", default="complete-journey")
+    parser.add_argument("--folder", help="where the files lie; needed for all but complete-journey")
+    parser.add_argument("--run", help="another named run's settings")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", action="append", metavar="ROW", help="this row alone; may be given again")
+    parser.add_argument("--ablation", action="store_true", help="texts and ids left out in turn, instead of baselines")
     options = parser.parse_args()
+    dataset = DATASETS[options.dataset]
     home = Path("out/quality") / options.dataset
-    ingest(options.mapping or options.dataset, home / "tables")
-    models = [train(options.dataset, options.run, seed, home) for seed in range(1, options.seeds + 1)]
-    clock = read_table_set(home / "tables").manifest.clock
-    examples = str(latest_artifact(run_of(options.dataset, options.run, 1, home), "TableSetExampleGen", "examples"))
-    validation, test = (read_holdout(examples, window, clock=clock) for window in ("validation", "test"))
-    scores = compare(*shops(validation, test, examples), say)
-    show(scores, models)
-    rows = {name: dataclasses.asdict(each) for name, each in scores.items()}
-    rows |= {f"tfrec, seed {seed + 1}": dataclasses.asdict(each) for seed, each in enumerate(models)}
-    out = Path(f"out/benchmarks/quality-{options.dataset}.json")
+    tables = ingest(options.dataset, dataset, options.folder, home)
+    chosen = options.run or dataset.run
+    run = Run(f"{options.dataset}-{chosen}", RUNS[chosen].config, tables=str(tables), out=str(home))
+    wanted = wanted_variants(options.ablation, options.seeds)
+    rows = wanted_rows(options.only, wanted, read_table_set(tables).manifest.clock, options.ablation)
+    scores = {name: score_variant(run, wanted[name], home) for name in rows if name in wanted}
+    scores = score_baselines(run, [name for name in rows if name not in wanted], home) | scores
+    show(scores, dataset)
+    out = Path(f"out/benchmarks/{'ablation' if options.ablation else 'quality'}-{options.dataset}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(rows, indent=2))
+    out.write_text(json.dumps({name: means(each, dataset) for name, each in scores.items()}, indent=2))
+    say(f"written to {out}; each row lies in {home / 'scores'}")
 
 
-def ingest(source: str, tables: Path) -> None:
-    """Makes the tables unless they are there."""
-    if not (tables / "manifest.json").exists():
-        tfrec("ingest", source, "--out", str(tables))
+def ingest(name: str, dataset: Dataset, folder: str | None, home: Path) -> Path:
+    """The data set's tables, made unless they are there."""
+    tables = home / "tables"
+    if (tables / "manifest.json").exists():
+        return tables
+    if folder is None and name != "complete-journey":
+        sys.exit(f"{name} is not in a package: give the folder of its files by --folder")
+    if dataset.mapping:
+        # A mapping's paths are relative to it: a copy lies beside links to the files.
+        raw = home / "raw"
+        shutil.rmtree(raw, ignore_errors=True)
+        raw.mkdir(parents=True)
+        for path in Path(str(folder)).iterdir():
+            (raw / path.name).symlink_to(path.absolute())
+        shutil.copy(ROOT / "examples" / dataset.mapping, raw / "mapping.yaml")
+        source = [str(raw / "mapping.yaml")]
+    else:
+        source = [name, *(["--path", folder] if folder else [])]
+    tfrec = str(Path(sys.executable).parent / "tfrec")
+    subprocess.run([tfrec, "ingest", *source, "--out", str(tables)], check=True)
+    return tables
 
 
-def run_of(dataset: str, name: str, seed: int, home: Path) -> Run:
-    """The named run over these tables with another seed."""
-    config: Config = RUNS[name].config
-    config = dataclasses.replace(config, train=dataclasses.replace(config.train, seed=seed))
-    return Run(f"{dataset}-{name}", config, tables=str(home / "tables"), out=str(home))
+def wanted_variants(ablation: bool, seeds: int) -> dict[str, variants.Variant]:
+    """Row -> the model to train: the whole one with each seed, or in an ablation every variant with the first."""
+    if ablation:
+        return variants.ABLATION
+    return {f"tfrec, seed {seed}": dataclasses.replace(variants.WHOLE, seed=seed) for seed in range(1, seeds + 1)}
 
 
-def train(dataset: str, name: str, seed: int, home: Path) -> Scores:
-    """The scores of a model trained with that seed, in a process of its own, whose memory goes back."""
-    kept = home / f"scores-{name}-{seed}.json"
+def wanted_rows(
+    only: list[str] | None, wanted: Mapping[str, variants.Variant], clock: str, ablation: bool
+) -> list[str]:
+    """The rows to measure; ends the program at a name that is none."""
+    known = [*([] if ablation else names(clock)), *wanted]
+    if only is None:
+        return known
+    found = [name for name in known if any(name == row or name.startswith(f"{row}, seed") for row in only)]
+    unknown = [row for row in only if not any(name == row or name.startswith(f"{row}, seed") for name in known)]
+    if unknown:
+        sys.exit(f"there is no row {unknown[0]!r}; use one of {', '.join(known)}")
+    return found
+
+
+def score_variant(run: Run, variant: variants.Variant, home: Path) -> Scores:
+    """Its scores, each stage trained in a process of its own, whose memory goes back."""
+    kept = home / "scores" / f"{variant.key()}.json"
     if not kept.exists():
-        say(f"training {dataset} with seed {seed}")
-        program = "import sys; from benchmarks import quality; quality.train_here(*sys.argv[1:])"
-        command = [sys.executable, "-c", program, dataset, name, str(seed), str(home)]
-        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
-        evaluation = read_outcome(run_of(dataset, name, seed, home)).evaluation
-        kept.write_text(evaluation.to_json(), encoding="utf-8")
-    return list(Evaluation.from_json(kept.read_text(encoding="utf-8")).scores.values())[-1]
+        say(f"training {variant.key()}")
+        program = "import sys; from benchmarks.variants import main; main(*sys.argv[1:])"
+        arguments = [run.name, run.config.to_json(), run.tables, run.out, variant.to_json(), str(kept)]
+        subprocess.run(
+            [sys.executable, "-c", program, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+    return read_scores(kept)
 
 
-def train_here(dataset: str, name: str, seed: str, home: str) -> None:
-    """Runs the pipeline in this process."""
-    from pipeline.local_runner import run
-
-    run(run_of(dataset, name, int(seed), Path(home)))
+def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Scores]:
+    """The scores of these baselines, tuned on the validation window."""
+    kept = {name: home / "scores" / f"{name}.json" for name in rows}
+    missing = [name for name in rows if not kept[name].exists()]
+    if missing:
+        variants.prepare(run)
+        clock = read_table_set(run.tables).manifest.clock
+        examples = str(latest_artifact(run, "TableSetExampleGen", "examples"))
+        validation, test = (read_holdout(examples, window, clock=clock) for window in ("validation", "test"))
+        for scores in compare(*shops(validation, test, examples), say, missing, variants.BY_USER):
+            variants.write(scores, test, kept[scores.name])
+    return {name: read_scores(path) for name, path in kept.items()}
 
 
 def shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop]:
@@ -112,22 +175,39 @@ def shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop
     return Shop(validation, texts[known], vectors[known]), Shop(test, texts, vectors)
 
 
-def show(scores: dict[str, Scores], models: list[Scores]) -> None:
-    """A row for each baseline, and tfrec's mean over seeds with its spread."""
-    print(f"{'':24}" + "".join(f"{f'{slice_} {metric}':>24}" for slice_, metric in COLUMNS))
+def read_scores(path: Path) -> Scores:
+    """The scores that `variants.write` kept, users' own values with them."""
+    scores = Evaluation.from_json(path.read_text(encoding="utf-8")).judged
+    with np.load(path.with_suffix(".npz")) as values:
+        per_user = {name: dict(zip(variants.BY_USER, values[name], strict=True)) for name in values}
+    slices = {name: dataclasses.replace(part, per_user=per_user.get(name, {})) for name, part in scores.slices.items()}
+    return dataclasses.replace(scores, slices=slices)
+
+
+def means(scores: Scores, dataset: Dataset) -> dict[str, dict[str, float]]:
+    """Column -> mean over users with its 95 % interval."""
+    found = {}
+    for slice_, metric in dataset.columns:
+        values = scores.slices[slice_].per_user.get(metric, np.empty(0))
+        low, high = interval(values) if len(values) > 1 else (np.nan, np.nan)
+        found[f"{slice_} {metric}"] = {"mean": scores.slices[slice_].metrics[metric], "low": low, "high": high}
+    return found
+
+
+def show(scores: dict[str, Scores], dataset: Dataset) -> None:
+    """A row for each model with the half width of its 95 % interval over users; then tfrec's spread over seeds."""
+    print(f"{'':28}" + "".join(f"{f'{slice_} {metric}':>24}" for slice_, metric in dataset.columns))
     for name, each in scores.items():
-        print(f"{name:24}" + "".join(f"{each.slices[s].metrics[m]:>24.4f}" for s, m in COLUMNS))
-    values = np.array([[model.slices[s].metrics[m] for s, m in COLUMNS] for model in models])
-    spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(len(COLUMNS), np.nan)
-    cells = [f"{mean:.4f} (sd {sd:.4f})" for mean, sd in zip(values.mean(axis=0), spread, strict=True)]
-    print(f"{f'tfrec, {len(values)} seeds':24}" + "".join(f"{cell:>24}" for cell in cells))
-    errors = {slice_: models[0].slices[slice_].ndcg_se for slice_, _ in COLUMNS}
-    print("standard error of ndcg@20 over users: " + ", ".join(f"{s} {error:.4f}" for s, error in errors.items()))
-
-
-def tfrec(*words: str) -> None:
-    """The command line."""
-    subprocess.run([str(Path(sys.executable).parent / "tfrec"), *words], check=True)
+        cells = [
+            f"{cell['mean']:.4f} ± {(cell['high'] - cell['low']) / 2:.4f}" for cell in means(each, dataset).values()
+        ]
+        print(f"{name:28}" + "".join(f"{cell:>24}" for cell in cells))
+    seeds = [each for name, each in scores.items() if name.startswith("tfrec, seed")]
+    if len(seeds) > 1:
+        values = np.array([[each.slices[s].metrics[m] for s, m in dataset.columns] for each in seeds])
+        cells = [f"{m:.4f} sd {sd:.4f}" for m, sd in zip(values.mean(axis=0), values.std(axis=0, ddof=1), strict=True)]
+        print(f"{f'tfrec, mean of {len(seeds)} seeds':28}" + "".join(f"{cell:>24}" for cell in cells))
+    print("±: half the 95 % bootstrap interval over users; sd: over seeds")
 
 
 if __name__ == "__main__":

@@ -6,16 +6,23 @@ import os
 
 import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow uses, before TFX imports it
 
+from tfx.dsl.compiler.compiler import Compiler
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.dag import create_pipeline
 from pipeline.outcome import put_in_service
 from pipeline.runs import Run, named_run
 
 
-def run(chosen: Run) -> None:
-    """Executes every node whose inputs changed since the last time."""
-    LocalDagRunner().run(create_pipeline(chosen))
+def run(chosen: Run, until: str = "") -> None:
+    """Executes every node whose inputs changed since the last time; only what the node `until` needs, if given."""
+    whole = create_pipeline(chosen)
+    if until:
+        options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until]})
+        LocalDagRunner().run_with_ir(Compiler().compile(whole), options)
+        return
+    LocalDagRunner().run(whole)
     put_in_service(chosen)
 
 

@@ -81,6 +81,21 @@ GPU = dataclasses.replace(
     ),
 )
 
+RETAIL = dataclasses.replace(
+    LAPTOP,
+    towers=TowerConfig(dropout=0.4),
+    train=dataclasses.replace(GROCER, epochs=3),
+)
+"""For a few thousand items and customers who come now and then; chosen on the validation window of Online Retail."""
+
+DISCOVERY = Config(
+    examples=ExamplesConfig(max_events=50, stride=25),
+    towers=TowerConfig(dim=128, dropout=0.5, id_dropout=0.3),
+    train=TrainConfig(batch_size=128, epochs=6, learning_rate=3e-3, query_from_title=0.02, validation_slice="novel"),
+    ranking=RankingConfig(epochs=2, retrieved=100, copurchased=100, repeated=50, popular=50, fresh=0, users=30_000),
+)
+"""Where nobody chooses twice and short histories tell little; chosen on the validation events of Amazon Beauty."""
+
 RUNS = {
     run.name: run
     for run in (
@@ -108,6 +123,8 @@ RUNS = {
         Run(
             "laptop", LAPTOP, expects="12 minutes on 2 cores, NDCG@20 about 0.36 on all, 0.045 on what was never bought"
         ),
+        Run("retail", RETAIL),
+        Run("discovery", DISCOVERY),
         Run("full", FULL),
         Run("gpu", GPU),
     )

@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,23 @@ def train(
 
     An interrupted call with the same `checkpoint_dir` goes on. Raises ModelError when the loss is no number.
     """
-    tf.keras.utils.set_random_seed(config.train.seed)
     catalog = load_catalog(catalog_files, train_files, transformed, config.features)
+    return fit(catalog, TwoTower, train_files, validation_files, config, checkpoint_dir, log_dir)
+
+
+def fit(
+    catalog: Catalog,
+    make_model: Callable[[Catalog, Config], TwoTower],
+    train_files: Sequence[str],
+    validation_files: Sequence[str],
+    config: Config,
+    checkpoint_dir: str,
+    log_dir: str,
+) -> Trained:
+    """As `train`, of a model that `make_model` makes over a catalogue that is loaded already."""
+    tf.keras.utils.set_random_seed(config.train.seed)
     with strategy().scope():
-        model = TwoTower(catalog, config)
+        model = make_model(catalog, config)
     validation = Validation(validation_files, config)
     progress = Progress(model, checkpoint_dir)
     if not progress.restored:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from tfrec.textual import text_knn, tfidf_profile
 
 QUESTIONS = {"all": ("all", "new_users"), "novel": ("novel", "cold", "cold_among")}
 """What a setting is chosen for -> the slices that it answers."""
+
+BOOSTED = "LightGBM over these"
 
 TUNING_USERS = 500
 _BATCH = 128
@@ -75,24 +77,41 @@ def strong_baselines(clock: str) -> dict[str, Baseline]:
     return found
 
 
-def compare(validation: Shop, test: Shop, say: Callable[[str], None]) -> dict[str, Scores]:
-    """Test scores of every baseline with the settings that did best on the validation window, and of boosting them."""
-    scores: dict[str, Scores] = {}
+def names(clock: str) -> list[str]:
+    """What `compare` can measure, in its order."""
+    return [*strong_baselines(clock), BOOSTED]
+
+
+def compare(
+    validation: Shop,
+    test: Shop,
+    say: Callable[[str], None],
+    wanted: Sequence[str] | None = None,
+    by_user: tuple[str, ...] = ("ndcg@20",),
+) -> Iterator[Scores]:
+    """Test scores of each wanted baseline (None: all) with the settings that did best on the validation window.
+
+    `by_user` are the metrics that are given user by user too. Boosting needs all others, wanted or not.
+    """
+    wanted = names(test.holdout.clock) if wanted is None else wanted
     fitted: dict[str, tuple[Scorer, Scorer]] = {}
     for name, baseline in strong_baselines(test.holdout.clock).items():
+        if name not in wanted and BOOSTED not in wanted:
+            continue
         started = time.monotonic()
         chosen = _tune(name, baseline, validation)
         said = ", ".join(f"{question} {dict(settings)}" for question, settings in chosen.items() if settings)
         scorers = {"all": _fit(name, baseline, test, chosen["all"])}
-        is_one = chosen["novel"] is chosen["all"]
-        scorers["novel"] = scorers["all"] if is_one else _fit(name, baseline, test, chosen["novel"])
-        scores[name] = _answers(name, scorers, test.holdout)
-        fitted[name] = (_fit(name, baseline, validation, chosen["all"]), scorers["all"])
+        if name in wanted:
+            is_one = chosen["novel"] is chosen["all"]
+            scorers["novel"] = scorers["all"] if is_one else _fit(name, baseline, test, chosen["novel"])
+            yield _answers(name, scorers, test.holdout, by_user)
+        if name != "random" and BOOSTED in wanted:
+            fitted[name] = (_fit(name, baseline, validation, chosen["all"]), scorers["all"])
         say(f"{name}: {said or 'no settings'}; {time.monotonic() - started:.0f} s")
-    past, now = ({name: pair[index] for name, pair in fitted.items() if name != "random"} for index in range(2))
-    name = "LightGBM over these"
-    scores[name] = evaluate(name, boosted(past, validation.holdout, now), test.holdout)
-    return scores
+    if BOOSTED in wanted:
+        past, now = ({name: pair[index] for name, pair in fitted.items()} for index in range(2))
+        yield evaluate(BOOSTED, boosted(past, validation.holdout, now), test.holdout, by_user=by_user)
 
 
 def _of(fit: Callable[..., Scorer]) -> Fit:
@@ -152,12 +171,12 @@ def _ndcg(score: Scorer, holdout: Holdout, rows: np.ndarray, k: int = 20) -> dic
     return {question: float(np.concatenate(found).mean()) for question, found in values.items()}
 
 
-def _answers(name: str, scorers: Mapping[str, Scorer], holdout: Holdout) -> Scores:
+def _answers(name: str, scorers: Mapping[str, Scorer], holdout: Holdout, by_user: tuple[str, ...]) -> Scores:
     """Each slice by the scorer that was chosen for its question."""
     found: dict[int, Scores] = {}
     for scorer in scorers.values():
         if id(scorer) not in found:
-            found[id(scorer)] = evaluate(name, scorer, holdout)
+            found[id(scorer)] = evaluate(name, scorer, holdout, by_user=by_user)
     slices = {
         slice_: found[id(scorers[question])].slices[slice_] for question, names in QUESTIONS.items() for slice_ in names
     }

@@ -46,7 +46,7 @@ def shop_of(days: int) -> Shop:
 @pytest.fixture(scope="module")
 def compared() -> dict[str, Scores]:
     """Every baseline, tuned on the first window, on the second."""
-    return compare(shop_of(0), shop_of(28), lambda _: None)
+    return {scores.name: scores for scores in compare(shop_of(0), shop_of(28), lambda _: None)}
 
 
 @needs_gomp
@@ -82,3 +82,9 @@ def test_the_setting_that_does_best_on_the_window_is_chosen():
     grid = ({"likes": "own"}, {"likes": "other"})
     chosen = tuning._tune("liking", Baseline(fit, grid), shop)
     assert chosen["all"] == {"likes": "own"}
+
+
+def test_one_baseline_is_measured_alone_user_by_user():
+    (found,) = compare(shop_of(0), shop_of(28), lambda _: None, ["popularity"], ("recall@10",))
+    assert found.name == "popularity"
+    assert found.slices["all"].per_user["recall@10"].shape == (40,)

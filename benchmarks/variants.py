@@ -1,0 +1,173 @@
+"""tfrec's own model, whole or with a part left out, trained and scored as the pipeline does it; for quality.py.
+
+A variant differs in what the item tower reads (no text, TF-IDF, a frozen or a tuned BERT), in whether ids have an
+embedding, and in its seed. Everything up to Transform is the pipeline's, run once for all variants.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow uses
+
+import numpy as np
+
+from pipeline.outcome import latest_artifact
+from pipeline.runs import Run
+from tfrec.catalog import Catalog
+from tfrec.config import Config, config_from_json
+from tfrec.errors import ConfigError
+from tfrec.evaluate import evaluate, protocol_of
+from tfrec.examples import SPLITS
+from tfrec.holdout import Holdout, read_holdout
+from tfrec.retrieval import TwoTower
+from tfrec.scores import Evaluation, Scores, Verdict
+
+BY_USER = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")
+"""Kept user by user, for intervals and paired comparisons."""
+
+TEXT_STEPS = 200
+"""Of tuning the BERT, where the run itself leaves it frozen."""
+
+TEXTS = ("none", "tfidf", "frozen", "tuned")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A model to train."""
+
+    text: str = ""  # one of TEXTS; "" is as the run has it
+    ids: bool = True
+    seed: int = 1
+
+    def key(self) -> str:
+        """A name for its files."""
+        return f"tfrec text {self.text or 'as configured'}{'' if self.ids else ' without ids'} seed {self.seed}"
+
+    def to_json(self) -> str:
+        """As `main` takes it."""
+        return json.dumps(dataclasses.asdict(self))
+
+
+WHOLE = Variant()
+ABLATION = {
+    f"{label}, {'with' if ids else 'without'} ids": Variant(text, ids)
+    for ids in (True, False)
+    for text, label in zip(TEXTS, ("no text", "TF-IDF", "frozen BERT", "tuned BERT"), strict=True)
+}
+
+
+def main(name: str, config: str, tables: str, out: str, variant: str, kept: str) -> None:
+    """Trains the variant of the run and writes its test scores to `kept`."""
+    measure(Run(name, config_from_json(config), tables, out), Variant(**json.loads(variant)), Path(kept))
+
+
+def prepare(run: Run) -> None:
+    """Runs the pipeline up to Transform, unless its results are there."""
+    from pipeline.local_runner import run as run_pipeline
+
+    run_pipeline(run, until="Transform")
+
+
+def measure(run: Run, variant: Variant, kept: Path) -> None:
+    """Trains, exports, reads the export back and scores it on the test window. An interrupted call goes on."""
+    from pipeline.dag import complete
+    from tfrec.dataset import load_catalog
+    from tfrec.export import Recommender, export
+    from tfrec.features import Transformed
+    from tfrec.rank_training import fit_second_stage
+    from tfrec.scorer import exported_model
+    from tfrec.train import fit
+
+    prepare(run)
+    config = configured(complete(run), variant)
+    examples = latest_artifact(run, "Transform", "transformed_examples")
+    files = {split: sorted(map(str, examples.glob(f"Split-{split}/*"))) for split in SPLITS}
+    transformed = Transformed(str(latest_artifact(run, "Transform", "transform_graph")))
+    catalog = reduced(load_catalog(files["catalog"], files["train"], transformed, config.features), variant)
+    work = kept.parent / f"{kept.stem}.work"
+    learnt_from = (files["train"], files["validation"])
+    model = _with_tfidf() if variant.text == "tfidf" else TwoTower
+    trained = fit(catalog, model, *learnt_from, config, str(work / "checkpoints"), str(work / "logs"))
+    stage = fit_second_stage(trained, *learnt_from, config) if config.ranking.epochs else None
+    export(Recommender(trained, transformed, config, stage), str(work / "model"))
+    raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
+    evaluation = config.evaluation
+    holdout = read_holdout(raw, "test", evaluation.label_kinds, evaluation.candidates, config.clock)
+    scorer = exported_model(work / "model", raw, holdout)
+    write(evaluate(variant.key(), scorer, holdout, by_user=BY_USER), holdout, kept)
+    shutil.rmtree(work)
+
+
+def configured(config: Config, variant: Variant) -> Config:
+    """The run's configuration with the variant's seed and its way to read texts."""
+    if variant.text not in ("", *TEXTS):
+        raise ConfigError(f"`text` is {variant.text!r}; use one of {', '.join(TEXTS)}")
+    train, mode = dataclasses.replace(config.train, seed=variant.seed), config.towers.text_mode
+    if variant.text == "tuned" and mode == "frozen":
+        mode, train = "top", dataclasses.replace(train, text_steps=TEXT_STEPS)
+    elif variant.text in ("none", "tfidf", "frozen"):
+        mode = "frozen"
+    return dataclasses.replace(config, towers=dataclasses.replace(config.towers, text_mode=mode), train=train)
+
+
+def reduced(catalog: Catalog, variant: Variant) -> Catalog:
+    """The catalogue without the texts or the ids that the variant does without."""
+    if variant.text == "none":
+        catalog = dataclasses.replace(
+            catalog,
+            tokens=catalog.tokens[:1],
+            text_row=np.zeros_like(catalog.text_row),
+            query_row=np.zeros_like(catalog.query_row),
+        )
+    return catalog if variant.ids else WithoutIds(**vars(catalog))
+
+
+class WithoutIds(Catalog):
+    """Of which no item has an embedding of its own."""
+
+    @property
+    def id_row(self) -> np.ndarray:
+        """[rows] int64, all 0."""
+        return np.zeros(self.rows, np.int64)
+
+
+def write(scores: Scores, holdout: Holdout, path: Path) -> None:
+    """Keeps the scores as JSON and users' own values of BY_USER beside them; the JSON comes last, by rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values: dict[str, Any] = {
+        name: np.stack([part.per_user[metric] for metric in BY_USER])
+        for name, part in scores.slices.items()
+        if part.per_user
+    }
+    np.savez(path.with_suffix(".npz"), **values)
+    beside = path.with_suffix(".json.part")
+    evaluation = Evaluation(protocol_of(holdout), {scores.name: scores}, Verdict(False, ("not judged",)))
+    beside.write_text(evaluation.to_json(), encoding="utf-8")
+    beside.rename(path)
+
+
+def _with_tfidf() -> type[TwoTower]:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    class TfidfTower(TwoTower):
+        """Reads a text by the TF-IDF of its WordPieces, brought to the BERT's width by latent semantic analysis."""
+
+        def refresh_texts(self) -> None:
+            """[texts, dim] vectors, centred and of length 1 as the BERT's are."""
+            pieces = [[str(piece) for piece in row if piece] for row in self._tokens.numpy()]
+            weights = TfidfVectorizer(analyzer=lambda row: row, sublinear_tf=True, dtype=np.float32).fit_transform(
+                pieces
+            )
+            rank = min(self.encoder.dim, min(weights.shape) - 1)
+            found = TruncatedSVD(rank, random_state=0).fit_transform(weights)
+            vectors = np.pad(found, ((0, 0), (0, self.encoder.dim - rank))).astype(np.float32)
+            self.encoder.mean.assign(vectors.mean(axis=0))
+            self.text_vectors.assign(self.encoder.normalise(vectors))
+
+    return TfidfTower

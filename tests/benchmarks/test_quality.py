@@ -1,0 +1,85 @@
+"""Rows of the quality table: which are measured, what a variant leaves out, and that scores come back as they were."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import quality, variants
+from benchmarks.variants import ABLATION, BY_USER, WHOLE, Variant
+from tfrec.baselines import popularity
+from tfrec.catalog import Catalog
+from tfrec.config import Config, TowerConfig
+from tfrec.errors import ConfigError
+from tfrec.evaluate import evaluate, holdout_from_events
+
+SEEDS = {f"tfrec, seed {seed}": dataclasses.replace(WHOLE, seed=seed) for seed in (1, 2)}
+
+
+@pytest.fixture
+def holdout():
+    columns = ["user_id", "item_id", "kind", "timestamp"]
+    before = pd.DataFrame([("ann", "a", "purchase", 1), ("bob", "b", "purchase", 2)], columns=columns)
+    during = pd.DataFrame([("ann", "b", "purchase", 3), ("bob", "c", "purchase", 4)], columns=columns)
+    return holdout_from_events(before, during, np.array(["a", "b", "c"], object), clock="utc")
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    three = np.array([0, 1, 2])
+    names = np.array([b"", b"a", b"b"], object)
+    tokens = np.array([[0], [101], [102]])
+    columns = {"category": three[:, np.newaxis], "brand": three, "price": three, "frequency": three}
+    sizes = {"category_size": 3, "brand_size": 3, "price_size": 3, "profile_sizes": {}}
+    return Catalog(names, names, three, tokens, queries=names[1:], query_row=three[1:], **columns, **sizes)
+
+
+def test_a_name_alone_asks_for_all_seeds_of_the_model():
+    assert quality.wanted_rows(["tfrec"], SEEDS, "utc", False) == ["tfrec, seed 1", "tfrec, seed 2"]
+    assert quality.wanted_rows(["EASE", "tfrec, seed 2"], SEEDS, "utc", False) == ["EASE", "tfrec, seed 2"]
+    assert quality.wanted_rows(None, SEEDS, "utc", False)[-3:] == ["LightGBM over these", *SEEDS]
+    assert quality.wanted_rows(None, ABLATION, "utc", True) == list(ABLATION)
+
+
+def test_a_row_that_is_none_ends_the_program():
+    with pytest.raises(SystemExit, match=r"there is no row 'EASY'; use one of random, .*EASE"):
+        quality.wanted_rows(["EASY"], SEEDS, "utc", False)
+
+
+def test_an_ablation_trains_eight_different_models():
+    assert len({variant.key() for variant in ABLATION.values()}) == 8
+
+
+def test_a_variant_reads_texts_as_it_says():
+    run = Config(towers=TowerConfig(text_mode="full"))
+    modes = {text: variants.configured(run, Variant(text)).towers.text_mode for text in ("", "none", "frozen", "tuned")}
+    assert modes == {"": "full", "none": "frozen", "frozen": "frozen", "tuned": "full"}
+    tuned = variants.configured(Config(), Variant("tuned", seed=5))
+    assert (tuned.towers.text_mode, tuned.train.text_steps, tuned.train.seed) == ("top", variants.TEXT_STEPS, 5)
+    with pytest.raises(ConfigError, match="`text` is 'read'; use one of none, tfidf, frozen, tuned"):
+        variants.configured(run, Variant("read"))
+
+
+def test_without_texts_all_items_read_alike_and_without_ids_none_has_its_own(catalog):
+    silent = variants.reduced(catalog, Variant("none"))
+    assert silent.text_row.tolist() == [0, 0, 0]
+    assert (silent.tokens.tolist(), silent.query_row.tolist()) == ([[0]], [0, 0])
+    assert silent.id_row.tolist() == [0, 1, 2]
+    nameless = variants.reduced(catalog, Variant(ids=False))
+    assert nameless.id_row.tolist() == [0, 0, 0]
+    assert nameless.text_row.tolist() == [0, 1, 2]
+    assert nameless.frequency.tolist() == [0, 1, 2]
+
+
+def test_kept_scores_come_back_with_each_users_own(holdout, tmp_path):
+    scores = evaluate("popularity", popularity(holdout), holdout, by_user=BY_USER)
+    variants.write(scores, holdout, tmp_path / "row.json")
+    found = quality.read_scores(tmp_path / "row.json")
+    assert found == scores
+    for metric in BY_USER:
+        kept = found.slices["all"].per_user[metric]
+        np.testing.assert_array_equal(kept, scores.slices["all"].per_user[metric])
+    assert not list(tmp_path.glob("*.part"))
