@@ -64,6 +64,7 @@ def build(length: int, batch: int) -> TwoTower:
         text_row=np.append(0, rng.integers(1, TEXTS, ITEMS)),
         tokens=rng.integers(1000, 20_000, (TEXTS, 12)),
         category=rng.integers(0, 300, (ITEMS + 1, 3)),
+        category_path=np.full(ITEMS + 1, b"", object),
         brand=rng.integers(0, 100, ITEMS + 1),
         price=rng.integers(0, 11, ITEMS + 1),
         frequency=np.append(0, (1e5 / np.arange(1, ITEMS + 1)).astype(np.int64) + 1),

@@ -20,6 +20,7 @@ class Catalog:
     text_row: np.ndarray  # [rows] int64, the row's text in `tokens`; row 0 of `tokens` is the empty text
     tokens: np.ndarray  # [texts, length] int64 WordPieces padded by 0, each distinct text once
     category: np.ndarray  # [rows, columns] int64 vocabulary index of the path to each level, then of further columns
+    category_path: np.ndarray  # [rows] bytes objects, the whole path as the shop writes it, b"" where it is unknown
     brand: np.ndarray  # [rows] int64
     price: np.ndarray  # [rows] int64 quantile bucket
     frequency: np.ndarray  # [rows] int64 times the item is a training target

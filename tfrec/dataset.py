@@ -48,6 +48,7 @@ def load_catalog(
         text_row=_with_row_0(text_row[:count]),
         tokens=tokens,
         category=_with_row_0(items["item_category"]),
+        category_path=_with_row_0(items["item_category_path"]),
         brand=_with_row_0(items["item_brand"]),
         price=_with_row_0(items["item_price"]),
         frequency=_with_row_0(np.array([frequencies.get(item_id, 0) for item_id in items["item_id"]], np.int64)),
@@ -108,6 +109,7 @@ def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.
         "item_title": tf.io.FixedLenFeature([], tf.string, ""),
         "item_tokens": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
         "item_category": tf.io.FixedLenFeature([features.categories], tf.int64),
+        "item_category_path": tf.io.FixedLenFeature([], tf.string, ""),
         "item_brand": tf.io.FixedLenFeature([], tf.int64, 0),
         "item_price": tf.io.FixedLenFeature([], tf.int64, 0),
     }

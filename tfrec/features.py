@@ -121,6 +121,7 @@ def _item_features(inputs: dict[str, tf.SparseTensor], features: config.Features
         "item_category": _vocabulary_index(
             _rows(tf.RaggedTensor.from_tensor(categories), category), "item_category", features.oov_buckets
         ),
+        "item_category_path": category,
         "item_brand": _vocabulary_index(inputs["item_brand"], "item_brand", features.oov_buckets),
         "item_price": price.with_values(_price_bucket(price.values, features.price_buckets)),
     }

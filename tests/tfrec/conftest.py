@@ -93,6 +93,7 @@ def make_catalog() -> MakeCatalog:
             "text_row": np.append(0, text_row),
             "tokens": distinct,
             "category": np.zeros((items + 1, 2), np.int64),
+            "category_path": np.full(items + 1, b"", object),
             "brand": none,
             "price": none,
             "frequency": np.append(0, np.ones(items, np.int64)),

@@ -171,6 +171,9 @@ def test_items_have_the_features_of_their_columns(transformed_shop):
     assert catalog["soap"]["item_tokens"] == [CLS, 7815, SEP]
     assert catalog["soap"]["item_category"] == [0, 0, 0, 0]
     assert catalog["soap"]["item_brand"] == [0]
+    # The path as the shop writes it goes along, for whoever asks by its name.
+    assert catalog["pasta"]["item_category_path"] == [b"Food > Pasta > Dry"]
+    assert catalog["soap"]["item_category_path"] == [b""]
     # Food has three items, Home has three: numbers 1 and 2 in some order; Molino is the commonest brand.
     food = catalog["pasta"]["item_category"][0]
     assert sorted([food, catalog["mug"]["item_category"][0]]) == [1, 2]
