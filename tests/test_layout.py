@@ -20,7 +20,7 @@ ORDER = """
     examples features text catalog dataset towers optimizer retrieval metrics trend validation train
     linear popularity evidence candidates ranking second_stage rank_training
     records audit holdout baselines collaborative textual combined scores verdict evaluate tuning report
-    push index export scorer judge probes verify
+    push index filters diversity export scorer judge probes verify
     machine doctor lookup answers flags cli
 """.split()
 """Modules of tfrec: each may import those before it. A new module finds its place here."""

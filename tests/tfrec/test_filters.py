@@ -1,0 +1,82 @@
+"""Which items of a catalogue may be shown, by the names of their categories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.filters import Filters
+
+# Row 0 is no item, 6 has no category, and "Foodstuff" only begins as "Food" does.
+PATHS = ["", "Food > Pasta > Dry > Long", "Food > Tea", "Home", "Food > Pasta", "Foodstuff > Pasta", "", "家居 > 茶"]
+ALL = [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.fixture(scope="module")
+def filters() -> Filters:
+    return Filters(np.array([path.encode() for path in PATHS], object))
+
+
+def names(rows: Sequence[Sequence[str]]) -> tf.Tensor:
+    longest = max(map(len, rows))
+    return tf.constant([[*row, *[""] * (longest - len(row))] for row in rows], tf.string, [len(rows), longest])
+
+
+def shown(
+    filters: Filters, excluded: Sequence[int] = (), allow: Sequence[str] = (), deny: Sequence[str] = ()
+) -> list[int]:
+    """The rows that one shopper may be shown."""
+    rows = tf.constant([excluded], tf.int64, [1, len(excluded)])
+    return np.flatnonzero(filters.allowed(rows, names([allow]), names([deny]))[0]).tolist()
+
+
+def test_without_a_wish_everything_may_be_shown_but_row_0(filters):
+    assert shown(filters) == ALL
+    assert shown(filters, [0], [""], ["", ""]) == ALL
+
+
+def test_what_is_excluded_is_not_shown(filters):
+    assert shown(filters, [3, 6, 3, 0]) == [1, 2, 4, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("Food", [1, 2, 4]),
+        ("Food > Pasta", [1, 4]),
+        ("Food > Pasta > Dry", [1]),
+        ("Food > Pasta > Dry > Long", [1]),
+        ("Home", [3]),
+        ("家居", [7]),
+        ("Pasta", []),  # a path begins at the widest level
+        ("food", []),
+        ("Food > ", []),
+        ("Nowhere", []),
+    ],
+)
+def test_a_category_holds_for_all_below_it_and_an_unknown_name_for_nothing(filters, name, rows):
+    assert shown(filters, allow=[name]) == rows
+    assert shown(filters, deny=[name]) == [row for row in ALL if row not in rows]
+
+
+def test_several_names_add_up_and_a_denied_category_is_not_shown_within_an_allowed_one(filters):
+    assert shown(filters, allow=["Food > Tea", "Home", "Nowhere"]) == [2, 3]
+    assert shown(filters, deny=["Food", "Food > Tea", "", "Home"]) == [5, 6, 7]
+    assert shown(filters, [4], ["Food"], ["Food > Tea"]) == [1]
+    assert shown(filters, allow=["Food > Tea"], deny=["Food"]) == []
+
+
+def test_each_shopper_has_wishes_of_their_own(filters):
+    excluded = tf.constant([[1], [0], [0]], tf.int64)
+    allowed = filters.allowed(excluded, names([["Food"], [], ["Nowhere"]]), names([[], ["Home", "Food"], []]))
+    assert [np.flatnonzero(row).tolist() for row in allowed] == [[2, 4], [5, 6, 7], []]
+
+
+def test_a_catalogue_without_categories_allows_none_of_them():
+    filters = Filters(np.array([b"", b"", b""], object))
+    assert shown(filters) == [1, 2]
+    assert shown(filters, allow=["Food"]) == []
+    assert shown(filters, deny=["Food"]) == [1, 2]
