@@ -32,6 +32,15 @@ class Proposed(NamedTuple):
     towers: tf.Tensor  # [batch, rows] float32, the two towers' scores of the whole catalogue
 
 
+class _Opinions(NamedTuple):
+    """What the sources say of the whole catalogue, each [batch, rows]."""
+
+    towers: tf.Tensor  # float32
+    copurchase: tf.Tensor  # float32
+    habit: tf.Tensor  # float32
+    is_new: tf.Tensor  # bool: to the shopper
+
+
 class Sources(tf.Module):
     """Proposes candidates from embeddings [rows, dim + 1] and from what shoppers chose."""
 
@@ -66,37 +75,57 @@ class Sources(tf.Module):
         fresh[0] = False  # no item
         self._fresh.assign(fresh)
 
-    def __call__(self, past: Past, moments: tf.Tensor, queries: tf.Tensor) -> Proposed:
-        """`moments` [batch] int64 seconds, `queries` [batch, dim + 1] of the query tower."""
-        towers = tf.matmul(queries, self._embeddings, transpose_b=True)
-        habit = self._habit(past, moments, tf.shape(towers))
-        is_new = habit == 0
-        copurchase = tf.matmul(
-            tf.matmul(1.0 - tf.cast(is_new, tf.float32), self._choice), self._target, transpose_b=True
-        )
-        not_row_0 = tf.range(tf.shape(towers)[1]) > 0
-        of_new = [
-            tf.where(tf.logical_and(is_new, not_row_0), scores, scores.dtype.min) for scores in (towers, copurchase)
-        ]
-        is_candidate = tf.logical_or(
-            tf.logical_or(_best(of_new[0], self._config.retrieved), _best(of_new[1], self._config.copurchased)),
-            tf.logical_or(tf.logical_and(_best(habit, self._config.repeated), habit > 0), self._popular),
-        )
-        of_fresh = tf.where(self._fresh, towers, towers.dtype.min)
-        is_fresh = tf.logical_and(_best(of_fresh, self._config.fresh), self._fresh)
-        is_candidate = tf.logical_or(is_candidate, is_fresh)
-        rows = tf.ragged.boolean_mask(
-            tf.broadcast_to(tf.range(tf.shape(towers)[1], dtype=tf.int64), tf.shape(towers)),
-            tf.logical_and(is_candidate, not_row_0),
-        ).to_tensor()
-        best = [_best_new(scores, is_new) for scores in (towers, copurchase)]
-        full = (towers, towers - best[0], copurchase, copurchase - best[1], tf.math.log1p(habit))
-        scores = tf.stack([tf.gather(each, rows, batch_dims=1) for each in full], axis=-1)
-        return Proposed(rows, scores, towers)
+    def __call__(
+        self, past: Past, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+    ) -> Proposed:
+        """`moments` [batch] int64 seconds, `queries` [batch, dim + 1] of the query tower.
+
+        Of `allowed` [batch, rows] bool alone, where it is given: each source then proposes its best among those.
+        """
+        opinions = self._opinions(past, moments, queries)
+        rows = self._proposals(opinions, allowed)
+        return Proposed(rows, self._scores(opinions, rows), opinions.towers)
+
+    def scores(self, past: Past, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n, len(SOURCES)] of the items of `rows` [batch, n], whether or not they would be proposed."""
+        return self._scores(self._opinions(past, moments, queries), rows)
 
     def bought_with(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] how much each item is wanted by who has the one of `rows` [batch]."""
         return tf.matmul(tf.gather(self._choice, rows), self._target, transpose_b=True)
+
+    def _opinions(self, past: Past, moments: tf.Tensor, queries: tf.Tensor) -> _Opinions:
+        towers = tf.matmul(queries, self._embeddings, transpose_b=True)
+        habit = self._habit(past, moments, tf.shape(towers))
+        is_new = habit == 0
+        chosen = 1.0 - tf.cast(is_new, tf.float32)
+        copurchase = tf.matmul(tf.matmul(chosen, self._choice), self._target, transpose_b=True)
+        return _Opinions(towers, copurchase, habit, is_new)
+
+    def _proposals(self, opinions: _Opinions, allowed: tf.Tensor | None) -> tf.Tensor:
+        """[batch, candidates] int64 rows, 0 pads."""
+        towers, copurchase, habit, is_new = opinions
+        every_row = tf.range(tf.shape(towers)[1], dtype=tf.int64)
+        allowed = tf.broadcast_to(every_row > 0, tf.shape(towers)) if allowed is None else allowed
+        lowest = towers.dtype.min
+        of_new = [tf.where(tf.logical_and(is_new, allowed), scores, lowest) for scores in (towers, copurchase)]
+        own = tf.where(allowed, habit, 0.0)
+        is_candidate = tf.logical_or(
+            tf.logical_or(_best(of_new[0], self._config.retrieved), _best(of_new[1], self._config.copurchased)),
+            tf.logical_or(tf.logical_and(_best(own, self._config.repeated), own > 0), self._popular),
+        )
+        is_fresh = tf.logical_and(self._fresh, allowed)
+        of_fresh = tf.where(is_fresh, towers, lowest)
+        is_candidate = tf.logical_or(is_candidate, tf.logical_and(_best(of_fresh, self._config.fresh), is_fresh))
+        return tf.ragged.boolean_mask(
+            tf.broadcast_to(every_row, tf.shape(towers)), tf.logical_and(is_candidate, allowed)
+        ).to_tensor()
+
+    def _scores(self, opinions: _Opinions, rows: tf.Tensor) -> tf.Tensor:
+        towers, copurchase, habit, is_new = opinions
+        best = [_best_new(scores, is_new) for scores in (towers, copurchase)]
+        full = (towers, towers - best[0], copurchase, copurchase - best[1], tf.math.log1p(habit))
+        return tf.stack([tf.gather(each, rows, batch_dims=1) for each in full], axis=-1)
 
     def _habit(self, past: Past, moments: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """[batch, rows] times that each item was chosen, halved with every HABIT_HALF_LIFE_DAYS; 0 for a new one."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfrec.config import Config
+from tfrec.diversity import varied
 from tfrec.features import Transformed, word_piece_of
+from tfrec.filters import Filters
 from tfrec.index import Index
 from tfrec.retrieval import Batch
 from tfrec.second_stage import SecondStage
@@ -33,6 +36,16 @@ MOMENT_INPUTS = {
     "query": tf.string,  # [batch] "" where nothing is searched
     "user_id": tf.string,  # [batch]
 }
+WISH_INPUTS = {
+    "exclude_seen": tf.bool,  # [batch]
+    "diversity": tf.float32,  # [batch] in [0, 1]
+}
+FILTER_INPUTS = {
+    "exclude_item_id": tf.string,  # [batch, any], "" pads
+    "allow_category": tf.string,
+    "deny_category": tf.string,
+}
+CANDIDATE_INPUTS = {"candidate_item_id": tf.string}  # [batch, any], "" pads
 ITEM_INPUTS = {
     "item_id": tf.string,  # [batch] "" for an item that nobody bought yet
     "item_title": tf.string,
@@ -41,6 +54,16 @@ ITEM_INPUTS = {
     "item_brand": tf.string,
     "item_price": tf.float32,  # 0 unknown
 }
+
+
+class Asked(NamedTuple):
+    """What is known of a batch of requests."""
+
+    batch: Batch
+    moments: tf.Tensor  # [batch] int64 seconds
+    searched: tf.Tensor  # [batch, text_dim], zero where nothing is searched
+    query: tf.Tensor  # [batch, dim + 1] embeddings of the query tower
+    is_search: tf.Tensor  # [batch, 1] bool
 
 
 class Recommender(tf.Module):
@@ -56,6 +79,7 @@ class Recommender(tf.Module):
         self._transform = transformed.layer()
         self._word_piece = word_piece_of(config.features)
         self._index = Index(trained.model.all_candidates(), config.serving.top_k)
+        self._filters = Filters(trained.catalog.category_path)
         self._titles = tf.Variable(trained.catalog.titles, trainable=False, name="titles")
         # Evaluation ranks the whole catalogue with these very numbers.
         self.candidates = self._index.embeddings
@@ -65,31 +89,70 @@ class Recommender(tf.Module):
 
     @property
     def has_second_stage(self) -> bool:
-        """Whether candidates are ranked, and complements known."""
+        """Whether candidates are ranked, chances and complements known."""
         return self._second_stage is not None
 
     def signatures(self) -> dict[str, Callable[..., Tensors]]:
         """Signature name -> concrete function; `serving_default` is `recommend`."""
         request = self._request_inputs()
         self.all_scores.get_concrete_function(**request)  # saved because it was traced
-        recommend = _concrete(self.recommend, request | _specs({"exclude_seen": tf.bool}, [None]))
+        wishes = _specs(WISH_INPUTS, [None]) | _specs(FILTER_INPUTS, [None, None])
+        recommend = _concrete(self.recommend, request | wishes)
+        given = request | _specs(CANDIDATE_INPUTS, [None, None])
         of_item = _specs({"item_id": tf.string}, [None])
-        further = {"complementary_items": _concrete(self.complementary_items, of_item)} if self._second_stage else {}
+        further = {}
+        if self._second_stage is not None:
+            without_search = {name: spec for name, spec in given.items() if name != "query"}
+            further["ctr"] = _concrete(self.ctr, without_search)
+            further["complementary_items"] = _concrete(self.complementary_items, of_item)
         return further | {
             "serving_default": recommend,
             "recommend": recommend,
             "search": recommend,
+            "rank": _concrete(self.rank, given),
             "similar_items": _concrete(self.similar_items, of_item),
             "embed_query": _concrete(self.embed_query, request),
             "embed_item": _concrete(self.embed_item, self._item_inputs()),
         }
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
-        """The best items for each history, profile and search: item_id, title, score [batch, k]."""
-        seen = self._model.catalog_rows(inputs["event_item_id"])
-        excluded = tf.where(inputs["exclude_seen"][:, tf.newaxis], seen, tf.zeros_like(seen))
-        request = {name: value for name, value in inputs.items() if name != "exclude_seen"}
-        return self._answer(*self._index.best(self._all_scores(**request), excluded))
+        """The best items for each history, profile and search: item_id, title, score [batch, k].
+
+        Of what may be shown, `exclude_item_id`, `allow_category` and `deny_category` [batch, any], the candidates are
+        taken, so that a narrow category is ranked as well as the whole catalogue. `diversity` [batch] puts the k items
+        into another order, their scores with them; it is cut off at 0 and 1, and what is no number is 0, since a graph
+        can't refuse one row of a batch.
+        """
+        wishes = {name: inputs.pop(name) for name in (*WISH_INPUTS, *FILTER_INPUTS)}
+        allowed = self._allowed(inputs["event_item_id"], wishes)
+        scores = self._scores(self._asked(inputs), allowed)
+        nothing = tf.zeros([tf.shape(scores)[0], 0], tf.int64)
+        best = self._index.best(tf.where(allowed, scores, float("-inf")), nothing)
+        return self._answer(*self._varied(*best, wishes["diversity"]))
+
+    def rank(self, **inputs: tf.Tensor) -> Tensors:
+        """`candidate_item_id` [batch, n], best first, by the scores of `recommend`: item_id, title, score [batch, n].
+
+        All are scored as its candidates are. Behind them, for every unknown id, none ("" and the lowest score).
+        """
+        rows = self._model.catalog_rows(inputs.pop("candidate_item_id"))
+        scores = tf.where(rows > 0, self._scores_of(self._asked(inputs), rows), float("-inf"))
+        best, place = tf.math.top_k(scores, tf.shape(scores)[1])
+        return self._answer(best, tf.gather(rows, place, batch_dims=1))
+
+    def ctr(self, **inputs: tf.Tensor) -> Tensors:
+        """The chance [batch, n] of each kind of event with each of `candidate_item_id` [batch, n], in their order.
+
+        Beside it item_id; an unknown id has "" and chances of 0. Without a search: the ranker has learnt of none.
+        """
+        assert self._second_stage is not None
+        rows = self._model.catalog_rows(inputs.pop("candidate_item_id"))
+        batch, moments = self._features(inputs), self._moments(inputs)
+        queries = self._second_stage.queries(batch, moments)
+        chances = self._second_stage.chances(batch, moments, queries, rows)
+        chances = tf.where((rows > 0)[..., tf.newaxis], chances, 0.0)
+        by_kind = dict(zip(self._second_stage.ranker.heads, tf.unstack(chances, axis=-1), strict=True))
+        return {"item_id": tf.gather(self.item_ids, rows)} | by_kind
 
     def similar_items(self, item_id: tf.Tensor) -> Tensors:
         """The items nearest to each item_id [batch] by cosine; none ("" and the lowest score) for an unknown id."""
@@ -103,7 +166,7 @@ class Recommender(tf.Module):
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1]; the inner product with an item's is its score."""
-        return {"embedding": self._query(inputs, self._features(inputs), self._search_vector(inputs["query"]))}
+        return {"embedding": self._asked(inputs).query}
 
     def embed_item(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1] of items by raw text and attributes, and by id where it was learnt."""
@@ -127,24 +190,73 @@ class Recommender(tf.Module):
         further = {f"item_{column}": tf.string for column in self._config.features.item_columns}
         return _specs(ITEM_INPUTS | further, [None])
 
+    def _allowed(self, seen_item_id: tf.Tensor, wishes: Tensors) -> tf.Tensor:
+        """[batch, rows] bool: what each shopper may be shown."""
+        seen = self._model.catalog_rows(seen_item_id)
+        seen = tf.where(wishes["exclude_seen"][:, tf.newaxis], seen, tf.zeros_like(seen))
+        excluded = tf.concat([seen, self._model.catalog_rows(wishes["exclude_item_id"])], axis=1)
+        return self._filters.allowed(excluded, wishes["allow_category"], wishes["deny_category"])
+
     def _all_scores(self, **inputs: tf.Tensor) -> tf.Tensor:
         """[batch, rows] of the whole catalogue: probabilities of the ranker, or in a search towers and text."""
-        batch, moments, searched = self._features(inputs), self._moments(inputs), self._search_vector(inputs["query"])
-        query = self._query(inputs, batch, searched)
-        towers = tf.matmul(query, self.candidates, transpose_b=True)
-        is_search = tf.not_equal(inputs["query"], "")[:, tf.newaxis]
+        return self._scores(self._asked(inputs))
+
+    def _scores(self, asked: Asked, allowed: tf.Tensor | None = None) -> tf.Tensor:
+        """As `_all_scores`, candidates taken of the `allowed` [batch, rows] alone where these are given."""
+        if self._second_stage is None:
+            return self._found(asked)  # without a search nothing was added
+        probabilities = self._second_stage.probabilities
+        return self._by_search(
+            asked, self._found, lambda: probabilities(asked.batch, asked.moments, asked.query, allowed)
+        )
+
+    def _scores_of(self, asked: Asked, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n] the scores of the items of `rows` [batch, n], each as if it were a candidate."""
+        stage = self._second_stage
+        if stage is None:
+            return tf.gather(self._found(asked), rows, batch_dims=1)
+        return self._by_search(
+            asked,
+            lambda asked: tf.gather(self._found(asked), rows, batch_dims=1),
+            lambda: stage.of_choice(stage.chances(asked.batch, asked.moments, asked.query, rows)),
+        )
+
+    def _by_search(
+        self, asked: Asked, found: Callable[[Asked], tf.Tensor], ranked: Callable[[], tf.Tensor]
+    ) -> tf.Tensor:
+        """`found` for those who search and `ranked` for the others; neither is computed for nobody."""
+        found_scores = tf.cond(tf.reduce_any(asked.is_search), lambda: found(asked), lambda: tf.zeros([1, 1]))
+        ranked_scores = tf.cond(tf.reduce_all(asked.is_search), lambda: tf.zeros([1, 1]), ranked)
+        return tf.where(asked.is_search, found_scores, ranked_scores)
+
+    def _found(self, asked: Asked) -> tf.Tensor:
+        """[batch, rows] by the two towers and, in a search, by the texts."""
+        towers = tf.matmul(asked.query, self.candidates, transpose_b=True)
         weight = self._config.serving.search_text_weight * self._config.towers.temperature
-        found = towers + tf.cond(
-            tf.reduce_any(is_search),
-            lambda: weight * self._model.text_similarity(searched),
+        return towers + tf.cond(
+            tf.reduce_any(asked.is_search),
+            lambda: weight * self._model.text_similarity(asked.searched),
             lambda: tf.zeros_like(towers),
         )
-        if self._second_stage is None:
-            return found  # without a search nothing was added
-        return tf.where(is_search, found, self._second_stage.probabilities(batch, moments, query))
 
-    def _query(self, inputs: Tensors, batch: Batch, searched: tf.Tensor) -> tf.Tensor:
-        return self._model.query(batch, self._moments(inputs)[:, tf.newaxis], searched[:, tf.newaxis])[:, 0]
+    def _varied(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores and rows [batch, k] in an order that has variety for a shopper: items that read alike stand apart.
+
+        Texts tell what looks alike on the page. By the item embeddings what is bought together is alike too, and the
+        sauce would be pushed away from the pasta.
+        """
+        weight = tf.clip_by_value(tf.where(tf.math.is_nan(diversity), 0.0, diversity), 0.0, 1.0)
+
+        def vary() -> tuple[tf.Tensor, tf.Tensor]:
+            order = varied(self._model.text_likeness(rows), rows > 0, weight)
+            return tf.gather(scores, order, batch_dims=1), tf.gather(rows, order, batch_dims=1)
+
+        return tf.cond(tf.reduce_any(weight > 0), vary, lambda: (scores, rows))
+
+    def _asked(self, inputs: Tensors) -> Asked:
+        batch, moments, searched = self._features(inputs), self._moments(inputs), self._search_vector(inputs["query"])
+        query = self._model.query(batch, moments[:, tf.newaxis], searched[:, tf.newaxis])[:, 0]
+        return Asked(batch, moments, searched, query, tf.not_equal(inputs["query"], "")[:, tf.newaxis])
 
     def _moments(self, inputs: Tensors) -> tf.Tensor:
         """[batch] int64 seconds of the requests; by an order 0 means just after the last event."""
@@ -158,7 +270,9 @@ class Recommender(tf.Module):
         # Training knows every item of a history; one that came after the model can't tell it anything.
         known = self._model.catalog_rows(inputs["event_item_id"]) > 0
         longest = self._config.examples.window_history or self._config.examples.max_events
-        events = _in_order({name: inputs[name] for name in EVENT_INPUTS}, known, longest)
+        price = inputs["event_price"]
+        given = inputs | {"event_price": tf.where(tf.math.is_finite(price), price, 0.0)}
+        events = _in_order({name: given[name] for name in EVENT_INPUTS}, known, longest)
         profile = {f"user_{column}": inputs[f"user_{column}"] for column in self._config.features.profile_columns}
         columns = {name: _column(value) for name, value in (profile | {"user_id": inputs["user_id"]}).items()}
         features = self._transform({name: value.to_sparse() for name, value in events.items()} | columns)

@@ -40,5 +40,6 @@ class Index(tf.Module):
         scores = tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(batch), float("-inf")))
         best, rows = tf.math.top_k(scores, tf.minimum(self.k, tf.shape(scores)[1]))
         missing = [[0, 0], [0, self.k - tf.shape(best)[1]]]
-        best, rows = tf.pad(best, missing, constant_values=float("-inf")), tf.pad(rows, missing)
+        best = tf.ensure_shape(tf.pad(best, missing, constant_values=float("-inf")), [None, self.k])
+        rows = tf.ensure_shape(tf.pad(rows, missing), [None, self.k])
         return best, tf.where(tf.math.is_inf(best), tf.zeros([], tf.int64), tf.cast(rows, tf.int64))

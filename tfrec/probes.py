@@ -14,14 +14,15 @@ import tensorflow as tf
 
 from tfrec.catalog import Catalog
 from tfrec.config import Config
-from tfrec.export import Recommender, Tensors
-from tfrec.schema import EVENT_KINDS
+from tfrec.export import FILTER_INPUTS, Recommender, Tensors
+from tfrec.schema import CATEGORY_SEPARATOR, EVENT_KINDS
 
 PROBES = "assets.extra/tfrec_probes.npz"
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 
 USERS = 4
 EVENTS = 6
+CANDIDATES = 5
 START = 1_500_000_000  # any moment, seconds since the epoch
 HOUR = 3600
 
@@ -31,6 +32,7 @@ def write_probes(recommender: Recommender, catalog: Catalog, config: Config, fol
     requests = make_requests(catalog, config)
     if recommender.has_second_stage:
         requests["complementary_items"] = requests["similar_items"]
+        requests["ctr"] = {name: value for name, value in requests["rank"].items() if name != "query"}
     arrays = {}
     for signature, inputs in requests.items():
         method = getattr(recommender, "recommend" if signature == "search" else signature)
@@ -59,7 +61,7 @@ def read_probes(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
 
 
 def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
-    """Signature -> inputs: shoppers with and without history, with and without a search, known and new items."""
+    """Signature -> inputs: shoppers with and without history, search and wishes, known, new and unknown items."""
     rng = np.random.default_rng(config.train.seed)
     rows = rng.integers(1, catalog.rows, (USERS, EVENTS))
     item_id = catalog.item_ids[rows]
@@ -77,9 +79,15 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
     title = catalog.titles[rng.integers(1, catalog.rows, USERS)]
     request = history | {"query": _strings([""] * USERS)}
     seen = {"exclude_seen": np.array([False, True] * (USERS // 2))}
+    nothing = {name: _strings([[""]] * USERS) for name in FILTER_INPUTS}
+    plain = seen | nothing | {"diversity": np.zeros(USERS, np.float32)}
+    searched = {"query": np.where(np.arange(USERS) % 2 == 0, title, b"")}
+    candidates = catalog.item_ids[rng.integers(1, catalog.rows, (USERS, CANDIDATES))]
+    candidates[:, 1], candidates[0, 2] = b"no such item", b""
     return {
-        "recommend": request | seen,
-        "search": request | seen | {"query": np.where(np.arange(USERS) % 2 == 0, title, b"")},
+        "recommend": request | seen | _wishes(catalog, rng),
+        "search": request | plain | searched,
+        "rank": request | searched | {"candidate_item_id": candidates},
         "similar_items": {"item_id": np.append(catalog.item_ids[rows[:, 0]], np.array([b"no such item"], object))},
         "embed_query": request,
         "embed_item": {
@@ -91,6 +99,21 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
             "item_price": np.array([0.0, 1.0, 10.0, 100.0], np.float32),
         }
         | {f"item_{column}": _strings([""] * USERS) for column in config.features.item_columns},
+    }
+
+
+def _wishes(catalog: Catalog, rng: np.random.Generator) -> Tensors:
+    """The first shopper wants everything in any order, each further one something else out, or in, another order."""
+    named = catalog.category_path[catalog.category_path != b""]
+    wide = rng.choice(named).split(CATEGORY_SEPARATOR.encode())[0] if len(named) else b""
+    excluded, allowed, denied = (_strings([["", ""]] * USERS) for _ in FILTER_INPUTS)
+    excluded[1:] = catalog.item_ids[rng.integers(1, catalog.rows, (USERS - 1, 2))]
+    allowed[2], denied[3] = (wide, b"no such category"), (b"no such category", wide)
+    return {
+        "exclude_item_id": excluded,
+        "allow_category": allowed,
+        "deny_category": denied,
+        "diversity": np.array([0.0, 0.2, 0.5, 1.0], np.float32),
     }
 
 

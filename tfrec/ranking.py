@@ -42,6 +42,8 @@ class Ranker(tfrs.Model):
         ]
         self._hidden = [tf.keras.layers.Dense(width, "relu", name=f"hidden_{width}") for width in config.hidden]
         self._out = tf.keras.layers.Dense(len(heads), name="heads")
+        self.slope = tf.Variable(tf.ones([len(heads)]), trainable=False, name="slope")
+        self.bias = tf.Variable(tf.zeros([len(heads)]), trainable=False, name="bias")
         self._tasks = {
             head: tfrs.tasks.Ranking(loss=tf.keras.losses.BinaryCrossentropy(from_logits=True)) for head in heads
         }
@@ -67,6 +69,13 @@ class Ranker(tfrs.Model):
         for hidden in self._hidden:
             deep = self._drop(hidden(deep), training=training)
         return self._out(tf.concat([crossed, deep], axis=-1))
+
+    def chances(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[n, heads] in [0, 1], of the same `inputs`: every chance that is served goes through this calibration.
+
+        It is monotone, `slope` [heads] (above 0) and `bias` [heads] on the logits; 1 and 0 leave them as they are.
+        """
+        return tf.sigmoid(self.slope * self(inputs) + self.bias)
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Summed cross-entropy of the heads; beside what `call` reads, `inputs` holds labels [n, heads]."""

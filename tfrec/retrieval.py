@@ -93,6 +93,11 @@ class TwoTower(tfrs.Model):
         """[batch, rows] cosines between query texts [batch, text_dim] and the text of each catalogue row."""
         return tf.gather(tf.matmul(query_vector, self.text_vectors, transpose_b=True), self._text_row, axis=1)
 
+    def text_likeness(self, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n, n] cosines between the texts of the catalogue rows [batch, n]."""
+        vectors = tf.gather(self.text_vectors, tf.gather(self._text_row, rows))
+        return tf.matmul(vectors, vectors, transpose_b=True)
+
     def query(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
         """Embeddings [batch, moments, dim + 1] at each moment [batch, moments] (int64 seconds).
 

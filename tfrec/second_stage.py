@@ -63,11 +63,15 @@ class SecondStage(tf.Module):
         no_search = tf.zeros([tf.shape(moments)[0], 1, self._model.encoder.dim])
         return self._model.query(batch, moments[:, tf.newaxis], no_search)[:, 0]
 
-    def examine(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor) -> Examined:
-        """Candidates of histories; `moments` [batch] int64 seconds, `queries` [batch, dim + 1]."""
-        history = self._model.read_history(batch)
-        past = Past(history.row, history.timestamp, history.price, history.valid)
-        proposed = self.sources(past, moments, queries)
+    def examine(
+        self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+    ) -> Examined:
+        """Candidates of histories; `moments` [batch] int64 seconds, `queries` [batch, dim + 1].
+
+        Of `allowed` [batch, rows] bool alone, where it is given.
+        """
+        past = self._past(batch)
+        proposed = self.sources(past, moments, queries, allowed)
         return Examined(proposed, self.evidence(past, moments, proposed.rows, proposed.scores))
 
     def complements(self, rows: tf.Tensor) -> tf.Tensor:
@@ -81,18 +85,38 @@ class SecondStage(tf.Module):
         replaces = tf.logical_or(replaces, (rows == 0)[:, tf.newaxis])
         return tf.where(replaces, float("-inf"), self.sources.bought_with(rows))
 
-    def probabilities(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
+    def probabilities(
+        self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[batch, rows] of the whole catalogue: the chance of a candidate in [0, 1], below 0 for all other items.
 
-        The others stand in the order of the two towers. Of several heads that count any one is enough.
+        The others stand in the order of the two towers. `allowed` as in `examine`.
         """
-        proposed, features = self.examine(batch, moments, queries)
-        shape = tf.shape(proposed.rows)
-        profile = {name: tf.repeat(batch[name], shape[1]) for name in self.profile_names}
-        flat = {"features": tf.reshape(features, [-1, features.shape[-1]]), "rows": tf.reshape(proposed.rows, [-1])}
-        logits = self.ranker(flat | profile)[:, -self._counted :]
-        chances = tf.reshape(1.0 - tf.reduce_prod(1.0 - tf.sigmoid(logits), axis=1), shape)
+        proposed, features = self.examine(batch, moments, queries, allowed)
+        chances = self.of_choice(self._ranked(batch, proposed.rows, features))
         others = proposed.towers - tf.reduce_max(proposed.towers, axis=1, keepdims=True) - 1.0
+        shape = tf.shape(proposed.rows)
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
         places = tf.stack([users, tf.cast(proposed.rows, tf.int32)], axis=-1)
         return tf.tensor_scatter_nd_update(others, places, chances)
+
+    def chances(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n, heads] of the items of `rows` [batch, n] int64, whether or not they would be candidates."""
+        past = self._past(batch)
+        scores = self.sources.scores(past, moments, queries, rows)
+        return self._ranked(batch, rows, self.evidence(past, moments, rows, scores))
+
+    def of_choice(self, chances: tf.Tensor) -> tf.Tensor:
+        """[batch, n] the chance of a choice, of the heads' [batch, n, heads]: any one of those that count is enough."""
+        return 1.0 - tf.reduce_prod(1.0 - chances[..., -self._counted :], axis=-1)
+
+    def _past(self, batch: Batch) -> Past:
+        history = self._model.read_history(batch)
+        return Past(history.row, history.timestamp, history.price, history.valid)
+
+    def _ranked(self, batch: Batch, rows: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """[batch, n, heads] chances."""
+        shape = tf.shape(rows)
+        profile = {name: tf.repeat(batch[name], shape[1]) for name in self.profile_names}
+        flat = {"features": tf.reshape(features, [-1, features.shape[-1]]), "rows": tf.reshape(rows, [-1])}
+        return tf.reshape(self.ranker.chances(flat | profile), [shape[0], shape[1], len(self.ranker.heads)])

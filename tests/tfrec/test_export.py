@@ -94,8 +94,26 @@ def embed(ask: Ask) -> Callable[..., np.ndarray]:
     return lambda *histories, **inputs: ask("embed_query", **request(*histories, **inputs))["embedding"]
 
 
+def wishes(batch: int, **given: list[Any]) -> dict[str, np.ndarray]:
+    """What `recommend` takes beside a request; nothing is wished but what is given, a row of names each shopper."""
+    asked = {"exclude_seen": np.array(given.pop("exclude_seen", [False] * batch))}
+    asked["diversity"] = np.array(given.pop("diversity", [0.0] * batch), np.float32)
+    for name in ("exclude_item_id", "allow_category", "deny_category"):
+        rows = given.pop(name, [[]] * batch)
+        longest = max(map(len, rows))
+        asked[name] = np.array([[*row, *[""] * (longest - len(row))] for row in rows], object).reshape(batch, longest)
+    assert not given, given
+    return asked
+
+
 def recommend(ask: Ask, *histories: list[Event], exclude_seen: bool = False, **inputs: Any) -> dict[str, np.ndarray]:
-    return ask("recommend", **request(*histories, **inputs), exclude_seen=np.array([exclude_seen] * len(histories)))
+    seen = [exclude_seen] * len(histories)
+    return ask("recommend", **request(*histories, **inputs), **wishes(len(histories), exclude_seen=seen))
+
+
+def wished(ask: Ask, history: list[Event], query: str = "", **given: Any) -> dict[str, np.ndarray]:
+    """The answer to one shopper with wishes, each as `wishes` takes it for one row."""
+    return ask("recommend", **request(history, query=[query]), **wishes(1, **{n: [v] for n, v in given.items()}))
 
 
 def ids(answer: dict[str, np.ndarray], row: int = 0) -> list[str]:
@@ -108,7 +126,7 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def test_the_signatures_are_those_that_clients_know(signatures: Any) -> None:
     assert set(signatures) - {"keep the tables alive"} == {
-        "serving_default", "recommend", "search", "similar_items", "embed_query", "embed_item",
+        "serving_default", "recommend", "search", "rank", "similar_items", "embed_query", "embed_item",
     }  # fmt: skip
 
 
@@ -132,7 +150,7 @@ def test_any_number_of_shoppers_is_answered_row_by_row_as_each_alone(ask: Ask, h
 
 
 def test_recommend_search_and_the_default_signature_are_one_function(ask: Ask) -> None:
-    inputs = request(ANN, query=["绿茶"]) | {"exclude_seen": np.array([False])}
+    inputs = request(ANN, query=["绿茶"]) | wishes(1)
     answers = [ask(name, **inputs) for name in ("recommend", "search", "serving_default")]
     for answer in answers[1:]:
         assert ids(answer) == ids(answers[0])
@@ -160,9 +178,96 @@ def test_what_was_seen_is_excluded_on_request_only(ask: Ask) -> None:
 
 
 def test_one_shopper_may_want_the_seen_excluded_and_another_not(ask: Ask) -> None:
-    answer = ask("recommend", **request(CAI, CAI), exclude_seen=np.array([True, False]))
+    answer = ask("recommend", **request(CAI, CAI), **wishes(2, exclude_seen=[True, False]))
     assert set(ids(answer, 0)) == ALL - {"lamp", "book"} | {""}
     assert set(ids(answer, 1)) == ALL
+
+
+def test_what_is_out_of_stock_is_not_shown_and_the_rest_moves_up(ask: Ask) -> None:
+    plain = recommend(ask, ANN)
+    answer = wished(ask, ANN, exclude_item_id=["mug", "no such item", "", ids(plain)[0]])
+    kept = [place for place, name in enumerate(ids(plain)) if name not in ("mug", ids(plain)[0])]
+    assert ids(answer) == [*(ids(plain)[place] for place in kept), *[""] * (8 - len(kept))]
+    np.testing.assert_array_equal(answer["score"][0, : len(kept)], plain["score"][0, kept])
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"allow_category": ["Food"]}, {"pasta", "sauce", "tea"}),
+        ({"allow_category": ["Food > Pasta", "Books", "no such category"]}, {"pasta", "sauce", "book"}),
+        ({"allow_category": ["no such category"]}, set()),
+        ({"deny_category": ["Food", "no such category"]}, ALL - {"pasta", "sauce", "tea"}),
+        ({"deny_category": ["Food > Pasta > Dry"]}, ALL - {"pasta"}),
+        ({"allow_category": ["Food"], "deny_category": ["Food > Pasta"]}, {"tea"}),
+        ({"allow_category": ["Food"], "exclude_item_id": ["tea"], "exclude_seen": True}, set()),
+    ],
+)
+@pytest.mark.parametrize("query", ["", "desk lamp"])
+def test_only_what_stands_in_a_wanted_category_is_shown(
+    ask: Ask, given: dict[str, Any], shown: set[str], query: str
+) -> None:
+    plain, answer = recommend(ask, ANN, query=[query]), wished(ask, ANN, query, **given)
+    assert ids(answer) == [*(name for name in ids(plain) if name in shown), *[""] * (8 - len(shown))]
+    assert (answer["score"][0, len(shown) :] == np.finfo(np.float32).min).all()
+
+
+def test_each_shopper_has_wishes_of_their_own(ask: Ask) -> None:
+    of_three = wishes(3, allow_category=[["Food"], [], []], deny_category=[[], ["Food"], []], diversity=[0.0, 0.0, 1.0])
+    answer = ask("recommend", **request(ANN, ANN, ANN), **of_three)
+    assert set(ids(answer, 0)) == {"pasta", "sauce", "tea", ""}
+    assert set(ids(answer, 1)) == ALL - {"pasta", "sauce", "tea"} | {""}
+    assert ids(answer, 2) == ids(wished(ask, ANN, diversity=1.0))
+    alone = recommend(ask, ANN)
+    assert [name for name in ids(answer, 1) if name] == [name for name in ids(alone) if name in ids(answer, 1)]
+
+
+def test_variety_puts_what_reads_unlike_the_first_item_second(ask: Ask, exported_shop) -> None:
+    plain, answer = recommend(ask, ANN), wished(ask, ANN, diversity=1.0)
+    model, catalog = exported_shop.model, exported_shop.catalog
+    vectors = model.text_vectors.numpy()[catalog.text_row]
+    row = {item_id.decode(): number for number, item_id in enumerate(catalog.item_ids)}
+    cosines = {name: vectors[row[ids(plain)[0]]] @ vectors[row[name]] for name in ids(plain)[1:]}
+    assert ids(answer)[0] == ids(plain)[0]
+    assert ids(answer)[1] == min(cosines, key=cosines.__getitem__) != ids(plain)[1]
+    # Each item keeps its own title and score.
+    of_item = dict(zip(ids(plain), zip(plain["title"][0], plain["score"][0], strict=True), strict=True))
+    assert dict(zip(ids(answer), zip(answer["title"][0], answer["score"][0], strict=True), strict=True)) == of_item
+
+
+@pytest.mark.parametrize(("given", "meant"), [(-1.0, 0.0), (float("nan"), 0.0), (7.5, 1.0), (float("inf"), 1.0)])
+def test_a_weight_of_variety_that_is_none_is_cut_off(ask: Ask, given: float, meant: float) -> None:
+    answer, expected = wished(ask, ANN, diversity=given), wished(ask, ANN, diversity=meant)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(answer[name], values)
+
+
+@pytest.mark.parametrize("query", ["", "desk lamp"])
+def test_given_items_are_ranked_as_recommend_ranks_them(ask: Ask, query: str) -> None:
+    plain = recommend(ask, ANN, query=[query])
+    given = np.array([["tea", "no such item", "lamp", "", "fern", "lamp"]], object)
+    answer = ask("rank", **request(ANN, query=[query]), candidate_item_id=given)
+    places = sorted(ids(plain).index(name) for name in ("tea", "lamp", "lamp", "fern"))
+    assert ids(answer) == [*(ids(plain)[place] for place in places), "", ""]
+    assert answer["title"][0, :4].tolist() == plain["title"][0, places].tolist()
+    assert same(answer["score"][0, :4], plain["score"][0, places])
+    assert (answer["score"][0, 4:] == np.finfo(np.float32).min).all()
+
+
+def test_each_shopper_ranks_items_of_their_own_and_nothing_is_ranked_as_nothing(ask: Ask) -> None:
+    given = np.array([["tea", "mug"], ["lamp", ""]], object)
+    answer = ask("rank", **request(ANN, CAI), candidate_item_id=given)
+    assert set(ids(answer, 0)) == {"tea", "mug"}
+    assert ids(answer, 1) == ["lamp", ""]
+    alone = ask("rank", **request(CAI), candidate_item_id=given[1:])
+    assert same(answer["score"][1], alone["score"][0])
+    empty = ask("rank", **request(ANN, CAI), candidate_item_id=np.empty((2, 0), object))
+    assert {value.shape for value in empty.values()} == {(2, 0)}
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), -float("inf")])
+def test_a_price_that_is_no_number_is_unknown(embed: Any, price: float) -> None:
+    assert same(embed([*ANN[:3], (*ANN[3][:3], price)]), embed([*ANN[:3], (*ANN[3][:3], 0.0)]))
 
 
 def test_a_score_is_the_inner_product_of_the_two_embeddings(ask: Ask, embed: Any, signatures: Any) -> None:

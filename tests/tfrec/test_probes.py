@@ -7,7 +7,7 @@ import pytest
 
 from tfrec.probes import WARMUP, make_requests, read_probes
 
-SIGNATURES = {"recommend", "search", "similar_items", "embed_query", "embed_item"}
+SIGNATURES = {"recommend", "search", "rank", "similar_items", "embed_query", "embed_item"}
 
 
 def test_every_signature_has_requests_and_the_answers_of_the_model_in_memory(exported_shop):
@@ -18,6 +18,8 @@ def test_every_signature_has_requests_and_the_answers_of_the_model_in_memory(exp
     assert outputs["item_id"].shape == (5, 8)
     assert inputs["item_id"][-1] == b"no such item"
     assert set(outputs["item_id"][-1]) == {b""}
+    assert probes["rank"][1]["item_id"].shape == (4, 5)
+    assert set(probes["rank"][1]["item_id"][:, -1]) == {b""}
     for row, item_id in enumerate(inputs["item_id"][:-1]):
         assert set(outputs["item_id"][row]) == set(exported_shop.catalog.item_ids) - {item_id} | {b""}
     assert probes["recommend"][1]["score"].dtype == np.float32
@@ -32,6 +34,22 @@ def test_the_probes_hold_the_shoppers_that_matter(exported_shop):
     assert (requests["search"]["query"] != b"").tolist() == [True, False, True, False]
     assert set(requests["recommend"]["event_item_id"].ravel()) - {b""} <= set(exported_shop.catalog.item_ids)
     assert (requests["embed_item"]["item_id"] != b"").tolist() == [True, False, True, False]
+
+
+def test_the_probes_hold_the_wishes_that_matter(exported_shop):
+    requests = make_requests(exported_shop.catalog, exported_shop.config)
+    asked, names = requests["recommend"], set(exported_shop.catalog.item_ids)
+    assert (asked["exclude_item_id"] != b"").any(axis=1).tolist() == [False, True, True, True]
+    assert set(asked["exclude_item_id"].ravel()) - {b""} < names
+    assert asked["allow_category"][2, 0] == asked["deny_category"][3, 1] in (b"Food", b"Home", b"Books")
+    assert asked["diversity"].tolist() == [0.0, np.float32(0.2), 0.5, 1.0]
+    # The search wants nothing but its seen items left out: the answer's plain order is known too.
+    for name in ("exclude_item_id", "allow_category", "deny_category", "diversity"):
+        assert not requests["search"][name].any(), name
+    candidates = requests["rank"]["candidate_item_id"]
+    assert set(candidates[:, 1]) == {b"no such item"}
+    assert candidates[0, 2] == b""
+    assert set(candidates.ravel()) - {b"", b"no such item"} < names
 
 
 def test_strings_in_any_script_come_back_as_they_were(exported_shop):

@@ -126,8 +126,141 @@ def test_an_export_of_two_stages_answers_as_the_model_in_memory(
     found = served.signatures["complementary_items"](tf.constant(["pasta", "no such item"]))
     assert b"pasta" not in found["item_id"][0].numpy()
     assert set(found["item_id"][1].numpy()) == {b""}
-    answer = served.signatures["recommend"](**inputs, exclude_seen=tf.fill([len(order)], False))
+    answer = served.signatures["recommend"](**inputs, **no_wishes(len(order)))
     np.testing.assert_allclose(answer["score"], -np.sort(-expected[:, 1:], axis=1), rtol=1e-3, atol=1e-5)
+
+    everything = tf.repeat([trained.catalog.item_ids[1:]], len(order), axis=0)
+    ranked = served.signatures["rank"](**inputs, candidate_item_id=everything)
+    assert (np.diff(ranked["score"], axis=1) <= 0).all()
+    of_all = stage.of_choice(stage.chances(history, moments, stage.queries(history, moments), every_row(stage, order)))
+    np.testing.assert_allclose(ranked["score"], -np.sort(-of_all.numpy(), axis=1), rtol=1e-3, atol=1e-5)
+
+
+def no_wishes(users: int) -> dict[str, tf.Tensor]:
+    """The inputs of `recommend` for shoppers who are shown everything."""
+    names = ("exclude_item_id", "allow_category", "deny_category")
+    wishes = {name: tf.fill([users, 1], "") for name in names}
+    return wishes | {"exclude_seen": tf.fill([users], False), "diversity": tf.zeros([users])}
+
+
+def every_row(stage: SecondStage, users: object) -> tf.Tensor:
+    """[users, items] int64: all rows but 0 for each."""
+    return tf.repeat(tf.range(1, stage.catalog_size, dtype=tf.int64)[tf.newaxis], len(users), axis=0)
+
+
+def test_an_item_that_no_source_proposed_is_ranked_as_a_candidate_is(stage, asked):
+    history, moments = asked
+    queries = stage.queries(history, moments)
+    scores = stage.probabilities(history, moments, queries).numpy()[:, 1:]
+    chances = stage.of_choice(stage.chances(history, moments, queries, every_row(stage, moments))).numpy()
+    is_candidate = scores >= 0
+    assert is_candidate.any()
+    assert not is_candidate.all()
+    np.testing.assert_allclose(chances[is_candidate], scores[is_candidate], rtol=1e-5)
+    assert ((chances > 0) & (chances < 1)).all()
+    # What the sources say of an item, which is among the evidence, is said of every item.
+    past = stage._past(history)
+    said = stage.sources.scores(past, moments, queries, every_row(stage, moments)).numpy()
+    proposed = stage.sources(past, moments, queries)
+    for user, (rows, values) in enumerate(zip(proposed.rows.numpy(), proposed.scores.numpy(), strict=True)):
+        np.testing.assert_allclose(said[user, rows[rows > 0] - 1], values[rows > 0], rtol=1e-5, atol=1e-6)
+
+
+def test_candidates_are_taken_of_what_may_be_shown(stage, asked, trained):
+    history, moments = asked
+    queries = stage.queries(history, moments)
+    of_all = stage.examine(history, moments, queries).proposed.rows.numpy()
+    # soap, book and fern alone: two by the towers, two by co-purchase, fern as the new one; all three are proposed.
+    rows = [row for row, item in enumerate(trained.catalog.item_ids) if item in (b"soap", b"book", b"fern")]
+    allowed = np.zeros((len(moments), stage.catalog_size), bool)
+    allowed[:, rows] = True
+    found = stage.examine(history, moments, queries, tf.constant(allowed)).proposed.rows.numpy()
+    assert any(set(rows) - set(user) for user in of_all)
+    assert [set(user) - {0} for user in found] == [set(rows)] * len(moments)
+    scores = stage.probabilities(history, moments, queries, tf.constant(allowed)).numpy()
+    plain = stage.of_choice(stage.chances(history, moments, queries, tf.constant([rows] * len(moments), tf.int64)))
+    np.testing.assert_allclose(scores[:, rows], plain, rtol=1e-5)
+    nothing = stage.examine(history, moments, queries, tf.zeros_like(allowed)).proposed.rows
+    assert nothing.shape == (len(moments), 0)
+
+
+@pytest.fixture(scope="module")
+def two_heads(trained, config, transformed_shop) -> Recommender:
+    """Learnt from all kinds of events, of which the purchase counts."""
+    files = transformed_shop.files["train"]
+    settings = dataclasses.replace(config, evaluation=EvaluationConfig(label_kinds=("rating", "purchase")))
+    stage = fit_second_stage(trained, files, files, settings)
+    return Recommender(trained, Transformed(transformed_shop.folder), settings, stage)
+
+
+def inputs_of(item_ids: list[list[str]]) -> dict[str, tf.Tensor]:
+    """The same history of two events for each row of candidates."""
+    users = len(item_ids)
+    return {
+        "event_item_id": tf.constant([["tea", "soap"]] * users),
+        "event_kind": tf.constant([["purchase", "view"]] * users),
+        "event_timestamp": tf.constant([[1_706_000_000, 1_707_000_000]] * users, tf.int64),
+        "event_price": tf.constant([[8.0, float("nan")]] * users),
+        "timestamp": tf.constant([1_709_510_400] * users, tf.int64),
+        "user_id": tf.fill([users], ""),
+        "user_age": tf.fill([users], "25-34"),
+        "user_city": tf.fill([users], ""),
+        "candidate_item_id": tf.constant(item_ids, tf.string, [users, len(item_ids[0])]),
+    }
+
+
+def test_ctr_gives_each_kinds_chance_in_the_order_of_the_request(two_heads):
+    asked = inputs_of([["mug", "no such item", "tea"], ["tea", "", "fern"]])
+    answer = {name: value.numpy() for name, value in two_heads.ctr(**asked).items()}
+    assert set(answer) == {"item_id", "view", "click", "cart", "rating", "purchase"}
+    assert answer["item_id"].tolist() == [[b"mug", b"", b"tea"], [b"tea", b"", b"fern"]]
+    for head in set(answer) - {"item_id"}:
+        assert answer[head].dtype == np.float32
+        assert answer[head][:, 1].tolist() == [0, 0]
+        assert ((answer[head][:, [0, 2]] > 0) & (answer[head][:, [0, 2]] < 1)).all()
+        np.testing.assert_allclose(answer[head][0, 2], answer[head][1, 0], rtol=1e-4)  # tea, asked by the same history
+    # Of the kinds that count any one is a choice: 1 - (1 - rating) (1 - purchase).
+    ranked = two_heads.rank(**asked, query=tf.constant(["", ""]))
+    score = dict(zip(ranked["item_id"][0].numpy(), ranked["score"][0].numpy(), strict=True))
+    for place, item_id in ((0, b"mug"), (2, b"tea")):
+        expected = 1 - (1 - answer["rating"][0, place]) * (1 - answer["purchase"][0, place])
+        np.testing.assert_allclose(score[item_id], expected, rtol=1e-4)
+    empty = two_heads.ctr(**inputs_of([[], []]))
+    assert {value.shape for value in empty.values()} == {(2, 0)}
+
+
+def test_one_calibration_holds_for_recommendations_ranks_and_chances(two_heads):
+    asked = inputs_of([["mug", "tea", "fern"]])
+    request = {name: value for name, value in asked.items() if name != "candidate_item_id"} | {
+        "query": tf.constant([""])
+    }
+
+    def answers() -> tuple[np.ndarray, np.ndarray, dict[bytes, float]]:
+        chance = two_heads.ctr(**asked)["purchase"].numpy()[0]
+        ranked = two_heads.rank(**asked, query=tf.constant([""]))
+        found = two_heads.recommend(**request, **no_wishes(1))
+        pairs = zip(found["item_id"][0].numpy(), found["score"][0].numpy(), strict=True)
+        return chance, ranked["score"].numpy()[0], {item_id: score for item_id, score in pairs if score >= 0}
+
+    ranker = two_heads._second_stage.ranker
+    before = answers()
+    try:
+        # The logit x becomes 2 x - 1 for a purchase; a rating becomes impossible.
+        ranker.slope.assign([2.0 if head == "purchase" else 1.0 for head in ranker.heads])
+        ranker.bias.assign([{"purchase": -1.0, "rating": -99.0}.get(head, 0.0) for head in ranker.heads])
+        after = answers()
+    finally:
+        ranker.slope.assign(tf.ones_like(ranker.slope))
+        ranker.bias.assign(tf.zeros_like(ranker.bias))
+    logit = np.log(before[0] / (1 - before[0]))
+    expected = 1 / (1 + np.exp(1 - 2 * logit))
+    np.testing.assert_allclose(after[0], expected, rtol=1e-3)
+    np.testing.assert_allclose(after[1], -np.sort(-expected), rtol=1e-3)
+    assert after[2].keys() == before[2].keys()
+    for item_id, chance in zip((b"mug", b"tea", b"fern"), expected, strict=True):
+        if item_id in after[2]:
+            np.testing.assert_allclose(after[2][item_id], chance, rtol=1e-3)
+    assert {b"mug", b"tea", b"fern"} & after[2].keys()
 
 
 def _raw_histories(shop, folder) -> dict[str, np.ndarray]:
