@@ -19,19 +19,21 @@ import numpy as np
 from serving.connection import CallError, Connection, Signature, Tensor, VersionStatus
 from serving.queries import (
     NO_PROFILE,
+    Chances,
     Event,
     Item,
     Recommendation,
     Shopper,
-    UnknownColumn,
+    chances,
     check_k,
     item_inputs,
     recommendations,
     strings,
 )
+from serving.wishes import UnknownInput, Wishes
 from tfrec.errors import ServingError
 
-__all__ = ["Client", "Event", "Item", "Recommendation", "Signature", "Tensor", "VersionStatus"]
+__all__ = ["Chances", "Client", "Event", "Item", "Recommendation", "Signature", "Tensor", "VersionStatus"]
 
 
 class Client(Connection):
@@ -58,14 +60,19 @@ class Client(Connection):
         query: str = "",
         exclude_seen: bool = False,
         user_id: str = "",
+        exclude: Sequence[str] = (),
+        categories: Sequence[str] = (),
+        not_categories: Sequence[str] = (),
+        diversity: float = 0.0,
     ) -> list[Recommendation]:
-        """The k best items for a user, best first; fewer when `exclude_seen` leaves fewer.
+        """The k best items for a user, best first; fewer when fewer may be shown.
 
         `history` in any order; `profile` by column of the users table; `now` in seconds since the epoch
         (0: the server's own clock, or just after the last event where events have an order alone).
+        `exclude_seen` and what follows `user_id` are serving.wishes.Wishes.
         """
-        shopper = Shopper(history, now, profile, query, exclude_seen, user_id)
-        return self._items("recommend", shopper, k)
+        wishes = Wishes(exclude, categories, not_categories, exclude_seen, diversity)
+        return self._items("recommend", Shopper(history, now, profile, query, user_id, wishes), k)
 
     def search(
         self,
@@ -75,9 +82,42 @@ class Client(Connection):
         k: int = 10,
         now: int = 0,
         user_id: str = "",
+        *,
+        exclude: Sequence[str] = (),
+        categories: Sequence[str] = (),
+        not_categories: Sequence[str] = (),
+        diversity: float = 0.0,
     ) -> list[Recommendation]:
-        """The k items that fit a text best, for this user where a history or profile is given."""
-        return self._items("search", Shopper(history, now, profile, query, user_id=user_id), k)
+        """The k items that fit a text best, for this user where a history or profile is given; else as `recommend`."""
+        wishes = Wishes(exclude, categories, not_categories, diversity=diversity)
+        return self._items("search", Shopper(history, now, profile, query, user_id, wishes), k)
+
+    def rank(
+        self,
+        history: Sequence[Event],
+        item_ids: Sequence[str],
+        *,
+        profile: Mapping[str, str] = NO_PROFILE,
+        now: int = 0,
+        query: str = "",
+        user_id: str = "",
+    ) -> list[Recommendation]:
+        """The given items, best first for a user (and a search); those that the model does not know are left out."""
+        outputs = self._ask_of("rank", Shopper(history, now, profile, query, user_id), item_ids)
+        return recommendations(outputs, outputs["item_id"].shape[1])[0]
+
+    def ctr(
+        self,
+        history: Sequence[Event],
+        item_ids: Sequence[str],
+        *,
+        profile: Mapping[str, str] = NO_PROFILE,
+        now: int = 0,
+        user_id: str = "",
+    ) -> list[Chances]:
+        """How likely a user is to click, purchase ... each of the given items, in their order."""
+        outputs = self._ask_of("ctr", Shopper(history, now, profile, user_id=user_id), item_ids)
+        return chances(outputs, item_ids)
 
     def similar_items(self, item_ids: Sequence[str], k: int = 10) -> list[list[Recommendation]]:
         """For each item of the catalogue the k items closest to it."""
@@ -115,6 +155,11 @@ class Client(Connection):
         """The outputs for one shopper."""
         return self._ask(signature, lambda known: shopper.inputs(known, _length(known)))
 
+    def _ask_of(self, signature: str, shopper: Shopper, item_ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """The outputs for one shopper and items that they might be shown."""
+        given = {"candidate_item_id": strings(item_ids)[None]}
+        return self._ask(signature, lambda known: shopper.inputs(known, _length(known)) | given)
+
     def _ask(
         self, signature: str, inputs: Callable[[Mapping[str, Tensor]], dict[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
@@ -122,7 +167,7 @@ class Client(Connection):
         known = self._inputs(signature)
         try:
             return self.predict(signature, inputs(known))
-        except (CallError, UnknownColumn) as error:
+        except (CallError, UnknownInput) as error:
             if isinstance(error, CallError) and error.code != grpc.StatusCode.INVALID_ARGUMENT:
                 raise
             self._known = {}
@@ -135,7 +180,8 @@ class Client(Connection):
         if signature not in known:
             raise ServingError(
                 f"signature is {signature!r} but model {self.model!r} at {self.target} serves "
-                f"{', '.join(known)}; serve a model that tfrec exported"
+                f"{', '.join(known)}; train and push a model with this tfrec (ctr and complementary_items want "
+                "ranking.epochs above 0)"
             )
         return known[signature].inputs
 

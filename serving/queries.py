@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from serving.wishes import NO_WISHES, UnknownInput, Wishes
 from tfrec.errors import ServingError
 
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
@@ -61,27 +62,34 @@ class Recommendation:
     score: float
 
 
-class UnknownColumn(ServingError):
-    """A profile column or item attribute that the served model does not take."""
+@dataclasses.dataclass(frozen=True)
+class Chances:
+    """How likely a shopper is to do something with an item within the next window."""
+
+    item_id: str
+    is_known: bool
+    """Whether the model knows the item; if not, every chance is 0."""
+    by_kind: Mapping[str, float]
+    """Kind of event -> chance in [0, 1]: {"purchase": 0.02}."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Shopper:
-    """Who asks, when, and for what: one row of the inputs of `recommend`, `search` and `embed_query`."""
+    """Who asks, when, and for what: one row of the inputs of the signatures that read a history."""
 
     history: Sequence[Event]
     now: int
     """Seconds since the epoch, the time of the request; 0: see Client.recommend."""
     profile: Mapping[str, str] = dataclasses.field(default_factory=dict)
     query: str = ""
-    exclude_seen: bool = False
     user_id: str = ""
+    wishes: Wishes = NO_WISHES
 
     def inputs(self, names: Collection[str], length: int = 0) -> dict[str, np.ndarray]:
         """The tensors of one request, those of `names` (a signature's inputs).
 
         Events are [1, length] in time order, the latest where there are more, padded with "" at the end;
-        length 0 takes all of them. Raises UnknownColumn for a profile column that the model lacks.
+        length 0 takes all of them. Raises UnknownInput for a profile column or a wish that the model lacks.
         """
         self._check_profile(names)
         events = self._events(length)
@@ -92,8 +100,7 @@ class Shopper:
             "event_price": np.array([[event.price for event in events]], np.float32),
             "timestamp": np.array([self.now], np.int64),
             "query": strings([self.query]),
-            "exclude_seen": np.array([self.exclude_seen]),
-        }
+        } | self.wishes.inputs(names)
         for name in names:
             if name.startswith(PROFILE_PREFIX):
                 inputs[name] = strings([self.profile.get(name.removeprefix(PROFILE_PREFIX), "")])
@@ -111,7 +118,7 @@ class Shopper:
         for column in self.profile:
             if column not in columns:
                 known = ", ".join(sorted(columns)) or "none"
-                raise UnknownColumn(
+                raise UnknownInput(
                     f"profile column is {column!r} but the served model knows {known}; drop it, or train with it"
                 )
 
@@ -119,7 +126,7 @@ class Shopper:
 def item_inputs(items: Sequence[Item], names: Collection[str]) -> dict[str, np.ndarray]:
     """The tensors of `embed_item`, each [items], those of `names` (the signature's inputs).
 
-    Raises UnknownColumn for an attribute that the model lacks.
+    Raises UnknownInput for an attribute that the model lacks.
     """
     fields = ("item_id", "title", "description", "category", "brand")
     inputs = {
@@ -130,7 +137,7 @@ def item_inputs(items: Sequence[Item], names: Collection[str]) -> dict[str, np.n
     further = [name.removeprefix(ITEM_PREFIX) for name in sorted(set(names) - set(inputs))]
     for column in sorted({column for item in items for column in item.attributes} - set(further)):
         known = ", ".join(further) or "none"
-        raise UnknownColumn(
+        raise UnknownInput(
             f"item attribute is {column!r} but the served model knows {known}; drop it, or train with it"
         )
     return inputs | {
@@ -156,6 +163,15 @@ def recommendations(outputs: Mapping[str, np.ndarray], k: int) -> list[list[Reco
             if item_id
         ]
         for ids, titles, scores in rows
+    ]
+
+
+def chances(outputs: Mapping[str, np.ndarray], item_ids: Sequence[str]) -> list[Chances]:
+    """Of one shopper and each of `item_ids`, from item_id and a column [1, items] for each kind of event."""
+    kinds = sorted(set(outputs) - {"item_id"})
+    return [
+        Chances(item_id, bool(outputs["item_id"][0, place]), {kind: float(outputs[kind][0, place]) for kind in kinds})
+        for place, item_id in enumerate(item_ids)
     ]
 
 

@@ -1,8 +1,9 @@
 """A toy model whose every answer is worked out by hand, exported as a real SavedModel, and a server of it.
 
 The catalogue is a (Apple), b (Brot), c (茶). `recommend` scores an item by how often it is in the history,
-+ 100 where the query is its title, + 0.5 for c where user_city is north. `x * scale + y` tells versions
-apart: a version's scale is its number.
++ 100 where the query is its title, + 0.5 for c where user_city is north; a is of the category Fruit, b and c of Food.
+Variety of 0.5 or more turns the order around. `search` is as older models have it, without wishes but `exclude_seen`;
+`rank` and `ctr` score given items. `x * scale + y` tells versions apart: a version's scale is its number.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from serving.embedded import Server, start
 
 IDS = ["a", "b", "c"]
 TITLES = ["Apple", "Brot", "茶"]
+CATEGORIES = ["Fruit", "Food", "Food"]
 STRING, INT64, FLOAT = tf.string, tf.int64, tf.float32
 
 
@@ -43,6 +45,13 @@ ITEM = [
     *(_spec(name, STRING) for name in ("item_category", "item_brand")),
     _spec("item_price", FLOAT),
 ]
+SEEN = _spec("exclude_seen", tf.bool)
+WISHES = [
+    SEEN,
+    _spec("diversity", FLOAT),
+    *(_spec(name, STRING, None) for name in ("exclude_item_id", "allow_category", "deny_category")),
+]
+CANDIDATES = _spec("candidate_item_id", STRING, None)
 
 
 class Toy(tf.Module):
@@ -79,12 +88,49 @@ class Toy(tf.Module):
         return {"double": half + half}
 
     def recommend(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        counts = self._counts(inputs["event_item_id"])
+        def named(names: tf.Tensor, of_items: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_any(tf.equal(names[:, :, None], of_items), axis=1)
+
+        allow = inputs["allow_category"]
+        allowed = tf.logical_or(named(allow, tf.constant(CATEGORIES)), tf.reduce_all(allow == "", axis=1)[:, None])
+        denied = named(inputs["deny_category"], tf.constant(CATEGORIES))
+        excluded = named(inputs["exclude_item_id"], self.ids)
+        hidden = tf.logical_or(tf.logical_or(denied, excluded), tf.logical_not(allowed))
+        scores = tf.where(tf.logical_or(hidden, self._seen(inputs)), -float("inf"), self._scores(inputs))
+        return self._best(tf.where(inputs["diversity"][:, None] >= 0.5, tf.where(hidden, scores, -scores), scores))
+
+    def search(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._best(tf.where(self._seen(inputs), -float("inf"), self._scores(inputs)))
+
+    def rank(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores, is_known = self._of(inputs)
+        best, order = tf.math.top_k(tf.where(is_known, scores, scores.dtype.min), tf.shape(scores)[1])
+        given = tf.gather(inputs["candidate_item_id"], order, batch_dims=1)
+        given = tf.where(tf.gather(is_known, order, batch_dims=1), given, "")
+        return {"item_id": given, "title": tf.strings.upper(given), "score": best}
+
+    def ctr(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A purchase is a hundredth of the score likely, a click a tenth."""
+        scores, is_known = self._of(inputs | {"query": tf.fill(tf.shape(inputs["timestamp"]), "")})
+        return {
+            "item_id": tf.where(is_known, inputs["candidate_item_id"], ""),
+            "purchase": scores / 100.0,
+            "click": scores / 10.0,
+        }
+
+    def _of(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores of the candidates, 0 for an unknown one, and whether they are known."""
+        is_item = tf.equal(inputs["candidate_item_id"][:, :, None], self.ids)
+        scores = tf.reduce_sum(tf.cast(is_item, tf.float32) * self._scores(inputs)[:, None], axis=2)
+        return scores, tf.reduce_any(is_item, axis=2)
+
+    def _scores(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         found = tf.cast(tf.equal(inputs["query"][:, None], self.titles), tf.float32)
         north = tf.cast(tf.equal(inputs["user_city"], "north"), tf.float32)
-        scores = counts + 100.0 * found + north[:, None] * tf.constant([0.0, 0.0, 0.5])
-        hidden = tf.logical_and(inputs["exclude_seen"][:, None], counts > 0)
-        return self._best(tf.where(hidden, -float("inf"), scores))
+        return self._counts(inputs["event_item_id"]) + 100.0 * found + north[:, None] * tf.constant([0.0, 0.0, 0.5])
+
+    def _seen(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.logical_and(inputs["exclude_seen"][:, None], self._counts(inputs["event_item_id"]) > 0)
 
     @tf.function(input_signature=[_spec("item_id", STRING)])
     def similar(self, item_id: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -130,8 +176,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "lookup": toy.lookup,
             "types": toy.types,
             "halves": toy.halves,
-            "recommend": _named(toy.recommend, [*SHOPPER, _spec("exclude_seen", tf.bool)]),
-            "search": _named(toy.recommend, [*SHOPPER, _spec("exclude_seen", tf.bool)]),
+            "recommend": _named(toy.recommend, [*SHOPPER, *WISHES]),
+            "search": _named(toy.search, [*SHOPPER, SEEN]),
+            "rank": _named(toy.rank, [*SHOPPER, CANDIDATES]),
+            "ctr": _named(toy.ctr, [spec for spec in [*SHOPPER, CANDIDATES] if spec.name != "query"]),
             "similar_items": toy.similar,
             "embed_query": _named(toy.embed_query, SHOPPER),
             "embed_item": _named(toy.embed_item, ITEM),

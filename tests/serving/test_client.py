@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -53,6 +54,75 @@ def test_seen_items_are_left_out_on_request_and_the_answer_is_shorter(client: Cl
     assert ids(client.recommend(HISTORY, k=3, exclude_seen=True)) == [("c", 0.0)]
 
 
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        ({}, [("b", 2.0), ("a", 1.0), ("c", 0.0)]),
+        ({"exclude": ["b", "nobody"]}, [("a", 1.0), ("c", 0.0)]),
+        ({"categories": ["Food", "Nowhere"]}, [("b", 2.0), ("c", 0.0)]),
+        ({"categories": ["Nowhere"]}, []),
+        ({"not_categories": ["Food"]}, [("a", 1.0)]),
+        ({"not_categories": ["Fruit"], "exclude": ["c"]}, [("b", 2.0)]),
+        ({"diversity": 0.5, "exclude": ["b"]}, [("c", 0.0), ("a", -1.0)]),
+    ],
+)
+def test_wishes_reach_the_model_and_there_are_none_by_default(
+    client: Client, wishes: dict[str, Any], expected: list[tuple[str, float]]
+) -> None:
+    assert ids(client.recommend(HISTORY, k=3, **wishes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wishes", "text"),
+    [
+        ({"exclude": "tea"}, r"exclude is 'tea' but must be a list of texts; write \['tea'\]"),
+        ({"categories": "Food"}, "categories is 'Food' but must be a list"),
+        ({"diversity": 1.5}, r"diversity is 1.5 but must lie in \[0, 1\]; 0 keeps"),
+        ({"diversity": float("nan")}, r"diversity is nan but must lie in \[0, 1\]"),
+    ],
+)
+def test_a_wish_that_can_not_be_is_told(client: Client, wishes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ServingError, match=text):
+        client.recommend([], **wishes)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "text"),
+    [
+        ({"exclude": ["a"]}, r"exclude is \['a'\] but the served model takes no exclude_item_id; train and push"),
+        ({"not_categories": ["Food"]}, "not_categories is .* takes no deny_category"),
+        ({"diversity": 0.1}, "diversity is 0.1 but the served model takes no diversity"),
+    ],
+)
+def test_a_wish_that_an_older_model_does_not_take_is_told(client: Client, wishes: dict[str, Any], text: str) -> None:
+    # The toy's `search` is as models were before; without a wish it answers as it did.
+    assert ids(client.search("茶", k=1)) == [("c", 100.0)]
+    with pytest.raises(ServingError, match=text):
+        client.search("茶", **wishes)
+
+
+def test_given_items_come_best_first_without_those_that_are_unknown(client: Client) -> None:
+    # b is twice in the history, a once, c never; c is what is searched for, or wanted in the north.
+    assert client.rank(HISTORY, ["c", "nobody", "a", "b"]) == [
+        Recommendation("b", "B", 2.0),
+        Recommendation("a", "A", 1.0),
+        Recommendation("c", "C", 0.0),
+    ]
+    assert ids(client.rank(HISTORY, ["a", "c"], query="茶", profile={"city": "north"})) == [("c", 100.5), ("a", 1.0)]
+    assert client.rank(HISTORY, []) == []
+
+
+def test_chances_come_in_the_order_of_the_items_by_kind_of_event(client: Client) -> None:
+    found = client.ctr(HISTORY, ["a", "nobody", "b"])
+    assert [(item.item_id, item.is_known) for item in found] == [("a", True), ("nobody", False), ("b", True)]
+    assert [item.by_kind for item in found] == [
+        {"click": pytest.approx(0.1), "purchase": pytest.approx(0.01)},
+        {"click": 0.0, "purchase": 0.0},
+        {"click": pytest.approx(0.2), "purchase": pytest.approx(0.02)},
+    ]
+    assert client.ctr(HISTORY, []) == []
+
+
 def test_search_ranks_by_the_text_and_the_history(client: Client) -> None:
     assert ids(client.search("茶", k=1)) == [("c", 100.0)]
     assert client.search("茶", HISTORY, k=3) == [
@@ -72,7 +142,11 @@ def test_similar_items_answers_for_each_item(client: Client) -> None:
 
 def test_a_model_without_complements_says_what_it_serves(client: Client) -> None:
     with pytest.raises(
-        ServingError, match=r"signature is 'complementary_items' but model 'toy' at .* serves embed_item,"
+        ServingError, match=r"signature is 'complementary_items' but model 'toy' at .* serves ctr, embed_item,"
+    ):
+        client.complementary_items(["a"])
+    with pytest.raises(
+        ServingError, match=r"train and push a model with this tfrec \(ctr and complementary_items want "
     ):
         client.complementary_items(["a"])
 
