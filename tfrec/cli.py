@@ -1,4 +1,4 @@
-"""The command line: tfrec demo, ingest, train, evaluate, compare, serve, recommend, search, similar,
+"""The command line: tfrec demo, ingest, train, evaluate, compare, serve, recommend, search, rank, similar,
 complementary, status, doctor.
 
 The edge of the project: the one file below tfrec/ that may call serving and pipeline, and the one that
@@ -15,7 +15,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfrec import flags
 from tfrec.errors import ConfigError, DataError, TfrecError
@@ -124,7 +124,8 @@ def recommend(options: argparse.Namespace) -> None:
     now = _latest_moment(tables) if options.until is None else options.until
     known = user if options.until is None else user.until(now)
     with _client(options) as client:
-        answer = client.recommend(_events(known), profile=user.profile, k=options.k, now=now, user_id=user.user_id)
+        answer = client.recommend(_events(known), k=options.k, **_about(user, now), **_wishes(options))
+    _check_categories(options, answer)
     if options.until is None:
         print(render_answer(answer))
     else:
@@ -140,11 +141,28 @@ def search(options: argparse.Namespace) -> None:
         raise ConfigError(f"the query is {options.query!r} but must hold a word; `recommend` answers without one")
     with _client(options) as client:
         if options.user is None:
-            answer = client.search(options.query, k=options.k)
+            answer = client.search(options.query, k=options.k, **_wishes(options))
         else:
             tables, user = _tables_and_user(options)
-            now = _latest_moment(tables)
-            answer = client.search(options.query, _events(user), user.profile, options.k, now, user.user_id)
+            about = _about(user, _latest_moment(tables)) | _wishes(options)
+            answer = client.search(options.query, _events(user), k=options.k, **about)
+    _check_categories(options, answer)
+    print(render_answer(answer))
+
+
+def rank(options: argparse.Namespace) -> None:
+    """ask a server in which order a user of the tables would want some items"""
+    from tfrec.answers import render_answer
+
+    tables, user = _tables_and_user(options)
+    with _client(options) as client:
+        answer = client.rank(_events(user), options.item_id, **_about(user, _latest_moment(tables)))
+    unknown = sorted(set(options.item_id) - {item.item_id for item in answer})
+    if unknown:
+        raise DataError(
+            f"the served catalogue does not hold {', '.join(map(repr, unknown))}; leave it out, "
+            "or take ids that `search` shows"
+        )
     print(render_answer(answer))
 
 
@@ -212,6 +230,7 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (serve, flags.serve),
     (recommend, flags.recommend),
     (search, flags.search),
+    (rank, flags.rank),
     (similar, flags.similar),
     (complementary, flags.similar),
     (status, flags.server),
@@ -243,6 +262,30 @@ def _client(options: argparse.Namespace) -> Client:
     from serving.client import Client
 
     return Client(options.server, options.name)
+
+
+def _about(user: User, now: int) -> dict[str, Any]:
+    """The client's arguments of who asks, and when."""
+    return {"profile": user.profile, "now": now, "user_id": user.user_id}
+
+
+def _wishes(options: argparse.Namespace) -> dict[str, Any]:
+    """The client's arguments of what may be shown, and how varied."""
+    return {
+        "exclude": options.exclude,
+        "categories": options.category,
+        "not_categories": options.not_category,
+        "diversity": options.diversity,
+    }
+
+
+def _check_categories(options: argparse.Namespace, answer: Sequence[Recommendation]) -> None:
+    """DataError where the wanted categories leave nothing: most likely a name that the catalogue does not know."""
+    if options.category and not answer:
+        raise DataError(
+            f"--category {' '.join(map(repr, options.category))} leaves no item that may be shown; "
+            'name the path as the catalogue writes it, from the widest level down, such as "Food > Pasta"'
+        )
 
 
 def _tables_and_user(options: argparse.Namespace) -> tuple[TableSet, User]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
+from typing import Any
 
 TABLES = "data/complete-journey"
 SERVER = "127.0.0.1:8500"
@@ -47,13 +48,21 @@ def recommend(parser: argparse.ArgumentParser) -> None:
         metavar="DATE",
         help="know the user up to that day, and show what came then",
     )
+    _wishes(parser)
     _ask(parser)
 
 
 def search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", help='such as "gluten free pasta"')
     parser.add_argument("--user", help="rank by this user's history too")
+    _wishes(parser)
     _ask(parser)
+
+
+def rank(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("item_id", nargs="+")
+    parser.add_argument("--user", required=True, help="an id of the tables, such as 900")
+    _tables(parser)
 
 
 def similar(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +72,20 @@ def similar(parser: argparse.ArgumentParser) -> None:
 
 def _ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--k", type=_count, default=10, help="how many (%(default)s)")
+    _tables(parser)
+
+
+def _wishes(parser: argparse.ArgumentParser) -> None:
+    several: dict[str, Any] = {"action": "append", "default": []}
+    parser.add_argument("--exclude", metavar="ITEM_ID", help="do not show it; may be given again", **several)
+    parser.add_argument("--category", metavar="PATH", help='only of it, such as "Food > Pasta"; likewise', **several)
+    parser.add_argument("--not-category", metavar="PATH", help="nothing of it; likewise", **several)
+    parser.add_argument(
+        "--diversity", type=_share, default=0.0, metavar="0..1", help="set what reads alike apart (%(default)s)"
+    )
+
+
+def _tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tables", default=TABLES, help="where the user's history lies (%(default)s)")
     server(parser)
 
@@ -83,6 +106,16 @@ def _midnight(text: str) -> int:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2017-12-04") from None
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
 
 
 def _count(text: str) -> int:

@@ -2,7 +2,8 @@
 
 The toy scores an item by how often it is in the history, + 100 where the query is its title, + 0.5 for fern
 where the city is Lyon; of equal scores the item that comes first in the shop's list wins. `similar_items`
-gives the items in the list's order, but nothing for an item that is not in it.
+gives the items in the list's order, but nothing for an item that is not in it. `recommend` leaves out what is
+excluded, and of the categories knows the widest level; variety adds as much as it is to lamp.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tfrec.errors import DataError
 
 BIN = Path(sys.executable).parent
 ITEMS = ["pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"]
+CATEGORIES = ["Food", "Food", "Food", "Home", "Home", "Books", "", "Home"]
 TITLES = [
     "Penne, 500 g",
     "Tomato sauce",
@@ -71,6 +73,10 @@ def test_a_server_that_is_not_there_gets_a_sentence(capsys, shop):
         (["recommend"], "the following arguments are required: --user"),
         (["recommend", "--user", "ann", "--k", "0"], "'0' is not a whole number from 1 on"),
         (["recommend", "--user", "ann", "--until", "soon"], "'soon' is not a date such as 2017-12-04"),
+        (["recommend", "--user", "ann", "--diversity", "1.1"], "'1.1' is not a number from 0 to 1"),
+        (["search", "tea", "--diversity", "much"], "'much' is not a number from 0 to 1"),
+        (["search", "tea", "--diversity", "nan"], "'nan' is not a number from 0 to 1"),
+        (["rank", "--user", "ann"], "the following arguments are required: item_id"),
         (["frobnicate"], "invalid choice: 'frobnicate'"),
     ],
 )
@@ -134,6 +140,48 @@ def test_recommendations_are_for_the_users_whole_history(capsys, shop, address):
         "   3     1.500  fern   Fern in a pot",
         "   4     1.000  sauce  Tomato sauce",
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--exclude", "pasta", "--exclude", "sofa"], ["2.000 tea", "1.500 fern"]),
+        (["--category", "Home", "--category", "Nowhere"], ["1.500 fern", "0.000 mug"]),
+        (["--not-category", "Food"], ["1.500 fern", "0.000 mug"]),
+        (["--not-category", "Food", "--diversity", "0.25"], ["1.500 fern", "0.250 lamp"]),
+    ],
+)
+def test_wishes_are_flags(capsys, shop, address, flags, expected):
+    # ann: pasta 2, tea 2, sauce 1, fern 1.5
+    words = ["recommend", "--user", "ann", "--k", "2", "--tables", str(shop.root), "--server", address]
+    assert main([*words, *flags]) == 0
+    assert [" ".join(line.split()[1:3]) for line in capsys.readouterr().out.splitlines()[1:]] == expected
+
+
+def test_a_category_that_leaves_nothing_gets_a_sentence(capsys, shop, address):
+    words = ["recommend", "--user", "ann", "--k", "2", "--tables", str(shop.root), "--server", address]
+    assert main([*words, "--category", "Pasta", "--category", "Tea"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("tfrec: error: --category 'Pasta' 'Tea' leaves no item that may be shown; name the path")
+
+
+def test_a_search_has_wishes_too_unless_the_model_is_older(capsys, address):
+    assert main(["search", "Soap", "--k", "1", "--exclude", "soap", "--server", address]) == 2
+    assert "exclude is ['soap'] but the served model takes no exclude_item_id" in capsys.readouterr().err
+
+
+def test_rank_orders_the_named_items_for_a_user(capsys, shop, address):
+    words = ["--user", "ann", "--tables", str(shop.root), "--server", address]
+    assert main(["rank", "lamp", "sauce", "fern", *words]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "rank     score  item   title",
+        "   1     1.500  fern   Fern in a pot",
+        "   2     1.000  sauce  Tomato sauce",
+        "   3     0.000  lamp   Desk lamp",
+    ]
+    assert main(["rank", "lamp", "sofa", *words]) == 2
+    assert "the served catalogue does not hold 'sofa'; leave it out" in capsys.readouterr().err
 
 
 def test_until_a_day_only_what_was_known_is_asked_with_and_the_rest_is_shown_as_truth(capsys, shop, address):
@@ -287,21 +335,47 @@ def _export_toy(folder: Path) -> None:
     def texts(name: str, *shape: int | None) -> tf.TensorSpec:
         return tf.TensorSpec([None, *shape], tf.string, name)
 
+    def named(names: tf.Tensor, of_items: list[str]) -> tf.Tensor:
+        return tf.reduce_any(names[:, :, None] == tf.constant(of_items), axis=1)
+
+    shopper = [texts("event_item_id", None), texts("query"), texts("user_city"), texts("user_age")]
+
     class Toy(tf.Module):
+        @tf.function(input_signature=shopper)
+        def search(self, event_item_id, query, user_city, user_age):
+            return self.best(self.scores(event_item_id, query, user_city))
+
         @tf.function(
             input_signature=[
-                texts("event_item_id", None),
-                texts("query"),
-                texts("user_city"),
-                texts("user_age"),
+                *shopper,
+                *(texts(name, None) for name in ("exclude_item_id", "allow_category", "deny_category")),
+                tf.TensorSpec([None], tf.float32, "diversity"),
             ]
         )
-        def recommend(self, event_item_id, query, user_city, user_age):
+        def recommend(
+            self, event_item_id, query, user_city, user_age, exclude_item_id, allow_category, deny_category, diversity
+        ):
+            denied = named(exclude_item_id, ITEMS) | named(deny_category, CATEGORIES)
+            allowed = named(allow_category, CATEGORIES) | tf.reduce_all(allow_category == "", axis=1, keepdims=True)
+            lamp = diversity[:, None] * tf.one_hot([ITEMS.index("lamp")], len(ITEMS))
+            scores = self.scores(event_item_id, query, user_city) + lamp
+            return self.best(tf.where(denied | ~allowed, scores.dtype.min, scores))
+
+        @tf.function(input_signature=[*shopper, texts("candidate_item_id", None)])
+        def rank(self, event_item_id, query, user_city, user_age, candidate_item_id):
+            is_given = named(candidate_item_id, ITEMS)
+            return self.best(tf.where(is_given, self.scores(event_item_id, query, user_city), tf.float32.min))
+
+        def scores(self, event_item_id, query, user_city):
             counts = tf.reduce_sum(tf.cast(event_item_id[:, :, None] == tf.constant(ITEMS), tf.float32), axis=1)
-            named = 100.0 * tf.cast(query[:, None] == tf.constant(TITLES), tf.float32)
+            titled = 100.0 * tf.cast(query[:, None] == tf.constant(TITLES), tf.float32)
             fern = 0.5 * tf.one_hot([len(ITEMS) - 1], len(ITEMS)) * tf.cast(user_city == "Lyon", tf.float32)[:, None]
-            scores, rows = tf.math.top_k(counts + named + fern, len(ITEMS))
-            return {"item_id": tf.gather(ITEMS, rows), "title": tf.gather(TITLES, rows), "score": scores}
+            return counts + titled + fern
+
+        def best(self, scores):
+            best, rows = tf.math.top_k(scores, len(ITEMS))
+            ids = tf.where(best > tf.float32.min, tf.gather(ITEMS, rows), "")
+            return {"item_id": ids, "title": tf.gather(TITLES, rows), "score": best}
 
         @tf.function(input_signature=[texts("item_id")])
         def similar_items(self, item_id):
@@ -315,7 +389,8 @@ def _export_toy(folder: Path) -> None:
             }
 
     toy = Toy()
-    signatures = {"recommend": toy.recommend, "search": toy.recommend, "similar_items": toy.similar_items}
+    signatures = {"recommend": toy.recommend, "search": toy.search, "rank": toy.rank}
+    signatures["similar_items"] = toy.similar_items
     tf.saved_model.save(toy, str(folder), signatures=signatures)
 
 
