@@ -51,8 +51,10 @@ class Sources(tf.Module):
         rows = int(embeddings.shape[0])
         self._choice = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="choice")
         self._target = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="target")
-        self._popular = tf.Variable(tf.zeros([rows], tf.bool), trainable=False, name="popular")
-        self._fresh = tf.Variable(tf.zeros([rows], tf.bool), trainable=False, name="fresh")
+        self._popular = tf.Variable(tf.zeros([config.popular], tf.int32), trainable=False, name="popular")
+        # Rows of which the first `_fresh_count` count: a list is shorter than a mask, and the loader wants one length.
+        self._fresh = tf.Variable(tf.zeros([rows], tf.int32), trainable=False, name="fresh")
+        self._fresh_count = tf.Variable(0, trainable=False, name="fresh_count")
 
     def learn(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
         """From events with the columns user and row, and the item statistics of the same time."""
@@ -68,12 +70,11 @@ class Sources(tf.Module):
         self._choice.assign(np.pad(factors.choice, ((0, 0), (0, missing))))
         self._target.assign(np.pad(factors.target, ((0, 0), (0, missing))))
         shoppers = statistics[:, POPULAR_COLUMN]
-        popular = np.zeros(rows, bool)
-        popular[np.argsort(-shoppers, kind="stable")[: self._config.popular]] = True
-        self._popular.assign(popular & (shoppers > 0))
-        fresh = statistics[:, EVER_COLUMN] == 0
-        fresh[0] = False  # no item
-        self._fresh.assign(fresh)
+        popular = np.argsort(-shoppers, kind="stable")[: self._config.popular]
+        self._popular.assign(_padded(popular[shoppers[popular] > 0], self._config.popular))
+        fresh = np.flatnonzero(statistics[1:, EVER_COLUMN] == 0) + 1
+        self._fresh.assign(_padded(fresh, rows))
+        self._fresh_count.assign(len(fresh))
 
     def __call__(
         self, past: Past, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
@@ -97,35 +98,53 @@ class Sources(tf.Module):
     def _opinions(self, past: Past, moments: tf.Tensor, queries: tf.Tensor) -> _Opinions:
         towers = tf.matmul(queries, self._embeddings, transpose_b=True)
         habit = self._habit(past, moments, tf.shape(towers))
-        is_new = habit == 0
-        chosen = 1.0 - tf.cast(is_new, tf.float32)
-        copurchase = tf.matmul(tf.matmul(chosen, self._choice), self._target, transpose_b=True)
-        return _Opinions(towers, copurchase, habit, is_new)
+        copurchase = tf.matmul(self._chosen(past), self._target, transpose_b=True)
+        return _Opinions(towers, copurchase, habit, habit == 0)
+
+    def _chosen(self, past: Past) -> tf.Tensor:
+        """[batch, rank] the sum over the distinct items of each history; of a catalogue a history is a small part."""
+        shape = tf.shape(past.row, out_type=tf.int64)
+        rows = int(self._choice.shape[0])
+        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
+        distinct, _ = tf.unique(tf.boolean_mask(past.row + rows * users, past.valid))
+        return tf.sparse.segment_sum(self._choice, distinct % rows, distinct // rows, num_segments=shape[0])
 
     def _proposals(self, opinions: _Opinions, allowed: tf.Tensor | None) -> tf.Tensor:
         """[batch, candidates] int64 rows, 0 pads."""
         towers, copurchase, habit, is_new = opinions
-        every_row = tf.range(tf.shape(towers)[1], dtype=tf.int64)
-        allowed = tf.broadcast_to(every_row > 0, tf.shape(towers)) if allowed is None else allowed
-        lowest = towers.dtype.min
-        of_new = [tf.where(tf.logical_and(is_new, allowed), scores, lowest) for scores in (towers, copurchase)]
-        own = tf.where(allowed, habit, 0.0)
-        is_candidate = tf.logical_or(
-            tf.logical_or(_best(of_new[0], self._config.retrieved), _best(of_new[1], self._config.copurchased)),
-            tf.logical_or(tf.logical_and(_best(own, self._config.repeated), own > 0), self._popular),
+        shape = tf.shape(towers)
+        allowed = tf.broadcast_to(tf.range(shape[1]) > 0, shape) if allowed is None else allowed
+        is_open = tf.logical_and(is_new, allowed)
+        own, own_rows = _best(tf.where(allowed, habit, 0.0), self._config.repeated)
+        fresh = self._fresh[: self._fresh_count]
+        of_fresh = tf.where(tf.gather(allowed, fresh, axis=1), tf.gather(towers, fresh, axis=1), towers.dtype.min)
+        proposals = (
+            _best(tf.where(is_open, towers, towers.dtype.min), self._config.retrieved)[1],
+            _best(tf.where(is_open, copurchase, towers.dtype.min), self._config.copurchased)[1],
+            tf.where(own > 0, own_rows, 0),
+            tf.repeat(self._popular[tf.newaxis], shape[0], axis=0),
+            tf.gather(fresh, _best(of_fresh, self._config.fresh)[1]),
         )
-        is_fresh = tf.logical_and(self._fresh, allowed)
-        of_fresh = tf.where(is_fresh, towers, lowest)
-        is_candidate = tf.logical_or(is_candidate, tf.logical_and(_best(of_fresh, self._config.fresh), is_fresh))
-        return tf.ragged.boolean_mask(
-            tf.broadcast_to(every_row, tf.shape(towers)), tf.logical_and(is_candidate, allowed)
-        ).to_tensor()
+        rows = tf.concat(proposals, axis=1)
+        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(rows)[1], axis=1)
+        times = tf.scatter_nd(tf.stack([users, rows], axis=-1), tf.ones_like(rows), shape)
+        places = tf.where(tf.logical_and(times > 0, allowed))
+        nrows = tf.cast(shape[0], tf.int64)
+        return tf.RaggedTensor.from_value_rowids(places[:, 1], places[:, 0], nrows, validate=False).to_tensor()
 
     def _scores(self, opinions: _Opinions, rows: tf.Tensor) -> tf.Tensor:
         towers, copurchase, habit, is_new = opinions
-        best = [_best_new(scores, is_new) for scores in (towers, copurchase)]
-        full = (towers, towers - best[0], copurchase, copurchase - best[1], tf.math.log1p(habit))
-        return tf.stack([tf.gather(each, rows, batch_dims=1) for each in full], axis=-1)
+        is_item = tf.range(tf.shape(towers)[1]) > 0
+        is_new = tf.logical_and(is_new, is_item)
+        # The best new item; the best of all, where all are known.
+        has_all = tf.logical_not(tf.reduce_any(is_new, axis=1, keepdims=True))
+        counts = tf.logical_or(is_new, tf.logical_and(has_all, is_item))
+        columns = []
+        for scores in (towers, copurchase):
+            best = tf.reduce_max(tf.where(counts, scores, scores.dtype.min), axis=1, keepdims=True)
+            of_rows = tf.gather(scores, rows, batch_dims=1)
+            columns += [of_rows, of_rows - best]
+        return tf.stack([*columns, tf.math.log1p(tf.gather(habit, rows, batch_dims=1))], axis=-1)
 
     def _habit(self, past: Past, moments: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """[batch, rows] times that each item was chosen, halved with every HABIT_HALF_LIFE_DAYS; 0 for a new one."""
@@ -136,15 +155,10 @@ class Sources(tf.Module):
         return tf.scatter_nd(places, tf.reshape(weight, [-1]), shape)
 
 
-def _best_new(scores: tf.Tensor, is_new: tf.Tensor) -> tf.Tensor:
-    """[batch, 1] the highest score of an item that is new to the shopper; of any item, where all are known."""
-    counts = tf.logical_or(is_new[:, 1:], tf.logical_not(tf.reduce_any(is_new[:, 1:], axis=1, keepdims=True)))
-    return tf.reduce_max(tf.where(counts, scores[:, 1:], scores.dtype.min), axis=1, keepdims=True)
+def _best(scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The `count` best of each row of [batch, any] and their places int32, the first ones where scores are equal."""
+    return tf.math.top_k(scores, tf.minimum(count, tf.shape(scores)[1]))
 
 
-def _best(scores: tf.Tensor, count: int) -> tf.Tensor:
-    """[batch, rows] bool: the `count` best items of each row, never more where scores are equal."""
-    shape = tf.shape(scores)
-    _, best = tf.math.top_k(scores, tf.minimum(count, shape[1]))
-    users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(best)[1], axis=1)
-    return tf.scatter_nd(tf.stack([users, best], axis=-1), tf.ones_like(best), shape) > 0
+def _padded(rows: np.ndarray, length: int) -> np.ndarray:
+    return np.pad(rows, (0, length - len(rows))).astype(np.int32)

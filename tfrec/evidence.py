@@ -24,6 +24,7 @@ _OF_PAIR = (
     *(f"times_in_{count}_baskets" for count in LATEST_BASKETS),
     *("idle_days", "age_days", "gap_days", "due", "item_due", "per_basket"),
 )
+_GROUP_WEIGHTS = (0, 2, 3)  # of the pair's: every event, and those by half-lives of 30 and 120 days
 _OF_GROUP = ("times", "times_30", "times_120", "idle_days", "share")
 _OF_ITEMS_GROUP = ("shoppers", "shoppers_per_item")
 _OF_USER = ("baskets", "baskets_28", "events", "events_28", "idle_days", "mean_price")
@@ -47,7 +48,12 @@ class Evidence(tf.Module):
         self._seconds = DAY if clock == "utc" else 1.0
         levels = {f"category_{level}": catalog.category[:, level] for level in range(catalog.category.shape[1])}
         groups = levels | {"text": catalog.text_row, "brand": catalog.brand}
-        self._groups = {name: (_constant(values, name), int(values.max()) + 1) for name, values in groups.items()}
+        columns = np.stack([np.arange(catalog.rows), *groups.values()], axis=1)
+        sizes = columns.max(axis=0) + 1
+        # All numbers of an item, its row and its groups, in one range: one table then counts the events of each.
+        self._first = np.cumsum(sizes) - sizes
+        self._size = int(sizes.sum())
+        self._kin = _constant(columns + self._first, "kin")
         self.statistics = _constant(self._with_groups(statistics), "statistics")
         self._price = _constant(catalog.price.astype(np.float32), "price")
         self.names = (
@@ -68,8 +74,8 @@ class Evidence(tf.Module):
         """The statistics and the shoppers of the last 28 days of each item's groups: all that a new item has."""
         shoppers = statistics[:, ITEM_NAMES.index("item_shoppers_28")]
         columns = [statistics]
-        for group, size in self._groups.values():
-            place = group.numpy()
+        for place in (self._kin.numpy() - self._first).T[1:]:
+            size = int(place.max()) + 1
             total = np.bincount(place, shoppers, size) * (np.arange(size) > 0)
             items = np.bincount(place, minlength=size)
             columns.append(np.stack([total[place], (total / np.maximum(items, 1))[place]], axis=1))
@@ -82,36 +88,47 @@ class Evidence(tf.Module):
         ago = _baskets_ago(past)
         statistics = tf.gather(self.statistics, rows)
         user = self._of_user(past, age, ago)
-        pair = self._of_pair(past, age, ago, rows, statistics, user[:, :1])
-        groups = [self._of_group(*group, past, age, rows, pair[..., 3]) for group in self._groups.values()]
+        times, idle, oldest = self._of_kin(past, age, ago, rows)
+        pair = self._of_pair(times[:, :, 0], idle[..., 0], oldest[..., 0], statistics, user[:, :1])
+        groups = self._of_groups(times, idle)
         price = tf.gather(self._price, rows)[..., tf.newaxis]
         of_user = tf.repeat(user[:, tf.newaxis], tf.shape(rows)[1], axis=1)
-        counts = tf.concat([pair, *groups, statistics, price, of_user], axis=-1)
+        counts = tf.concat([pair, groups, statistics, price, of_user], axis=-1)
         return tf.concat([_log(counts), scores], axis=-1)
 
-    def _of_pair(
-        self, past: Past, age: tf.Tensor, ago: tf.Tensor, rows: tf.Tensor, statistics: tf.Tensor, baskets: tf.Tensor
-    ) -> tf.Tensor:
+    def _of_kin(
+        self, past: Past, age: tf.Tensor, ago: tf.Tensor, rows: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Of the history's events with each candidate itself, then with each group of it (category, text, brand ...):
+
+        the sums of the weights [batch, candidates, 1 + groups, weights], the smallest and the largest age
+        [batch, candidates, 1 + groups]. What is unknown of an item is no group.
+        """
         weights = [tf.ones_like(age), *(_halved(age, days) for days in HALF_LIVES_DAYS)]
         weights += [tf.cast(ago < count, tf.float32) for count in LATEST_BASKETS]
-        size = int(self.statistics.shape[0])
-        times, idle, oldest = _per_group(past.row, past.valid, tf.stack(weights, axis=-1), age, rows, size)
+        theirs, asked = tf.gather(self._kin, past.row), tf.gather(self._kin, rows)
+        unknown = np.append(-1, self._first[1:])
+        counts = tf.logical_and(past.valid[..., tf.newaxis], theirs != unknown)
+        of_each = tf.repeat(tf.stack(weights, axis=-1)[:, :, tf.newaxis], len(unknown), axis=2)
+        of_each = tf.where(counts[..., tf.newaxis], of_each, 0.0)
+        return _per_group(theirs, counts, of_each, age[..., tf.newaxis], asked, self._size)
+
+    def _of_pair(
+        self, times: tf.Tensor, idle: tf.Tensor, oldest: tf.Tensor, statistics: tf.Tensor, baskets: tf.Tensor
+    ) -> tf.Tensor:
         count = times[..., 0]
         gap = tf.where(count > 1, (oldest - idle) / tf.maximum(count - 1, 1.0), NEVER_DAYS)
         item_gap = statistics[..., ITEM_NAMES.index("item_gap_days")]
         further = [idle, oldest, gap, idle / tf.maximum(gap, 1.0), idle / tf.maximum(item_gap, 1.0)]
         return tf.concat([times, tf.stack([*further, count / tf.maximum(baskets, 1.0)], axis=-1)], axis=-1)
 
-    def _of_group(
-        self, group: tf.Variable, size: int, past: Past, age: tf.Tensor, rows: tf.Tensor, pair: tf.Tensor
-    ) -> tf.Tensor:
-        """What the history holds of the candidates' category, text or brand; 0 for what is unknown."""
-        theirs = tf.gather(group, past.row)
-        known = tf.logical_and(past.valid, theirs > 0)
-        weights = tf.stack([tf.ones_like(age), _halved(age, 30.0), _halved(age, 120.0)], axis=-1)
-        times, idle, _ = _per_group(theirs, known, weights, age, tf.gather(group, rows), size)
-        share = tf.math.divide_no_nan(pair, times[..., 2])
-        return tf.concat([times, idle[..., tf.newaxis], share[..., tf.newaxis]], axis=-1)
+    def _of_groups(self, times: tf.Tensor, idle: tf.Tensor) -> tf.Tensor:
+        """[batch, candidates, groups * len(_OF_GROUP)]: what the history holds of the candidates' groups."""
+        by_half_life = tf.stack([times[..., place] for place in _GROUP_WEIGHTS], axis=-1)[:, :, 1:]
+        share = tf.math.divide_no_nan(times[:, :, :1, _GROUP_WEIGHTS[-1]], by_half_life[..., -1])
+        columns = tf.concat([by_half_life, idle[:, :, 1:, tf.newaxis], share[..., tf.newaxis]], axis=-1)
+        shape = tf.shape(columns)
+        return tf.reshape(columns, [shape[0], shape[1], columns.shape[2] * columns.shape[3]])
 
     def _of_user(self, past: Past, age: tf.Tensor, ago: tf.Tensor) -> tf.Tensor:
         """[batch, len(_OF_USER)]."""
@@ -128,22 +145,26 @@ class Evidence(tf.Module):
 def _per_group(
     group: tf.Tensor, counts: tf.Tensor, weights: tf.Tensor, age: tf.Tensor, wanted: tf.Tensor, size: int
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Of the events that count [batch, length], for each wanted group [batch, candidates] below `size`:
+    """Of the events [batch, length, columns] that count, by their groups, for the groups that are wanted:
 
-    the sums of the weights [batch, candidates, weights], the smallest and the largest age [batch, candidates]. By
-    tables of all groups, filled once: comparing each candidate with each event takes several times as long.
+    the sums of the weights [batch, candidates, columns, weights], the smallest and the largest age
+    [batch, candidates, columns]. `group` and `wanted` [batch, candidates, columns] are below `size`, `weights` 0 for
+    what does not count. A table of all groups tells the place of each among those of the history; only this one is
+    as long as the catalogue. Comparing each candidate with each event takes several times as long.
     """
-    batch = tf.shape(group, out_type=group.dtype)[0]
-    first = size * tf.range(batch)[:, tf.newaxis]
-    place, cells, asked = tf.reshape(group + first, [-1]), size * batch, wanted + first
-    weights = tf.where(counts[..., tf.newaxis], weights, 0.0)
-    sums = tf.math.unsorted_segment_sum(tf.reshape(weights, [-1, weights.shape[-1]]), place, cells)
-    youngest = tf.math.unsorted_segment_min(tf.reshape(tf.where(counts, age, NEVER_DAYS), [-1]), place, cells)
-    oldest = tf.math.unsorted_segment_max(tf.reshape(tf.where(counts, age, 0.0), [-1]), place, cells)
+    users = tf.range(tf.shape(group, out_type=group.dtype)[0])[:, tf.newaxis, tf.newaxis]
+    key, asked = tf.reshape(group + size * users, [-1]), wanted + size * users
+    events = tf.shape(key)[0]
+    cells = size * tf.shape(group)[0]
+    last = tf.math.unsorted_segment_max(tf.range(1, events + 1), key, cells)  # of each group; 0 and less: none
+    place, asked_place = tf.gather(last, key), tf.maximum(tf.gather(last, asked), 0)
+    sums = tf.math.unsorted_segment_sum(tf.reshape(weights, [-1, weights.shape[-1]]), place, events + 1)
+    youngest = tf.math.unsorted_segment_min(tf.reshape(tf.where(counts, age, NEVER_DAYS), [-1]), place, events + 1)
+    oldest = tf.math.unsorted_segment_max(tf.reshape(tf.where(counts, age, 0.0), [-1]), place, events + 1)
     return (
-        tf.gather(sums, asked),
-        tf.minimum(tf.gather(youngest, asked), NEVER_DAYS),
-        tf.maximum(tf.gather(oldest, asked), 0.0),
+        tf.gather(sums, asked_place),
+        tf.minimum(tf.gather(youngest, asked_place), NEVER_DAYS),
+        tf.maximum(tf.gather(oldest, asked_place), 0.0),
     )
 
 

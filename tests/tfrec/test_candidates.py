@@ -75,6 +75,49 @@ def test_who_has_one_item_wants_what_others_chose_with_it(sources):
     assert (wanted[1] == 0).all()  # row 0 is no item
 
 
+def test_an_item_counts_once_for_what_goes_with_it_however_often_it_was_chosen(sources):
+    once, often = proposed(sources, [1], [60]), proposed(sources, [1, 1, 1], [60, 60, 60])
+    for row in set(once) & set(often):
+        for name in ("copurchase", "copurchase_below_best", "towers"):
+            assert often[row][name] == pytest.approx(once[row][name], abs=1e-6), (row, name)
+    assert often[1]["habit"] == pytest.approx(np.log1p(3 * 0.5))
+
+
+def test_each_shopper_of_a_batch_gets_their_own_candidates(sources):
+    # The last of them has no history.
+    histories = [([1, 5], [60, 3]), ([2], [9]), ([], [])]
+    length = 3
+    rows = [[*rows, *[0] * (length - len(rows))] for rows, _ in histories]
+    times = [[*(NOW - day * DAY for day in days), *[0] * (length - len(days))] for _, days in histories]
+    valid = [[place < len(rows) for place in range(length)] for rows, _ in histories]
+    past = Past(
+        tf.constant(rows, tf.int64), tf.constant(times, tf.int64), tf.zeros([3, length]), tf.constant(valid, tf.bool)
+    )
+    found = sources(past, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]))
+    for user, (rows, days) in enumerate(histories):
+        pairs = zip(found.rows[user].numpy(), found.scores[user].numpy(), strict=True)
+        together = {int(row): values for row, values in pairs if row > 0}
+        alone = proposed(sources, rows, days)
+        assert together.keys() == alone.keys()
+        for row, values in together.items():
+            np.testing.assert_allclose(values, list(alone[row].values()), rtol=1e-5, atol=1e-6)
+
+
+def test_only_what_may_be_shown_is_proposed_and_the_scores_stay(sources):
+    allowed = tf.constant([[False, True, False, True, True, False, False]])  # not 2, which 1 wants, nor 5 and 6
+    history = Past(tf.constant([[1]], tf.int64), tf.constant([[NOW - 60 * DAY]], tf.int64), tf.zeros([1, 1]), [[True]])
+    moments, queries = tf.constant([NOW], tf.int64), tf.constant([[1.0]])
+    found = sources(history, moments, queries, allowed)
+    # 1 is the shopper's own; of 3 and 4 the towers like 4 better.
+    assert {1, 4} <= set(found.rows[0].numpy()) - {0} <= {1, 3, 4}
+    scores = dict(zip(found.rows[0].numpy().tolist(), found.scores[0].numpy(), strict=True))
+    assert scores[4][SOURCES.index("towers_below_best")] == -2  # below item 6, which may not be shown
+    of_given = sources.scores(history, moments, queries, tf.constant([[6, 4, 2]], tf.int64)).numpy()[0]
+    np.testing.assert_array_equal(of_given[1], scores[4])
+    assert of_given[0, SOURCES.index("towers_below_best")] == 0
+    assert of_given[2, SOURCES.index("copurchase_below_best")] == 0
+
+
 def test_what_the_shopper_has_is_proposed_by_habit_alone(sources):
     found = proposed(sources, [6, 5, 2], [1, 1, 400])
     # The towers' best new item is 4; of the own ones the two most frequent of late; 5 is one of them and popular.
