@@ -17,6 +17,8 @@ import numpy as np
 from pipeline.outcome import latest_artifact
 from pipeline.runs import named_run
 from serving.servable import Servable
+from serving.wishes import INPUTS as WISH_INPUTS
+from serving.wishes import NO_WISHES
 from tfrec.push import latest_version
 from tfrec.records import read_histories
 from tfrec.scorer import EVENTS
@@ -60,11 +62,8 @@ def one(histories: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
     events = int((histories["event_item_id"][row] != b"").sum())
     request = {n: v[row : row + 1, :events] if n in EVENTS else v[row : row + 1] for n, v in histories.items()}
     now = request["event_timestamp"].max(initial=0) + 1
-    return request | {
-        "timestamp": np.array([now], np.int64),
-        "query": np.array([b""], object),
-        "exclude_seen": np.array([False]),
-    }
+    about = {"timestamp": np.array([now], np.int64), "query": np.array([b""], object)}
+    return request | about | NO_WISHES.inputs(WISH_INPUTS.values())
 
 
 if __name__ == "__main__":
