@@ -129,6 +129,9 @@ class TrainConfig:
     text_negatives: int = 64
     """Candidates drawn uniformly in such a step, in place of `uniform_negatives`: the BERT reads them too."""
     text_learning_rate: float = 2e-5
+    catch_up_rate: float = 0.0
+    """When positive, the learning rate, at its start, of a last pass over the validation window: once that has judged
+    the model and taught the ranker, what is served may know it too."""
     checkpoint_seconds: float = 30.0
     """How much training an interruption can cost."""
     seed: int = 7

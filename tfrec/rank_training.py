@@ -20,7 +20,7 @@ from tfrec.errors import DataError, ModelError
 from tfrec.retrieval import Batch
 from tfrec.schema import EVENT_KINDS
 from tfrec.second_stage import Examined, SecondStage
-from tfrec.train import Trained, follow_trend, say
+from tfrec.train import Trained, catch_up, follow_trend, say
 from tfrec.validation import history_only, moments_of, window_start
 
 USERS_AT_ONCE = 32
@@ -56,6 +56,7 @@ def fit_second_stage(
     shares = ", ".join(f"{head} {share:.2%}" for head, share in zip(heads, examples.labels.mean(axis=0), strict=True))
     say(f"second stage: {len(examples.rows):,} candidates, of which chosen: {shares}")
     _fit(stage, examples, config)
+    catch_up(trained.model, validation_files)
     everything = pd.concat([past, later], ignore_index=True)
     follow_trend(trained.model, everything)
     stage.learn_past(everything, None)

@@ -104,7 +104,7 @@ class TwoTower(tfrs.Model):
         `query_vector` is [batch, moments, text_dim], zero where nothing was searched. Of a history longer than
         `max_events` the latest events count.
         """
-        history = self.read_history(_with_room(_latest(batch, self.config.examples.max_events)))
+        history = self.read_history(_with_room(latest(batch, self.config.examples.max_events)))
         flat = self.candidates(tf.reshape(history.row, [-1]))[:, :-1]
         embeddings = tf.reshape(flat, [*tf.unstack(tf.shape(history.row)), flat.shape[-1]])
         return self.query_tower(embeddings, history, self._context(batch, moments, query_vector), training=False)
@@ -279,7 +279,7 @@ class TwoTower(tfrs.Model):
         return tf.boolean_mask(weights, is_target)
 
 
-def _latest(batch: Batch, longest: int) -> Batch:
+def latest(batch: Batch, longest: int) -> Batch:
     """The batch with the latest events of each history alone, padded at the end as before."""
     length = tf.shape(batch["event_item_id"])[1]
     count = tf.reduce_sum(tf.cast(batch["event_item_id"] != "", tf.int32), axis=1, keepdims=True)

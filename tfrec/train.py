@@ -22,7 +22,7 @@ from tfrec.dataset import count_sequences, load_catalog, read_events, sequences
 from tfrec.errors import ConfigError, ModelError
 from tfrec.features import Transformed
 from tfrec.optimizer import LazyAdam
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval import TwoTower, latest
 from tfrec.trend import trend
 from tfrec.validation import Validation
 
@@ -191,6 +191,26 @@ def follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
     settings = model.config.train
     if settings.trend_half_life_days > 0 and model.config.clock == "utc":
         model.trend.assign(trend(events, model.rows, settings.trend_half_life_days, settings.recency_half_life_days))
+
+
+def catch_up(model: TwoTower, files: Sequence[str]) -> None:
+    """Learns from the targets of the validation window, once, where the configuration gives it a rate."""
+    settings, config = model.config.train, model.config
+    phase = Phase("catching up", 1, settings.batch_size, settings.catch_up_rate)
+    if settings.catch_up_rate <= 0 or not count_sequences(files):
+        return
+    tf.keras.utils.set_random_seed(settings.seed)
+    model.prepare(live_text=False)
+    data = sequences(files, config.features.profile_columns, phase.batch_size, settings.seed)
+    # A ranker may look at more of a history than the query tower reads.
+    data = data.map(lambda batch: latest(batch, config.examples.max_events))
+    with model.distribute_strategy.scope():
+        model.compile(optimizer=LazyAdam(_falling_rate(phase, files)))
+    loss = model.fit(data, verbose=0).history["loss"][-1]
+    model.optimizer = None
+    if not math.isfinite(loss):
+        raise ModelError(f"the loss of catching up is {loss}; lower train.catch_up_rate ({settings.catch_up_rate})")
+    say(f"caught up with the validation window: loss of the last step {loss:.3f}")
 
 
 def _falling_rate(phase: Phase, files: Sequence[str]) -> tf.keras.optimizers.schedules.LearningRateSchedule:

@@ -18,12 +18,12 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.dataset import load_catalog, read_events
+from tfrec.dataset import load_catalog, read_events, sequences
 from tfrec.errors import ConfigError, ModelError
 from tfrec.features import Transformed
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower
-from tfrec.train import Phase, Progress, Trained, phases, train
+from tfrec.train import Phase, Progress, Trained, catch_up, phases, train
 from tfrec.trend import trend
 from tfrec.validation import Validation
 
@@ -133,6 +133,35 @@ def test_training_stops_when_the_score_gets_no_better(run, capsys):
     # Nothing is learnt, so no epoch is better than the first: two more are waited for.
     run(epochs=50, learning_rate=0.0, patience=2)
     assert epochs(capsys.readouterr().out) == [1, 2, 3]
+
+
+def target_loss(model: TwoTower, files: list[str]) -> float:
+    (batch,) = sequences(files, model.config.features.profile_columns, 100)
+    tf.keras.utils.set_random_seed(1)
+    return float(model.compute_loss(batch, training=False))
+
+
+def test_catching_up_learns_from_the_window_that_judged_the_model(run, transformed_shop):
+    files = transformed_shop.files["validation"]
+    model = run(epochs=1, catch_up_rate=0.01, uniform_negatives=64).model
+    before = target_loss(model, files)
+    for _ in range(5):
+        catch_up(model, files)
+    assert target_loss(model, files) < before - 0.1
+
+
+def test_without_a_rate_nothing_is_caught_up(run, transformed_shop):
+    model = run(epochs=1).model
+    before = model.all_candidates().numpy()
+    catch_up(model, transformed_shop.files["validation"])
+    np.testing.assert_array_equal(model.all_candidates(), before)
+
+
+def test_catching_up_too_fast_is_an_error(run, transformed_shop):
+    model = run(epochs=1, catch_up_rate=1e30).model
+    catch_up(model, transformed_shop.files["validation"])  # the loss is that of before the step
+    with pytest.raises(ModelError, match=r"the loss of catching up is nan; lower train\.catch_up_rate \(1e\+30\)"):
+        catch_up(model, transformed_shop.files["validation"])
 
 
 def test_a_loss_that_is_not_a_number_is_an_error(run):
