@@ -19,7 +19,7 @@ ORDER = """
     errors schema config columns times readers mapping sources ledger clean snapshot ingest
     examples features text catalog dataset towers optimizer retrieval metrics trend validation train
     linear popularity evidence candidates ranking second_stage rank_training
-    records audit holdout baselines collaborative textual combined scores verdict evaluate tuning report
+    confidence records audit holdout baselines collaborative textual combined scores verdict evaluate tuning report
     push index filters diversity export scorer judge probes verify
     machine doctor lookup answers flags cli
 """.split()

@@ -9,14 +9,12 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-import scipy.stats
 
+from tfrec.confidence import interval
 from tfrec.config import VerdictConfig
 from tfrec.errors import ConfigError
 from tfrec.scores import Scores, SliceScores, Verdict
 
-CONFIDENCE, RESAMPLES, SEED = 0.95, 2000, 7
-FEW = 30  # users below which percentiles of a bootstrap promise too much
 BETTER_WHEN_HIGHER = ("ndcg", "recall", "map", "hit_rate", "mrr")
 
 
@@ -39,32 +37,6 @@ def decide(model: Scores, baselines: dict[str, Scores], production: Scores | Non
         guarded = [slice_ for slice_ in config.protected if model.slices[slice_].users and slice_ != config.slice]
         checks += [_against_production(model, production, config, slice_) for slice_ in (config.slice, *guarded)]
     return Verdict(all(passed for passed, _ in checks), tuple(reason for _, reason in checks))
-
-
-def interval(differences: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of paired differences [users]: percentiles of the bootstrap over users.
-
-    Student's t for fewer than 30 users; without bounds for one, of whom nothing can be said. Source: Efron and
-    Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 12 and 13.
-    """
-    users, mean = len(differences), float(differences.mean())
-    if users < 2:
-        return -math.inf, math.inf
-    if np.ptp(differences) == 0:
-        return mean, mean
-    if users < FEW:
-        half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, users - 1) * differences.std(ddof=1) / math.sqrt(users))
-        return mean - half, mean + half
-    found = scipy.stats.bootstrap(
-        (differences,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        batch=100,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    return float(found.low), float(found.high)
 
 
 def _check(name: str, value: str, known: Iterable[str]) -> None:

@@ -1,0 +1,49 @@
+"""Intervals of means over users, beside the formulas that hold for many and for few of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tfrec.confidence import interval, intervals
+
+
+def test_the_interval_of_many_users_is_that_of_the_normal_law():
+    values = np.random.default_rng(1).normal([0.3, 5.0], [0.2, 2.0], (4000, 2))
+    half = 1.96 * values.std(axis=0) / math.sqrt(4000)
+    found = intervals(values)
+    np.testing.assert_allclose(found[:, 0], values.mean(axis=0) - half, atol=0.1 * half.min())
+    np.testing.assert_allclose(found[:, 1], values.mean(axis=0) + half, atol=0.1 * half.max())
+    assert found[0, 1] - found[0, 0] == pytest.approx(2 * half[0], rel=0.05)
+
+
+def test_a_column_has_the_interval_that_it_has_alone():
+    values = np.random.default_rng(2).random((100, 3))
+    np.testing.assert_allclose(intervals(values), [interval(column) for column in values.T])
+
+
+def test_few_users_get_the_interval_of_students_t_and_one_none():
+    # Student's t of 2 degrees of freedom is 4.3027: 0.2 -+ 4.3027 * 0.1 / sqrt(3), and twice that.
+    values = np.array([[0.1, 0.2], [0.2, 0.4], [0.3, 0.6]])
+    assert intervals(values).tolist() == [
+        pytest.approx([-0.04841, 0.44841], abs=1e-5),
+        pytest.approx([-0.09683, 0.89683], abs=1e-5),
+    ]
+    assert interval(np.array([0.5])) == (-math.inf, math.inf)
+    assert interval(np.array([])) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("users", [5, 500])
+def test_where_all_users_are_alike_the_mean_is_sure(users):
+    assert interval(np.full(users, 0.1)) == (pytest.approx(0.1, abs=1e-15),) * 2
+
+
+@pytest.mark.parametrize("users", [5, 500])
+def test_a_number_that_does_not_exist_has_no_interval_and_spoils_no_other(users):
+    values = np.random.default_rng(3).random((users, 2))
+    values[0, 1] = math.nan
+    found = intervals(values)
+    assert np.isnan(found[1]).all()
+    assert tuple(found[0]) == pytest.approx(interval(values[:, 0]))
