@@ -36,6 +36,18 @@ def test_equal_scores_rank_by_column():
     assert metrics.top_k(tied, 4).tolist() == [[1, 4, 0, 2]]
 
 
+def test_the_best_of_a_long_row_are_those_that_sorting_finds():
+    # 5,003 items, not a multiple of anything; few distinct scores, so that ties stand at the border; a masked third.
+    random = np.random.default_rng(5)
+    scores = random.integers(0, 400, (6, 5003)).astype(np.float32)
+    scores[random.random(scores.shape) < 1 / 3] = -np.inf
+    scores[0], scores[1, 3:] = 7, -np.inf
+    for k in (1, 20, 100):
+        expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        expected = np.where(np.isneginf(np.take_along_axis(scores, expected, axis=1)), metrics.MASKED, expected)
+        np.testing.assert_array_equal(metrics.top_k(scores, k), expected)
+
+
 def test_a_masked_item_is_never_listed_nor_a_hit():
     # Columns 0 and 1 are masked, so two of four places stay empty. MASKED of row 1 must not be taken for
     # the last item of row 0, which is relevant there.
@@ -122,3 +134,11 @@ def test_novelty_is_the_mean_surprise_of_a_list():
     # 15 users. Bought by 15: 0 bits; by 7: -log2(8 / 16) = 1; by nobody: -log2(1 / 16) = 4.
     top = np.array([[0, 1], [1, 2], [2, metrics.MASKED], [metrics.MASKED, metrics.MASKED]])
     assert metrics.novelty(top, np.array([15, 7, 0]), 15).tolist() == [0.5, 2.5, 4, 0]
+
+
+def test_diversity_is_the_mean_distance_of_the_pairs_of_a_list():
+    # Items 0 and 3 say the same, 1 something else, 2 the contrary of 0. Cosines: 0 and 1: 0; 0 and 2: -1; 1 and 2: 0.
+    vectors, row = np.array([[1, 0], [0, 1], [-1, 0]], np.float32), np.array([0, 1, 2, 0])
+    none = metrics.MASKED
+    top = np.array([[0, 1, none], [2, none, 0], [0, 1, 2], [0, 3, none], [1, none, none], [none] * 3])
+    assert metrics.diversity(top, vectors, row).tolist() == pytest.approx([1, 2, 4 / 3, 0, 0, 0])
