@@ -19,7 +19,8 @@ ORDER = """
     errors schema config columns times readers mapping sources ledger clean snapshot ingest
     examples features text catalog dataset towers optimizer retrieval metrics trend validation train
     linear popularity evidence candidates ranking second_stage rank_training
-    confidence records audit holdout baselines collaborative textual combined scores verdict evaluate tuning report
+    confidence records audit holdout baselines collaborative textual combined scores verdict groups
+    tally evaluate tuning report
     push index filters diversity export scorer judge probes verify
     machine doctor lookup answers flags cli
 """.split()

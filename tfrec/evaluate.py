@@ -7,14 +7,17 @@ It takes a scorer of any kind and a holdout; it knows nothing of towers or of fi
     cold        relevant: items without any event before the window; every unmasked item competes
     cold_among  the same, ranked among the cold items alone
     new_users   users without any event before the window; nothing masked
+
+Groups of items (departments, ages) and of users (activity) are looked at beside them, in the list that the user is
+shown: nothing masked, the first 20 of the whole catalogue. Relevant in a group of items is what the user chose of it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -23,14 +26,30 @@ import scipy.sparse as sp
 from tfrec import metrics
 from tfrec.baselines import count_users
 from tfrec.errors import ModelError
+from tfrec.groups import Groups, Partition
 from tfrec.holdout import Holdout, Scorer, holdout_from_events, read_holdout
 from tfrec.scores import Evaluation, Protocol, Scores, SliceScores
+from tfrec.tally import (
+    GROUP_METRICS,
+    METRICS,
+    PER_USER,
+    GroupTally,
+    Lists,
+    Ranking,
+    Tally,
+    Texts,
+    mean_over_users,
+    rank,
+)
 from tfrec.verdict import decide
 
 __all__ = [  # an evaluation from one place
+    "METRICS",
     "Evaluation",
     "Holdout",
     "Scores",
+    "Texts",
+    "chosen_by_tenth",
     "decide",
     "evaluate",
     "holdout_from_events",
@@ -41,42 +60,68 @@ __all__ = [  # an evaluation from one place
 SLICES = {"all": "open", "novel": "unseen", "cold": "unseen", "cold_among": "cold", "new_users": "open"}
 """Slice -> its ranking: nothing masked, the user's history masked, or the cold items alone."""
 
-KS = (5, 10, 20, 100)
-AT_EACH_K = {"ndcg": metrics.ndcg, "recall": metrics.recall, "map": metrics.average_precision}
-PER_USER = (
-    *(f"{name}@{k}" for name in AT_EACH_K for k in KS),
-    *(f"hit_rate@{k}" for k in KS),
-    *("mrr", "novelty@20", "popularity@20"),
-)
-METRICS = (*PER_USER, "coverage@20", "gini@20")
+NO_GROUPS = Groups()
+TENTHS = 10
 
 _SEED = 7
 
 
 def evaluate(
-    name: str, score: Scorer, holdout: Holdout, batch: int = 256, by_user: tuple[str, ...] = ("ndcg@20",)
+    name: str,
+    score: Scorer,
+    holdout: Holdout,
+    batch: int = 256,
+    by_user: tuple[str, ...] = ("ndcg@20",),
+    groups: Groups = NO_GROUPS,
+    texts: Texts | None = None,
+    rows: np.ndarray | None = None,
 ) -> Scores:
     """The scores of one model on every slice, over all users with a label in the window, and some user by user.
 
-    A user for whom the model gives a NaN has NaN metrics, and so has every mean over that user; a slice
-    without users is all NaN. ModelError when the scores are not [batch, items].
+    `rows` are the users that count, by default all of them. A user for whom the model gives a NaN has NaN metrics,
+    and so has every mean over that user; a slice without users is all NaN. ModelError when the scores are not
+    [batch, items].
     """
+    rows = np.arange(len(holdout.user_ids)) if rows is None else rows
     order = _shuffled(holdout.item_ids)
     cold = np.flatnonzero(holdout.is_cold[order])
-    history, tallies = holdout.history[:, order], _tallies(holdout, order, cold)
+    history, lists = holdout.history[:, order], _lists(holdout, order, cold, texts)
+    relevant = _relevant(holdout, order, cold)
+    tallies = {slice_: Tally(relevant[slice_], lists[key]) for slice_, key in SLICES.items()}
+    of_groups = {
+        key: GroupTally(tallies["all"].relevant, Partition(partition.names, partition.place[order]))
+        for key, partition in groups.of_items.items()
+    }
     seconds = 0.0
-    for start in range(0, len(holdout.user_ids), batch):
-        rows = np.arange(start, min(start + batch, len(holdout.user_ids)))
+    for start in range(0, len(rows), batch):
+        users = rows[start : start + batch]
         began = time.perf_counter()
-        scores = _scores(name, score, rows, len(order))
+        scores = _scores(name, score, users, len(order))
         seconds += time.perf_counter() - began
         shuffled = np.take(scores, order, axis=1)
-        is_broken = np.isnan(shuffled).any(axis=1)
+        is_broken = np.isnan(shuffled.max(axis=1, initial=-np.inf))
         shuffled[is_broken] = 0
-        rankings = _rankings(shuffled, history[rows], cold)
-        for slice_, tally in tallies.items():
-            tally.add(rows, rankings[SLICES[slice_]], is_broken)
-    return Scores(name, {slice_: tally.result(by_user) for slice_, tally in tallies.items()}, seconds)
+        for key, ranking in _rankings(shuffled, history[users], cold, lists):
+            for slice_, tally in tallies.items():
+                if SLICES[slice_] == key:
+                    tally.add(users, ranking, is_broken)
+            for group in of_groups.values() if key == "open" else ():
+                group.add(users, ranking, is_broken)
+    of_all = tallies["all"]
+    return Scores(
+        name,
+        {slice_: tally.result(by_user) for slice_, tally in tallies.items()},
+        seconds,
+        {key: tally.result() for key, tally in of_groups.items()}
+        | {key: _by_activity(of_all, partition, rows) for key, partition in groups.of_users.items()},
+        _shares(_tenth(lists["open"].buyers), of_all.shown()),
+    )
+
+
+def chosen_by_tenth(holdout: Holdout) -> tuple[float, ...]:
+    """Shares of all labels by tenth of the items, the most popular first: what `Scores.exposure` is beside."""
+    order = _shuffled(holdout.item_ids)
+    return _shares(_tenth(count_users(holdout)[order]), holdout.labels[:, order].indices)
 
 
 def protocol_of(holdout: Holdout) -> Protocol:
@@ -108,56 +153,23 @@ def _fingerprint(holdout: Holdout) -> str:
     return digest.hexdigest()[:16]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Ranking:
-    scores: np.ndarray  # [batch, items] float32
-    top: np.ndarray  # [batch, 100] columns, best first
+def _by_activity(tally: Tally, partition: Partition, rows: np.ndarray) -> dict[str, SliceScores]:
+    """The scores of each group of the users; each of them has something relevant in the tally."""
+    values = tally.values()[:, [PER_USER.index(metric) for metric in GROUP_METRICS]]
+    return {name: mean_over_users(values[partition.place[rows] == group]) for group, name in enumerate(partition.names)}
 
 
-class _Tally:
-    """Gathers one slice's per-user metrics, batch by batch."""
+def _tenth(buyers: np.ndarray) -> np.ndarray:
+    """[items] int64 in which tenth of the items by buyers each is, 0 the most popular; alike ones by column."""
+    place = np.empty(len(buyers), np.int64)
+    place[np.argsort(-buyers, kind="stable")] = np.arange(len(buyers))
+    return place * TENTHS // max(len(buyers), 1)
 
-    def __init__(self, relevant: sp.csr_matrix, buyers: np.ndarray, all_users: int) -> None:
-        self._relevant, self._buyers, self._all_users = relevant, buyers, all_users
-        self._values: list[np.ndarray] = [np.empty((0, len(PER_USER)))]
-        self._lists: list[np.ndarray] = []
 
-    def add(self, rows: np.ndarray, ranking: _Ranking, is_broken: np.ndarray) -> None:
-        """Measures the users of `rows` who have something relevant in this slice; NaN where `is_broken`."""
-        relevant = self._relevant[rows]
-        totals = np.diff(relevant.indptr)
-        kept = totals > 0
-        if kept.any():
-            values = self._measure(ranking.scores[kept], ranking.top[kept], relevant[kept], totals[kept])
-            self._values.append(np.where(is_broken[kept, None], math.nan, values))
-            self._lists.append(ranking.top[kept, :20].ravel())
-
-    def result(self, by_user: tuple[str, ...]) -> SliceScores:
-        """Means over users; of the metrics `by_user` each user's own value too."""
-        values = np.concatenate(self._values)
-        users = len(values)
-        if users == 0:
-            return SliceScores(0, math.nan, dict.fromkeys(METRICS, math.nan))
-        means = dict(zip(PER_USER, values.mean(axis=0).tolist(), strict=True))
-        lists, items = np.concatenate(self._lists), len(self._buyers)
-        means |= {"coverage@20": metrics.coverage(lists, items), "gini@20": metrics.gini(lists, items)}
-        of_ndcg = values[:, PER_USER.index("ndcg@20")]
-        error = of_ndcg.std(ddof=1) / math.sqrt(users) if users > 1 else math.nan
-        return SliceScores(
-            users, float(error), means, {name: values[:, PER_USER.index(name)].astype(np.float32) for name in by_user}
-        )
-
-    def _measure(self, scores: np.ndarray, top: np.ndarray, relevant: sp.csr_matrix, totals: np.ndarray) -> np.ndarray:
-        """[batch, metrics] in the order of PER_USER."""
-        hits = metrics.hits(top, relevant)
-        columns = (
-            *(function(hits, totals, k) for function in AT_EACH_K.values() for k in KS),
-            *(metrics.hit_rate(hits, k) for k in KS),
-            metrics.reciprocal_rank(scores, relevant),
-            metrics.novelty(top[:, :20], self._buyers, self._all_users),
-            metrics.popularity(top[:, :20], self._buyers, self._all_users),
-        )
-        return np.stack(columns, axis=1)
+def _shares(tenth: np.ndarray, columns: np.ndarray) -> tuple[float, ...]:
+    """Of the columns, places left empty aside, how many are in each tenth; NaN where there is none."""
+    counts = np.bincount(tenth[columns[columns != metrics.MASKED]], minlength=TENTHS)
+    return tuple((counts / counts.sum()).tolist()) if counts.sum() else (math.nan,) * TENTHS
 
 
 def _shuffled(item_ids: np.ndarray) -> np.ndarray:
@@ -165,24 +177,28 @@ def _shuffled(item_ids: np.ndarray) -> np.ndarray:
     return np.argsort(item_ids)[np.random.default_rng(_SEED).permutation(len(item_ids))]
 
 
-def _tallies(holdout: Holdout, order: np.ndarray, cold: np.ndarray) -> dict[str, _Tally]:
-    """A tally for each slice, its items in the shuffled order."""
-    labels, buyers = holdout.labels[:, order], count_users(holdout)[order]
-    cold_labels = labels.multiply(holdout.is_cold[order]).tocsr()
+def _lists(holdout: Holdout, order: np.ndarray, cold: np.ndarray, texts: Texts | None) -> dict[str, Lists]:
+    """What is known of the items of each ranking, in the shuffled order."""
+    buyers, all_users = count_users(holdout)[order], len(pd.unique(holdout.event_user))
+    shuffled = texts and Texts(texts.vectors, texts.row[order])
+    of_cold = shuffled and Texts(shuffled.vectors, shuffled.row[cold])
+    whole = Lists(len(order), buyers, all_users, shuffled)
+    return {"open": whole, "unseen": whole, "cold": Lists(len(cold), buyers[cold], all_users, of_cold)}
+
+
+def _relevant(holdout: Holdout, order: np.ndarray, cold: np.ndarray) -> dict[str, sp.csr_matrix]:
+    """Slice -> [users, items] what counts in it, the items in the shuffled order."""
+    labels = holdout.labels[:, order]
     relevant = {
         "all": labels,
         "novel": labels - labels.multiply(holdout.history[:, order].sign()),
-        "cold": cold_labels,
+        "cold": labels.multiply(holdout.is_cold[order]).tocsr(),
         "cold_among": labels[:, cold],
         "new_users": labels.multiply(holdout.is_new[:, None]).tocsr(),
     }
     for matrix in relevant.values():
         matrix.eliminate_zeros()
-    all_users = len(pd.unique(holdout.event_user))
-    return {
-        slice_: _Tally(relevant[slice_], buyers[cold] if slice_ == "cold_among" else buyers, all_users)
-        for slice_ in SLICES
-    }
+    return relevant
 
 
 def _scores(name: str, score: Scorer, rows: np.ndarray, items: int) -> np.ndarray:
@@ -192,12 +208,11 @@ def _scores(name: str, score: Scorer, rows: np.ndarray, items: int) -> np.ndarra
     return scores
 
 
-def _rankings(scores: np.ndarray, history: sp.csr_matrix, cold: np.ndarray) -> dict[str, _Ranking]:
-    """The three rankings that SLICES names."""
-    unseen = scores.copy()
-    unseen[np.repeat(np.arange(len(scores)), np.diff(history.indptr)), history.indices] = -np.inf
-    return {"open": _rank(scores), "unseen": _rank(unseen), "cold": _rank(unseen[:, cold])}
-
-
-def _rank(scores: np.ndarray) -> _Ranking:
-    return _Ranking(scores, metrics.top_k(scores, 100))
+def _rankings(
+    scores: np.ndarray, history: sp.csr_matrix, cold: np.ndarray, lists: dict[str, Lists]
+) -> Iterator[tuple[str, Ranking]]:
+    """The three rankings that SLICES names, one after the other: `scores` is masked in between."""
+    yield "open", rank(scores, lists["open"])
+    scores[np.repeat(np.arange(len(scores)), np.diff(history.indptr)), history.indices] = -np.inf
+    yield "unseen", rank(scores, lists["unseen"])
+    yield "cold", rank(scores[:, cold], lists["cold"])

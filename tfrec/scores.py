@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class SliceScores:
 
     users: int
     ndcg_se: float  # standard error of ndcg@20 over users
-    metrics: dict[str, float]  # evaluate.METRICS -> value
+    metrics: dict[str, float]  # evaluate.METRICS -> value; of a group evaluate.GROUP_METRICS
+    # evaluate.PER_USER -> ends of the 95 % interval of the mean over users; none for a single user
+    intervals: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     # evaluate.PER_USER -> [users] values, to compare models user by user; left out of JSON
     per_user: dict[str, np.ndarray] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
@@ -51,6 +54,9 @@ class Scores:
     name: str
     slices: dict[str, SliceScores]  # evaluate.SLICES -> scores
     score_seconds: float  # spent in the model's own scoring of all users
+    # partition ("department", "item age", "activity") -> group -> scores of the first 20, nothing masked
+    groups: dict[str, dict[str, SliceScores]] = dataclasses.field(default_factory=dict)
+    exposure: tuple[float, ...] = ()  # shares of all users' first 20 by tenth of the items, the most popular first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +85,8 @@ class Evaluation:
         means = {
             name: dataclasses.replace(
                 scores,
-                slices={key: dataclasses.replace(part, per_user={}) for key, part in scores.slices.items()},
+                slices=_without_users(scores.slices),
+                groups={key: _without_users(parts) for key, parts in scores.groups.items()},
             )
             for name, scores in self.scores.items()
         }
@@ -99,11 +106,29 @@ class Evaluation:
 
 
 def _scores(raw: dict[str, Any]) -> Scores:
-    slices = {}
-    for name, part in raw["slices"].items():
-        values = {metric: _nan_for_null(value) for metric, value in part["metrics"].items()}
-        slices[name] = SliceScores(part["users"], _nan_for_null(part["ndcg_se"]), values)
-    return Scores(raw["name"], slices, raw["score_seconds"])
+    groups = {key: _slices(parts) for key, parts in raw.get("groups", {}).items()}
+    return Scores(raw["name"], _slices(raw["slices"]), raw["score_seconds"], groups, _numbers(raw.get("exposure", ())))
+
+
+def _slices(raw: dict[str, Any]) -> dict[str, SliceScores]:
+    return {
+        name: SliceScores(
+            part["users"],
+            _nan_for_null(part["ndcg_se"]),
+            {metric: _nan_for_null(value) for metric, value in part["metrics"].items()},
+            {metric: _interval(ends) for metric, ends in part.get("intervals", {}).items()},
+        )
+        for name, part in raw.items()
+    }
+
+
+def _interval(ends: list[float | None]) -> tuple[float, float]:
+    low, high = _numbers(ends)
+    return low, high
+
+
+def _numbers(values: Iterable[float | None]) -> tuple[float, ...]:
+    return tuple(_nan_for_null(value) for value in values)
 
 
 def _nan_for_null(value: float | None) -> float:
@@ -113,4 +138,10 @@ def _nan_for_null(value: float | None) -> float:
 def _null_for_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _null_for_nan(part) for key, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_null_for_nan(part) for part in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _without_users(slices: dict[str, SliceScores]) -> dict[str, SliceScores]:
+    return {name: dataclasses.replace(part, per_user={}) for name, part in slices.items()}

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from tfrec.errors import ModelError
-from tfrec.evaluate import METRICS, SLICES, Evaluation, evaluate, protocol_of
+from tfrec.evaluate import METRICS, SLICES, Evaluation, Texts, chosen_by_tenth, evaluate, protocol_of
+from tfrec.groups import groups
 from tfrec.holdout import DAY, Holdout, holdout_from_events
 from tfrec.scores import Verdict
 
@@ -180,6 +181,21 @@ def test_an_evaluation_comes_back_from_json(holdout):
     assert copy.scores["a"].slices["all"] == evaluation.scores["a"].slices["all"]
 
 
+def test_groups_and_exposure_come_back_and_an_older_file_has_none(holdout):
+    scores = evaluate("a", same_for_all, holdout, groups=groups(holdout, ITEMS))
+    evaluation = Evaluation(protocol_of(holdout), {"a": scores}, Verdict(True, ()))
+    copy = Evaluation.from_json(evaluation.to_json()).scores["a"]
+    assert copy.groups["department"]["tea"] == scores.groups["department"]["tea"]
+    assert copy.exposure == scores.exposure
+    older = json.loads(evaluation.to_json())
+    del older["scores"]["a"]["groups"], older["scores"]["a"]["exposure"]
+    for part in older["scores"]["a"]["slices"].values():
+        del part["intervals"]
+    old = Evaluation.from_json(json.dumps(older)).scores["a"]
+    assert (old.groups, old.exposure, old.slices["all"].intervals) == ({}, (), {})
+    assert old.slices["all"].metrics == scores.slices["all"].metrics
+
+
 def test_the_protocol_tells_other_labels_and_other_histories_apart():
     items = np.array(["tea", "mug"], dtype=object)
 
@@ -193,3 +209,87 @@ def test_the_protocol_tells_other_labels_and_other_histories_apart():
     found = {protocol(before, during) for before in items for during in items}
     assert len(found) == 4
     assert protocol("tea", "mug") in found
+
+
+def test_groups_are_measured_in_the_list_that_the_user_is_shown(holdout):
+    categories = np.array(["food > dry", "food > wet", "food", "home", "plants", "plants"], dtype=object)
+    found = evaluate("model", same_for_all, holdout, groups=groups(holdout, categories)).groups
+    # Discounts as above. food: ann's pasta 1, bob's sauce 0.5 (rank 3), fay's tea 0.63093 (rank 2); plants: ann's ivy
+    # 0.35621 (rank 6), fay's fern 0.43068 (rank 4). Nobody chose of home.
+    of_department = {name: (part.users, part.metrics["ndcg@20"]) for name, part in found["department"].items()}
+    assert of_department["food"] == (3, pytest.approx(0.71031, abs=1e-5))
+    assert of_department["plants"] == (2, pytest.approx(0.39345, abs=1e-5))
+    assert of_department["home"] == (0, pytest.approx(math.nan, nan_ok=True))
+    assert found["department"]["food"].per_user["ndcg@20"].tolist() == pytest.approx([1, 0.5, 0.63093], abs=1e-5)
+    # The plants are what was never chosen before; all else was chosen a day before the window.
+    of_age = {name: part.metrics["ndcg@20"] for name, part in found["item age"].items() if part.users}
+    assert of_age == {
+        "never chosen before": of_department["plants"][1],
+        "0 to 7 days": of_department["food"][1],
+    }
+    # ann and bob chose twice before, fay never: the NDCG of all their labels.
+    of_activity = {name: (part.users, part.metrics["ndcg@20"]) for name, part in found["activity"].items()}
+    assert of_activity == {"0": (1, pytest.approx(0.65093, abs=1e-5)), "2": (2, pytest.approx(0.66578, abs=1e-5))}
+
+
+def test_a_group_counts_only_the_first_twenty():
+    # Item 20 of the list is a hit of rank 20; item 21 comes too late.
+    items = np.array([f"item{n:02}" for n in range(40)], dtype=object)
+    before = events([("zoe", item) for item in items], START - DAY)
+    holdout = holdout_from_events(before, events([("a", "item19"), ("b", "item20")], START), items)
+    score = lambda rows: np.tile(-np.arange(40.0), (len(rows), 1))  # noqa: E731
+    parts = evaluate("model", score, holdout, groups=groups(holdout, np.array(["food"] * 40, object))).groups
+    assert parts["department"]["food"].metrics == {"ndcg@20": pytest.approx(0.5 / math.log2(21)), "recall@20": 0.5}
+
+
+def test_a_nan_spoils_the_groups_of_its_user(holdout):
+    def broken_for_bob(user_rows: np.ndarray) -> np.ndarray:
+        scores = same_for_all(user_rows)
+        scores[user_rows == 1, 3] = math.nan
+        return scores
+
+    found = evaluate("model", broken_for_bob, holdout, groups=groups(holdout, ITEMS)).groups["department"]
+    assert math.isnan(found["sauce"].metrics["ndcg@20"])
+    assert found["tea"].metrics["recall@20"] == 1
+
+
+def test_exposure_stands_beside_what_is_chosen():
+    # 30 items, 3 in a tenth, each bought by one user less than the one before it. Shown are all but the first ten:
+    # of tenth 3 (items 9, 10, 11) two of twenty, of each of the six behind it three.
+    items = np.array([f"item{n:02}" for n in range(30)], dtype=object)
+    before = events([(f"u{user}", item) for n, item in enumerate(items) for user in range(30 - n)], START - DAY)
+    holdout = holdout_from_events(before, events([("a", "item00"), ("a", "item29")], START), items)
+    scores = evaluate("model", lambda rows: np.tile(np.arange(30.0), (len(rows), 1)), holdout)
+    assert scores.exposure == pytest.approx((0, 0, 0, 0.1, *[0.15] * 6))
+    assert chosen_by_tenth(holdout) == pytest.approx((0.5, *[0] * 8, 0.5))
+
+
+def test_diversity_is_measured_by_the_texts_that_are_given(holdout):
+    # Everything says something of its own, but the two plants the same.
+    texts = Texts(np.eye(5, dtype=np.float32), np.array([0, 1, 2, 3, 4, 4]))
+    slices = evaluate("model", same_for_all, holdout, texts=texts).slices
+    assert tuple(slices["all"].metrics) == (*METRICS, "diversity@20")
+    # Six items, fifteen pairs, one of which is alike.
+    assert slices["all"].metrics["diversity@20"] == pytest.approx(14 / 15)
+    assert slices["cold_among"].metrics["diversity@20"] == pytest.approx(0)
+    assert "diversity@20" in slices["all"].intervals
+
+
+def test_a_mean_has_an_interval_but_not_that_of_a_single_user(holdout):
+    slices = evaluate("model", same_for_all, holdout).slices
+    # Reciprocal ranks 1, 1/3 and 1/2: mean 0.61111, deviation 0.34694; Student's t of 2 degrees of freedom is 4.3027.
+    assert slices["all"].intervals["mrr"] == pytest.approx((0.61111 - 0.86185, 0.61111 + 0.86185), abs=1e-4)
+    assert slices["new_users"].intervals == {}
+
+
+def test_some_users_alone_may_be_asked_for(holdout):
+    asked: list[int] = []
+
+    def score(user_rows: np.ndarray) -> np.ndarray:
+        asked.extend(user_rows)
+        return same_for_all(user_rows)
+
+    scores = evaluate("model", score, holdout, rows=np.array([1, 2]), groups=groups(holdout, ITEMS))
+    assert asked == [1, 2]
+    assert scores.slices["all"].metrics["mrr"] == pytest.approx((1 / 3 + 1 / 2) / 2)  # bob's and fay's
+    assert {name: part.users for name, part in scores.groups["activity"].items()} == {"0": 1, "2": 1}
