@@ -134,11 +134,13 @@ class Evidence(tf.Module):
         """[batch, len(_OF_USER)]."""
         valid = tf.cast(past.valid, tf.float32)
         is_recent = valid * tf.cast(age <= 28, tf.float32)
-        baskets = tf.reduce_max(tf.where(past.valid, ago, -1.0), axis=1) + 1
-        recent_baskets = tf.reduce_max(tf.where(is_recent > 0, ago, -1.0), axis=1) + 1
+        # Of a batch in which nobody has a history the largest and the smallest of no events are infinite.
+        baskets = tf.maximum(tf.reduce_max(tf.where(past.valid, ago, -1.0), axis=1) + 1, 0.0)
+        recent_baskets = tf.maximum(tf.reduce_max(tf.where(is_recent > 0, ago, -1.0), axis=1) + 1, 0.0)
+        idle = tf.minimum(tf.reduce_min(age, axis=1), NEVER_DAYS)
         events = tf.reduce_sum(valid, axis=1)
         price = tf.math.divide_no_nan(tf.reduce_sum(past.price * valid, axis=1), events)
-        columns = (baskets, recent_baskets, events, tf.reduce_sum(is_recent, axis=1), tf.reduce_min(age, axis=1), price)
+        columns = (baskets, recent_baskets, events, tf.reduce_sum(is_recent, axis=1), idle, price)
         return tf.stack(columns, axis=1)
 
 

@@ -26,13 +26,13 @@ def evidence(make_catalog) -> Evidence:
     return Evidence(make_catalog([[5], [6], [7]], **CATEGORY), statistics, "utc", ("first", "second"))
 
 
-def past(rows: list[int], days_ago: list[int]) -> Past:
-    padding = LENGTH - len(rows)
+def past(rows: list[int], days_ago: list[int], length: int = LENGTH) -> Past:
+    padding = length - len(rows)
     return Past(
         tf.constant([rows + [0] * padding], tf.int64),
         tf.constant([[NOW - days * DAY for days in days_ago] + [0] * padding], tf.int64),
         tf.constant([[1.0] * len(rows) + [0.0] * padding]),
-        tf.constant([[True] * len(rows) + [False] * padding]),
+        tf.constant([[True] * len(rows) + [False] * padding], tf.bool),
     )
 
 
@@ -116,6 +116,12 @@ def test_padding_changes_nothing_and_no_history_is_no_error(evidence):
     np.testing.assert_allclose(nothing["user_idle_days"], [NEVER_DAYS] * 2, rtol=1e-5)
     assert nothing["user_baskets"].tolist() == [0, 0]
     assert all(np.isfinite(values).all() for values in nothing.values())
+
+
+def test_where_nobody_has_a_history_the_answer_is_that_of_a_padded_one(evidence):
+    padded, shortest = of(evidence, past([], []), [1, 3]), of(evidence, past([], [], length=0), [1, 3])
+    for name, values in padded.items():
+        np.testing.assert_allclose(shortest[name], values, rtol=1e-5, err_msg=name)
 
 
 def test_an_item_that_the_catalogue_does_not_hold_is_no_evidence_for_the_empty_row(evidence):
