@@ -15,6 +15,7 @@ def run_fn(fn_args: FnArgs) -> None:
     """Trains on the transformed examples and writes the SavedModel that Pusher may push."""
     from tfrec.export import Recommender, export
     from tfrec.features import Transformed
+    from tfrec.learning import IN_MODEL
     from tfrec.probes import write_probes
     from tfrec.rank_training import fit_second_stage
     from tfrec.train import train
@@ -38,6 +39,7 @@ def run_fn(fn_args: FnArgs) -> None:
     recommender = Recommender(trained, transformed, config, stage)
     export(recommender, fn_args.serving_model_dir)
     write_probes(recommender, trained.catalog, config, fn_args.serving_model_dir)
+    trained.curve.write(Path(fn_args.serving_model_dir) / IN_MODEL)
 
 
 def _files(pattern: str) -> list[str]:

@@ -17,11 +17,11 @@ OURS = ("tfrec", "pipeline", "serving")
 
 ORDER = """
     errors schema config columns times readers mapping sources ledger clean snapshot ingest
-    examples features text catalog dataset towers optimizer retrieval metrics trend validation train
+    examples features text catalog dataset towers optimizer retrieval metrics trend validation learning train
     linear popularity evidence candidates ranking second_stage rank_training
     confidence records audit holdout baselines collaborative textual combined scores verdict groups
-    tally evaluate tuning report
-    push index filters diversity export scorer judge probes verify
+    tally evaluate tuning gains shoppers reliability report plots page
+    push index filters diversity export scorer cold_start judge probes verify
     machine doctor lookup answers flags cli
 """.split()
 """Modules of tfrec: each may import those before it. A new module finds its place here."""
@@ -36,6 +36,8 @@ DOORS = {
     "keras_nlp": ("tfrec/text.py",),
     "tensorflow_recommenders": ("tfrec/retrieval.py", "tfrec/ranking.py", "tfrec/index.py"),
     "tensorflow_transform": ("tfrec/features.py", "tfrec/export.py"),
+    "matplotlib": ("tfrec/plots.py",),
+    "jinja2": ("tfrec/page.py",),
     "tfx": ("pipeline/",),
     "apache_beam": ("pipeline/",),
     "kfp": ("pipeline/kubeflow_runner.py",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.dataset import read_events, sequences
 from tfrec.errors import DataError, ModelError
+from tfrec.learning import Epoch, LearningCurve
 from tfrec.retrieval import Batch
 from tfrec.schema import EVENT_KINDS
 from tfrec.second_stage import Examined, SecondStage
@@ -55,7 +57,7 @@ def fit_second_stage(
     examples = collect(stage, data.take(-(-config.ranking.users // USERS_AT_ONCE)), start)
     shares = ", ".join(f"{head} {share:.2%}" for head, share in zip(heads, examples.labels.mean(axis=0), strict=True))
     say(f"second stage: {len(examples.rows):,} candidates, of which chosen: {shares}")
-    _fit(stage, examples, config)
+    _fit(stage, examples, config, trained.curve)
     catch_up(trained.model, validation_files)
     everything = pd.concat([past, later], ignore_index=True)
     follow_trend(trained.model, everything)
@@ -99,7 +101,7 @@ def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarra
     return np.stack([np.isin(users * size + rows, pairs) for pairs in chosen], axis=1).astype(np.float32)
 
 
-def _fit(stage: SecondStage, examples: Examples, config: Config) -> None:
+def _fit(stage: SecondStage, examples: Examples, config: Config, curve: LearningCurve) -> None:
     settings = config.ranking
     batch_size = min(max(len(examples.rows) // STEPS, SMALLEST_BATCH), settings.batch_size)
     tf.keras.utils.set_random_seed(config.train.seed)
@@ -113,9 +115,11 @@ def _fit(stage: SecondStage, examples: Examples, config: Config) -> None:
     rate = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     stage.ranker.compile(optimizer=tf.keras.optimizers.Adam(rate, jit_compile=False))
     for epoch in range(settings.epochs):
+        began = time.monotonic()
         loss = stage.ranker.fit(data, verbose=0).history["loss"][-1]
         if not math.isfinite(loss):
             raise ModelError(f"the ranker's loss is {loss}; lower ranking.learning_rate ({settings.learning_rate})")
+        curve.add(Epoch("second stage", epoch + 1, float(loss), time.monotonic() - began))
         say(f"second stage epoch {epoch + 1} of {settings.epochs}: loss of the last step {loss:.4f}")
     stage.ranker.optimizer = None
 

@@ -21,6 +21,7 @@ from tfrec.config import Config
 from tfrec.dataset import count_sequences, load_catalog, read_events, sequences
 from tfrec.errors import ConfigError, ModelError
 from tfrec.features import Transformed
+from tfrec.learning import Epoch, LearningCurve
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower, latest
 from tfrec.trend import trend
@@ -43,11 +44,12 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A trained model, the catalogue it knows, and its best validation NDCG@20."""
+    """A trained model, the catalogue it knows, its best validation NDCG@20, and how it came to that."""
 
     model: TwoTower
     catalog: Catalog
     validation_ndcg: float
+    curve: LearningCurve = dataclasses.field(default_factory=LearningCurve)
 
 
 def train(
@@ -81,7 +83,7 @@ def fit(
     with strategy().scope():
         model = make_model(catalog, config)
     validation = Validation(validation_files, config)
-    progress = Progress(model, checkpoint_dir)
+    progress, curve = Progress(model, checkpoint_dir), LearningCurve(checkpoint_dir)
     if not progress.restored:
         say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
         model.refresh_texts()
@@ -90,12 +92,12 @@ def fit(
     follow_trend(model, past)
     for number, phase in enumerate(phases(config)):
         if number >= int(progress.phase):
-            _run_phase(model, phase, train_files, validation, progress, log_dir)
+            _run_phase(model, phase, train_files, validation, progress, curve, log_dir)
             progress.next_phase()
     progress.restore_best()
     # Nothing is chosen by the validation window any more: the model may know what sold in it.
     follow_trend(model, pd.concat([past, read_events(validation_files, catalog)], ignore_index=True))
-    return Trained(model, catalog, float(progress.best))
+    return Trained(model, catalog, float(progress.best), curve)
 
 
 def phases(config: Config) -> list[Phase]:
@@ -227,6 +229,7 @@ def _run_phase(
     files: Sequence[str],
     validation: Validation,
     progress: Progress,
+    curve: LearningCurve,
     log_dir: str,
 ) -> None:
     config = model.config
@@ -249,6 +252,7 @@ def _run_phase(
             say("reading all texts again with the trained BERT")
             model.refresh_texts()
         scores = validation.ndcg(model)
+        curve.add(Epoch(phase.name, epoch + 1, reporter.loss, reporter.seconds, *scores))
         progress.end_epoch(validation.decisive(scores))
         say(
             f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
@@ -267,15 +271,16 @@ class Reporter(tf.keras.callbacks.Callback):
         super().__init__()
         self._phase, self._progress, self._checkpoint_seconds = phase, progress, checkpoint_seconds
         self._started = self._said = self._saved = time.monotonic()
-        self._targets, self._loss = 0.0, float("nan")
+        self._targets = 0.0
+        self.loss = float("nan")  # of the latest step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Called after each step with the step's mean loss and number of targets."""
         logs = logs or {}
-        self._loss, now = float(logs["loss"]), time.monotonic()
+        self.loss, now = float(logs["loss"]), time.monotonic()
         self._targets += float(logs["targets"])
         self._progress.step.assign_add(1)
-        if math.isnan(self._loss):
+        if math.isnan(self.loss):
             raise ModelError(
                 f"the loss of step {int(self._progress.step)} is not a number; lower learning_rate "
                 f"({self._phase.learning_rate}) or raise temperature"
@@ -287,7 +292,12 @@ class Reporter(tf.keras.callbacks.Callback):
             self._progress.save()
             self._saved = time.monotonic()
 
+    @property
+    def seconds(self) -> float:
+        """Since the epoch began, or was taken up again."""
+        return time.monotonic() - self._started
+
     def summary(self) -> str:
         """Loss and speed so far."""
-        rate = self._targets / max(time.monotonic() - self._started, 1e-9)
-        return f"loss {self._loss:.3f}, {rate:,.0f} examples/s"
+        rate = self._targets / max(self.seconds, 1e-9)
+        return f"loss {self.loss:.3f}, {rate:,.0f} examples/s"

@@ -52,6 +52,23 @@ def asked(transformed_shop) -> tuple[Batch, tf.Tensor]:
     return history_only(batch), moments_of(batch, None)
 
 
+def test_the_rankers_epochs_join_the_learning_curve(trained, stage):
+    assert [(epoch.phase, epoch.number) for epoch in trained.curve.epochs] == [("second stage", 1)]
+    assert trained.curve.epochs[0].loss > 0
+    assert np.isnan(trained.curve.epochs[0].ndcg)
+
+
+def test_shoppers_without_any_history_get_the_same_chances_alone_as_beside_others(stage, asked):
+    history, moments = asked
+    blank = {name: tf.zeros_like(value) if name.startswith("event_") else value for name, value in history.items()}
+    shortest = {name: value[:, :0] if name.startswith("event_") else value for name, value in blank.items()}
+    wide, narrow = (
+        stage.probabilities(batch, moments, stage.queries(batch, moments)).numpy() for batch in (blank, shortest)
+    )
+    assert np.isfinite(narrow).all()
+    np.testing.assert_allclose(narrow, wide, atol=1e-5)
+
+
 def test_chances_lie_between_0_and_1_and_all_other_items_below_them(stage, asked):
     history, moments = asked
     scores = stage.probabilities(history, moments, stage.queries(history, moments)).numpy()

@@ -90,10 +90,20 @@ def test_a_run_leaves_a_model_with_a_score(finished):
     assert np.isfinite(finished.trained.model.all_candidates()).all()
 
 
+def test_a_run_leaves_its_learning_curve(finished):
+    curve = finished.trained.curve.epochs
+    assert [(epoch.phase, epoch.number) for epoch in curve] == [("towers", 1), ("towers", 2)]
+    said = re.findall(r"epoch \d: loss ([\d.]+), .*NDCG@20 ([\d.]+), (\S+) on what", finished.printed)
+    assert [(f"{e.loss:.3f}", f"{e.ndcg:.4f}", f"{e.ndcg_novel:.4f}") for e in curve] == said
+    assert max(epoch.ndcg for epoch in curve) == pytest.approx(finished.trained.validation_ndcg)
+    assert all(epoch.seconds > 0 for epoch in curve)
+
+
 def test_a_finished_run_is_not_run_again(finished, transformed_shop, capsys):
     again = train_shop(transformed_shop, finished.folder, **SETTINGS)
     assert epochs(capsys.readouterr().out) == []
     assert again.validation_ndcg == finished.trained.validation_ndcg
+    assert repr(again.curve.epochs) == repr(finished.trained.curve.epochs)  # NaN equals nothing
     np.testing.assert_array_equal(again.model.all_candidates(), finished.trained.model.all_candidates())
 
 
@@ -257,6 +267,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys
     assert int(place[1]) >= 2
     assert epochs(printed) == list(range(int(place[1]), 9))
     assert np.isfinite(trained.validation_ndcg)
+    assert [epoch.number for epoch in trained.curve.epochs] == list(range(1, 9))
 
 
 @pytest.fixture
