@@ -188,6 +188,8 @@ class EvaluationConfig:
     """Event kinds that are a choice, as `("purchase",)` where views are logged too; () is every kind."""
     candidates: str = "sold"
     """What competes: items that were "sold" before or in the window, or the whole "catalog"."""
+    cold_start_users: int = 500
+    """Users, at most, who are asked for again with the ends of their histories alone; 0 leaves the curve out."""
 
 
 @dataclasses.dataclass(frozen=True)

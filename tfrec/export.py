@@ -84,6 +84,8 @@ class Recommender(tf.Module):
         # Evaluation ranks the whole catalogue with these very numbers.
         self.candidates = self._index.embeddings
         self.item_ids = tf.Variable(trained.catalog.item_ids, trainable=False, name="item_ids")
+        # It measures by them how unlike the items of a list are.
+        self.text_vectors, self.text_row = trained.model.text_vectors, trained.model.text_row
         self._second_stage = second_stage
         self.all_scores = tf.function(self._all_scores)
 

@@ -6,13 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfrec.baselines import baselines, tune
+from tfrec.cold_start import cold_start
 from tfrec.config import Config
 from tfrec.errors import ModelError
-from tfrec.evaluate import Evaluation, decide, evaluate, protocol_of, read_holdout
+from tfrec.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
+from tfrec.gains import gains, strongest
+from tfrec.groups import groups
+from tfrec.learning import IN_MODEL, read_epochs
 from tfrec.push import latest_version
-from tfrec.scorer import exported_model, exported_stages
+from tfrec.records import read_items
+from tfrec.reliability import Chances
+from tfrec.scorer import Exported, exported_model
+from tfrec.scores import Details
+from tfrec.shoppers import shoppers
 
-STAGES = ("two-tower", "two stages")
+BOTH = "two stages"
+STAGES = ("two-tower", BOTH)
 """A model of the towers alone is judged by them; one that ranks their candidates by both stages."""
 
 PRODUCTION = "in production"
@@ -28,19 +37,36 @@ def judge(
     kinds, candidates = config.evaluation.label_kinds, config.evaluation.candidates
     half_life = tune(read_holdout(examples_dir, "validation", kinds, candidates, config.clock))
     holdout = read_holdout(examples_dir, "test", kinds, candidates, config.clock)
-    scorers = baselines(holdout, half_life)
+    items = read_items(examples_dir, holdout.item_ids)
+    exported = Exported(model, examples_dir, holdout)
+    known = baselines(holdout, half_life)
+    scorers = dict(known)
     current = latest_version(str(production))
     if current is not None:
         try:
             scorers[PRODUCTION] = exported_model(current, examples_dir, holdout)
         except ModelError as error:
             say(f"not compared with the model in production: {error}")
-    stages = dict(zip(STAGES, exported_stages(model, examples_dir, holdout), strict=False))
-    scorers |= stages
+    stages = dict(zip(STAGES, exported.stages(), strict=False))
+    judged, chances = list(stages)[-1], Chances(holdout)
+    scorers |= stages | {judged: chances.listening(stages[judged])}
+    parts = groups(holdout, items.category.to_numpy())
     scores = {}
     for name, scorer in scorers.items():
         say(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {name}")
-        scores[name] = evaluate(name, scorer, holdout, by_user=(config.verdict.metric,))
-    named = {name: scores[name] for name in scores if name not in (*STAGES, PRODUCTION)}
-    verdict = decide(scores[list(stages)[-1]], named, scores.get(PRODUCTION), config.verdict)
-    return Evaluation(protocol_of(holdout), scores, verdict)
+        scores[name] = evaluate(
+            name, scorer, holdout, by_user=(config.verdict.metric,), groups=parts, texts=exported.texts
+        )
+    floor = {name: scores[name] for name in known}
+    verdict = decide(scores[judged], floor, scores.get(PRODUCTION), config.verdict)
+    best = strongest(floor)
+    details = Details(
+        baseline=best.name,
+        gains=gains(scores[judged], best),
+        cold_start=cold_start(exported, holdout, known["recent_popularity"], config.evaluation.cold_start_users),
+        reliability=chances.reliability() if judged == BOTH else None,
+        chosen=chosen_by_tenth(holdout),
+        shoppers=shoppers(holdout, stages[judged], items.title.to_numpy()),
+        training=read_epochs(Path(model) / IN_MODEL),
+    )
+    return Evaluation(protocol_of(holdout), scores, verdict, details)

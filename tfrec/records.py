@@ -75,17 +75,23 @@ def read_catalog(examples_dir: str | Path) -> np.ndarray:
     return ids
 
 
-def read_texts(examples_dir: str | Path, item_ids: np.ndarray) -> np.ndarray:
-    """[items] str what the shop says of each item of `item_ids`: title, brand, category path, description."""
+def read_items(examples_dir: str | Path, item_ids: np.ndarray) -> pd.DataFrame:
+    """What the shop says of each item of `item_ids`, "" where nothing: title, brand, category (path), description."""
     import tensorflow as tf
 
-    names = ("item_title", "item_brand", "item_category", "item_description")
-    features = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("item_id", *names)}
+    names = ("title", "brand", "category", "description")
+    features = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("item_id", *(f"item_{n}" for n in names))}
     batches = list(_parsed(examples_dir, "catalog", features, lambda parsed: parsed))
-    columns = {name: _decoded(np.concatenate([batch[name] for batch in batches])) for name in features}
-    texts = pd.DataFrame(columns).set_index("item_id").loc[item_ids]
-    texts["item_category"] = texts.item_category.str.replace(CATEGORY_SEPARATOR, " ", regex=False)
-    return texts[list(names)].agg(" ".join, axis=1).str.strip().to_numpy(object)
+    columns = {name: _decoded(np.concatenate([batch[name] for batch in batches] or [[]])) for name in features}
+    items = pd.DataFrame(columns).rename(columns=lambda name: name.removeprefix("item_") if name != "item_id" else name)
+    return items.set_index("item_id").loc[item_ids, list(names)]
+
+
+def read_texts(examples_dir: str | Path, item_ids: np.ndarray) -> np.ndarray:
+    """[items] str what the shop says of each item of `item_ids`: title, brand, category path, description."""
+    items = read_items(examples_dir, item_ids)
+    items["category"] = items.category.str.replace(CATEGORY_SEPARATOR, " ", regex=False)
+    return items.agg(" ".join, axis=1).str.strip().to_numpy(object)
 
 
 def _parsed(examples_dir: str | Path, split: str, features: dict[str, Any], keep: Any) -> Any:

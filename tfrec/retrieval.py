@@ -42,7 +42,7 @@ class TwoTower(tfrs.Model):
         self._item_rows = _lookup(catalog.item_ids[1:], np.arange(1, catalog.rows))
         self._query_texts = _lookup(catalog.queries, catalog.query_row)
         self._tokens = _constant(catalog.tokens, "tokens")
-        self._text_row = _constant(catalog.text_row, "text_row")
+        self.text_row = _constant(catalog.text_row, "text_row")
         self._id_row = _constant(catalog.id_row, "id_row")
         self._category = _constant(catalog.category, "category_index")
         self._brand = _constant(catalog.brand, "brand_index")
@@ -81,7 +81,7 @@ class TwoTower(tfrs.Model):
 
     def candidates(self, rows: tf.Tensor) -> tf.Tensor:
         """Embeddings [n, dim + 1] of catalogue rows [n]."""
-        vectors = tf.gather(self.text_vectors, tf.gather(self._text_row, rows))
+        vectors = tf.gather(self.text_vectors, tf.gather(self.text_row, rows))
         return self.moved(self.candidate_tower(self._items(rows, vectors), training=False), rows)
 
     def moved(self, embeddings: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -91,7 +91,7 @@ class TwoTower(tfrs.Model):
 
     def text_similarity(self, query_vector: tf.Tensor) -> tf.Tensor:
         """[batch, rows] cosines between query texts [batch, text_dim] and the text of each catalogue row."""
-        return tf.gather(tf.matmul(query_vector, self.text_vectors, transpose_b=True), self._text_row, axis=1)
+        return tf.gather(tf.matmul(query_vector, self.text_vectors, transpose_b=True), self.text_row, axis=1)
 
     def text_likeness(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, n] cosines between the texts of the catalogue rows [batch, n]."""
@@ -214,7 +214,7 @@ class TwoTower(tfrs.Model):
 
     def _text_vectors(self, rows: tf.Tensor, live: bool, training: bool) -> tf.Tensor:
         """[n, text_dim] of catalogue rows [n]; live: each distinct text through the BERT once."""
-        text_rows = tf.gather(self._text_row, rows)
+        text_rows = tf.gather(self.text_row, rows)
         if not live:
             return tf.gather(self.text_vectors, text_rows)
         distinct, place = tf.unique(text_rows, out_idx=tf.int64)

@@ -14,6 +14,7 @@ import pandas as pd
 from tfrec.errors import ModelError
 from tfrec.holdout import Holdout, Scorer
 from tfrec.records import read_histories
+from tfrec.tally import Texts
 
 USERS_AT_ONCE = 32  # a ranker looks at each candidate beside each event
 
@@ -25,48 +26,88 @@ def exported_model(folder: str | Path, examples_dir: str | Path, holdout: Holdou
 
     ModelError when the folder holds no model of ours.
     """
-    return exported_stages(folder, examples_dir, holdout)[-1]
+    return Exported(folder, examples_dir, holdout).stages()[-1]
 
 
-def exported_stages(folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> list[Scorer]:
-    """As `exported_model`: the two towers alone and, where the model has a second stage, both stages."""
-    import tensorflow as tf
-    import tensorflow_text  # noqa: F401  registers ops of the model
+class Exported:
+    """A SavedModel beside the histories of a holdout's users; ModelError when the folder holds no model of ours."""
 
-    try:
-        model = tf.saved_model.load(str(folder))
-        embed, item_ids = model.signatures["embed_query"], model.item_ids.numpy()
-    except (OSError, KeyError, AttributeError, ValueError) as error:
-        raise ModelError(f"{folder} holds no exported tfrec model ({error}); train and export it again") from error
-    inputs = embed.structured_input_signature[1]
-    columns, is_known = _columns(item_ids, holdout.item_ids)
-    candidates = model.candidates.numpy()[columns]
-    profile = [name for name in inputs if name.startswith("user_") and name != "user_id"]
-    unknown = sorted(set(inputs) - {*EVENTS, *profile, "timestamp", "user_id", "query"})
-    if unknown:
-        raise ModelError(f"{folder} wants the inputs {', '.join(unknown)}, which this tfrec does not know; train again")
-    histories = read_histories(examples_dir, holdout.window, EVENTS, profile)
-    users = [user_id.decode("utf-8") for user_id in histories.pop("user_id")]
-    place = pd.Index(users).get_indexer(holdout.user_ids)
-    # An order has no moment of its own for the window: each user's comes after their own history, which is "now".
-    moment = holdout.window_start if holdout.clock == "utc" else 0
+    def __init__(self, folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> None:
+        import tensorflow as tf
+        import tensorflow_text  # noqa: F401  registers ops of the model
 
-    def ask(user_rows: np.ndarray) -> dict[str, tf.Tensor]:
-        batch = {name: tf.constant(value[place[user_rows]]) for name, value in histories.items()}
-        users = len(user_rows)
-        batch["timestamp"] = tf.constant(np.full(users, moment, np.int64))
-        batch["user_id"] = tf.constant(holdout.user_ids[user_rows].tolist(), tf.string)
-        batch["query"] = tf.fill([users], "")
-        return batch
+        try:
+            self._model = tf.saved_model.load(str(folder))
+            self._embed, item_ids = self._model.signatures["embed_query"], self._model.item_ids.numpy()
+        except (OSError, KeyError, AttributeError, ValueError) as error:
+            raise ModelError(f"{folder} holds no exported tfrec model ({error}); train and export it again") from error
+        inputs = self._embed.structured_input_signature[1]
+        profile = [name for name in inputs if name.startswith("user_") and name != "user_id"]
+        unknown = sorted(set(inputs) - {*EVENTS, *profile, "timestamp", "user_id", "query"})
+        if unknown:
+            raise ModelError(
+                f"{folder} wants the inputs {', '.join(unknown)}, which this tfrec does not know; train again"
+            )
+        self._columns, self._is_known = _columns(item_ids, holdout.item_ids)
+        histories = read_histories(examples_dir, holdout.window, EVENTS, profile)
+        users = [user_id.decode("utf-8") for user_id in histories.pop("user_id")]
+        place = pd.Index(users).get_indexer(holdout.user_ids)
+        self._histories = {name: values[place] for name, values in histories.items()}
+        self._user_ids = holdout.user_ids
+        # An order has no moment of its own for the window: each user's comes after their own history, which is "now".
+        self._moment = holdout.window_start if holdout.clock == "utc" else 0
 
-    def by_towers(user_rows: np.ndarray) -> np.ndarray:
-        return embed(**ask(user_rows))["embedding"].numpy() @ candidates.T
+    def stages(self, latest: int | None = None) -> list[Scorer]:
+        """The two towers alone and, where the model has a second stage, both stages.
 
-    def by_both(user_rows: np.ndarray) -> np.ndarray:
-        return model.all_scores(**ask(user_rows)).numpy()[:, columns]
+        With `latest` they know that many of a user's last events alone, and not who it is: a shopper who has just come.
+        """
+        import tensorflow as tf
 
-    stages = [by_towers, by_both] if hasattr(model, "_second_stage") else [by_towers]
-    return [_in_parts(stage, is_known) for stage in stages]
+        histories = self._histories if latest is None else _cut(self._histories, latest)
+        candidates = self._model.candidates.numpy()[self._columns]
+
+        def ask(user_rows: np.ndarray) -> dict[str, tf.Tensor]:
+            batch = {name: tf.constant(values[user_rows]) for name, values in histories.items()}
+            names = self._user_ids[user_rows].tolist() if latest is None else [""] * len(user_rows)
+            batch["timestamp"] = tf.constant(np.full(len(user_rows), self._moment, np.int64))
+            batch["user_id"] = tf.constant(names, tf.string)
+            batch["query"] = tf.fill([len(user_rows)], "")
+            return batch
+
+        def by_towers(user_rows: np.ndarray) -> np.ndarray:
+            return self._embed(**ask(user_rows))["embedding"].numpy() @ candidates.T
+
+        def by_both(user_rows: np.ndarray) -> np.ndarray:
+            return self._model.all_scores(**ask(user_rows)).numpy()[:, self._columns]
+
+        stages = [by_towers, by_both] if hasattr(self._model, "_second_stage") else [by_towers]
+        return [_in_parts(stage, self._is_known) for stage in stages]
+
+    @property
+    def history_lengths(self) -> np.ndarray:
+        """[users] int64 events with an item that the model is told of."""
+        return (self._histories["event_item_id"] != b"").sum(axis=1).astype(np.int64)
+
+    @property
+    def texts(self) -> Texts | None:
+        """What the items say, as the model read it; None of a model that does not tell."""
+        if not hasattr(self._model, "text_row"):
+            return None
+        rows = self._model.text_row.numpy()[self._columns]
+        return Texts(self._model.text_vectors.numpy(), np.where(self._is_known, rows, 0))
+
+
+def _cut(histories: dict[str, np.ndarray], latest: int) -> dict[str, np.ndarray]:
+    """The histories with the last `latest` events that have an item, in a place of their own; profiles as they are."""
+    is_item = histories["event_item_id"] != b""
+    kept = is_item & (np.cumsum(is_item[:, ::-1], axis=1)[:, ::-1] <= latest)
+    order = np.argsort(~kept, axis=1, kind="stable")[:, : max(latest, 1)]
+    cut = dict(histories)
+    for name in EVENTS:
+        values = np.where(kept, histories[name], b"" if histories[name].dtype == object else 0)
+        cut[name] = np.take_along_axis(values, order, axis=1).astype(histories[name].dtype)
+    return cut
 
 
 def _in_parts(score: Scorer, is_known: np.ndarray) -> Scorer:

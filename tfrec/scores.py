@@ -1,4 +1,5 @@
-"""What an evaluation says: each model's scores by slice, the protocol they hold under, the verdict; as JSON.
+"""What an evaluation says: each model's scores by slice, the protocol they hold under, the verdict, and what a page
+shows beside them; as JSON.
 
 It knows nothing of how the numbers come about. A number that does not exist (no users in a slice, a model
 that gave NaN) is NaN here and null in JSON.
@@ -11,6 +12,8 @@ import json
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from tfrec.learning import Epoch, epoch_from
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,12 +71,93 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
+class Gain:
+    """The judged model beside the strongest baseline in one group."""
+
+    partition: str  # as in Scores.groups
+    group: str
+    users: int
+    ours: float  # NDCG@20
+    theirs: float
+    low: float  # ends of the 95 % interval of the paired difference
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """The judged model, told of the last `events` of each history alone."""
+
+    events: int | None  # None: of all of it
+    slices: dict[str, SliceScores]  # "all" and "novel"
+
+
+@dataclasses.dataclass(frozen=True)
+class ColdStart:
+    """Quality after few events, all of the same users."""
+
+    users: int
+    points: tuple[Point, ...]
+    stranger: dict[str, SliceScores]  # what a list that is the same for everybody comes to
+
+
+@dataclasses.dataclass(frozen=True)
+class Bin:
+    """Candidates of about one chance."""
+
+    predicted: float  # mean chance
+    observed: float  # share that was chosen
+    candidates: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Reliability:
+    """Predicted chances against what was chosen."""
+
+    bins: tuple[Bin, ...]
+    error: float  # expected calibration error
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """An item of a shopper's list."""
+
+    item_id: str
+    title: str
+    is_marked: bool  # in the list that it is held against
+
+
+@dataclasses.dataclass(frozen=True)
+class Shopper:
+    """A held-out user, by the first items of three lists."""
+
+    user_id: str
+    history: tuple[Listed, ...]  # latest first, marked where chosen again in the window
+    recommended: tuple[Listed, ...]  # best first, marked where chosen in the window
+    chosen: tuple[Listed, ...]  # in the window, marked where recommended
+    choices: int  # in the window, those that are not listed included
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+    """What a page shows beside the scores. An empty part was not measured."""
+
+    baseline: str = ""  # the strongest, that gains are counted from
+    gains: tuple[Gain, ...] = ()
+    cold_start: ColdStart | None = None
+    reliability: Reliability | None = None  # of a model with a second stage
+    chosen: tuple[float, ...] = ()  # shares of all choices by tenth of the items, as Scores.exposure
+    shoppers: tuple[Shopper, ...] = ()
+    training: tuple[Epoch, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluation:
     """One evaluation: baselines first, then the model in production, the judged model last."""
 
     protocol: Protocol
     scores: dict[str, Scores]  # by name, in the order of the table
     verdict: Verdict
+    details: Details = Details()
 
     @property
     def judged(self) -> Scores:
@@ -102,12 +186,36 @@ class Evaluation:
             Protocol(**{**protocol, "label_kinds": tuple(protocol["label_kinds"])}),
             {name: _scores(scores) for name, scores in raw["scores"].items()},
             Verdict(verdict["blessed"], tuple(verdict["reasons"])),
+            _details(raw.get("details", {})),
         )
 
 
 def _scores(raw: dict[str, Any]) -> Scores:
     groups = {key: _slices(parts) for key, parts in raw.get("groups", {}).items()}
     return Scores(raw["name"], _slices(raw["slices"]), raw["score_seconds"], groups, _numbers(raw.get("exposure", ())))
+
+
+def _details(raw: dict[str, Any]) -> Details:
+    curve, reliability = raw.get("cold_start"), raw.get("reliability")
+    return Details(
+        raw.get("baseline", ""),
+        tuple(Gain(**{name: _nan_for_null(value) for name, value in gain.items()}) for gain in raw.get("gains", ())),
+        curve
+        and ColdStart(
+            curve["users"],
+            tuple(Point(point["events"], _slices(point["slices"])) for point in curve["points"]),
+            _slices(curve["stranger"]),
+        ),
+        reliability and Reliability(tuple(Bin(**each) for each in reliability["bins"]), reliability["error"]),
+        _numbers(raw.get("chosen", ())),
+        tuple(_shopper(shopper) for shopper in raw.get("shoppers", ())),
+        tuple(epoch_from(epoch) for epoch in raw.get("training", ())),
+    )
+
+
+def _shopper(raw: dict[str, Any]) -> Shopper:
+    lists = {name: tuple(Listed(**item) for item in raw[name]) for name in ("history", "recommended", "chosen")}
+    return Shopper(**{**raw, **lists})
 
 
 def _slices(raw: dict[str, Any]) -> dict[str, SliceScores]:
@@ -131,7 +239,7 @@ def _numbers(values: Iterable[float | None]) -> tuple[float, ...]:
     return tuple(_nan_for_null(value) for value in values)
 
 
-def _nan_for_null(value: float | None) -> float:
+def _nan_for_null(value: Any) -> Any:
     return math.nan if value is None else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -13,8 +14,9 @@ from tfrec.config import Config, EvaluationConfig
 from tfrec.errors import ModelError
 from tfrec.evaluate import read_holdout
 from tfrec.judge import judge
+from tfrec.learning import Epoch, LearningCurve
 from tfrec.scorer import exported_model
-from tfrec.scores import Evaluation
+from tfrec.scores import Details, Evaluation
 
 SECOND, THIRD, FOURTH = 1 / math.log2(3), 1 / math.log2(4), 1 / math.log2(5)  # NDCG of one item at that rank
 
@@ -112,3 +114,64 @@ def test_a_folder_without_a_model_is_an_error(toy_examples, tmp_path):
     holdout = read_holdout(toy_examples, "test", clock="utc")
     with pytest.raises(ModelError, match="holds no exported tfrec model"):
         exported_model(tmp_path, toy_examples, holdout)
+
+
+def test_the_page_is_told_what_it_shows_and_gets_it_back_from_json(toys, toy_examples, tmp_path):
+    shutil.copytree(toys["wise"], tmp_path / "model")
+    curve = LearningCurve()
+    curve.add(Epoch("towers", 1, 2.0, 3.0, 0.5, math.nan))
+    curve.write(tmp_path / "model" / "assets.extra")
+    evaluation = judge(tmp_path / "model", tmp_path / "nothing", toy_examples, Config(), [].append)
+    details = evaluation.details
+    # The best mean: everybody's own tea or book comes first, then the recent favourites.
+    assert details.baseline == max(
+        ("random", "popularity", "recent_popularity", "personal_frequency"), key=lambda name: ndcg(evaluation)[name]
+    )
+    assert {gain.partition for gain in details.gains} == {"item age", "activity"}  # the toys have no categories
+    assert all(gain.ours == 1 for gain in details.gains)
+    assert details.cold_start is not None
+    assert details.reliability is None  # the towers promise no chance
+    # Of four items the tenths 0, 2, 5 and 7 hold one each: tea, book, mug, pen by their buyers.
+    assert details.chosen == pytest.approx((0, 0, 0, 0, 0, 2 / 3, 0, 1 / 3, 0, 0))
+    assert [shopper.user_id for shopper in details.shoppers] == ["ann", "bob", "cai"]
+    assert [item.item_id for item in details.shoppers[0].recommended][:1] == ["mug"]
+    assert [(epoch.phase, epoch.loss) for epoch in details.training] == [("towers", 2.0)]
+    copy = Evaluation.from_json(evaluation.to_json())
+    assert copy.to_json() == evaluation.to_json()
+    assert copy.details.shoppers == details.shoppers
+    assert copy.details.gains == details.gains
+    assert copy.details.cold_start == details.cold_start
+
+
+def test_an_evaluation_of_before_has_no_details(toys, toy_examples, tmp_path):
+    raw = json.loads(judged(toys["wise"], tmp_path, toy_examples)[0].to_json())
+    del raw["details"]
+    assert Evaluation.from_json(json.dumps(raw)).details == Details()
+
+
+def test_chances_are_held_against_the_window_where_the_model_ranks_by_them(toys, toy_examples, tmp_path):
+    import tensorflow as tf
+
+    # Both stages: everybody's chance of a mug is 0.5; of a book 0.25; the rest is no candidate.
+    model = tf.saved_model.load(str(toys["wise"]))
+    model._second_stage = tf.Module()
+    embed = model.signatures["embed_query"]
+    specs = embed.structured_input_signature[1]
+
+    def all_scores(**inputs: tf.Tensor) -> tf.Tensor:
+        users = tf.shape(inputs["timestamp"])[0]
+        return tf.repeat([[-1.0, -1.0, 0.5, 0.25, -1.0]], users, axis=0)  # "", tea, mug, book, pen
+
+    model.all_scores = tf.function(all_scores)
+    model.all_scores.get_concrete_function(**specs)
+    tf.saved_model.save(model, str(tmp_path / "both"), {"embed_query": embed})
+    evaluation, _ = judged(tmp_path / "both", tmp_path / "nothing", toy_examples)
+    assert list(evaluation.scores)[-2:] == ["two-tower", "two stages"]
+    found = evaluation.details.reliability
+    assert found is not None
+    # Three users, six candidates. Nobody chose a book; ann and bob chose the mug: 2 of 3 at 0.5.
+    assert [(b.predicted, b.candidates) for b in found.bins] == [(0.25, 1)] * 3 + [(0.5, 1)] * 3
+    assert sum(b.observed for b in found.bins[:3]) == 0
+    assert sum(b.observed for b in found.bins[3:]) == 2
+    assert found.error == pytest.approx((3 * 0.25 + 3 * 0.5) / 6)
+    assert Evaluation.from_json(evaluation.to_json()).details.reliability == found

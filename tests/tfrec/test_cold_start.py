@@ -1,0 +1,90 @@
+"""Histories cut to their ends, asked of a toy whose answers are known, and the curve that comes of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfrec.baselines import recent_popularity
+from tfrec.cold_start import cold_start
+from tfrec.evaluate import read_holdout
+from tfrec.scorer import Exported
+
+DAY = 86_400
+START = 20_000 * DAY
+
+
+@pytest.fixture
+def long_histories(write_records, tmp_path: Path) -> Path:
+    """ann bought tea, searched, and bought a book, then the mug; bob had bought a book, cai nothing."""
+    events = {"ann": ["tea", "", "book"], "bob": ["book"], "cai": []}
+    chosen = {"ann": "mug", "bob": "pen", "cai": "tea"}
+
+    def example(user: str, items: list[str], is_target: list[int], first_day: int) -> dict:
+        return {
+            "user_id": [user],
+            "event_item_id": items,
+            "event_kind": ["purchase" if item else "search" for item in items],
+            "event_timestamp": [START + (first_day + day) * DAY for day in range(len(items))],
+            "event_price": [0.0] * len(items),
+            "event_is_target": is_target,
+        }
+
+    past = [example(user, items, [1] * len(items), -20) for user, items in events.items() if items]
+    write_records(tmp_path / "Split-train", past)
+    write_records(tmp_path / "Split-validation", [])
+    window = [
+        example(user, [*items, chosen[user]], [0] * len(items) + [1], -len(items)) for user, items in events.items()
+    ]
+    write_records(tmp_path / "Split-test", window)
+    write_records(tmp_path / "Split-catalog", [{"item_id": [item]} for item in ("tea", "mug", "book", "pen")])
+    return tmp_path
+
+
+def test_a_cut_history_holds_the_last_events_with_an_item(toys, long_histories):
+    holdout = read_holdout(long_histories, "test", clock="utc")
+    exported = Exported(toys["wise"], long_histories, holdout)
+    assert exported.history_lengths.tolist() == [2, 1, 0]
+    # Items: book, mug, pen, tea. Who bought a book wants the pen, who bought tea the mug.
+    expected = {0: [0, 0, 0, 0], 1: [0, 0, 1, 0], 2: [0, 1, 1, 0], 5: [0, 1, 1, 0], None: [0, 1, 1, 0]}
+    for latest, wanted in expected.items():
+        (score,) = exported.stages(latest)
+        np.testing.assert_array_equal(score(np.array([0])), [wanted])
+    (one,) = exported.stages(1)
+    np.testing.assert_array_equal(one(np.array([2, 1])), [[0, 0, 0, 0], [0, 0, 1, 0]])
+
+
+def test_the_curve_is_of_the_same_users_and_ends_with_all_of_their_histories(toys, toy_examples):
+    holdout = read_holdout(toy_examples, "test", clock="utc")
+    exported = Exported(toys["wise"], toy_examples, holdout)
+    curve = cold_start(exported, holdout, recent_popularity(holdout), 500)
+    assert curve is not None
+    assert curve.users == 3
+    # Everybody bought one item before. It tells the toy all; without it no item is better than another.
+    assert [point.events for point in curve.points] == [0, 1, None]
+    found = [point.slices["all"].metrics["ndcg@20"] for point in curve.points]
+    assert found[1:] == [1, 1]
+    assert found[0] < 0.8
+    assert curve.points[1].slices["novel"].metrics == {"ndcg@20": 1, "recall@20": 1}
+    assert curve.points[1].slices["all"].intervals == {"ndcg@20": (1, 1), "recall@20": (1, 1)}
+    # As tests/conftest.py has it: ranks 3, 3 and 4.
+    popular = (1 / math.log2(4) * 2 + 1 / math.log2(5)) / 3
+    assert curve.stranger["all"].metrics["ndcg@20"] == pytest.approx(popular)
+
+
+def test_users_who_have_not_come_as_far_as_the_longest_cut_are_left_out(toys, long_histories):
+    # Two users have a history; half of them, ann, reach two events.
+    holdout = read_holdout(long_histories, "test", clock="utc")
+    exported = Exported(toys["wise"], long_histories, holdout)
+    curve = cold_start(exported, holdout, recent_popularity(holdout), 500)
+    assert curve is not None
+    assert (curve.users, [point.events for point in curve.points]) == (1, [0, 1, 2, None])
+    assert cold_start(exported, holdout, recent_popularity(holdout), 0) is None
+
+
+def test_without_any_history_there_is_no_curve(toys, toy_examples):
+    holdout = read_holdout(toy_examples, "test", ("cart",), clock="utc")
+    assert cold_start(Exported(toys["wise"], toy_examples, holdout), holdout, lambda rows: rows, 500) is None
