@@ -22,7 +22,7 @@ from tfx.types.standard_artifacts import (
 )
 from tfx.utils import io_utils, path_utils, proto_utils
 
-from pipeline.outcome import EVALUATION_FILE
+from pipeline.outcome import EVALUATION_FILE, REPORT_FILE
 
 
 @component
@@ -80,6 +80,7 @@ def evaluate_model(
     """
     from tfrec.config import config_from_json
     from tfrec.judge import judge
+    from tfrec.page import render_page
     from tfrec.report import render_table
     from tfrec.train import say
 
@@ -93,6 +94,8 @@ def evaluate_model(
         "\n".join(result.verdict.reasons),
     )
     print(render_table(result), flush=True)
+    # Last, since a page is not worth a verdict.
+    io_utils.write_string_file(os.path.join(evaluation.uri, REPORT_FILE), render_page(result, "Evaluation"))
 
 
 class AtomicPusher(pusher.Executor):

@@ -15,6 +15,7 @@ from tfrec.push import is_same_model, latest_version, push, versions
 from tfrec.scores import Evaluation
 
 EVALUATION_FILE = "evaluation.json"
+REPORT_FILE = "report.html"
 DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
 
@@ -61,10 +62,12 @@ def read_evaluation(name: str) -> Evaluation:
     """The evaluation in a file, or the last one of the run of that name; DataError when the file holds none."""
     path = Path(name)
     if not path.is_file():
+        if path.suffix == ".json":
+            raise DataError(f"there is no file {path}; give the evaluation.json of evaluate_model, or a run's name")
         return read_outcome(named_run(name)).evaluation
     try:
         return Evaluation.from_json(path.read_text(encoding="utf-8"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is not an evaluation ({error}); give the evaluation.json of evaluate_model") from error
 
 
@@ -89,13 +92,26 @@ def latest_artifact(run: Run, node: str, output: str) -> Path:
     return Path(artifact.uri)
 
 
+def node_seconds(run: Run) -> dict[str, float]:
+    """Node -> seconds of its last execution that was no cached result, in the order of their ends."""
+    store = _store(run)
+    if store is None:
+        return {}
+    seconds: dict[str, float] = {}
+    done = [execution for execution in store.get_executions() if execution.last_known_state == mlmd.Execution.COMPLETE]
+    for execution in sorted(done, key=lambda execution: execution.last_update_time_since_epoch):
+        (type_,) = store.get_execution_types_by_id([execution.type_id])
+        name = type_.name.rpartition(".")[2]
+        seconds.pop(name, None)
+        seconds[name] = (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
+    return seconds
+
+
 def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
     """The artifact of the node's last finished execution."""
-    if not Path(run.metadata).exists():
+    store = _store(run)
+    if store is None:
         return None
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = run.metadata
-    store = MetadataStore(config)
     try:
         context = store.get_context_by_type_and_name("node", f"{run.name}.{node}")
     except errors.NotFoundError:
@@ -109,3 +125,12 @@ def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
                 return artifact
     return None
+
+
+def _store(run: Run) -> MetadataStore | None:
+    """ML Metadata of the run; None before its first."""
+    if not Path(run.metadata).exists():
+        return None
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = run.metadata
+    return MetadataStore(config)

@@ -1,4 +1,4 @@
-"""The command line: tfrec demo, ingest, train, evaluate, compare, serve, recommend, search, rank, similar,
+"""The command line: tfrec demo, ingest, train, evaluate, compare, report, serve, recommend, search, rank, similar,
 complementary, status, doctor.
 
 The edge of the project: the one file below tfrec/ that may call serving and pipeline, and the one that
@@ -100,6 +100,18 @@ def compare(options: argparse.Namespace) -> None:
     from tfrec.report import render_comparison
 
     print(render_comparison({name: read_evaluation(name) for name in options.evaluations}))
+
+
+def report(options: argparse.Namespace) -> None:
+    """write the page of an evaluation, for a person to read in a browser"""
+    from pipeline.outcome import node_seconds, read_evaluation
+    from pipeline.runs import named_run
+    from tfrec.page import render_page, write_page
+
+    name, evaluation = options.evaluation, read_evaluation(options.evaluation)
+    seconds = {} if Path(name).is_file() else node_seconds(named_run(name))
+    title = Path(name).name if Path(name).is_file() else f"Run {name}"
+    print(f"report: {write_page(render_page(evaluation, title, seconds), options.out)}")
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -227,6 +239,7 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (train, flags.run),
     (evaluate, flags.run),
     (compare, flags.compare),
+    (report, flags.report),
     (serve, flags.serve),
     (recommend, flags.recommend),
     (search, flags.search),

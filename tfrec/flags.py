@@ -32,6 +32,13 @@ def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("evaluations", nargs="+", help="names of runs, or evaluation.json files that were kept")
 
 
+def report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "evaluation", nargs="?", default="laptop", help="a run's name or an evaluation.json (%(default)s)"
+    )
+    parser.add_argument("--out", default="report.html", help="the page to write (%(default)s)")
+
+
 def serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="out/serving/laptop", help="folder of versions (%(default)s)")
     parser.add_argument("--name", default=MODEL_NAME, help="what clients call the model (%(default)s)")

@@ -36,7 +36,7 @@ def render_table(evaluation: Evaluation) -> str:
     """The protocol, a block for each slice with a row for each model in their order, and the verdict."""
     slices = next(iter(evaluation.scores.values())).slices if evaluation.scores else {}
     blocks = [
-        _protocol(evaluation.protocol),
+        _wrapped(protocol_sentence(evaluation.protocol)),
         *(_slice(evaluation, name) for name in slices),
         _verdict(evaluation),
     ]
@@ -59,7 +59,7 @@ def render_comparison(evaluations: Mapping[str, Evaluation]) -> str:
         ]
         if unlike:
             raise DataError(f"these evaluations can't be compared: {'; '.join(unlike)}; evaluate both on the same data")
-    blocks = [_protocol(first.protocol)]
+    blocks = [_wrapped(protocol_sentence(first.protocol))]
     for slice_ in first.judged.slices:
         parts = {name: each.judged.slices[slice_] for name, each in evaluations.items()}
         users = parts[names[0]].users
@@ -78,12 +78,25 @@ def render_recommendations(rows: Sequence[Recommendation]) -> str:
 
     def line(rank: str, score: str, what: str, item_id: str, title: str) -> str:
         start = f"{rank:>4}  {score:>8}  " + (f"{what:<{then}}  " if is_known else "") + fit(item_id, item) + "  "
-        text, room = _one_line(title), max(WIDTH - display_width(start), _SHORTEST_TITLE)
+        text, room = one_line(title), max(WIDTH - display_width(start), _SHORTEST_TITLE)
         return (start + (fit(text, room) if display_width(text) > room else text)).rstrip()
 
     header = line("rank", "score", "then", "item", "title")
     return "\n".join(
-        [header, *(line(str(r.rank), f"{r.score:.3f}", r.then or "", _one_line(r.item_id), r.title) for r in rows)]
+        [header, *(line(str(r.rank), f"{r.score:.3f}", r.then or "", one_line(r.item_id), r.title) for r in rows)]
+    )
+
+
+def protocol_sentence(protocol: Protocol) -> str:
+    """Under what conditions it was measured."""
+    start = f"place {protocol.window_start} of an order (leave-last-out)"
+    if protocol.clock == "utc":
+        start = f"{datetime.datetime.fromtimestamp(protocol.window_start, datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    return (
+        f"Protocol: {protocol.window} window from {start}; "
+        f"{protocol.users:,} users, {protocol.new_users:,} of them new; "
+        f"{protocol.items:,} candidates ({protocol.candidates}), {protocol.cold_items:,} cold, none sampled; "
+        f"labels: {', '.join(protocol.label_kinds)}; ties: {protocol.ties}; masked: {protocol.masks}."
     )
 
 
@@ -105,27 +118,15 @@ def fit(text: str, width: int) -> str:
     return text + " " * (width - display_width(text))
 
 
-def _char_width(char: str) -> int:
-    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A shop's title without line breaks, tabs or terminal escapes."""
     return " ".join("".join(" " if unicodedata.category(char) == "Cc" else char for char in text).split())
 
 
-def _protocol(protocol: Protocol) -> str:
-    start = f"place {protocol.window_start} of an order (leave-last-out)"
-    if protocol.clock == "utc":
-        start = f"{datetime.datetime.fromtimestamp(protocol.window_start, datetime.UTC):%Y-%m-%d %H:%M} UTC"
-    return _wrapped(
-        f"Protocol: {protocol.window} window from {start}; "
-        f"{protocol.users:,} users, {protocol.new_users:,} of them new; "
-        f"{protocol.items:,} candidates ({protocol.candidates}), {protocol.cold_items:,} cold, none sampled; "
-        f"labels: {', '.join(protocol.label_kinds)}; ties: {protocol.ties}; masked: {protocol.masks}."
-    )
+def _char_width(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def _slice(evaluation: Evaluation, name: str) -> str:

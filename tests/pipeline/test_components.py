@@ -16,7 +16,7 @@ import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import Artifact, standard_artifacts
 
-from pipeline.components import EVALUATION_FILE, AtomicPusher, check_examples, check_model, evaluate_model
+from pipeline.components import EVALUATION_FILE, REPORT_FILE, AtomicPusher, check_examples, check_model, evaluate_model
 from tfrec.config import Config
 from tfrec.errors import DataError
 from tfrec.scores import Evaluation
@@ -206,6 +206,8 @@ def test_a_model_worse_than_the_one_in_production_leaves_that_one_in_its_place(
     is_good = evaluate(toys["wise"], toy_examples, serving, tmp_path / "first")
     assert is_good
     assert (tmp_path / "first" / "judged" / "BLESSED").exists()
+    page = (tmp_path / "first" / "evaluation" / REPORT_FILE).read_text(encoding="utf-8")
+    assert page.index("BLESSED") < page.index("two-tower has ndcg@20 1.0000 on all, above the 0.4769")
     first = push(tmp_path / "first", serving, True, is_good)
     assert first.get_int_custom_property("pushed") == 1
     assert first.get_string_custom_property("pushed_destination") == str(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import html
 import os
 import random
 import shutil
@@ -228,6 +229,19 @@ def test_the_model_is_blessed_and_ranks_better_than_recent_popularity(ran: Ran) 
     assert ndcg["two stages"] > 1.4 * ndcg["recent_popularity"]
     assert list(ran.evaluation.scores)[-2:] == ["two-tower", "two stages"]
     assert "in production" not in ran.evaluation.scores
+
+
+def test_the_report_shows_the_run_to_a_person(ran: Ran, titles: dict[str, str]) -> None:
+    assert (ran.shop.artifact("evaluate_model", "evaluation") / "report.html").is_file()
+    assert "report.html" in ran.shop.call(BIN / "tfrec", "report", "tiny")
+    page = (ran.shop.home / "report.html").read_text(encoding="utf-8")
+    assert f"{ran.evaluation.judged.slices['all'].metrics['ndcg@20']:.4f}" in page
+    assert sum(html.escape(title) in page for title in titles.values()) > 30
+    assert all(f'<th scope="row">{node}</th>' in page for node in NODES)
+    assert [epoch.phase for epoch in ran.evaluation.details.training] == [
+        *(["towers"] * 3 + ["text"] + ["second stage"] * 5),
+    ]
+    assert "This evaluation does not hold it" not in page
 
 
 def test_one_version_is_pushed_and_it_is_whole(ran: Ran) -> None:

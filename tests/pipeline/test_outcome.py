@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.outcome import Outcome, read_evaluation, read_outcome
+from pipeline.outcome import Outcome, node_seconds, read_evaluation, read_outcome
 from pipeline.runs import Run, named_run
 from tfrec.errors import ConfigError, DataError
 from tfrec.scores import Evaluation, Protocol, Verdict
@@ -68,5 +68,14 @@ def test_an_evaluation_is_read_from_a_file_or_by_the_name_of_its_run(tmp_path: P
     kept.write_text('{"scores": {}}', encoding="utf-8")
     with pytest.raises(DataError, match="is not an evaluation"):
         read_evaluation(str(kept))
+    kept.write_text('{"protocol": {"label_kinds": []}, "verdict": {}, "scores": []}', encoding="utf-8")
+    with pytest.raises(DataError, match="is not an evaluation"):
+        read_evaluation(str(kept))
     with pytest.raises(ConfigError, match="run 'nosuch' is not one of"):
         read_evaluation("nosuch")
+    with pytest.raises(DataError, match=r"there is no file .*nosuch.json; give the evaluation.json of evaluate_model"):
+        read_evaluation(str(tmp_path / "nosuch.json"))
+
+
+def test_a_run_that_never_began_has_cost_nothing(run: Run) -> None:
+    assert node_seconds(run) == {}

@@ -20,6 +20,8 @@ import pytest
 
 from tfrec.cli import VERBS, main
 from tfrec.errors import DataError
+from tfrec.evaluate import METRICS
+from tfrec.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
 
 BIN = Path(sys.executable).parent
 ITEMS = ["pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"]
@@ -102,6 +104,34 @@ def test_interrupted_it_says_how_to_go_on_and_exits_with_130(tmp_path):
     os.close(writer)
     assert child.returncode == 130
     assert err.splitlines()[-1] == f"tfrec: interrupted; to go on: tfrec ingest '{mapping}'"
+
+
+def test_report_writes_a_page_of_an_evaluation_that_was_kept(capsys, tmp_path):
+    slices = {"all": SliceScores(3, 0.1, dict.fromkeys(METRICS, 0.1234))}
+    protocol = Protocol("test", 0, "utc", ("purchase",), "sold", 3, 0, 5, 0, "", "")
+    evaluation = Evaluation(protocol, {"two-tower": Scores("two-tower", slices, 1.0)}, Verdict(True, ("good",)))
+    kept, out = tmp_path / "evaluation.json", tmp_path / "page.html"
+    kept.write_text(evaluation.to_json(), encoding="utf-8")
+    assert main(["report", str(kept), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"report: {out}\n"
+    assert "0.1234" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no.json", "there is no file no.json; give the evaluation.json"),
+        ("nosuch", "run 'nosuch' is not one of"),
+        ("tiny", "run tiny has no evaluation yet; make one: `tfrec train --run tiny`"),
+    ],
+)
+def test_report_of_nothing_is_one_sentence(capsys, tmp_path, monkeypatch, name, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", name]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ingest_by_flags_reads_a_shops_own_columns(capsys, tmp_path):
