@@ -121,9 +121,9 @@ def write_page(text: str, out: str | Path) -> Path:
 
 def _headline(evaluation: Evaluation) -> str:
     ours, name = evaluation.judged, evaluation.details.baseline
-    found = f"NDCG@20 of {ours.name} is {_number(_ndcg(ours))}"
+    found = f"NDCG@20: {ours.name} {_number(_ndcg(ours))}"
     theirs = evaluation.scores.get(name)
-    return found if theirs is None else f"{found}, of the strongest baseline, {name}, {_number(_ndcg(theirs))}"
+    return found if theirs is None else f"{found}, the strongest baseline ({name}) {_number(_ndcg(theirs))}"
 
 
 def _row(scores: Scores, is_judged: bool) -> Row:
@@ -195,7 +195,7 @@ def _ages(evaluation: Evaluation) -> list[Plot]:
     parts = [scores.groups.get("item age", {}) for scores in models]
     if not parts[0]:
         return []
-    ticks = list(parts[0])
+    ticks = [name for name, part in parts[0].items() if part.users]
     found = [
         Line(
             scores.name,

@@ -21,6 +21,8 @@ INK, FAINT, OURS, THEIRS = "#010203", "#020304", "#030405", "#040506"
 COLOURS = {INK: "var(--ink)", FAINT: "var(--faint)", OURS: "var(--ours)", THEIRS: "var(--theirs)"}
 """Colours that nothing else has -> those of the page's style."""
 
+MOST_TICKS = 12
+
 DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 3)))
 
 
@@ -54,7 +56,7 @@ def lines(
             style: Any = DASHES[muted % len(DASHES)] if is_other else "-"
             width = 1.2 if is_other else 2.2
             alpha = 0.75 if is_other else 1
-            marker = "" if is_other or len(line.x) > 12 else "o"
+            marker = "" if is_other or len(line.x) > MOST_TICKS else "o"
             axes.plot(
                 line.x, line.y, color=line.color, linestyle=style, linewidth=width, marker=marker, markersize=4,
                 alpha=alpha, label=line.name,
@@ -67,8 +69,10 @@ def lines(
             axes.minorticks_off()
         elif ticks:
             axes.set_xticks(range(len(ticks)), ticks)
-        else:
+        elif len(found[0].x) > MOST_TICKS:
             axes.xaxis.get_major_locator().set_params(integer=True)
+        else:
+            axes.set_xticks(found[0].x)
         axes.set_ylim(bottom=0)
         _name(axes, x_label, y_label)
     return svg[0]
