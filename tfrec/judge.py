@@ -50,13 +50,11 @@ def judge(
     stages = dict(zip(STAGES, exported.stages(), strict=False))
     judged, chances = list(stages)[-1], Chances(holdout)
     scorers |= stages | {judged: chances.listening(stages[judged])}
-    parts = groups(holdout, items.category.to_numpy())
+    parts, texts = groups(holdout, items.category.to_numpy()), exported.texts
     scores = {}
     for name, scorer in scorers.items():
         say(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {name}")
-        scores[name] = evaluate(
-            name, scorer, holdout, by_user=(config.verdict.metric,), groups=parts, texts=exported.texts
-        )
+        scores[name] = evaluate(name, scorer, holdout, by_user=(config.verdict.metric,), groups=parts, texts=texts)
     floor = {name: scores[name] for name in known}
     verdict = decide(scores[judged], floor, scores.get(PRODUCTION), config.verdict)
     best = strongest(floor)
