@@ -188,7 +188,7 @@ class EvaluationConfig:
     """Event kinds that are a choice, as `("purchase",)` where views are logged too; () is every kind."""
     candidates: str = "sold"
     """What competes: items that were "sold" before or in the window, or the whole "catalog"."""
-    cold_start_users: int = 500
+    cold_start_users: int = 250
     """Users, at most, who are asked for again with the ends of their histories alone; 0 leaves the curve out."""
 
 
