@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 from tfx import v1 as tfx
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 
-from pipeline import fingerprint
+from pipeline import fingerprint, settings
 from pipeline.components import AtomicPusher, check_examples, check_model, evaluate_model
 from pipeline.curated_schema import write_schema
 from pipeline.example_gen import example_gen
+from pipeline.inputs import TRAINING, VALIDATION
 from pipeline.runs import BEAM, Run
-from tfrec.config import Config, EvaluationConfig, VerdictConfig
 from tfrec.examples import SPLITS, boundaries
 from tfrec.schema import read_table_set
-from tfrec.text import vocabulary
 
 
 def create_pipeline(run: Run) -> Pipeline:
     """The TFX pipeline of a named run over the tables that were ingested for it."""
-    config = complete(run)
+    config = settings.complete(run)
 
     examples = example_gen(run.tables, config)
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
@@ -46,41 +42,57 @@ def create_pipeline(run: Run) -> Pipeline:
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.features.preprocessing_fn",
         custom_config={
-            "config": dataclasses.replace(Config(), features=config.features).to_json(),
+            "config": settings.of_transform(config).to_json(),
             "code": fingerprint.code("tfrec.features"),
         },
         disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
         # Counted and measured on the past alone; the catalogue holds no events.
         splits_config=tfx.proto.SplitsConfig(analyze=["train", "catalog"], transform=list(SPLITS)),
     )
+    learnt_from = {
+        "examples": transform.outputs["transformed_examples"],
+        "transform_graph": transform.outputs["transform_graph"],
+        "schema": schema.outputs["schema"],
+        "train_args": tfx.proto.TrainArgs(splits=TRAINING),
+        "eval_args": tfx.proto.EvalArgs(splits=VALIDATION),
+    }
     trainer = tfx.components.Trainer(
         run_fn="pipeline.trainer.run_fn",
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema.outputs["schema"],
-        train_args=tfx.proto.TrainArgs(splits=["train", "catalog"]),
-        eval_args=tfx.proto.EvalArgs(splits=["validation"]),
         custom_config={
-            "config": dataclasses.replace(
-                config, evaluation=EvaluationConfig(), verdict=VerdictConfig()
-            ).to_json(),  # another verdict trains nothing again
+            "config": settings.of_towers(config).to_json(),
+            "is_last": not config.ranking.epochs,
             "work": run.work,
             "code": fingerprint.code("pipeline.trainer"),
             "weights": fingerprint.weights(config.features.bert),
             "snapshot": read_table_set(run.tables).manifest.snapshot,
         },
+        **learnt_from,
     )
     trainer.add_upstream_node(sound)
-    check = check_model(model=trainer.outputs["model"], code=fingerprint.code("tfrec.verify"))
+    model = trainer.outputs["model"]
+    ranking = []
+    if config.ranking.epochs:
+        ranker = tfx.components.Trainer(
+            run_fn="pipeline.ranking_trainer.run_fn",
+            base_model=model,
+            custom_config={
+                "config": settings.of_ranker(config).to_json(),
+                "code": fingerprint.code("pipeline.ranking_trainer"),
+            },
+            **learnt_from,
+        ).with_id("RankingTrainer")
+        model = ranker.outputs["model"]
+        ranking = [ranker]
+    check = check_model(model=model, code=fingerprint.code("tfrec.verify"))
     evaluation = evaluate_model(
         examples=examples.outputs["examples"],
-        model=trainer.outputs["model"],
+        model=model,
         config=config.to_json(),
         production=run.serving,
         code=fingerprint.code("tfrec.judge"),
     )
     pusher = tfx.components.Pusher(
-        model=trainer.outputs["model"],
+        model=model,
         model_blessing=evaluation.outputs["blessing"],
         infra_blessing=check.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
@@ -99,6 +111,7 @@ def create_pipeline(run: Run) -> Pipeline:
             sound,
             transform,
             trainer,
+            *ranking,
             check,
             evaluation,
             pusher,
@@ -107,18 +120,3 @@ def create_pipeline(run: Run) -> Pipeline:
         enable_cache=True,
         beam_pipeline_args=list(BEAM),
     )
-
-
-def complete(run: Run) -> Config:
-    """The run's configuration with what its tables and its BERT decide."""
-    manifest = read_table_set(run.tables).manifest
-    boundaries(manifest, run.config.examples.split)  # refuses a split that leaves nothing to train on
-    word_pieces, lowercase = vocabulary(run.config.features.bert, str(Path(run.work) / "bert"))
-    features = dataclasses.replace(
-        run.config.features,
-        profile_columns=manifest.profile_columns,
-        item_columns=manifest.item_columns,
-        vocabulary=word_pieces,
-        lowercase=lowercase,
-    )
-    return dataclasses.replace(run.config, features=features, clock=manifest.clock)

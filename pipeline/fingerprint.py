@@ -39,14 +39,21 @@ def weights(bert: str) -> str:
 
 
 def _imports(source: bytes) -> Iterator[str]:
-    """Modules of ours that a source imports, inside functions too."""
-    for node in ast.walk(ast.parse(source)):
+    """Modules of ours that a source imports, inside functions too, but not for the type checker alone."""
+    for node in ast.walk(_Executed().visit(ast.parse(source))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         yield from (name for name in names if name.split(".")[0] in OURS and _file(name).is_file())
+
+
+class _Executed(ast.NodeTransformer):
+    """Leaves out what stands under `if TYPE_CHECKING:`."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
 
 def _file(module: str) -> Path:

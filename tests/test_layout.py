@@ -18,10 +18,10 @@ OURS = ("tfrec", "pipeline", "serving")
 ORDER = """
     errors schema config columns times readers mapping sources ledger clean snapshot ingest
     examples features text catalog dataset towers optimizer retrieval metrics trend validation learning train
-    linear popularity evidence candidates ranking second_stage rank_training
+    linear popularity evidence candidates ranking calibration second_stage rank_training
     confidence records audit holdout baselines collaborative textual combined scores verdict groups
     tally evaluate tuning gains shoppers reliability report plots page
-    push index filters diversity export scorer cold_start judge probes verify
+    push index filters diversity export handover scorer cold_start judge probes verify
     machine doctor lookup answers flags cli
 """.split()
 """Modules of tfrec: each may import those before it. A new module finds its place here."""

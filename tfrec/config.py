@@ -168,6 +168,9 @@ class RankingConfig:
     embedding_dim: int = 8
     """Of a category or profile value."""
     dropout: float = 0.1
+    calibration_share: float = 0.1
+    """Share of those users whom the ranker does not learn from: their choices calibrate its probabilities. With 0, and
+    in a shop too small for it, they stay as they are learnt."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
@@ -19,9 +19,11 @@ from tfrec.features import Transformed, word_piece_of
 from tfrec.filters import Filters
 from tfrec.index import Index
 from tfrec.retrieval import Batch
-from tfrec.second_stage import SecondStage
 from tfrec.towers import ItemFeatures
 from tfrec.train import Trained
+
+if TYPE_CHECKING:
+    from tfrec.second_stage import SecondStage
 
 Tensors = dict[str, tf.Tensor]
 
@@ -113,7 +115,13 @@ class Recommender(tf.Module):
             "search": recommend,
             "rank": _concrete(self.rank, given),
             "similar_items": _concrete(self.similar_items, of_item),
-            "embed_query": _concrete(self.embed_query, request),
+            **self.embeddings(),
+        }
+
+    def embeddings(self) -> dict[str, Callable[..., Tensors]]:
+        """The signatures of the towers alone, which take a third of the time to trace."""
+        return {
+            "embed_query": _concrete(self.embed_query, self._request_inputs()),
             "embed_item": _concrete(self.embed_item, self._item_inputs()),
         }
 
@@ -300,12 +308,15 @@ class Recommender(tf.Module):
         }
 
 
-def export(recommender: Recommender, folder: str) -> None:
-    """Writes the SavedModel beside `folder` and renames it into place, so that it is whole or not there."""
+def export(recommender: Recommender, folder: str, signatures: dict[str, Callable[..., Tensors]] | None = None) -> None:
+    """Writes the SavedModel beside `folder` and renames it into place, so that it is whole or not there.
+
+    Without `signatures` it has all of them.
+    """
     staging = f"{folder.rstrip('/')}.staging"
     shutil.rmtree(staging, ignore_errors=True)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(recommender, staging, recommender.signatures(), options)
+    tf.saved_model.save(recommender, staging, signatures or recommender.signatures(), options)
     shutil.rmtree(folder, ignore_errors=True)
     Path(staging).rename(folder)
 

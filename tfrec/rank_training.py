@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrec.calibration import LEAST_CHOICES, calibrate
 from tfrec.config import Config
 from tfrec.dataset import read_events, sequences
 from tfrec.errors import DataError, ModelError
@@ -26,6 +27,7 @@ from tfrec.train import Trained, catch_up, follow_trend, say
 from tfrec.validation import history_only, moments_of, window_start
 
 USERS_AT_ONCE = 32
+PREDICTED_AT_ONCE = 16_384
 STEPS, SMALLEST_BATCH = 100, 32  # a small shop gets smaller batches: an epoch of one step would teach nothing
 
 
@@ -33,10 +35,16 @@ STEPS, SMALLEST_BATCH = 100, 32  # a small shop gets smaller batches: an epoch o
 class Examples:
     """Candidates of the validation window."""
 
+    user: np.ndarray  # [n] int64 number of the user, rising
     features: np.ndarray  # [n, features] float32
     rows: np.ndarray  # [n] int64
     labels: np.ndarray  # [n, heads] float32
     profile: dict[str, np.ndarray]  # user_<column> -> [n] int64
+
+    def of(self, chosen: np.ndarray | slice) -> dict[str, np.ndarray]:
+        """What the ranker reads of the chosen ones."""
+        arrays = {"features": self.features, "rows": self.rows, "labels": self.labels, **self.profile}
+        return {name: values[chosen] for name, values in arrays.items()}
 
 
 def fit_second_stage(
@@ -57,7 +65,9 @@ def fit_second_stage(
     examples = collect(stage, data.take(-(-config.ranking.users // USERS_AT_ONCE)), start)
     shares = ", ".join(f"{head} {share:.2%}" for head, share in zip(heads, examples.labels.mean(axis=0), strict=True))
     say(f"second stage: {len(examples.rows):,} candidates, of which chosen: {shares}")
-    _fit(stage, examples, config, trained.curve)
+    end = _held_out(examples, config.ranking.calibration_share)
+    _fit(stage, examples, end, config, trained.curve)
+    _calibrate(stage, examples, end)
     catch_up(trained.model, validation_files)
     everything = pd.concat([past, later], ignore_index=True)
     follow_trend(trained.model, everything)
@@ -68,12 +78,26 @@ def fit_second_stage(
 def collect(stage: SecondStage, data: tf.data.Dataset, start: int | None) -> Examples:
     """The candidates of every user of the batches, at second `start` (None: at each user's own first target)."""
     parts = [_examples(stage, batch, start) for batch in data]
-    return Examples(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        {name: np.concatenate([part.profile[name] for part in parts]) for name in parts[0].profile},
-    )
+    numbers = np.cumsum([0, *(part.user[-1] + 1 if len(part.user) else 0 for part in parts)])
+    columns = {
+        "user": [part.user + number for part, number in zip(parts, numbers[:-1], strict=True)],
+        **{name: [part.of(slice(None))[name] for part in parts] for name in parts[0].of(slice(None))},
+    }
+    del parts  # `_joined` frees each piece once it is copied
+    joined = {name: _joined(columns[name]) for name in columns}
+    own = {name: joined.pop(name) for name in ("user", "features", "rows", "labels")}
+    return Examples(**own, profile=joined)
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    """One array of all pieces, which it takes away one by one: the features would not fit twice."""
+    end = sum(map(len, pieces))
+    whole = np.empty((end, *pieces[0].shape[1:]), pieces[0].dtype)
+    while pieces:
+        piece = pieces.pop()
+        whole[end - len(piece) : end] = piece
+        end -= len(piece)
+    return whole
 
 
 def _examples(stage: SecondStage, batch: Batch, start: int | None) -> Examples:
@@ -83,7 +107,7 @@ def _examples(stage: SecondStage, batch: Batch, start: int | None) -> Examples:
     users, places = np.nonzero(rows)
     rows = rows[users, places]
     profile = {name: batch[name].numpy()[users] for name in stage.profile_names}
-    return Examples(features.numpy()[users, places], rows, _labels(stage, batch, users, rows), profile)
+    return Examples(users, features.numpy()[users, places], rows, _labels(stage, batch, users, rows), profile)
 
 
 @tf.function(reduce_retracing=True)
@@ -101,21 +125,26 @@ def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarra
     return np.stack([np.isin(users * size + rows, pairs) for pairs in chosen], axis=1).astype(np.float32)
 
 
-def _fit(stage: SecondStage, examples: Examples, config: Config, curve: LearningCurve) -> None:
+def _held_out(examples: Examples, share: float) -> int:
+    """The first candidate of the last `share` of the users; none where they chose too little to calibrate by."""
+    users = int(examples.user[-1]) + 1
+    end = int(np.searchsorted(examples.user, users - round(users * share)))
+    chosen = examples.labels[end:].sum(axis=0)
+    return end if chosen.max(initial=0) >= LEAST_CHOICES else len(examples.rows)
+
+
+def _fit(stage: SecondStage, examples: Examples, end: int, config: Config, curve: LearningCurve) -> None:
+    """Trains the ranker on the candidates before `end`."""
     settings = config.ranking
-    batch_size = min(max(len(examples.rows) // STEPS, SMALLEST_BATCH), settings.batch_size)
+    batch_size = min(max(end // STEPS, SMALLEST_BATCH), settings.batch_size)
     tf.keras.utils.set_random_seed(config.train.seed)
-    stage.ranker.fit_scale(examples.features)
-    arrays = {"features": examples.features, "rows": examples.rows, "labels": examples.labels, **examples.profile}
-    # Numbers are shuffled, not the features: a million elements of sixty numbers would take most of the time.
-    numbers = tf.data.Dataset.range(len(examples.rows)).shuffle(len(examples.rows), config.train.seed)
-    constants = {name: tf.constant(values) for name, values in arrays.items()}
-    data = numbers.batch(batch_size).map(lambda chosen: _gathered(constants, chosen)).prefetch(2)
-    steps = settings.epochs * -(-len(examples.rows) // batch_size)
-    rate = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    stage.ranker.fit_scale(examples.features[:end])
+    rate = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * -(-end // batch_size))
     stage.ranker.compile(optimizer=tf.keras.optimizers.Adam(rate, jit_compile=False))
     for epoch in range(settings.epochs):
         began = time.monotonic()
+        order = np.random.default_rng([config.train.seed, epoch]).permutation(end)
+        data = _dataset(examples, np.array_split(order, -(-end // batch_size)))
         loss = stage.ranker.fit(data, verbose=0).history["loss"][-1]
         if not math.isfinite(loss):
             raise ModelError(f"the ranker's loss is {loss}; lower ranking.learning_rate ({settings.learning_rate})")
@@ -124,8 +153,31 @@ def _fit(stage: SecondStage, examples: Examples, config: Config, curve: Learning
     stage.ranker.optimizer = None
 
 
-def _gathered(arrays: dict[str, tf.Tensor], chosen: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {name: tf.gather(values, chosen) for name, values in arrays.items()}
+def _calibrate(stage: SecondStage, examples: Examples, start: int) -> None:
+    """Slope and bias of each head by the candidates from `start` on."""
+    if start == len(examples.rows):
+        return
+    pieces = [slice(at, at + PREDICTED_AT_ONCE) for at in range(start, len(examples.rows), PREDICTED_AT_ONCE)]
+    logits = np.concatenate([stage.ranker(batch).numpy() for batch in _dataset(examples, pieces)])
+    found = [calibrate(*columns) for columns in zip(logits.T, examples.labels[start:].T, strict=True)]
+    stage.ranker.slope.assign([one.slope for one in found])
+    stage.ranker.bias.assign([one.bias for one in found])
+    told = (
+        f"{head} slope {one.slope:.3f}, bias {one.bias:.3f}"
+        for head, one in zip(stage.ranker.heads, found, strict=True)
+    )
+    say(f"second stage: calibrated on {len(logits):,} candidates of other users: {'; '.join(told)}")
+
+
+def _dataset(examples: Examples, pieces: Sequence[np.ndarray | slice]) -> tf.data.Dataset:
+    """A batch for each piece. Gathered by NumPy: as a tensor of TensorFlow's the features would be there twice."""
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        return (examples.of(piece) for piece in pieces)
+
+    some = examples.of(slice(0, 1))
+    specs = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for name, value in some.items()}
+    return tf.data.Dataset.from_generator(batches, output_signature=specs).prefetch(2)
 
 
 def _heads(files: Sequence[str], config: Config) -> tuple[tuple[str, ...], int]:

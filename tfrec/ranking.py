@@ -35,6 +35,8 @@ class Ranker(tfrs.Model):
             name: tf.keras.layers.Embedding(size, dim, name=f"ranked_{name}")
             for name, size in sorted(catalog.profile_sizes.items())
         }
+        self.slope = tf.Variable(tf.ones([len(heads)]), trainable=False, name="slope")
+        self.bias = tf.Variable(tf.zeros([len(heads)]), trainable=False, name="bias")
         self._drop = tf.keras.layers.Dropout(config.dropout)
         self._crosses = [
             tfrs.layers.dcn.Cross(projection_dim=config.cross_rank, name=f"cross_{index}")
@@ -42,8 +44,6 @@ class Ranker(tfrs.Model):
         ]
         self._hidden = [tf.keras.layers.Dense(width, "relu", name=f"hidden_{width}") for width in config.hidden]
         self._out = tf.keras.layers.Dense(len(heads), name="heads")
-        self.slope = tf.Variable(tf.ones([len(heads)]), trainable=False, name="slope")
-        self.bias = tf.Variable(tf.zeros([len(heads)]), trainable=False, name="bias")
         self._tasks = {
             head: tfrs.tasks.Ranking(loss=tf.keras.losses.BinaryCrossentropy(from_logits=True)) for head in heads
         }

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
 RUNNER = Path(__file__).parents[2] / "pipeline" / "local_runner.py"
 NODES = """ImportSchemaGen TableSetExampleGen StatisticsGen ExampleValidator check_examples Transform Trainer
-    check_model evaluate_model Pusher""".split()
+    RankingTrainer check_model evaluate_model Pusher""".split()
 RUNNING, COMPLETE, CACHED = 2, 3, 5  # ml_metadata.Execution.State
 PATIENCE_SECONDS = 600  # for a machine that is busy with other things
 
@@ -158,11 +158,22 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
+@pytest.fixture(scope="module")
+def killed_again(killed: Shop) -> Shop:
+    """The same command again, killed while the ranker trains."""
+    killed.run_and_kill(
+        lambda: "tfrec: second stage epoch 1 " in (killed.home / "killed.log").read_text(errors="replace")
+    )
+    assert killed.pushed() == []
+    return killed
+
+
 @dataclasses.dataclass(frozen=True)
 class Ran:
     """The shop after a whole run, and what the run left."""
 
     shop: Shop
+    killed: str  # what the run said that was killed in the ranker's training
     output: str
     executions: list[tuple[str, int]]  # of all runs so far
     pushed: list[str]
@@ -174,11 +185,13 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(killed: Shop) -> Ran:
-    """The same command again: it ends with a model in the serving folder."""
-    output = killed.run()
-    evaluation = (killed.artifact("evaluate_model", "evaluation") / "evaluation.json").read_text(encoding="utf-8")
-    return Ran(killed, output, killed.executions(), killed.pushed(), Evaluation.from_json(evaluation))
+def ran(killed_again: Shop) -> Ran:
+    """The same command a third time: it ends with a model in the serving folder."""
+    shop = killed_again
+    trained = (shop.home / "killed.log").read_text(errors="replace")
+    output = shop.run()
+    evaluation = (shop.artifact("evaluate_model", "evaluation") / "evaluation.json").read_text(encoding="utf-8")
+    return Ran(shop, trained, output, shop.executions(), shop.pushed(), Evaluation.from_json(evaluation))
 
 
 @pytest.fixture(scope="module")
@@ -206,14 +219,20 @@ def titles(ran: Ran) -> dict[str, str]:
 
 
 def test_a_run_killed_in_training_goes_on_from_its_checkpoint(ran: Ran) -> None:
-    assert "tfrec: going on at phase 0, epoch 2, step 0" in ran.output
-    assert "towers epoch 1" not in ran.output
+    assert "tfrec: going on at phase 0, epoch 2, step 0" in ran.killed
+    assert "towers epoch 1" not in ran.killed
     # What was done before the kill is not done again.
+    trained = [state for node, state in ran.executions if node == "Trainer"]
+    assert trained[1:] == [COMPLETE, CACHED]
+
+
+def test_a_run_killed_in_the_rankers_training_trains_no_towers_again(ran: Ran) -> None:
+    assert "towers" not in ran.output
+    assert "tfrec: second stage epoch 1 of " in ran.output
     before, after = ran.executions[: -len(NODES)], dict(ran.executions[-len(NODES) :])
-    assert before[-1][0] == "Trainer"
-    assert after == {
-        node: COMPLETE if node in ("Trainer", "check_model", "evaluate_model", "Pusher") else CACHED for node in NODES
-    }
+    assert before[-1][0] == "RankingTrainer"
+    after_towers = NODES[NODES.index("RankingTrainer") :]
+    assert after == {node: COMPLETE if node in after_towers else CACHED for node in NODES}
 
 
 def test_the_model_is_blessed_and_ranks_better_than_recent_popularity(ran: Ran) -> None:
@@ -247,7 +266,7 @@ def test_the_report_shows_the_run_to_a_person(ran: Ran, titles: dict[str, str]) 
 def test_one_version_is_pushed_and_it_is_whole(ran: Ran) -> None:
     (name,) = ran.pushed  # no leftovers beside it
     assert name.isdigit()
-    trained = ran.shop.artifact("Trainer", "model") / "Format-Serving"
+    trained = ran.shop.artifact("RankingTrainer", "model") / "Format-Serving"
     files = {path.relative_to(trained): path.stat().st_size for path in trained.rglob("*") if path.is_file()}
     pushed = {path.relative_to(ran.version): path.stat().st_size for path in ran.version.rglob("*") if path.is_file()}
     assert pushed == files

@@ -14,7 +14,10 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "tfrec").mkdir()
     for name, text in (
         ("__init__", ""),
-        ("judge", "import numpy\ndef judge():\n    from tfrec.metrics import ndcg"),
+        (
+            "judge",
+            "if TYPE_CHECKING:\n    import tfrec.doctor\ndef judge():\n    from tfrec.metrics import ndcg",
+        ),
         ("metrics", "ndcg = 1"),
         ("doctor", "import os"),
     ):
@@ -30,12 +33,23 @@ def test_a_module_or_what_it_needs_makes_another_fingerprint_and_nothing_else_do
 
 
 def test_the_trainer_needs_the_towers_and_not_the_command_line():
+    with_imports = all_imports("pipeline.trainer")
+    assert {"tfrec.towers", "tfrec.metrics", "tfrec.probes", "tfrec.config"} <= with_imports
+    assert "tfrec.cli" not in with_imports
+
+
+def test_the_code_of_the_ranker_trains_no_towers_again():
+    assert {"tfrec.ranking", "tfrec.towers"} <= all_imports("pipeline.ranking_trainer")
+    assert not {"tfrec.ranking", "tfrec.second_stage", "tfrec.evidence"} & all_imports("pipeline.trainer")
+
+
+def all_imports(module):
+    """The module and all that it imports of ours, directly or not."""
     with_imports = set()
-    waiting = ["pipeline.trainer"]
+    waiting = [module]
     while waiting:
         name = waiting.pop()
         if name not in with_imports:
             with_imports.add(name)
             waiting += fingerprint._imports(fingerprint._file(name).read_bytes())
-    assert {"tfrec.towers", "tfrec.metrics", "tfrec.probes", "tfrec.config"} <= with_imports
-    assert "tfrec.cli" not in with_imports
+    return with_imports

@@ -15,7 +15,7 @@ from tfrec.export import Recommender, export
 from tfrec.features import Transformed
 from tfrec.popularity import NAMES
 from tfrec.probes import write_probes
-from tfrec.rank_training import collect, fit_second_stage
+from tfrec.rank_training import Examples, _calibrate, _held_out, _joined, collect, fit_second_stage
 from tfrec.records import read_histories
 from tfrec.retrieval import Batch, TwoTower
 from tfrec.second_stage import SecondStage
@@ -92,6 +92,61 @@ def test_a_candidate_is_labelled_by_what_the_user_chose_in_the_window(stage, tra
     assert "soap" in chosen  # eve's habit is a candidate
     assert examples.labels.shape == (len(examples.rows), 1)
     assert set(examples.profile) == {"user_age", "user_city"}
+
+
+def test_candidates_are_told_by_user_over_all_batches(stage, transformed_shop):
+    files = transformed_shop.files["validation"]
+    at_once, one_by_one = (collect(stage, sequences(files, PROFILE, size), None) for size in (16, 1))
+    assert np.unique(one_by_one.user).tolist() == [0, 1, 2]  # ann, bob and eve, in the order of the file
+    np.testing.assert_array_equal(one_by_one.user, at_once.user)
+    np.testing.assert_array_equal(one_by_one.rows, at_once.rows)
+    np.testing.assert_allclose(one_by_one.features, at_once.features, rtol=1e-5, atol=1e-6)
+    for name in PROFILE:
+        np.testing.assert_array_equal(one_by_one.profile[f"user_{name}"], at_once.profile[f"user_{name}"])
+
+
+def test_pieces_are_joined_in_order_and_taken_away():
+    pieces = [np.array([[1, 2]]), np.empty((0, 2), int), np.array([[3, 4], [5, 6]])]
+    assert _joined(pieces).tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert pieces == []
+
+
+def planted(stage, labels: np.ndarray) -> Examples:
+    """Candidates of ten users with random features and these labels [n] of the one head."""
+    random, n = np.random.default_rng(3), len(labels)
+    features = random.normal(size=(n, len(stage.evidence.names))).astype(np.float32)
+    profile = {f"user_{name}": np.zeros(n, np.int64) for name in PROFILE}
+    rows = random.integers(1, stage.catalog_size, n)
+    return Examples(np.arange(n) * 10 // n, features, rows, labels[:, None].astype(np.float32), profile)
+
+
+def test_the_last_users_are_held_out_where_they_chose_enough(stage):
+    labels = np.tile([1, 0, 0, 0], 500)  # 200 candidates a user, 50 of them chosen
+    assert _held_out(planted(stage, labels), 0.2) == 1600
+    assert _held_out(planted(stage, labels), 0.1) == 1800
+    assert _held_out(planted(stage, labels), 0.0) == 2000
+    labels[1800:] = 0
+    labels[1800:1829] = 1  # one choice too few
+    assert _held_out(planted(stage, labels), 0.1) == 2000
+
+
+def test_a_ranker_that_claims_too_much_is_calibrated_by_the_held_out(stage):
+    everything = slice(None)
+    unlabelled = planted(stage, np.zeros(40_000))
+    logits = stage.ranker(unlabelled.of(everything)).numpy()[:, 0]
+    truth = 1 / (1 + np.exp(-(0.5 * logits - 1.0)))
+    labels = (np.random.default_rng(8).random(len(truth)) < truth).astype(np.float32)
+    labels[:4000] = 1  # of users that the ranker learnt from
+    before = stage.ranker.slope.numpy(), stage.ranker.bias.numpy()
+    try:
+        _calibrate(stage, planted(stage, labels), 4000)
+        assert stage.ranker.slope.numpy()[0] == pytest.approx(0.5, abs=0.05)
+        assert stage.ranker.bias.numpy()[0] == pytest.approx(-1.0, abs=0.05)
+        chances = stage.ranker.chances(unlabelled.of(everything)).numpy()[4000:, 0]
+        assert chances.mean() == pytest.approx(labels[4000:].mean(), abs=1e-3)
+    finally:
+        stage.ranker.slope.assign(before[0])
+        stage.ranker.bias.assign(before[1])
 
 
 def test_what_it_knows_in_the_end_holds_the_validation_window(stage, trained):

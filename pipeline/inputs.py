@@ -1,0 +1,44 @@
+"""What TFX's Trainer hands to our training: transformed examples by split, their graph, the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from tfrec.config import Config, config_from_json
+from tfrec.features import Transformed
+
+TRAINING = ["train", "catalog"]
+"""Of TrainArgs; those of EvalArgs are VALIDATION."""
+
+VALIDATION = ["validation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Files of a node that trains."""
+
+    train: list[str]
+    validation: list[str]
+    catalog: list[str]
+    transformed: Transformed
+    config: Config
+
+
+def inputs_of(fn_args: FnArgs) -> Inputs:
+    """The files behind the patterns of TRAINING and VALIDATION."""
+    files = [path for pattern in fn_args.train_files for path in _files(pattern)]
+    return Inputs(
+        train=[path for path in files if "/Split-train/" in path],
+        validation=[path for pattern in fn_args.eval_files for path in _files(pattern)],
+        catalog=[path for path in files if "/Split-catalog/" in path],
+        transformed=Transformed(fn_args.transform_graph_path),
+        config=config_from_json(fn_args.custom_config["config"]),
+    )
+
+
+def _files(pattern: str) -> list[str]:
+    path = Path(pattern)
+    return sorted(str(file) for file in path.parent.glob(path.name))

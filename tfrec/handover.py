@@ -1,0 +1,43 @@
+"""The trained towers out of their SavedModel, so that the ranker may be fitted on them in another process.
+
+A SavedModel's variables are a checkpoint of the object that was saved. It knows nothing of schedules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfrec.config import Config
+from tfrec.dataset import load_catalog
+from tfrec.errors import ModelError
+from tfrec.features import Transformed
+from tfrec.learning import IN_MODEL, LearningCurve, read_epochs
+from tfrec.retrieval import TwoTower
+from tfrec.train import Trained, strategy
+
+
+def read_towers(
+    folder: str, train_files: Sequence[str], catalog_files: Sequence[str], transformed: Transformed, config: Config
+) -> Trained:
+    """The model that `export` wrote into `folder`, over the same examples and with the same configuration.
+
+    Its best validation score stays unknown (nan). ModelError when the folder holds other towers.
+    """
+    catalog = load_catalog(catalog_files, train_files, transformed, config.features)
+    with strategy().scope():
+        model = TwoTower(catalog, config)
+    weights = str(Path(folder) / "variables" / "variables")
+    # What export.Recommender calls the model.
+    saved = tf.train.Checkpoint(_model=tf.train.Checkpoint(**model.learnt()))
+    try:
+        saved.read(weights).assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise ModelError(
+            f"{folder} does not hold the towers of this configuration ({error}); train them again"
+        ) from error
+    curve = LearningCurve()
+    curve.epochs = read_epochs(Path(folder) / IN_MODEL)
+    return Trained(model, catalog, float("nan"), curve)
