@@ -95,7 +95,7 @@ class TwoTower(tfrs.Model):
 
     def text_likeness(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, n] cosines between the texts of the catalogue rows [batch, n]."""
-        vectors = tf.gather(self.text_vectors, tf.gather(self._text_row, rows))
+        vectors = tf.gather(self.text_vectors, tf.gather(self.text_row, rows))
         return tf.matmul(vectors, vectors, transpose_b=True)
 
     def query(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:

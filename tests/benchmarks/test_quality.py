@@ -32,7 +32,13 @@ def catalog() -> Catalog:
     three = np.array([0, 1, 2])
     names = np.array([b"", b"a", b"b"], object)
     tokens = np.array([[0], [101], [102]])
-    columns = {"category": three[:, np.newaxis], "brand": three, "price": three, "frequency": three}
+    columns = {
+        "category": three[:, np.newaxis],
+        "category_path": names,
+        "brand": three,
+        "price": three,
+        "frequency": three,
+    }
     sizes = {"category_size": 3, "brand_size": 3, "price_size": 3, "profile_sizes": {}}
     return Catalog(names, names, three, tokens, queries=names[1:], query_row=three[1:], **columns, **sizes)
 
