@@ -12,6 +12,7 @@ from pipeline.components import AtomicPusher, check_examples, check_model, evalu
 from pipeline.curated_schema import write_schema
 from pipeline.example_gen import example_gen
 from pipeline.inputs import TRAINING, VALIDATION
+from pipeline.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank_candidates
 from pipeline.runs import BEAM, Run
 from tfrec.examples import SPLITS, boundaries
 from tfrec.schema import read_table_set
@@ -56,17 +57,34 @@ def create_pipeline(run: Run) -> Pipeline:
         "train_args": tfx.proto.TrainArgs(splits=TRAINING),
         "eval_args": tfx.proto.EvalArgs(splits=VALIDATION),
     }
+    towers_from = {
+        "work": run.work,
+        "weights": fingerprint.weights(config.features.bert),
+        "snapshot": read_table_set(run.tables).manifest.snapshot,
+    }
+    tuning, found = [], {}
+    if config.tune.max_trials:
+        tuner = tfx.components.Tuner(
+            tuner_fn="pipeline.tuner.tuner_fn",
+            custom_config={
+                "config": settings.of_tuner(config).to_json(),
+                "code": fingerprint.code("pipeline.tuner"),
+                **towers_from,
+            },
+            **learnt_from,
+        )
+        tuner.add_upstream_node(sound)
+        tuning, found = [tuner], {"hyperparameters": tuner.outputs["best_hyperparameters"]}
     trainer = tfx.components.Trainer(
         run_fn="pipeline.trainer.run_fn",
         custom_config={
             "config": settings.of_towers(config).to_json(),
             "is_last": not config.ranking.epochs,
-            "work": run.work,
             "code": fingerprint.code("pipeline.trainer"),
-            "weights": fingerprint.weights(config.features.bert),
-            "snapshot": read_table_set(run.tables).manifest.snapshot,
+            **towers_from,
         },
         **learnt_from,
+        **found,
     )
     trainer.add_upstream_node(sound)
     model = trainer.outputs["model"]
@@ -80,14 +98,25 @@ def create_pipeline(run: Run) -> Pipeline:
                 "code": fingerprint.code("pipeline.ranking_trainer"),
             },
             **learnt_from,
+            **found,
         ).with_id("RankingTrainer")
         model = ranker.outputs["model"]
         ranking = [ranker]
+        if config.evaluation.ranking_users:
+            candidates = rank_candidates(
+                examples=examples.outputs["examples"],
+                model=model,
+                users=config.evaluation.ranking_users,
+                clock=config.clock,
+                code=fingerprint.code("tfrec.ranked"),
+            )
+            measured = RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)
+            ranking += [candidates, measured]
     check = check_model(model=model, code=fingerprint.code("tfrec.verify"))
     evaluation = evaluate_model(
         examples=examples.outputs["examples"],
         model=model,
-        config=config.to_json(),
+        config=settings.of_evaluation(config).to_json(),
         production=run.serving,
         code=fingerprint.code("tfrec.judge"),
     )
@@ -110,6 +139,7 @@ def create_pipeline(run: Run) -> Pipeline:
             validator,
             sound,
             transform,
+            *tuning,
             trainer,
             *ranking,
             check,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from tfrec.config import Config, config_from_json
+from tfrec.config import Config, config_from_json, with_settings
 from tfrec.features import Transformed
 
 TRAINING = ["train", "catalog"]
@@ -28,14 +28,15 @@ class Inputs:
 
 
 def inputs_of(fn_args: FnArgs) -> Inputs:
-    """The files behind the patterns of TRAINING and VALIDATION."""
+    """The files behind the patterns of TRAINING and VALIDATION; the configuration with what a Tuner found, if any."""
+    found = (fn_args.hyperparameters or {}).get("values", {})
     files = [path for pattern in fn_args.train_files for path in _files(pattern)]
     return Inputs(
         train=[path for path in files if "/Split-train/" in path],
         validation=[path for pattern in fn_args.eval_files for path in _files(pattern)],
         catalog=[path for path in files if "/Split-catalog/" in path],
         transformed=Transformed(fn_args.transform_graph_path),
-        config=config_from_json(fn_args.custom_config["config"]),
+        config=with_settings(config_from_json(fn_args.custom_config["config"]), found),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from tfrec.config import Config, ExamplesConfig, RankingConfig, SplitConfig, TowerConfig, TrainConfig
+from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig, SplitConfig, TowerConfig, TrainConfig
 from tfrec.errors import ConfigError
 
 COMPLETE_JOURNEY = "data/complete-journey"
@@ -71,6 +71,7 @@ FULL = Config(
     towers=TowerConfig(dim=128, heads=2, blocks=2, dropout=0.4, text_mode="top", text_layers=2),
     train=dataclasses.replace(GROCER, epochs=12, text_steps=500, text_batch_size=2),
     ranking=RankingConfig(epochs=4),
+    evaluation=EvaluationConfig(ranking_users=500),  # a minute, which `laptop` has not to spare
 )
 
 GPU = dataclasses.replace(

@@ -6,7 +6,16 @@ import dataclasses
 from pathlib import Path
 
 from pipeline.runs import Run
-from tfrec.config import Config, EvaluationConfig, RankingConfig, ServingConfig, VerdictConfig
+from tfrec.config import (
+    Config,
+    EvaluationConfig,
+    RankingConfig,
+    ServingConfig,
+    TuneConfig,
+    VerdictConfig,
+    with_settings,
+)
+from tfrec.errors import ConfigError
 from tfrec.examples import boundaries
 from tfrec.schema import read_table_set
 from tfrec.text import vocabulary
@@ -16,6 +25,7 @@ def complete(run: Run) -> Config:
     """The run's configuration with what its tables and its BERT decide."""
     manifest = read_table_set(run.tables).manifest
     boundaries(manifest, run.config.examples.split)  # refuses a split that leaves nothing to train on
+    _check(run.config)
     word_pieces, lowercase = vocabulary(run.config.features.bert, str(Path(run.work) / "bert"))
     features = dataclasses.replace(
         run.config.features,
@@ -32,15 +42,45 @@ def of_transform(config: Config) -> Config:
     return dataclasses.replace(Config(), features=config.features)
 
 
+def of_tuner(config: Config) -> Config:
+    """What the towers are told, and where to search."""
+    return dataclasses.replace(of_towers(config), serving=ServingConfig(), tune=config.tune)
+
+
 def of_towers(config: Config) -> Config:
-    """All but the ranker, evaluation and verdict; how the model is served matters where no ranker follows."""
+    """All but the ranker, evaluation, verdict and search; how the model is served matters where no ranker follows."""
     serving = ServingConfig() if config.ranking.epochs else config.serving
     return dataclasses.replace(
-        config, ranking=RankingConfig(), serving=serving, evaluation=EvaluationConfig(), verdict=VerdictConfig()
+        config,
+        ranking=RankingConfig(),
+        serving=serving,
+        evaluation=EvaluationConfig(),
+        verdict=VerdictConfig(),
+        tune=TuneConfig(),
     )
 
 
 def of_ranker(config: Config) -> Config:
-    """All but evaluation and verdict; of the former, what counts as a choice."""
+    """All but evaluation, verdict and search; of the first, what counts as a choice."""
     counted = EvaluationConfig(label_kinds=config.evaluation.label_kinds)
-    return dataclasses.replace(config, evaluation=counted, verdict=VerdictConfig())
+    return dataclasses.replace(config, evaluation=counted, verdict=VerdictConfig(), tune=TuneConfig())
+
+
+def of_evaluation(config: Config) -> Config:
+    """What is judged, and how."""
+    evaluation = dataclasses.replace(config.evaluation, ranking_users=0)
+    return Config(clock=config.clock, evaluation=evaluation, verdict=config.verdict)
+
+
+def _check(config: Config) -> None:
+    """ConfigError for a search of nothing, or of what can't be searched."""
+    if config.tune.max_trials and not config.tune.space:
+        raise ConfigError(f"tune.max_trials is {config.tune.max_trials} but tune.space names no setting; name one")
+    for name, choices in config.tune.space:
+        is_plain = all(isinstance(choice, int | float | str) for choice in choices)
+        if not choices or not is_plain or len({type(choice) for choice in choices}) > 1:
+            raise ConfigError(
+                f"the choices of {name!r} are {choices!r}; give one or more numbers, texts or booleans of one type"
+            )
+        for choice in choices:
+            with_settings(config, {name: choice})

@@ -21,7 +21,7 @@ ORDER = """
     linear popularity evidence candidates ranking calibration second_stage rank_training
     confidence records audit holdout baselines collaborative textual combined scores verdict groups
     tally evaluate tuning gains shoppers reliability report plots page
-    push index filters diversity export handover scorer cold_start judge probes verify
+    push index filters diversity export handover scorer ranked cold_start judge probes verify
     machine doctor lookup answers flags cli
 """.split()
 """Modules of tfrec: each may import those before it. A new module finds its place here."""
@@ -38,6 +38,8 @@ DOORS = {
     "tensorflow_transform": ("tfrec/features.py", "tfrec/export.py"),
     "matplotlib": ("tfrec/plots.py",),
     "jinja2": ("tfrec/page.py",),
+    "tensorflow_model_analysis": ("pipeline/",),
+    "keras_tuner": ("pipeline/",),
     "tfx": ("pipeline/",),
     "apache_beam": ("pipeline/",),
     "kfp": ("pipeline/kubeflow_runner.py",),

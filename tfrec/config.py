@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tfrec.errors import ConfigError
+
+TUNED = ("towers", "train")
+"""Parts of a Config whose settings a search may choose: those that the towers' validation score can judge."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +197,8 @@ class EvaluationConfig:
     """What competes: items that were "sold" before or in the window, or the whole "catalog"."""
     cold_start_users: int = 250
     """Users, at most, who are asked for again with the ends of their histories alone; 0 leaves the curve out."""
+    ranking_users: int = 0
+    """Users of the test window whose candidates TFX's Evaluator examines beside this evaluation; 0 leaves it out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +217,20 @@ class VerdictConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class TuneConfig:
+    """The search for settings of the towers, before they are trained."""
+
+    max_trials: int = 0
+    """Combinations of settings that are tried, drawn at random; 0 leaves the search out."""
+    space: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    """Setting and its choices, as `(("train.learning_rate", (1e-3, 5e-3)), ("towers.dropout", (0.2, 0.4)))`: numbers,
+    texts and booleans of "towers" and "train". The best by NDCG@20 in the validation window is trained."""
+    epochs: int = 2
+    """Of a trial, in place of `train.epochs`."""
+    seed: int = 7
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """One run."""
 
@@ -224,6 +244,7 @@ class Config:
     serving: ServingConfig = ServingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     verdict: VerdictConfig = VerdictConfig()
+    tune: TuneConfig = TuneConfig()
 
     def to_json(self) -> str:
         """One line of JSON: how a config travels through TFX's execution properties."""
@@ -233,6 +254,25 @@ class Config:
 def config_from_json(text: str) -> Config:
     """The Config that `to_json` wrote."""
     return _build(Config, json.loads(text))
+
+
+def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
+    """The configuration with other values of settings named as "train.learning_rate".
+
+    ConfigError for a setting that TUNED does not hold, and for a value of another type; 1 and 0 may stand for booleans.
+    """
+    for name, value in settings.items():
+        part, _, field = name.partition(".")
+        known = [f"{part}.{known.name}" for known in dataclasses.fields(getattr(config, part))] if part in TUNED else []
+        if name not in known:
+            raise ConfigError(f"setting {name!r} can't be tuned; use one of {', '.join(known or TUNED)}")
+        kind = type(getattr(getattr(config, part), field))
+        if isinstance(value, str) != (kind is str) or kind(value) != value:
+            raise ConfigError(f"{name} can't be {value!r}; give a value of type {kind.__name__}")
+        config = dataclasses.replace(
+            config, **{part: dataclasses.replace(getattr(config, part), **{field: kind(value)})}
+        )
+    return config
 
 
 def _build(cls: type[Any], raw: dict[str, Any]) -> Any:
@@ -246,6 +286,11 @@ def _build(cls: type[Any], raw: dict[str, Any]) -> Any:
         if dataclasses.is_dataclass(default):
             value = _build(type(default), value)
         elif isinstance(default, tuple):
-            value = tuple(value)
+            value = _tuple(value)
         values[name] = value
     return cls(**values)
+
+
+def _tuple(values: list[Any]) -> tuple[Any, ...]:
+    """JSON's lists, lists in them too, as tuples."""
+    return tuple(_tuple(value) if isinstance(value, list) else value for value in values)

@@ -90,6 +90,9 @@ class Recommender(tf.Module):
         self.text_vectors, self.text_row = trained.model.text_vectors, trained.model.text_row
         self._second_stage = second_stage
         self.all_scores = tf.function(self._all_scores)
+        if second_stage is not None:
+            self.heads = tf.Variable(second_stage.ranker.heads, trainable=False, name="heads_of_candidates")
+            self.candidate_chances = tf.function(self._candidate_chances)
 
     @property
     def has_second_stage(self) -> bool:
@@ -100,6 +103,8 @@ class Recommender(tf.Module):
         """Signature name -> concrete function; `serving_default` is `recommend`."""
         request = self._request_inputs()
         self.all_scores.get_concrete_function(**request)  # saved because it was traced
+        if self._second_stage is not None:
+            self.candidate_chances.get_concrete_function(**request)
         wishes = _specs(WISH_INPUTS, [None]) | _specs(FILTER_INPUTS, [None, None])
         recommend = _concrete(self.recommend, request | wishes)
         given = request | _specs(CANDIDATE_INPUTS, [None, None])
@@ -248,6 +253,14 @@ class Recommender(tf.Module):
             lambda: weight * self._model.text_similarity(asked.searched),
             lambda: tf.zeros_like(towers),
         )
+
+    def _candidate_chances(self, **inputs: tf.Tensor) -> Tensors:
+        """Of histories without a search: rows [batch, candidates], 0 pads, and chances [batch, candidates, heads]."""
+        assert self._second_stage is not None
+        batch, moments = self._features(inputs), self._moments(inputs)
+        queries = self._second_stage.queries(batch, moments)
+        proposed, chances = self._second_stage.candidate_chances(batch, moments, queries)
+        return {"row": proposed.rows, "chance": chances}
 
     def _varied(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and rows [batch, k] in an order that has variety for a shopper: items that read alike stand apart.

@@ -94,6 +94,18 @@ def read_texts(examples_dir: str | Path, item_ids: np.ndarray) -> np.ndarray:
     return items.agg(" ".join, axis=1).str.strip().to_numpy(object)
 
 
+def read_departments(examples_dir: str | Path) -> dict[bytes, str]:
+    """Item id -> the first level of its category path, "" without one."""
+    import tensorflow as tf
+
+    features = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("item_id", "item_category")}
+    found: dict[bytes, str] = {}
+    for batch in _parsed(examples_dir, "catalog", features, lambda parsed: parsed):
+        levels = [path.split(CATEGORY_SEPARATOR)[0] for path in _decoded(batch["item_category"])]
+        found.update(zip(batch["item_id"], levels, strict=True))
+    return found
+
+
 def _parsed(examples_dir: str | Path, split: str, features: dict[str, Any], keep: Any) -> Any:
     """Yields `keep` of each parsed batch as NumPy arrays, files in the order of their names."""
     import tensorflow as tf

@@ -85,6 +85,13 @@ class SecondStage(tf.Module):
         replaces = tf.logical_or(replaces, (rows == 0)[:, tf.newaxis])
         return tf.where(replaces, float("-inf"), self.sources.bought_with(rows))
 
+    def candidate_chances(
+        self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+    ) -> tuple[Proposed, tf.Tensor]:
+        """Candidates, and the chance of each by every head: [batch, candidates, heads]; `allowed` as in `examine`."""
+        proposed, features = self.examine(batch, moments, queries, allowed)
+        return proposed, self._ranked(batch, proposed.rows, features)
+
     def probabilities(
         self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> tf.Tensor:
@@ -92,8 +99,8 @@ class SecondStage(tf.Module):
 
         The others stand in the order of the two towers. `allowed` as in `examine`.
         """
-        proposed, features = self.examine(batch, moments, queries, allowed)
-        chances = self.of_choice(self._ranked(batch, proposed.rows, features))
+        proposed, by_head = self.candidate_chances(batch, moments, queries, allowed)
+        chances = self.of_choice(by_head)
         others = proposed.towers - tf.reduce_max(proposed.towers, axis=1, keepdims=True) - 1.0
         shape = tf.shape(proposed.rows)
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.config import Config, EvaluationConfig, RankingConfig
+from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
 from tfrec.dataset import sequences
-from tfrec.errors import DataError
+from tfrec.errors import DataError, ModelError
+from tfrec.examples import build_partition
 from tfrec.export import Recommender, export
 from tfrec.features import Transformed
 from tfrec.popularity import NAMES
 from tfrec.probes import write_probes
 from tfrec.rank_training import Examples, _calibrate, _held_out, _joined, collect, fit_second_stage
+from tfrec.ranked import KEPT_MISSES, ranked_candidates
 from tfrec.records import read_histories
 from tfrec.retrieval import Batch, TwoTower
+from tfrec.scorer import EVENTS
 from tfrec.second_stage import SecondStage
 from tfrec.train import Trained
 from tfrec.validation import history_only, moments_of
@@ -179,20 +183,40 @@ def test_a_twin_in_the_same_category_or_with_the_same_text_is_no_complement(make
     assert np.isneginf(stage.complements(tf.constant([1], tf.int64))[0]).tolist() == [False, True, True, False, True]
 
 
-def test_an_export_of_two_stages_answers_as_the_model_in_memory(
-    stage, trained, config, transformed_shop, shop, asked, tmp_path
-):
+@pytest.fixture(scope="module")
+def exported(stage, trained, config, transformed_shop, tmp_path_factory) -> str:
+    """The SavedModel of both stages, with probes."""
+    folder = str(tmp_path_factory.mktemp("exported") / "model")
     recommender = Recommender(trained, Transformed(transformed_shop.folder), config, stage)
-    export(recommender, str(tmp_path / "model"))
-    write_probes(recommender, trained.catalog, config, str(tmp_path / "model"))
-    assert verify_in_fresh_process(str(tmp_path / "model")) is None
+    export(recommender, folder)
+    write_probes(recommender, trained.catalog, config, folder)
+    return folder
 
-    served = tf.saved_model.load(str(tmp_path / "model"))
+
+@pytest.fixture(scope="module")
+def raw(shop, tmp_path_factory) -> Path:
+    """The raw examples of the test window and of the catalogue."""
+    folder = tmp_path_factory.mktemp("raw")
+    for name in ("test", "catalog"):
+        (folder / f"Split-{name}").mkdir()
+        with tf.io.TFRecordWriter(str(folder / f"Split-{name}" / "data")) as writer:
+            for index in range(shop.manifest.partitions):
+                for split, examples in build_partition(shop, index, ExamplesConfig(max_events=8, stride=8)):
+                    for example in examples if split == name else ():
+                        writer.write(example)
+    return folder
+
+
+def test_an_export_of_two_stages_answers_as_the_model_in_memory(stage, exported, raw, asked):
+    assert verify_in_fresh_process(exported) is None
+
+    served = tf.saved_model.load(exported)
     history, moments = asked
     expected = stage.probabilities(history, moments, stage.queries(history, moments)).numpy()
-    raw = _raw_histories(shop, tmp_path)
-    order = [list(raw["user_id"]).index(user) for user in history["user_id"].numpy()]
-    inputs = {name: tf.constant(values[order]) for name, values in raw.items()}
+    # The same users' events as a client sends them.
+    sent = read_histories(raw, "test", EVENTS, [f"user_{column}" for column in PROFILE])
+    order = [list(sent["user_id"]).index(user) for user in history["user_id"].numpy()]
+    inputs = {name: tf.constant(values[order]) for name, values in sent.items()}
     inputs |= {"timestamp": moments, "query": tf.fill([len(order)], "")}
     np.testing.assert_allclose(served.all_scores(**inputs)[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-5)
     found = served.signatures["complementary_items"](tf.constant(["pasta", "no such item"]))
@@ -335,19 +359,43 @@ def test_one_calibration_holds_for_recommendations_ranks_and_chances(two_heads):
     assert {b"mug", b"tea", b"fern"} & after[2].keys()
 
 
-def _raw_histories(shop, folder) -> dict[str, np.ndarray]:
-    """The same users' events as a client sends them."""
-    from tfrec.config import ExamplesConfig
-    from tfrec.examples import build_partition
-    from tfrec.scorer import EVENTS
+def test_the_candidates_of_an_export_are_rows_with_what_came_true(exported, raw):
+    # Of the choices of the test window, ann's pasta and eve's soap are repeats, hence candidates; fay has no history.
+    rows = ranked_candidates(exported, raw, 100, "utc")
+    again = rows[(rows.label == 1) & (rows.is_repeat == "yes")]
+    assert again.department.tolist() == ["Food", "none"]
+    assert set(rows["head"]) == {"purchase"}
+    assert set(rows.activity) == {"none", "1 to 9"}
+    assert set(rows.weight[rows.label == 1]) == {1}
+    assert set(rows.weight[rows.label == 0]) == {KEPT_MISSES}
+    chances = _chances_at(exported, raw, 1_709_596_800)  # midnight before the first choice, 2024-03-05
+    assert again.chance.tolist() == pytest.approx([chances[b"ann", b"pasta"], chances[b"eve", b"soap"]], rel=1e-4)
 
-    (folder / "Split-test").mkdir()
-    with tf.io.TFRecordWriter(str(folder / "Split-test" / "data")) as writer:
-        for index in range(shop.manifest.partitions):
-            for split, examples in build_partition(shop, index, ExamplesConfig(max_events=8, stride=8)):
-                for example in examples if split == "test" else ():
-                    writer.write(example)
-    return read_histories(folder, "test", EVENTS, [f"user_{column}" for column in PROFILE])
+
+def _chances_at(exported: str, raw: Path, moment: int) -> dict[tuple[bytes, bytes], float]:
+    """(user, item) -> what `all_scores` gives."""
+    model = tf.saved_model.load(exported)
+    sent = read_histories(raw, "test", EVENTS, [f"user_{column}" for column in PROFILE])
+    users = len(sent["user_id"])
+    inputs = {name: tf.constant(values) for name, values in sent.items()}
+    scores = model.all_scores(**inputs, timestamp=tf.fill([users], np.int64(moment)), query=tf.fill([users], ""))
+    ids = model.item_ids.numpy()
+    return {
+        (user, item): score
+        for user, row in zip(sent["user_id"], scores.numpy(), strict=True)
+        for item, score in zip(ids, row, strict=True)
+    }
+
+
+def test_a_sample_of_users_holds_no_more_than_they_are(exported, raw):
+    counts = [len(ranked_candidates(exported, raw, users, "utc")) for users in (0, 1, 100)]
+    assert counts[0] == 0
+    assert counts[0] < counts[1] < counts[2]
+
+
+def test_towers_alone_have_no_candidates_to_measure(exported_shop, raw):
+    with pytest.raises(ModelError, match=r"holds no ranker .*train one with ranking.epochs"):
+        ranked_candidates(exported_shop.folder, raw, 100, "utc")
 
 
 def test_kinds_that_do_not_count_as_a_choice_have_a_head_of_their_own(trained, config, transformed_shop):

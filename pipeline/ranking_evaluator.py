@@ -1,0 +1,132 @@
+"""TFX's Evaluator for the ranker's chances: log loss, AUC and calibration by slice, beside the evaluation of rankings.
+
+It blesses nothing: that is evaluate_model's. The Evaluator gets no model but its answers (`rank_candidates`), since our
+model asks for a history and answers with a catalogue, which TFMA's own readers of models know nothing of.
+"""
+
+# No `from __future__ import annotations`: TFX reads the annotations of its function components.
+
+import os
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from google.protobuf import text_format
+from tfx.components.evaluator import executor
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.util import examples_utils
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.proto import example_gen_pb2
+from tfx.types import Artifact, artifact_utils
+from tfx.types.standard_artifacts import Examples, Model
+from tfx.utils import path_utils
+
+SPLIT = "eval"
+EVAL_CONFIG = text_format.Parse(
+    """
+    model_specs { label_key: "label" prediction_key: "chance" example_weight_key: "weight" }
+    slicing_specs { feature_keys: ["head"] }
+    slicing_specs { feature_keys: ["head", "department"] }
+    slicing_specs { feature_keys: ["head", "activity"] }
+    slicing_specs { feature_keys: ["head", "is_repeat"] }
+    metrics_specs {
+      metrics { class_name: "AUC" }
+      metrics { class_name: "AUCPrecisionRecall" }
+      metrics { class_name: "BinaryCrossEntropy" }
+      metrics { class_name: "Calibration" }
+      metrics { class_name: "MeanLabel" }
+      metrics { class_name: "MeanPrediction" }
+      metrics { class_name: "ExampleCount" }
+    }
+    """,
+    tfma.EvalConfig(),
+)
+COLUMNS = {
+    "auc": "AUC",
+    "auc_precision_recall": "AUC of precision",
+    "binary_crossentropy": "log loss",
+    "mean_label": "chosen",
+    "mean_prediction": "foretold",
+    "calibration": "ratio",
+    "example_count": "candidates",
+}
+"""Metric of TFMA -> what the table calls it."""
+
+
+@component
+def rank_candidates(
+    examples: InputArtifact[Examples],
+    model: InputArtifact[Model],
+    candidates: OutputArtifact[Examples],
+    users: Parameter[int],
+    clock: Parameter[str],
+    code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
+) -> None:
+    """The exported ranker's chances of candidates of the test window, and what came true, a tf.Example each."""
+    import tensorflow as tf
+
+    from tfrec.ranked import ranked_candidates
+
+    rows = ranked_candidates(path_utils.serving_model_path(model.uri), examples.uri, users, clock)
+    candidates.split_names = artifact_utils.encode_split_names([SPLIT])
+    examples_utils.set_payload_format(candidates, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+    folder = artifact_utils.get_split_uri([candidates], SPLIT)
+    os.makedirs(folder, exist_ok=True)
+    with tf.io.TFRecordWriter(os.path.join(folder, "candidates.gz"), "GZIP") as writer:
+        for row in rows.itertuples(index=False, name=None):
+            writer.write(_example(dict(zip(rows.columns, row, strict=True))).SerializeToString())
+
+
+class TableExecutor(executor.Executor):
+    """TFX's Evaluator, which then prints its result in a table."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See executor.Executor.Do for the arguments."""
+        super().Do(input_dict, output_dict, exec_properties)
+        print(render(read_slices(artifact_utils.get_single_uri(output_dict["evaluation"]))), flush=True)
+
+
+class RankingEvaluator(Evaluator):
+    """Evaluator with our executor."""
+
+    EXECUTOR_SPEC = BeamExecutorSpec(TableExecutor)
+
+
+def read_slices(folder: str) -> dict[str, dict[str, float]]:
+    """Slice, as "purchase, is_repeat yes" -> metric -> value, of what an Evaluator wrote into `folder`."""
+    found = {}
+    for key, outputs in tfma.load_eval_result(folder).slicing_metrics:
+        values = {metric: float(value["doubleValue"]) for metric, value in outputs[""][""].items()}
+        further = [f"{column} {value}" for column, value in key if column != "head"]
+        found[", ".join([*(value for column, value in key if column == "head"), *further])] = values
+    return dict(sorted(found.items()))
+
+
+def render(slices: dict[str, dict[str, float]]) -> str:
+    """A table of whole heads, by activity and by repeats; departments are in the artifact alone."""
+    lines = [f"{'chances of the ranker':34}" + "".join(f"{title:>17}" for title in COLUMNS.values())]
+    for name, values in slices.items():
+        if ", department" not in name:
+            cells = [f"{values[metric]:>17,.4f}" for metric in COLUMNS if metric != "example_count"]
+            lines.append("".join([f"{name:34}", *cells, f"{values['example_count']:>17,.0f}"]))
+    return "\n".join(lines)
+
+
+def _example(row: dict[str, Any]) -> Any:
+    """Numbers as floats, texts as bytes."""
+    import tensorflow as tf
+
+    example = tf.train.Example()
+    for name, value in row.items():
+        feature = example.features.feature[name]
+        if isinstance(value, str):
+            feature.bytes_list.value.append(value.encode())
+        else:
+            feature.float_list.value.append(value)
+    return example
