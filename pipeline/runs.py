@@ -107,7 +107,7 @@ RUNS = {
                 towers=TowerConfig(dim=8, random_bert=True, text_mode="full"),
                 train=TrainConfig(epochs=3, batch_size=16, learning_rate=0.02, uniform_negatives=8, text_steps=2),
                 ranking=RankingConfig(
-                    epochs=5,
+                    epochs=10,
                     retrieved=10,
                     copurchased=10,
                     repeated=20,
@@ -116,6 +116,8 @@ RUNS = {
                     copurchase_rank=4,
                     batch_size=64,
                     learning_rate=0.01,
+                    cross_layers=1,
+                    cross_rank=4,
                     hidden=(16,),
                 ),
             ),
