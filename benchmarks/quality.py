@@ -7,15 +7,16 @@
     python benchmarks/quality.py complete-journey --only EASE      # one row, "tfrec" among them
     python benchmarks/quality.py complete-journey --ablation       # what texts and ids are worth
 
-Baselines are tuned on the validation window; the test window is looked at once. Each row is kept in
-out/quality/DATASET/scores, whole or not at all, and used again by a later call: delete it to measure again. Prints
-tables and writes out/benchmarks/quality-DATASET.json.
+Baselines are tuned on the validation window; the test window is looked at once. Each row is kept in a folder of its
+settings and data below out/quality/DATASET, whole or not at all, and used again by a later call: delete it to measure
+again. Prints tables and writes out/benchmarks/quality-DATASET.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -30,7 +31,8 @@ import pandas as pd
 from benchmarks import variants
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
-from tfrec.config import Config
+from tfrec.confidence import interval
+from tfrec.config import Config, EvaluationConfig
 from tfrec.features import WordPiece
 from tfrec.holdout import Holdout, read_holdout
 from tfrec.records import read_texts
@@ -39,7 +41,6 @@ from tfrec.scores import Evaluation, Scores
 from tfrec.text import TextEncoder, pool_all, vocabulary
 from tfrec.train import say
 from tfrec.tuning import Shop, compare, names
-from tfrec.verdict import interval
 
 TEXT_TOKENS = 24
 ROOT = Path(__file__).parents[1]
@@ -83,13 +84,16 @@ def main() -> None:
     run = Run(f"{options.dataset}-{chosen}", RUNS[chosen].config, tables=str(tables), out=str(home))
     wanted = wanted_variants(options.ablation, options.seeds)
     rows = wanted_rows(options.only, wanted, read_table_set(tables).manifest.clock, options.ablation)
-    scores = {name: score_variant(run, wanted[name], home) for name in rows if name in wanted}
-    scores = score_baselines(run, [name for name in rows if name not in wanted], home) | scores
+    kept = {name: score_variant(run, wanted[name], home) for name in rows if name in wanted}
+    kept = score_baselines(run, [name for name in rows if name not in wanted], home) | kept
+    if len({repr(evaluation.protocol) for evaluation in kept.values()}) > 1:
+        sys.exit(f"rows were measured under unlike protocols; delete {home} and measure again")
+    scores = {name: evaluation.judged for name, evaluation in kept.items()}
     show(scores, dataset)
     out = Path(f"out/benchmarks/{'ablation' if options.ablation else 'quality'}-{options.dataset}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({name: means(each, dataset) for name, each in scores.items()}, indent=2))
-    say(f"written to {out}; each row lies in {home / 'scores'}")
+    say(f"written to {out}; each row lies below {home}")
 
 
 def ingest(name: str, dataset: Dataset, folder: str | None, home: Path) -> Path:
@@ -136,9 +140,15 @@ def wanted_rows(
     return found
 
 
-def score_variant(run: Run, variant: variants.Variant, home: Path) -> Scores:
-    """Its scores, each stage trained in a process of its own, whose memory goes back."""
-    kept = home / "scores" / f"{variant.key()}.json"
+def folder_of(kind: str, run: Run, settings: Config, home: Path) -> Path:
+    """Where rows of these settings and this data lie."""
+    content = settings.to_json() + read_table_set(run.tables).manifest.snapshot
+    return home / f"{kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def score_variant(run: Run, variant: variants.Variant, home: Path) -> Evaluation:
+    """Its scores, trained in a process of its own, whose memory goes back."""
+    kept = folder_of("models", run, run.config, home) / f"{variant.key()}.json"
     if not kept.exists():
         say(f"training {variant.key()}")
         program = "import sys; from benchmarks.variants import main; main(*sys.argv[1:])"
@@ -149,15 +159,21 @@ def score_variant(run: Run, variant: variants.Variant, home: Path) -> Scores:
     return read_scores(kept)
 
 
-def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Scores]:
+def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Evaluation]:
     """The scores of these baselines, tuned on the validation window."""
-    kept = {name: home / "scores" / f"{name}.json" for name in rows}
+    question = run.config.evaluation
+    settings = Config(evaluation=EvaluationConfig(question.label_kinds, question.candidates))
+    folder = folder_of("baselines", run, settings, home)
+    kept = {name: folder / f"{name}.json" for name in rows}
     missing = [name for name in rows if not kept[name].exists()]
     if missing:
         variants.prepare(run)
         clock = read_table_set(run.tables).manifest.clock
         examples = str(latest_artifact(run, "TableSetExampleGen", "examples"))
-        validation, test = (read_holdout(examples, window, clock=clock) for window in ("validation", "test"))
+        windows = ("validation", "test")
+        validation, test = (
+            read_holdout(examples, window, question.label_kinds, question.candidates, clock) for window in windows
+        )
         for scores in compare(*shops(validation, test, examples), say, missing, variants.BY_USER):
             variants.write(scores, test, kept[scores.name])
     return {name: read_scores(path) for name, path in kept.items()}
@@ -175,13 +191,14 @@ def shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop
     return Shop(validation, texts[known], vectors[known]), Shop(test, texts, vectors)
 
 
-def read_scores(path: Path) -> Scores:
-    """The scores that `variants.write` kept, users' own values with them."""
-    scores = Evaluation.from_json(path.read_text(encoding="utf-8")).judged
+def read_scores(path: Path) -> Evaluation:
+    """What `variants.write` kept, users' own values with it."""
+    evaluation = Evaluation.from_json(path.read_text(encoding="utf-8"))
+    scores = evaluation.judged
     with np.load(path.with_suffix(".npz")) as values:
         per_user = {name: dict(zip(variants.BY_USER, values[name], strict=True)) for name in values}
     slices = {name: dataclasses.replace(part, per_user=per_user.get(name, {})) for name, part in scores.slices.items()}
-    return dataclasses.replace(scores, slices=slices)
+    return dataclasses.replace(evaluation, scores={scores.name: dataclasses.replace(scores, slices=slices)})
 
 
 def means(scores: Scores, dataset: Dataset) -> dict[str, dict[str, float]]:

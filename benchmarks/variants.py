@@ -81,7 +81,7 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     from tfrec.features import Transformed
     from tfrec.rank_training import fit_second_stage
     from tfrec.scorer import exported_model
-    from tfrec.train import fit
+    from tfrec.train import catch_up, fit
 
     prepare(run)
     config = configured(complete(run), variant)
@@ -94,6 +94,8 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     model = _with_tfidf() if variant.text == "tfidf" else TwoTower
     trained = fit(catalog, model, *learnt_from, config, str(work / "checkpoints"), str(work / "logs"))
     stage = fit_second_stage(trained, *learnt_from, config) if config.ranking.epochs else None
+    if stage is None:
+        catch_up(trained.model, files["validation"])
     export(Recommender(trained, transformed, config, stage), str(work / "model"))
     raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
     evaluation = config.evaluation

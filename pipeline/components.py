@@ -94,7 +94,7 @@ def evaluate_model(
         "\n".join(result.verdict.reasons),
     )
     print(render_table(result), flush=True)
-    # Last, since a page is not worth a verdict.
+    # `tfrec report` draws it again from the file above: another page is no reason to evaluate again.
     io_utils.write_string_file(os.path.join(evaluation.uri, REPORT_FILE), render_page(result, "Evaluation"))
 
 

@@ -108,7 +108,7 @@ def create_pipeline(run: Run) -> Pipeline:
                 model=model,
                 users=config.evaluation.ranking_users,
                 clock=config.clock,
-                code=fingerprint.code("tfrec.ranked"),
+                code=fingerprint.code("tfrec.ranked", "pipeline.ranking_evaluator"),
             )
             measured = RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)
             ranking += [candidates, measured]

@@ -97,14 +97,14 @@ def node_seconds(run: Run) -> dict[str, float]:
     store = _store(run)
     if store is None:
         return {}
-    seconds: dict[str, float] = {}
-    done = [execution for execution in store.get_executions() if execution.last_known_state == mlmd.Execution.COMPLETE]
-    for execution in sorted(done, key=lambda execution: execution.last_update_time_since_epoch):
-        (type_,) = store.get_execution_types_by_id([execution.type_id])
-        name = type_.name.rpartition(".")[2]
-        seconds.pop(name, None)
-        seconds[name] = (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
-    return seconds
+    ends: list[tuple[int, str, float]] = []
+    for context in store.get_contexts_by_type("node"):  # two Trainers have one type of execution
+        executions = store.get_executions_by_context(context.id)
+        done = [each for each in executions if each.last_known_state == mlmd.Execution.COMPLETE]
+        for last in sorted(done, key=lambda each: each.id)[-1:]:
+            end, start = last.last_update_time_since_epoch, last.create_time_since_epoch
+            ends.append((end, context.name.removeprefix(f"{run.name}."), (end - start) / 1000))
+    return {name: seconds for _, name, seconds in sorted(ends)}
 
 
 def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:

@@ -92,7 +92,14 @@ RETAIL = dataclasses.replace(
 DISCOVERY = Config(
     examples=ExamplesConfig(max_events=50, stride=25),
     towers=TowerConfig(dim=128, dropout=0.5, id_dropout=0.3),
-    train=TrainConfig(batch_size=128, epochs=6, learning_rate=3e-3, query_from_title=0.02, validation_slice="novel"),
+    train=TrainConfig(
+        batch_size=128,
+        epochs=6,
+        learning_rate=3e-3,
+        query_from_title=0.02,
+        validation_slice="novel",
+        catch_up_rate=1e-3,
+    ),
     ranking=RankingConfig(epochs=2, retrieved=100, copurchased=100, repeated=50, popular=50, fresh=0, users=30_000),
 )
 """Where nobody chooses twice and short histories tell little; chosen on the validation events of Amazon Beauty."""

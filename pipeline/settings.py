@@ -11,6 +11,7 @@ from tfrec.config import (
     EvaluationConfig,
     RankingConfig,
     ServingConfig,
+    TrainConfig,
     TuneConfig,
     VerdictConfig,
     with_settings,
@@ -43,15 +44,22 @@ def of_transform(config: Config) -> Config:
 
 
 def of_tuner(config: Config) -> Config:
-    """What the towers are told, and where to search."""
-    return dataclasses.replace(of_towers(config), serving=ServingConfig(), tune=config.tune)
+    """What the towers are told, and where to search; `tune` has epochs of its own, and nothing comes after a trial."""
+    train = dataclasses.replace(config.train, epochs=TrainConfig().epochs, catch_up_rate=0.0)
+    return dataclasses.replace(of_towers(config), train=train, serving=ServingConfig(), tune=config.tune)
 
 
 def of_towers(config: Config) -> Config:
-    """All but the ranker, evaluation, verdict and search; how the model is served matters where no ranker follows."""
-    serving = ServingConfig() if config.ranking.epochs else config.serving
+    """All but the ranker, evaluation, verdict and search.
+
+    How the model is served and how it catches up matters where no ranker follows.
+    """
+    serving, train = config.serving, config.train
+    if config.ranking.epochs:
+        serving, train = ServingConfig(), dataclasses.replace(train, catch_up_rate=0.0)
     return dataclasses.replace(
         config,
+        train=train,
         ranking=RankingConfig(),
         serving=serving,
         evaluation=EvaluationConfig(),

@@ -52,7 +52,8 @@ class TowersTuner(BaseTuner):
         tune = self._inputs.config.tune
         config = with_settings(self._inputs.config, {"train.epochs": tune.epochs} | settings)
         told = ", ".join(f"{name} {value}" for name, value in settings.items())
-        say(f"trial {trial.trial_id} of {tune.max_trials}: {told}")
+        number = int(trial.trial_id) + 1
+        say(f"trial {number} of {tune.max_trials}: {told}")
         home = Path(self.directory) / f"trial-{trial.trial_id}"
         trained = train(
             train_files=self._inputs.train,
@@ -66,7 +67,7 @@ class TowersTuner(BaseTuner):
         score = trained.validation_ndcg
         del trained
         gc.collect()  # two models at once may be too many
-        say(f"trial {trial.trial_id} of {tune.max_trials}: validation NDCG@20 {score:.4f}")
+        say(f"trial {number} of {tune.max_trials}: validation NDCG@20 {score:.4f}")
         return {OBJECTIVE: score}
 
 

@@ -49,7 +49,9 @@ def judge(
             say(f"not compared with the model in production: {error}")
     stages = dict(zip(STAGES, exported.stages(), strict=False))
     judged, chances = list(stages)[-1], Chances(holdout)
-    scorers |= stages | {judged: chances.listening(stages[judged])}
+    scorers |= stages
+    if judged == BOTH:  # the towers alone give no chances
+        scorers[judged] = chances.listening(stages[judged])
     parts, texts = groups(holdout, items.category.to_numpy()), exported.texts
     scores = {}
     for name, scorer in scorers.items():

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tfrec.calibration import LEAST_CHOICES, calibrate
 from tfrec.config import Config
 from tfrec.dataset import read_events, sequences
-from tfrec.errors import DataError, ModelError
+from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.learning import Epoch, LearningCurve
 from tfrec.retrieval import Batch
 from tfrec.schema import EVENT_KINDS
@@ -127,6 +127,8 @@ def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarra
 
 def _held_out(examples: Examples, share: float) -> int:
     """The first candidate of the last `share` of the users; none where they chose too little to calibrate by."""
+    if not 0 <= share < 1:
+        raise ConfigError(f"ranking.calibration_share is {share}; give 0 or more, below 1: the rest teaches the ranker")
     users = int(examples.user[-1]) + 1
     end = int(np.searchsorted(examples.user, users - round(users * share)))
     chosen = examples.labels[end:].sum(axis=0)

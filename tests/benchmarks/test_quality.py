@@ -14,7 +14,7 @@ from tfrec.baselines import popularity
 from tfrec.catalog import Catalog
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
-from tfrec.evaluate import evaluate, holdout_from_events
+from tfrec.evaluate import evaluate, holdout_from_events, protocol_of
 
 SEEDS = {f"tfrec, seed {seed}": dataclasses.replace(WHOLE, seed=seed) for seed in (1, 2)}
 
@@ -83,7 +83,9 @@ def test_without_texts_all_items_read_alike_and_without_ids_none_has_its_own(cat
 def test_kept_scores_come_back_with_each_users_own(holdout, tmp_path):
     scores = evaluate("popularity", popularity(holdout), holdout, by_user=BY_USER)
     variants.write(scores, holdout, tmp_path / "row.json")
-    found = quality.read_scores(tmp_path / "row.json")
+    evaluation = quality.read_scores(tmp_path / "row.json")
+    assert evaluation.protocol == protocol_of(holdout)
+    found = evaluation.judged
     assert found == scores
     for metric in BY_USER:
         kept = found.slices["all"].per_user[metric]

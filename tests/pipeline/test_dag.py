@@ -112,6 +112,10 @@ def test_a_search_feeds_both_trainings_and_is_told_no_more_than_it_needs(run: Ru
     more = changed(searching, tune=dataclasses.replace(searching.config.tune, max_trials=3))
     assert differing(searching, more) == {"Tuner"}
     assert differing(searching, changed(searching, ranking=RankingConfig(epochs=9))) == {"RankingTrainer"}
+    caught_up = changed(searching, train=dataclasses.replace(run.config.train, catch_up_rate=0.5))
+    assert differing(searching, caught_up) == {"RankingTrainer"}
+    longer = changed(searching, train=dataclasses.replace(run.config.train, epochs=99))
+    assert differing(searching, longer) == {"Trainer", "RankingTrainer"}
 
 
 @pytest.mark.parametrize(

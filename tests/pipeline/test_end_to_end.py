@@ -131,9 +131,12 @@ class Shop:
 
     def executions(self) -> list[tuple[str, int]]:
         """(node, state) of everything that ML Metadata knows to have been tried, oldest first."""
-        query = "SELECT T.name, E.last_known_state FROM Execution E JOIN Type T ON T.id = E.type_id ORDER BY E.id"
+        query = (
+            "SELECT C.name, E.last_known_state FROM Execution E JOIN Association A ON A.execution_id = E.id "
+            "JOIN Context C ON C.id = A.context_id JOIN Type T ON T.id = C.type_id WHERE T.name = 'node' ORDER BY E.id"
+        )
         with contextlib.closing(sqlite3.connect(self.pipeline / "metadata.sqlite")) as store:
-            return [(name.rpartition(".")[2], state) for name, state in store.execute(query)]
+            return [(name.removeprefix("tiny."), state) for name, state in store.execute(query)]
 
     def pushed(self) -> list[str]:
         """What a server would find, leftovers included."""
@@ -258,7 +261,7 @@ def test_the_report_shows_the_run_to_a_person(ran: Ran, titles: dict[str, str]) 
     assert sum(html.escape(title) in page for title in titles.values()) > 30
     assert all(f'<th scope="row">{node}</th>' in page for node in NODES)
     assert [epoch.phase for epoch in ran.evaluation.details.training] == [
-        *(["towers"] * 3 + ["text"] + ["second stage"] * 5),
+        *(["towers"] * 3 + ["text"] + ["second stage"] * named_run("tiny").config.ranking.epochs),
     ]
     assert "This evaluation does not hold it" not in page
 

@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.outcome import Outcome, node_seconds, read_evaluation, read_outcome
 from pipeline.runs import Run, named_run
@@ -79,3 +81,21 @@ def test_an_evaluation_is_read_from_a_file_or_by_the_name_of_its_run(tmp_path: P
 
 def test_a_run_that_never_began_has_cost_nothing(run: Run) -> None:
     assert node_seconds(run) == {}
+
+
+def test_each_node_has_the_seconds_of_its_last_run_that_was_no_cached_one(run: Run) -> None:
+    # Both are Trainers, so both executions have one type: the context of type "node" tells them apart.
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = run.metadata
+    Path(run.metadata).parent.mkdir(parents=True)
+    store = MetadataStore(config)
+    kind = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
+    node = store.put_context_type(mlmd.ContextType(name="node"))
+    done, cached = mlmd.Execution.COMPLETE, mlmd.Execution.CACHED
+    for name, states in (("RankingTrainer", [done]), ("Trainer", [done, cached])):
+        context = mlmd.Context(type_id=node, name=f"{run.name}.{name}")
+        for state in states:
+            store.put_execution(mlmd.Execution(type_id=kind, last_known_state=state), [], [context], True)
+            context = store.get_context_by_type_and_name("node", f"{run.name}.{name}")
+    assert sorted(node_seconds(run)) == ["RankingTrainer", "Trainer"]
+    assert all(0 <= seconds < 60 for seconds in node_seconds(run).values())

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
 from tfrec.dataset import sequences
-from tfrec.errors import DataError, ModelError
+from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.examples import build_partition
 from tfrec.export import Recommender, export
 from tfrec.features import Transformed
@@ -207,7 +207,7 @@ def raw(shop, tmp_path_factory) -> Path:
     return folder
 
 
-def test_an_export_of_two_stages_answers_as_the_model_in_memory(stage, exported, raw, asked):
+def test_an_export_of_two_stages_answers_as_the_model_in_memory(trained, stage, exported, raw, asked):
     assert verify_in_fresh_process(exported) is None
 
     served = tf.saved_model.load(exported)
@@ -404,6 +404,35 @@ def test_kinds_that_do_not_count_as_a_choice_have_a_head_of_their_own(trained, c
     stage = fit_second_stage(trained, files, files, settings)
     assert stage.ranker.heads[-1] == "purchase"
     assert set(stage.ranker.heads) == {"view", "click", "cart", "rating", "purchase"}
+
+
+def test_the_towers_learn_the_window_only_after_it_has_taught_the_ranker(
+    trained, config, transformed_shop, monkeypatch
+):
+    files, model = transformed_shop.files, trained.model
+    split = files["train"], files["validation"]
+    kept = [(weight, weight.numpy()) for weight in model.weights]
+    taught = fit_second_stage(trained, *split, config).ranker.get_weights()
+    before = model.all_candidates().numpy()
+    rate = dataclasses.replace(model.config.train, catch_up_rate=0.1)
+    monkeypatch.setattr(model, "config", dataclasses.replace(model.config, train=rate))
+    try:
+        stage = fit_second_stage(trained, *split, config)
+        after = model.all_candidates().numpy()
+        assert np.abs(after - before).max() > 0.01
+        np.testing.assert_array_equal(stage.sources._embeddings, after)  # what is proposed from has learnt too
+        for now, then in zip(stage.ranker.get_weights(), taught, strict=True):
+            np.testing.assert_allclose(now, then, atol=1e-4)
+    finally:
+        for weight, value in kept:
+            weight.assign(value)
+
+
+def test_a_share_that_leaves_nothing_to_learn_from_is_refused(trained, config, transformed_shop):
+    settings = dataclasses.replace(config, ranking=dataclasses.replace(config.ranking, calibration_share=1.0))
+    files = transformed_shop.files
+    with pytest.raises(ConfigError, match=r"ranking\.calibration_share is 1\.0; give 0 or more, below 1"):
+        fit_second_stage(trained, files["train"], files["validation"], settings)
 
 
 def test_a_window_in_which_nobody_chose_anything_is_an_error_with_its_cure(trained, config, transformed_shop):

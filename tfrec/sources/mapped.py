@@ -50,6 +50,7 @@ def _described(mapped: TableMapping | None, name: str, events: EventMapping) -> 
 def _read(mapped: TableMapping, name: str, further: dict[str, tuple[str, ...]]) -> pa.Table:
     columns = mapped.columns | further
     theirs = [column for group in columns.values() for column in group]
+    counted = f"of those that {name}.only lets pass" if mapped.only else "after the header"
     tables = []
     for path in find_files(mapped.path):
         raw = read_file(path, [*theirs, *mapped.only], mapped.encoding, mapped.delimiter)
@@ -57,7 +58,7 @@ def _read(mapped: TableMapping, name: str, further: dict[str, tuple[str, ...]]) 
         ours = {ours: _joined(raw, group) for ours, group in columns.items()}
         schema = TABLES[name]
         numbers = [ours for ours in columns if ours in schema.names and _is_number(schema.field(ours).type)]
-        ours |= {column: _numbers(ours[column], schema.field(column), f"{path}") for column in numbers}
+        ours |= {column: _numbers(ours[column], schema.field(column), f"{path}", counted) for column in numbers}
         tables.append(pa.table(ours))
     table = _stacked(tables)
     if not table.num_rows and mapped.only:
@@ -89,7 +90,7 @@ def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
-def _numbers(column: pa.ChunkedArray, field: pa.Field, path: str) -> pa.ChunkedArray:
+def _numbers(column: pa.ChunkedArray, field: pa.Field, path: str, counted: str) -> pa.ChunkedArray:
     text = column.cast(pa.string())
     coded = text.combine_chunks().dictionary_encode()
     distinct = pd.to_numeric(pd.Series(coded.dictionary.to_pylist(), dtype=object), errors="coerce").astype("float64")
@@ -101,7 +102,7 @@ def _numbers(column: pa.ChunkedArray, field: pa.Field, path: str) -> pa.ChunkedA
         row = int(np.argmax(is_wrong))
         wanted = "a whole number" if pa.types.is_integer(field.type) else "a number"
         raise DataError(
-            f"{path} row {row + 1} after the header has {text[row].as_py()!r} as {field.name}, {wanted} was "
+            f"{path} row {row + 1} {counted} has {text[row].as_py()!r} as {field.name}, {wanted} was "
             f"expected; correct it, or leave {field.name} out of the mapping"
         )
     return pa.chunked_array([pa.array(values, mask=np.isnan(values)).cast(field.type, safe=False)])
