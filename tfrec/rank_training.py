@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -143,11 +143,12 @@ def _fit(stage: SecondStage, examples: Examples, end: int, config: Config, curve
     stage.ranker.fit_scale(examples.features[:end])
     rate = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * -(-end // batch_size))
     stage.ranker.compile(optimizer=tf.keras.optimizers.Adam(rate, jit_compile=False))
+    step = tf.function(stage.ranker.train_step, reduce_retracing=True)
     for epoch in range(settings.epochs):
         began = time.monotonic()
         order = np.random.default_rng([config.train.seed, epoch]).permutation(end)
-        data = _dataset(examples, np.array_split(order, -(-end // batch_size)))
-        loss = stage.ranker.fit(data, verbose=0).history["loss"][-1]
+        for chosen in np.array_split(order, -(-end // batch_size)):
+            loss = float(step(_batch(examples, chosen))["loss"])
         if not math.isfinite(loss):
             raise ModelError(f"the ranker's loss is {loss}; lower ranking.learning_rate ({settings.learning_rate})")
         curve.add(Epoch("second stage", epoch + 1, float(loss), time.monotonic() - began))
@@ -160,7 +161,7 @@ def _calibrate(stage: SecondStage, examples: Examples, start: int) -> None:
     if start == len(examples.rows):
         return
     pieces = [slice(at, at + PREDICTED_AT_ONCE) for at in range(start, len(examples.rows), PREDICTED_AT_ONCE)]
-    logits = np.concatenate([stage.ranker(batch).numpy() for batch in _dataset(examples, pieces)])
+    logits = np.concatenate([stage.ranker(_batch(examples, piece)).numpy() for piece in pieces])
     found = [calibrate(*columns) for columns in zip(logits.T, examples.labels[start:].T, strict=True)]
     stage.ranker.slope.assign([one.slope for one in found])
     stage.ranker.bias.assign([one.bias for one in found])
@@ -171,15 +172,9 @@ def _calibrate(stage: SecondStage, examples: Examples, start: int) -> None:
     say(f"second stage: calibrated on {len(logits):,} candidates of other users: {'; '.join(told)}")
 
 
-def _dataset(examples: Examples, pieces: Sequence[np.ndarray | slice]) -> tf.data.Dataset:
-    """A batch for each piece. Gathered by NumPy: as a tensor of TensorFlow's the features would be there twice."""
-
-    def batches() -> Iterator[dict[str, np.ndarray]]:
-        return (examples.of(piece) for piece in pieces)
-
-    some = examples.of(slice(0, 1))
-    specs = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for name, value in some.items()}
-    return tf.data.Dataset.from_generator(batches, output_signature=specs).prefetch(2)
+def _batch(examples: Examples, chosen: np.ndarray | slice) -> dict[str, tf.Tensor]:
+    """Gathered by NumPy, batch by batch: as a tensor of TensorFlow's all features would be there twice."""
+    return {name: tf.constant(values) for name, values in examples.of(chosen).items()}
 
 
 def _heads(files: Sequence[str], config: Config) -> tuple[tuple[str, ...], int]:
