@@ -19,7 +19,7 @@ SWING = np.tile([-0.1, 0.1], 50)  # users differ; the mean is that of all
 
 def scores(name: str, ndcg: float, users: int = 100, novel: float = 0.1) -> Scores:
     def part(value: float, users: int) -> SliceScores:
-        return SliceScores(users, 0.01, {"ndcg@20": value, "mrr": 0.5}, {"ndcg@20": value + SWING[:users]})
+        return SliceScores(users, 0.01, {"ndcg@20": value, "mrr": 0.5}, per_user={"ndcg@20": value + SWING[:users]})
 
     return Scores(name, {"all": part(ndcg, users), "novel": part(novel, users), "new_users": part(math.nan, 0)}, 1.0)
 
