@@ -16,6 +16,7 @@ import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow use
 
 import numpy as np
 
+from pipeline.local_runner import run as run_pipeline  # before TensorFlow: TFX after it ends the process by SIGSEGV
 from pipeline.outcome import latest_artifact
 from pipeline.runs import Run
 from tfrec.catalog import Catalog
@@ -68,8 +69,6 @@ def main(name: str, config: str, tables: str, out: str, variant: str, kept: str)
 
 def prepare(run: Run) -> None:
     """Runs the pipeline up to Transform, unless its results are there."""
-    from pipeline.local_runner import run as run_pipeline
-
     run_pipeline(run, until="Transform")
 
 
