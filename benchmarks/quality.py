@@ -29,15 +29,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import variants
+from benchmarks.table import Column, Row, gains, markdown, summary
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
-from tfrec.confidence import interval
 from tfrec.config import Config, EvaluationConfig
 from tfrec.features import WordPiece
 from tfrec.holdout import Holdout, read_holdout
 from tfrec.records import read_texts
 from tfrec.schema import read_table_set
-from tfrec.scores import Evaluation, Scores
+from tfrec.scores import Evaluation
 from tfrec.text import TextEncoder, pool_all, vocabulary
 from tfrec.train import say
 from tfrec.tuning import Shop, compare, names
@@ -51,7 +51,7 @@ class Dataset:
     """Where a data set comes from, whose settings serve it, and the numbers that it is known by."""
 
     run: str
-    columns: tuple[tuple[str, str], ...]  # slice, metric
+    columns: tuple[Column, ...]
     mapping: str = ""  # of examples/; "" for a source that tfrec knows by name
 
 
@@ -62,9 +62,19 @@ DATED = (
 DATASETS = {
     "complete-journey": Dataset("laptop", DATED),
     "online-retail": Dataset("retail", DATED, "online_retail.yaml"),
-    "amazon-beauty": Dataset("discovery", (("novel", "recall@10"), ("novel", "ndcg@10")), "amazon_beauty.yaml"),
+    "amazon-beauty": Dataset(
+        "discovery", (("novel", "recall@10"), ("novel", "ndcg@10"), ("cold_among", "recall@20")), "amazon_beauty.yaml"
+    ),
     "movielens": Dataset("discovery", DATED[1:3]),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """A row as it lies on disk; its judged model alone."""
+
+    evaluation: Evaluation
+    cpu_minutes: float  # of training; NaN of a baseline
 
 
 def main() -> None:
@@ -83,16 +93,20 @@ def main() -> None:
     chosen = options.run or dataset.run
     run = Run(f"{options.dataset}-{chosen}", RUNS[chosen].config, tables=str(tables), out=str(home))
     wanted = wanted_variants(options.ablation, options.seeds)
-    rows = wanted_rows(options.only, wanted, read_table_set(tables).manifest.clock, options.ablation)
-    kept = {name: score_variant(run, wanted[name], home) for name in rows if name in wanted}
-    kept = score_baselines(run, [name for name in rows if name not in wanted], home) | kept
-    if len({repr(evaluation.protocol) for evaluation in kept.values()}) > 1:
+    names_ = wanted_rows(options.only, wanted, read_table_set(tables).manifest.clock, options.ablation)
+    both = {name: score_variant(run, wanted[name], home) for name in names_ if name in wanted}
+    found = score_baselines(run, [name for name in names_ if name not in wanted], home)
+    found |= {_of_towers(name): stages[0] for name, stages in both.items() if len(stages) > 1}
+    found |= {name: stages[-1] for name, stages in both.items()}
+    if len({repr(kept.evaluation.protocol) for kept in found.values()}) > 1:
         sys.exit(f"rows were measured under unlike protocols; delete {home} and measure again")
-    scores = {name: evaluation.judged for name, evaluation in kept.items()}
-    show(scores, dataset)
+    rows = {name: Row(name, kept.evaluation.judged, kept.cpu_minutes) for name, kept in found.items()}
+    print(markdown(list(rows.values()), dataset.columns))
+    if options.ablation:
+        show_gains(rows, dataset)
     out = Path(f"out/benchmarks/{'ablation' if options.ablation else 'quality'}-{options.dataset}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({name: means(each, dataset) for name, each in scores.items()}, indent=2))
+    out.write_text(json.dumps(summary(rows.values(), dataset.columns), indent=2))
     say(f"written to {out}; each row lies below {home}")
 
 
@@ -146,8 +160,9 @@ def folder_of(kind: str, run: Run, settings: Config, home: Path) -> Path:
     return home / f"{kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def score_variant(run: Run, variant: variants.Variant, home: Path) -> Evaluation:
-    """Its scores, trained in a process of its own, whose memory goes back."""
+def score_variant(run: Run, variant: variants.Variant, home: Path) -> list[Kept]:
+    """The scores of its two towers alone, where it has more, and of all of it; trained in a process of its own."""
+    variant = variant.resolved(run.config)
     kept = folder_of("models", run, run.config, home) / f"{variant.key()}.json"
     if not kept.exists():
         say(f"training {variant.key()}")
@@ -156,10 +171,10 @@ def score_variant(run: Run, variant: variants.Variant, home: Path) -> Evaluation
         subprocess.run(
             [sys.executable, "-c", program, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
         )
-    return read_scores(kept)
+    return [read_scores(path) for path in (variants.towers_of(kept), kept) if path.exists()]
 
 
-def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Evaluation]:
+def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Kept]:
     """The scores of these baselines, tuned on the validation window."""
     question = run.config.evaluation
     settings = Config(evaluation=EvaluationConfig(question.label_kinds, question.candidates))
@@ -191,40 +206,37 @@ def shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop
     return Shop(validation, texts[known], vectors[known]), Shop(test, texts, vectors)
 
 
-def read_scores(path: Path) -> Evaluation:
+def read_scores(path: Path) -> Kept:
     """What `variants.write` kept, users' own values with it."""
     evaluation = Evaluation.from_json(path.read_text(encoding="utf-8"))
     scores = evaluation.judged
     with np.load(path.with_suffix(".npz")) as values:
-        per_user = {name: dict(zip(variants.BY_USER, values[name], strict=True)) for name in values}
+        per_user = {
+            name: dict(zip(variants.BY_USER, values[name], strict=True)) for name in scores.slices if name in values
+        }
+        cpu_minutes = float(values["cpu_minutes"])
     slices = {name: dataclasses.replace(part, per_user=per_user.get(name, {})) for name, part in scores.slices.items()}
-    return dataclasses.replace(evaluation, scores={scores.name: dataclasses.replace(scores, slices=slices)})
+    whole = dataclasses.replace(evaluation, scores={scores.name: dataclasses.replace(scores, slices=slices)})
+    return Kept(whole, cpu_minutes)
 
 
-def means(scores: Scores, dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Column -> mean over users with its 95 % interval."""
-    found = {}
-    for slice_, metric in dataset.columns:
-        values = scores.slices[slice_].per_user.get(metric, np.empty(0))
-        low, high = interval(values) if len(values) > 1 else (np.nan, np.nan)
-        found[f"{slice_} {metric}"] = {"mean": scores.slices[slice_].metrics[metric], "low": low, "high": high}
-    return found
+def show_gains(rows: Mapping[str, Row], dataset: Dataset) -> None:
+    """What each way to read texts adds to the same model without them, user by user."""
+    pairs = [(row, rows[base]) for name, row in rows.items() if (base := _without_text(name)) != name and base in rows]
+    if pairs:
+        print("\n" + gains([row for row, _ in pairs], [base for _, base in pairs], dataset.columns))
 
 
-def show(scores: dict[str, Scores], dataset: Dataset) -> None:
-    """A row for each model with the half width of its 95 % interval over users; then tfrec's spread over seeds."""
-    print(f"{'':28}" + "".join(f"{f'{slice_} {metric}':>24}" for slice_, metric in dataset.columns))
-    for name, each in scores.items():
-        cells = [
-            f"{cell['mean']:.4f} ± {(cell['high'] - cell['low']) / 2:.4f}" for cell in means(each, dataset).values()
-        ]
-        print(f"{name:28}" + "".join(f"{cell:>24}" for cell in cells))
-    seeds = [each for name, each in scores.items() if name.startswith("tfrec, seed")]
-    if len(seeds) > 1:
-        values = np.array([[each.slices[s].metrics[m] for s, m in dataset.columns] for each in seeds])
-        cells = [f"{m:.4f} sd {sd:.4f}" for m, sd in zip(values.mean(axis=0), values.std(axis=0, ddof=1), strict=True)]
-        print(f"{f'tfrec, mean of {len(seeds)} seeds':28}" + "".join(f"{cell:>24}" for cell in cells))
-    print("±: half the 95 % bootstrap interval over users; sd: over seeds")
+def _without_text(name: str) -> str:
+    """The row of the ablation that differs by having no text."""
+    silent, *others = variants.LABELS
+    for label in others:
+        name = name.replace(label, silent)
+    return name
+
+
+def _of_towers(name: str) -> str:
+    return f"towers alone: {name}"
 
 
 if __name__ == "__main__":

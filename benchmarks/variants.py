@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +51,22 @@ class Variant:
         """A name for its files."""
         return f"tfrec text {self.text or 'as configured'}{'' if self.ids else ' without ids'} seed {self.seed}"
 
+    def resolved(self, config: Config) -> Variant:
+        """With what the run says of texts by name, so that the same model is trained once."""
+        usual = "frozen" if config.towers.text_mode == "frozen" else "tuned"
+        return dataclasses.replace(self, text=self.text or usual)
+
     def to_json(self) -> str:
         """As `main` takes it."""
         return json.dumps(dataclasses.asdict(self))
 
 
 WHOLE = Variant()
+LABELS = dict(zip(("no text", "TF-IDF", "frozen BERT", "tuned BERT"), TEXTS, strict=True))
 ABLATION = {
     f"{label}, {'with' if ids else 'without'} ids": Variant(text, ids)
     for ids in (True, False)
-    for text, label in zip(TEXTS, ("no text", "TF-IDF", "frozen BERT", "tuned BERT"), strict=True)
+    for label, text in LABELS.items()
 }
 
 
@@ -79,10 +87,11 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     from tfrec.export import Recommender, export
     from tfrec.features import Transformed
     from tfrec.rank_training import fit_second_stage
-    from tfrec.scorer import exported_model
+    from tfrec.scorer import Exported
     from tfrec.train import catch_up, fit
 
     prepare(run)
+    began = time.process_time()
     config = configured(complete(run), variant)
     examples = latest_artifact(run, "Transform", "transformed_examples")
     files = {split: sorted(map(str, examples.glob(f"Split-{split}/*"))) for split in SPLITS}
@@ -96,12 +105,19 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     if stage is None:
         catch_up(trained.model, files["validation"])
     export(Recommender(trained, transformed, config, stage), str(work / "model"))
+    cpu_minutes = (time.process_time() - began) / 60
     raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
     evaluation = config.evaluation
     holdout = read_holdout(raw, "test", evaluation.label_kinds, evaluation.candidates, config.clock)
-    scorer = exported_model(work / "model", raw, holdout)
-    write(evaluate(variant.key(), scorer, holdout, by_user=BY_USER), holdout, kept)
+    stages = Exported(work / "model", raw, holdout).stages()
+    for path, scorer in zip((towers_of(kept), kept)[-len(stages) :], stages, strict=True):
+        write(evaluate(path.stem, scorer, holdout, by_user=BY_USER), holdout, path, cpu_minutes)
     shutil.rmtree(work)
+
+
+def towers_of(kept: Path) -> Path:
+    """Where the scores of the two towers alone are kept, beside those of both stages."""
+    return kept.with_name(f"{kept.stem} towers alone.json")
 
 
 def configured(config: Config, variant: Variant) -> Config:
@@ -137,15 +153,15 @@ class WithoutIds(Catalog):
         return np.zeros(self.rows, np.int64)
 
 
-def write(scores: Scores, holdout: Holdout, path: Path) -> None:
-    """Keeps the scores as JSON and users' own values of BY_USER beside them; the JSON comes last, by rename."""
+def write(scores: Scores, holdout: Holdout, path: Path, cpu_minutes: float = math.nan) -> None:
+    """Keeps the scores as JSON, users' own values of BY_USER and the cost beside; the JSON comes last, by rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values: dict[str, Any] = {
         name: np.stack([part.per_user[metric] for metric in BY_USER])
         for name, part in scores.slices.items()
         if part.per_user
     }
-    np.savez(path.with_suffix(".npz"), **values)
+    np.savez(path.with_suffix(".npz"), **values, cpu_minutes=cpu_minutes)
     beside = path.with_suffix(".json.part")
     evaluation = Evaluation(protocol_of(holdout), {scores.name: scores}, Verdict(False, ("not judged",)))
     beside.write_text(evaluation.to_json(), encoding="utf-8")

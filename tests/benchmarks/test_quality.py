@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from benchmarks import quality, variants
+from benchmarks.table import Row
 from benchmarks.variants import ABLATION, BY_USER, WHOLE, Variant
 from tfrec.baselines import popularity
 from tfrec.catalog import Catalog
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluate import evaluate, holdout_from_events, protocol_of
+from tfrec.scores import Scores
 
 SEEDS = {f"tfrec, seed {seed}": dataclasses.replace(WHOLE, seed=seed) for seed in (1, 2)}
 
@@ -59,6 +61,21 @@ def test_an_ablation_trains_eight_different_models():
     assert len({variant.key() for variant in ABLATION.values()}) == 8
 
 
+def test_what_a_run_says_of_texts_has_the_name_of_the_ablations_variant():
+    assert WHOLE.resolved(Config()) == ABLATION["frozen BERT, with ids"]
+    assert WHOLE.resolved(Config(towers=TowerConfig(text_mode="top"))) == ABLATION["tuned BERT, with ids"]
+    assert Variant("none").resolved(Config()) == Variant("none")
+
+
+def test_each_way_to_read_texts_is_compared_with_none_of_the_same_kind(capsys):
+    names = ("no text, with ids", "TF-IDF, with ids", "tuned BERT, without ids")
+    rows = {name: Row(name, Scores(name, {}, 0.0)) for name in names}
+    quality.show_gains(rows, quality.Dataset("laptop", ()))
+    assert [line for line in capsys.readouterr().out.splitlines() if "minus" in line] == [
+        "| TF-IDF, with ids minus no text, with ids |"
+    ]
+
+
 def test_a_variant_reads_texts_as_it_says():
     run = Config(towers=TowerConfig(text_mode="full"))
     modes = {text: variants.configured(run, Variant(text)).towers.text_mode for text in ("", "none", "frozen", "tuned")}
@@ -83,7 +100,9 @@ def test_without_texts_all_items_read_alike_and_without_ids_none_has_its_own(cat
 def test_kept_scores_come_back_with_each_users_own(holdout, tmp_path):
     scores = evaluate("popularity", popularity(holdout), holdout, by_user=BY_USER)
     variants.write(scores, holdout, tmp_path / "row.json")
-    evaluation = quality.read_scores(tmp_path / "row.json")
+    variants.write(scores, holdout, tmp_path / "dear.json", cpu_minutes=2.5)
+    assert quality.read_scores(tmp_path / "dear.json").cpu_minutes == 2.5
+    evaluation = quality.read_scores(tmp_path / "row.json").evaluation
     assert evaluation.protocol == protocol_of(holdout)
     found = evaluation.judged
     assert found == scores
