@@ -16,12 +16,14 @@ import tensorflow as tf
 from tfrec.config import RankingConfig
 from tfrec.evidence import DAY, Past
 from tfrec.linear import factorise
+from tfrec.newcomers import Newcomers
+from tfrec.popularity import NAMES
 
 SOURCES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "habit")
 """The scores that a candidate carries."""
 
 HABIT_HALF_LIFE_DAYS = 60.0
-EVER_COLUMN, POPULAR_COLUMN = 0, 2  # item_shoppers and item_shoppers_28 of popularity.NAMES
+POPULAR_COLUMN = NAMES.index("item_shoppers_28")
 
 
 class Proposed(NamedTuple):
@@ -44,17 +46,14 @@ class _Opinions(NamedTuple):
 class Sources(tf.Module):
     """Proposes candidates from embeddings [rows, dim + 1] and from what shoppers chose."""
 
-    def __init__(self, embeddings: tf.Variable, config: RankingConfig, clock: str):
+    def __init__(self, embeddings: tf.Variable, newcomers: Newcomers, config: RankingConfig, clock: str):
         super().__init__(name="sources")
-        self._config, self._embeddings = config, embeddings
+        self._config, self._embeddings, self._newcomers = config, embeddings, newcomers
         self._seconds = DAY if clock == "utc" else 1.0
         rows = int(embeddings.shape[0])
         self._choice = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="choice")
         self._target = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="target")
-        self._popular = tf.Variable(tf.zeros([config.popular], tf.int32), trainable=False, name="popular")
-        # Rows of which the first `_fresh_count` count: a list is shorter than a mask, and the loader wants one length.
-        self._fresh = tf.Variable(tf.zeros([rows], tf.int32), trainable=False, name="fresh")
-        self._fresh_count = tf.Variable(0, trainable=False, name="fresh_count")
+        self._shoppers = tf.Variable(tf.zeros([rows]), trainable=False, name="shoppers")
 
     def learn(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
         """From events with the columns user and row, and the item statistics of the same time."""
@@ -69,12 +68,7 @@ class Sources(tf.Module):
         missing = self._config.copurchase_rank - factors.choice.shape[1]
         self._choice.assign(np.pad(factors.choice, ((0, 0), (0, missing))))
         self._target.assign(np.pad(factors.target, ((0, 0), (0, missing))))
-        shoppers = statistics[:, POPULAR_COLUMN]
-        popular = np.argsort(-shoppers, kind="stable")[: self._config.popular]
-        self._popular.assign(_padded(popular[shoppers[popular] > 0], self._config.popular))
-        fresh = np.flatnonzero(statistics[1:, EVER_COLUMN] == 0) + 1
-        self._fresh.assign(_padded(fresh, rows))
-        self._fresh_count.assign(len(fresh))
+        self._shoppers.assign(statistics[:, POPULAR_COLUMN])
 
     def __call__(
         self, past: Past, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
@@ -84,7 +78,8 @@ class Sources(tf.Module):
         Of `allowed` [batch, rows] bool alone, where it is given: each source then proposes its best among those.
         """
         opinions = self._opinions(past, moments, queries)
-        rows = self._proposals(opinions, allowed)
+        newcomers = self._newcomers.scores(past, moments, opinions.towers)
+        rows = self._proposals(opinions, newcomers, allowed)
         return Proposed(rows, self._scores(opinions, rows), opinions.towers)
 
     def scores(self, past: Past, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -109,21 +104,22 @@ class Sources(tf.Module):
         distinct, _ = tf.unique(tf.boolean_mask(past.row + rows * users, past.valid))
         return tf.sparse.segment_sum(self._choice, distinct % rows, distinct // rows, num_segments=shape[0])
 
-    def _proposals(self, opinions: _Opinions, allowed: tf.Tensor | None) -> tf.Tensor:
-        """[batch, candidates] int64 rows, 0 pads."""
+    def _proposals(self, opinions: _Opinions, newcomers: tf.Tensor, allowed: tf.Tensor | None) -> tf.Tensor:
+        """[batch, candidates] int64 rows, 0 pads; `newcomers` [batch, new items] scores of the items nobody chose."""
         towers, copurchase, habit, is_new = opinions
         shape = tf.shape(towers)
         allowed = tf.broadcast_to(tf.range(shape[1]) > 0, shape) if allowed is None else allowed
         is_open = tf.logical_and(is_new, allowed)
         own, own_rows = _best(tf.where(allowed, habit, 0.0), self._config.repeated)
-        fresh = self._fresh[: self._fresh_count]
-        of_fresh = tf.where(tf.gather(allowed, fresh, axis=1), tf.gather(towers, fresh, axis=1), towers.dtype.min)
+        shoppers, popular = _best(tf.where(allowed, self._shoppers, 0.0), self._config.popular)
+        new = self._newcomers.rows
+        newcomers = tf.where(tf.gather(allowed, new, axis=1), newcomers, towers.dtype.min)
         proposals = (
             _best(tf.where(is_open, towers, towers.dtype.min), self._config.retrieved)[1],
             _best(tf.where(is_open, copurchase, towers.dtype.min), self._config.copurchased)[1],
             tf.where(own > 0, own_rows, 0),
-            tf.repeat(self._popular[tf.newaxis], shape[0], axis=0),
-            tf.gather(fresh, _best(of_fresh, self._config.fresh)[1]),
+            tf.where(shoppers > 0, popular, 0),
+            tf.gather(new, _best(newcomers, self._config.fresh)[1]),
         )
         rows = tf.concat(proposals, axis=1)
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(rows)[1], axis=1)
@@ -158,7 +154,3 @@ class Sources(tf.Module):
 def _best(scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
     """The `count` best of each row of [batch, any] and their places int32, the first ones where scores are equal."""
     return tf.math.top_k(scores, tf.minimum(count, tf.shape(scores)[1]))
-
-
-def _padded(rows: np.ndarray, length: int) -> np.ndarray:
-    return np.pad(rows, (0, length - len(rows))).astype(np.int32)

@@ -25,7 +25,8 @@ _OF_PAIR = (
     *("idle_days", "age_days", "gap_days", "due", "item_due", "per_basket"),
 )
 _GROUP_WEIGHTS = (0, 2, 3)  # of the pair's: every event, and those by half-lives of 30 and 120 days
-_OF_GROUP = ("times", "times_30", "times_120", "idle_days", "share")
+_HELD = ("times", "times_30", "times_120", "idle_days")  # of a group, whatever else the history holds
+_OF_GROUP = (*_HELD, "share")
 _OF_ITEMS_GROUP = ("shoppers", "shoppers_per_item")
 _OF_USER = ("baskets", "baskets_28", "events", "events_28", "idle_days", "mean_price")
 
@@ -37,6 +38,15 @@ class Past(NamedTuple):
     timestamp: tf.Tensor  # [batch, length] int64 seconds
     price: tf.Tensor  # [batch, length] float32 standard score
     valid: tf.Tensor  # [batch, length] bool
+
+
+class _Held(NamedTuple):
+    """What a batch of histories holds of each group; place 0 is that of what they do not hold."""
+
+    place: tf.Tensor  # [batch, groups] int32 of each group in the other three
+    sums: tf.Tensor  # [places, weights] float32
+    youngest: tf.Tensor  # [places] float32 days
+    oldest: tf.Tensor  # [places] float32 days
 
 
 class Evidence(tf.Module):
@@ -56,6 +66,7 @@ class Evidence(tf.Module):
         self._kin = _constant(columns + self._first, "kin")
         self.statistics = _constant(self._with_groups(statistics), "statistics")
         self._price = _constant(catalog.price.astype(np.float32), "price")
+        self._groups = tuple(groups)
         self.names = (
             *_OF_PAIR,
             *(f"{group}_{name}" for group in groups for name in _OF_GROUP),
@@ -83,12 +94,11 @@ class Evidence(tf.Module):
 
     def __call__(self, past: Past, moments: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """`moments` [batch] int64 seconds; `rows` [batch, candidates] int64; `scores` [batch, candidates, sources]."""
-        age = tf.cast(moments[:, tf.newaxis] - past.timestamp, tf.float32) / self._seconds
-        age = tf.where(past.valid, tf.maximum(age, 0.0), NEVER_DAYS)
-        ago = _baskets_ago(past)
+        age, ago = self._age(past, moments), _baskets_ago(past)
         statistics = tf.gather(self.statistics, rows)
         user = self._of_user(past, age, ago)
-        times, idle, oldest = self._of_kin(past, age, ago, rows)
+        held = self._held(past, age, ago)
+        times, idle, oldest = _of_wanted(held, tf.gather(self._kin, rows))
         pair = self._of_pair(times[:, :, 0], idle[..., 0], oldest[..., 0], statistics, user[:, :1])
         groups = self._of_groups(times, idle)
         price = tf.gather(self._price, rows)[..., tf.newaxis]
@@ -96,22 +106,59 @@ class Evidence(tf.Module):
         counts = tf.concat([pair, groups, statistics, price, of_user], axis=-1)
         return tf.concat([_log(counts), scores], axis=-1)
 
-    def _of_kin(
-        self, past: Past, age: tf.Tensor, ago: tf.Tensor, rows: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Of the history's events with each candidate itself, then with each group of it (category, text, brand ...):
+    @property
+    def of_new(self) -> list[int]:
+        """Places in `names` of what is known of an item that nobody chose yet: what its groups say."""
+        return [*self._places_held.ravel().tolist(), *self._places_of_items]
 
-        the sums of the weights [batch, candidates, 1 + groups, weights], the smallest and the largest age
-        [batch, candidates, 1 + groups]. What is unknown of an item is no group.
+    def of_history(self, past: Past, moments: tf.Tensor, rows: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
+        """[batch, n] coefficients [len(names)] times the features `of_new` that the histories decide.
+
+        Of the items `rows` [n], the same for all; but for a number that all items share.
+        """
+        age = self._age(past, moments)
+        held = self._held(past, age, _baskets_ago(past))
+        counts = _log(tf.gather(held.sums, _GROUP_WEIGHTS, axis=1))
+        idle = _log(tf.minimum(held.youngest, NEVER_DAYS)) - np.log1p(NEVER_DAYS)  # 0 where there is none
+        of_group = tf.pad(tf.gather(coefficients, self._places_held), [[1, 0], [0, 0]])  # the item itself says nothing
+        group = (tf.range(tf.shape(idle)[0]) - 1) % len(of_group)
+        says = tf.reduce_sum(tf.gather(of_group, group) * tf.concat([counts, idle[:, tf.newaxis]], axis=1), axis=1)
+        by_group = tf.gather(says, held.place)
+        return tf.reduce_sum(tf.gather(by_group, tf.gather(self._kin, rows)[:, 1:], axis=1), axis=-1)
+
+    def of_items(self, coefficients: tf.Tensor) -> tf.Tensor:
+        """[rows] coefficients [len(names)] times the features `of_new` that are the same for all shoppers."""
+        statistics = _log(self.statistics[:, len(ITEM_NAMES) :])
+        return tf.linalg.matvec(statistics, tf.gather(coefficients, self._places_of_items))
+
+    @property
+    def _places_held(self) -> np.ndarray:
+        """[groups, len(_HELD)] places in `names`."""
+        return np.array([[self.names.index(f"{group}_{name}") for name in _HELD] for group in self._groups])
+
+    @property
+    def _places_of_items(self) -> list[int]:
+        """[groups * len(_OF_ITEMS_GROUP)] places in `names`."""
+        return [self.names.index(f"item_{group}_{name}") for group in self._groups for name in _OF_ITEMS_GROUP]
+
+    def _age(self, past: Past, moments: tf.Tensor) -> tf.Tensor:
+        """[batch, length] days."""
+        age = tf.cast(moments[:, tf.newaxis] - past.timestamp, tf.float32) / self._seconds
+        return tf.where(past.valid, tf.maximum(age, 0.0), NEVER_DAYS)
+
+    def _held(self, past: Past, age: tf.Tensor, ago: tf.Tensor) -> _Held:
+        """Of the history's events with each item itself, and with each group of one (category, text, brand ...).
+
+        What is unknown of an item is no group.
         """
         weights = [tf.ones_like(age), *(_halved(age, days) for days in HALF_LIVES_DAYS)]
         weights += [tf.cast(ago < count, tf.float32) for count in LATEST_BASKETS]
-        theirs, asked = tf.gather(self._kin, past.row), tf.gather(self._kin, rows)
+        theirs = tf.gather(self._kin, past.row)
         unknown = np.append(-1, self._first[1:])
         counts = tf.logical_and(past.valid[..., tf.newaxis], theirs != unknown)
         of_each = tf.repeat(tf.stack(weights, axis=-1)[:, :, tf.newaxis], len(unknown), axis=2)
         of_each = tf.where(counts[..., tf.newaxis], of_each, 0.0)
-        return _per_group(theirs, counts, of_each, age[..., tf.newaxis], asked, self._size)
+        return _hold(theirs, counts, of_each, age[..., tf.newaxis], self._size)
 
     def _of_pair(
         self, times: tf.Tensor, idle: tf.Tensor, oldest: tf.Tensor, statistics: tf.Tensor, baskets: tf.Tensor
@@ -144,29 +191,33 @@ class Evidence(tf.Module):
         return tf.stack(columns, axis=1)
 
 
-def _per_group(
-    group: tf.Tensor, counts: tf.Tensor, weights: tf.Tensor, age: tf.Tensor, wanted: tf.Tensor, size: int
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Of the events [batch, length, columns] that count, by their groups, for the groups that are wanted:
+def _hold(group: tf.Tensor, counts: tf.Tensor, weights: tf.Tensor, age: tf.Tensor, size: int) -> _Held:
+    """The sums of the weights, and the smallest and the largest age, of the events that count, by their groups.
 
-    the sums of the weights [batch, candidates, columns, weights], the smallest and the largest age
-    [batch, candidates, columns]. `group` and `wanted` [batch, candidates, columns] are below `size`, `weights` 0 for
-    what does not count. A table of all groups tells the place of each among those of the history; only this one is
-    as long as the catalogue. Comparing each candidate with each event takes several times as long.
+    `group` [batch, length, columns] is below `size`, `weights` [batch, length, columns, any] 0 for what does not count.
+    A table of all groups tells the place of each among those of the history; only this one is as long as the catalogue.
+    Comparing each candidate with each event takes several times as long.
     """
     users = tf.range(tf.shape(group, out_type=group.dtype)[0])[:, tf.newaxis, tf.newaxis]
-    key, asked = tf.reshape(group + size * users, [-1]), wanted + size * users
+    key = tf.reshape(group + size * users, [-1])
     events = tf.shape(key)[0]
-    cells = size * tf.shape(group)[0]
-    last = tf.math.unsorted_segment_max(tf.range(1, events + 1), key, cells)  # of each group; 0 and less: none
-    place, asked_place = tf.gather(last, key), tf.maximum(tf.gather(last, asked), 0)
-    sums = tf.math.unsorted_segment_sum(tf.reshape(weights, [-1, weights.shape[-1]]), place, events + 1)
-    youngest = tf.math.unsorted_segment_min(tf.reshape(tf.where(counts, age, NEVER_DAYS), [-1]), place, events + 1)
-    oldest = tf.math.unsorted_segment_max(tf.reshape(tf.where(counts, age, 0.0), [-1]), place, events + 1)
+    last = tf.math.unsorted_segment_max(tf.range(1, events + 1), key, size * tf.shape(group)[0])  # 0 and less: none
+    place = tf.gather(last, key)
+    return _Held(
+        tf.reshape(tf.maximum(last, 0), [-1, size]),
+        tf.math.unsorted_segment_sum(tf.reshape(weights, [-1, weights.shape[-1]]), place, events + 1),
+        tf.math.unsorted_segment_min(tf.reshape(tf.where(counts, age, NEVER_DAYS), [-1]), place, events + 1),
+        tf.math.unsorted_segment_max(tf.reshape(tf.where(counts, age, 0.0), [-1]), place, events + 1),
+    )
+
+
+def _of_wanted(held: _Held, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Of the groups `wanted` [batch, candidates, columns] the sums of the weights [..., weights], then the ages."""
+    place = tf.gather(held.place, wanted, batch_dims=1)
     return (
-        tf.gather(sums, asked_place),
-        tf.minimum(tf.gather(youngest, asked_place), NEVER_DAYS),
-        tf.maximum(tf.gather(oldest, asked_place), 0.0),
+        tf.gather(held.sums, place),
+        tf.minimum(tf.gather(held.youngest, place), NEVER_DAYS),
+        tf.maximum(tf.gather(held.oldest, place), 0.0),
     )
 
 

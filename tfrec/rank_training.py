@@ -28,6 +28,7 @@ from tfrec.validation import history_only, moments_of, window_start
 
 USERS_AT_ONCE = 32
 PREDICTED_AT_ONCE = 16_384
+OTHERS = 100  # new items a user that are shown to have been passed over
 STEPS, SMALLEST_BATCH = 100, 32  # a small shop gets smaller batches: an epoch of one step would teach nothing
 
 
@@ -61,8 +62,11 @@ def fit_second_stage(
     start = window_start(data) if config.clock == "utc" else None
     follow_trend(trained.model, past)
     stage.learn_past(past, start)
+    data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
+    if config.ranking.fresh:
+        _teach_newcomers(stage, data, start, config.train.seed)
     say("second stage: looking at the candidates of the validation window")
-    examples = collect(stage, data.take(-(-config.ranking.users // USERS_AT_ONCE)), start)
+    examples = collect(stage, data, start)
     shares = ", ".join(f"{head} {share:.2%}" for head, share in zip(heads, examples.labels.mean(axis=0), strict=True))
     say(f"second stage: {len(examples.rows):,} candidates, of which chosen: {shares}")
     end = _held_out(examples, config.ranking.calibration_share)
@@ -73,6 +77,34 @@ def fit_second_stage(
     follow_trend(trained.model, everything)
     stage.learn_past(everything, None)
     return stage
+
+
+def _teach_newcomers(stage: SecondStage, data: tf.data.Dataset, start: int | None, seed: int) -> None:
+    """By the new items that each user of the batches chose, and OTHERS drawn from all of them."""
+    new, random = stage.newcomers.rows.numpy(), np.random.default_rng(seed)
+    features, labels = [np.empty((0, len(stage.evidence.names)), np.float32)], [np.empty(0, bool)]
+    for batch in data if len(new) else ():
+        user, place = np.nonzero(batch["event_is_target"].numpy())
+        row = stage.catalog_rows(batch["event_item_id"]).numpy()[user, place]
+        user, row = user[np.isin(row, new)], row[np.isin(row, new)]
+        rows = random.choice(new, (len(batch["user_id"]), OTHERS)).astype(np.int64)
+        chosen = np.zeros((len(rows), np.bincount(user).max(initial=0)), np.int64)
+        chosen[user, pd.Series(user).groupby(user).cumcount()] = row
+        rows = np.concatenate([rows, chosen], axis=1)
+        history = history_only(batch)
+        moments = moments_of(batch, start)
+        found = _evidence(stage, history, moments, tf.constant(rows)).numpy()
+        pairs = np.arange(len(rows))[:, np.newaxis] * stage.catalog_size + rows
+        features.append(found[rows > 0])
+        labels.append(np.isin(pairs, user * stage.catalog_size + row)[rows > 0])
+    is_chosen = np.concatenate(labels)
+    if stage.newcomers.teach(np.concatenate(features), is_chosen):
+        say(f"second stage: {is_chosen.sum():,} choices of items that were new taught which of them to propose")
+
+
+@tf.function(reduce_retracing=True)
+def _evidence(stage: SecondStage, history: Batch, moments: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return stage.evidence_of(history, moments, stage.queries(history, moments), rows)
 
 
 def collect(stage: SecondStage, data: tf.data.Dataset, start: int | None) -> Examples:

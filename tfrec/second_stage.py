@@ -12,6 +12,7 @@ from tfrec.candidates import SOURCES, Proposed, Sources
 from tfrec.catalog import Catalog
 from tfrec.config import Config
 from tfrec.evidence import Evidence, Past
+from tfrec.newcomers import Newcomers
 from tfrec.popularity import NAMES, item_statistics
 from tfrec.ranking import Ranker
 from tfrec.retrieval import Batch, TwoTower
@@ -36,9 +37,10 @@ class SecondStage(tf.Module):
         self._embeddings = tf.Variable(
             tf.zeros([catalog.rows, config.towers.dim + 1]), trainable=False, name="proposing"
         )
-        self.sources = Sources(self._embeddings, config.ranking, config.clock)
         statistics = np.zeros((catalog.rows, len(NAMES)), np.float32)
         self.evidence = Evidence(catalog, statistics, config.clock, SOURCES)
+        self.newcomers = Newcomers(self.evidence, catalog.rows)
+        self.sources = Sources(self._embeddings, self.newcomers, config.ranking, config.clock)
         levels = catalog.category[:, : config.features.category_levels]
         depth = (levels > 0).sum(axis=1)
         deepest = np.where(depth > 0, levels[np.arange(len(levels)), np.maximum(depth, 1) - 1], 0)
@@ -51,8 +53,9 @@ class SecondStage(tf.Module):
         now = int(events.timestamp.max()) + 1 if now is None else now
         statistics = item_statistics(events, self.catalog_size, now)
         self._embeddings.assign(self._model.all_candidates())
-        self.sources.learn(events, statistics)
         self.evidence.learn(statistics)
+        self.newcomers.learn(statistics)
+        self.sources.learn(events, statistics)
 
     def catalog_rows(self, item_ids: tf.Tensor) -> tf.Tensor:
         """int64 catalogue row of each id, 0 where the catalogue does not hold it."""
@@ -73,6 +76,11 @@ class SecondStage(tf.Module):
         past = self._past(batch)
         proposed = self.sources(past, moments, queries, allowed)
         return Examined(proposed, self.evidence(past, moments, proposed.rows, proposed.scores))
+
+    def evidence_of(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n, features] float32 of the items of `rows` [batch, n] int64, whether or not they are candidates."""
+        past = self._past(batch)
+        return self.evidence(past, moments, rows, self.sources.scores(past, moments, queries, rows))
 
     def complements(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] how much each item goes with the one of `rows` [batch]; -inf for what would replace it.
@@ -109,9 +117,7 @@ class SecondStage(tf.Module):
 
     def chances(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, heads] of the items of `rows` [batch, n] int64, whether or not they would be candidates."""
-        past = self._past(batch)
-        scores = self.sources.scores(past, moments, queries, rows)
-        return self._ranked(batch, rows, self.evidence(past, moments, rows, scores))
+        return self._ranked(batch, rows, self.evidence_of(batch, moments, queries, rows))
 
     def of_choice(self, chances: tf.Tensor) -> tf.Tensor:
         """[batch, n] the chance of a choice, of the heads' [batch, n, heads]: any one of those that count is enough."""

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tfrec.candidates import SOURCES, Sources
 from tfrec.config import RankingConfig
-from tfrec.evidence import Past
+from tfrec.evidence import Evidence, Past
+from tfrec.newcomers import Newcomers
 from tfrec.popularity import item_statistics
 
 DAY = 86_400
@@ -21,24 +22,33 @@ EVENTS = [(user, row, 200) for user in range(4) for row in (1, 2)] + [(4, 5, 3),
 
 
 @pytest.fixture(scope="module")
-def sources() -> Sources:
+def learnt(make_catalog):
+    """RankingConfig -> sources that know EVENTS."""
+    catalog = make_catalog([[number] for number in range(1, ROWS)])
+
+    def make(config: RankingConfig) -> Sources:
+        # The towers like item 6 best, then 5, 4, 3, 2, 1: the embedding is the item's number, the query 1.
+        numbers = np.arange(ROWS, dtype=np.float32)
+        numbers[0] = 99.0  # what is no item would be the best of all, were it one
+        embeddings = tf.Variable(numbers[:, np.newaxis])
+        users, rows, days = zip(*EVENTS, strict=True)
+        events = pd.DataFrame({"user": users, "row": rows, "timestamp": NOW - np.array(days) * DAY})
+        statistics = item_statistics(events, ROWS, NOW)
+        newcomers = Newcomers(Evidence(catalog, statistics, "utc", SOURCES), ROWS)
+        newcomers.learn(statistics)
+        made = Sources(embeddings, newcomers, config, "utc")
+        made.learn(events, statistics)
+        return made
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def sources(learnt) -> Sources:
     config = RankingConfig(
         retrieved=1, copurchased=1, repeated=2, popular=1, fresh=0, copurchase_rank=4, copurchase_regularization=0.1
     )
     return learnt(config)
-
-
-def learnt(config: RankingConfig) -> Sources:
-    """Sources that know EVENTS."""
-    # The towers like item 6 best, then 5, 4, 3, 2, 1: the embedding is the item's number, the query 1.
-    numbers = np.arange(ROWS, dtype=np.float32)
-    numbers[0] = 99.0  # what is no item would be the best of all, were it one
-    embeddings = tf.Variable(numbers[:, np.newaxis])
-    users, rows, days = zip(*EVENTS, strict=True)
-    events = pd.DataFrame({"user": users, "row": rows, "timestamp": NOW - np.array(days) * DAY})
-    made = Sources(embeddings, config, "utc")
-    made.learn(events, item_statistics(events, ROWS, NOW))
-    return made
 
 
 def proposed(sources: Sources, rows: list[int], days_ago: list[int]) -> dict[int, dict[str, float]]:
@@ -105,7 +115,9 @@ def test_each_shopper_of_a_batch_gets_their_own_candidates(sources):
 
 def test_only_what_may_be_shown_is_proposed_and_the_scores_stay(sources):
     allowed = tf.constant([[False, True, False, True, True, False, False]])  # not 2, which 1 wants, nor 5 and 6
-    history = Past(tf.constant([[1]], tf.int64), tf.constant([[NOW - 60 * DAY]], tf.int64), tf.zeros([1, 1]), [[True]])
+    history = Past(
+        tf.constant([[1]], tf.int64), tf.constant([[NOW - 60 * DAY]], tf.int64), tf.zeros([1, 1]), tf.constant([[True]])
+    )
     moments, queries = tf.constant([NOW], tf.int64), tf.constant([[1.0]])
     found = sources(history, moments, queries, allowed)
     # 1 is the shopper's own; of 3 and 4 the towers like 4 better.
@@ -118,6 +130,15 @@ def test_only_what_may_be_shown_is_proposed_and_the_scores_stay(sources):
     assert of_given[2, SOURCES.index("copurchase_below_best")] == 0
 
 
+def test_what_is_popular_is_so_among_what_may_be_shown(learnt):
+    made = learnt(RankingConfig(retrieved=0, copurchased=0, repeated=0, popular=1, fresh=0, copurchase_rank=4))
+    made._shoppers.assign([0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0])
+    nothing = Past(tf.zeros([3, 1], tf.int64), tf.zeros([3, 1], tf.int64), tf.zeros([3, 1]), tf.zeros([3, 1], tf.bool))
+    allowed = tf.constant([[True] * 7, [True, True, True, False, True, True, True], [False] * 4 + [True] * 3])
+    found = made(nothing, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]), allowed)
+    assert [sorted(set(rows) - {0}) for rows in found.rows.numpy().tolist()] == [[3], [2], []]
+
+
 def test_what_the_shopper_has_is_proposed_by_habit_alone(sources):
     found = proposed(sources, [6, 5, 2], [1, 1, 400])
     # The towers' best new item is 4; of the own ones the two most frequent of late; 5 is one of them and popular.
@@ -126,7 +147,7 @@ def test_what_the_shopper_has_is_proposed_by_habit_alone(sources):
 
 
 @pytest.mark.parametrize(("fresh", "expected"), [(0, [5]), (1, [5, 6]), (3, [4, 5, 6])])
-def test_what_nobody_chose_yet_has_places_of_its_own(fresh, expected):
+def test_what_nobody_chose_yet_has_places_of_its_own(learnt, fresh, expected):
     # Items 4 and 6 were never chosen, nor was row 0, which is no item.
     made = learnt(RankingConfig(retrieved=0, copurchased=0, repeated=0, popular=1, fresh=fresh, copurchase_rank=4))
     assert sorted(proposed(made, [1], [60])) == expected
