@@ -63,7 +63,7 @@ LAPTOP = Config(
     examples=ExamplesConfig(max_events=128, stride=64, window_history=1024),
     towers=TowerConfig(dropout=0.4, text_mode="top", text_layers=1),
     train=dataclasses.replace(GROCER, epochs=2, text_steps=20, text_batch_size=1),
-    ranking=RankingConfig(epochs=3),
+    ranking=RankingConfig(epochs=2),
 )
 
 FULL = Config(

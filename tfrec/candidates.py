@@ -86,6 +86,11 @@ class Sources(tf.Module):
         """[batch, n, len(SOURCES)] of the items of `rows` [batch, n], whether or not they would be proposed."""
         return self._scores(self._opinions(past, moments, queries), rows)
 
+    def repeats(self, past: Past, moments: tf.Tensor) -> tf.Tensor:
+        """[batch, n] int64 rows that the habit proposes, 0 pads."""
+        habit = self._habit(past, moments, tf.stack([tf.shape(moments)[0], self._embeddings.shape[0]]))
+        return tf.cast(self._own(habit, tf.range(tf.shape(habit)[1]) > 0), tf.int64)
+
     def bought_with(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] how much each item is wanted by who has the one of `rows` [batch]."""
         return tf.matmul(tf.gather(self._choice, rows), self._target, transpose_b=True)
@@ -110,14 +115,13 @@ class Sources(tf.Module):
         shape = tf.shape(towers)
         allowed = tf.broadcast_to(tf.range(shape[1]) > 0, shape) if allowed is None else allowed
         is_open = tf.logical_and(is_new, allowed)
-        own, own_rows = _best(tf.where(allowed, habit, 0.0), self._config.repeated)
         shoppers, popular = _best(tf.where(allowed, self._shoppers, 0.0), self._config.popular)
         new = self._newcomers.rows
         newcomers = tf.where(tf.gather(allowed, new, axis=1), newcomers, towers.dtype.min)
         proposals = (
             _best(tf.where(is_open, towers, towers.dtype.min), self._config.retrieved)[1],
             _best(tf.where(is_open, copurchase, towers.dtype.min), self._config.copurchased)[1],
-            tf.where(own > 0, own_rows, 0),
+            self._own(habit, allowed),
             tf.where(shoppers > 0, popular, 0),
             tf.gather(new, _best(newcomers, self._config.fresh)[1]),
         )
@@ -127,6 +131,11 @@ class Sources(tf.Module):
         places = tf.where(tf.logical_and(times > 0, allowed))
         nrows = tf.cast(shape[0], tf.int64)
         return tf.RaggedTensor.from_value_rowids(places[:, 1], places[:, 0], nrows, validate=False).to_tensor()
+
+    def _own(self, habit: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
+        """[batch, n] int32 rows of the strongest habits, 0 pads."""
+        strength, rows = _best(tf.where(allowed, habit, 0.0), self._config.repeated)
+        return tf.where(strength > 0, rows, 0)
 
     def _scores(self, opinions: _Opinions, rows: tf.Tensor) -> tf.Tensor:
         towers, copurchase, habit, is_new = opinions

@@ -156,12 +156,14 @@ class RankingConfig:
     popular: int = 100
     """Candidates by the shoppers of the last 28 days."""
     fresh: int = 500
-    """Candidates that nobody chose yet, by the two towers."""
+    """Candidates that nobody chose yet, by what the history holds of their groups (newcomers.py)."""
     copurchase_rank: int = 256
     copurchase_regularization: float = 1000.0
     """See linear.py."""
     users: int = 5000
     """Users of the validation window, at most, that the ranker learns from."""
+    repeat_windows: int = 1
+    """Windows before the validation window of which the ranker learns what is chosen again; of data with timestamps."""
     batch_size: int = 4096
     """Candidates a step, at most: fewer in a small shop."""
     learning_rate: float = 2e-3

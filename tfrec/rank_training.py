@@ -6,7 +6,6 @@ window becomes a part of the past. It knows nothing of schedules.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Sequence
@@ -20,32 +19,17 @@ from tfrec.config import Config
 from tfrec.dataset import read_events, sequences
 from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.learning import Epoch, LearningCurve
-from tfrec.retrieval import Batch
+from tfrec.rank_examples import Examples, collect, collect_repeats, join, new_items
+from tfrec.retrieval import TwoTower
 from tfrec.schema import EVENT_KINDS
-from tfrec.second_stage import Examined, SecondStage
+from tfrec.second_stage import SecondStage
 from tfrec.train import Trained, catch_up, follow_trend, say
-from tfrec.validation import history_only, moments_of, window_start
+from tfrec.validation import window_start
 
+DAY = 86_400
 USERS_AT_ONCE = 32
 PREDICTED_AT_ONCE = 16_384
-OTHERS = 100  # new items a user that are shown to have been passed over
 STEPS, SMALLEST_BATCH = 100, 32  # a small shop gets smaller batches: an epoch of one step would teach nothing
-
-
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Candidates of the validation window."""
-
-    user: np.ndarray  # [n] int64 number of the user, rising
-    features: np.ndarray  # [n, features] float32
-    rows: np.ndarray  # [n] int64
-    labels: np.ndarray  # [n, heads] float32
-    profile: dict[str, np.ndarray]  # user_<column> -> [n] int64
-
-    def of(self, chosen: np.ndarray | slice) -> dict[str, np.ndarray]:
-        """What the ranker reads of the chosen ones."""
-        arrays = {"features": self.features, "rows": self.rows, "labels": self.labels, **self.profile}
-        return {name: values[chosen] for name, values in arrays.items()}
 
 
 def fit_second_stage(
@@ -60,16 +44,23 @@ def fit_second_stage(
     data = sequences(validation_files, config.features.profile_columns, USERS_AT_ONCE)
     past, later = (read_events(files, trained.catalog) for files in (train_files, validation_files))
     start = window_start(data) if config.clock == "utc" else None
+    data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
+    parts = [] if start is None else _of_earlier_windows(stage, trained.model, past, data, start, config)
+    first = sum(len(part.rows) for part in parts)
     follow_trend(trained.model, past)
     stage.learn_past(past, start)
-    data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
     if config.ranking.fresh:
-        _teach_newcomers(stage, data, start, config.train.seed)
+        features, is_chosen = new_items(stage, data, start, config.train.seed)
+        if stage.newcomers.teach(features, is_chosen):
+            say(f"second stage: {is_chosen.sum():,} choices of new items taught which of them to propose")
     say("second stage: looking at the candidates of the validation window")
-    examples = collect(stage, data, start)
-    shares = ", ".join(f"{head} {share:.2%}" for head, share in zip(heads, examples.labels.mean(axis=0), strict=True))
-    say(f"second stage: {len(examples.rows):,} candidates, of which chosen: {shares}")
-    end = _held_out(examples, config.ranking.calibration_share)
+    parts += collect(stage, data, start)
+    examples = join(parts)
+    shares = zip(heads, examples.labels[first:].mean(axis=0), strict=True)
+    told = ", ".join(f"{head} {share:.2%}" for head, share in shares)
+    say(f"second stage: {len(examples.rows) - first:,} candidates, of which chosen: {told}")
+    _hide_towers(stage, examples, first)
+    end = _held_out(examples, first, config.ranking.calibration_share)
     _fit(stage, examples, end, config, trained.curve)
     _calibrate(stage, examples, end)
     catch_up(trained.model, validation_files)
@@ -79,90 +70,45 @@ def fit_second_stage(
     return stage
 
 
-def _teach_newcomers(stage: SecondStage, data: tf.data.Dataset, start: int | None, seed: int) -> None:
-    """By the new items that each user of the batches chose, and OTHERS drawn from all of them."""
-    new, random = stage.newcomers.rows.numpy(), np.random.default_rng(seed)
-    features, labels = [np.empty((0, len(stage.evidence.names)), np.float32)], [np.empty(0, bool)]
-    for batch in data if len(new) else ():
-        user, place = np.nonzero(batch["event_is_target"].numpy())
-        row = stage.catalog_rows(batch["event_item_id"]).numpy()[user, place]
-        user, row = user[np.isin(row, new)], row[np.isin(row, new)]
-        rows = random.choice(new, (len(batch["user_id"]), OTHERS)).astype(np.int64)
-        chosen = np.zeros((len(rows), np.bincount(user).max(initial=0)), np.int64)
-        chosen[user, pd.Series(user).groupby(user).cumcount()] = row
-        rows = np.concatenate([rows, chosen], axis=1)
-        history = history_only(batch)
-        moments = moments_of(batch, start)
-        found = _evidence(stage, history, moments, tf.constant(rows)).numpy()
-        pairs = np.arange(len(rows))[:, np.newaxis] * stage.catalog_size + rows
-        features.append(found[rows > 0])
-        labels.append(np.isin(pairs, user * stage.catalog_size + row)[rows > 0])
-    is_chosen = np.concatenate(labels)
-    if stage.newcomers.teach(np.concatenate(features), is_chosen):
-        say(f"second stage: {is_chosen.sum():,} choices of items that were new taught which of them to propose")
+def _of_earlier_windows(
+    stage: SecondStage, model: TwoTower, past: pd.DataFrame, data: tf.data.Dataset, start: int, config: Config
+) -> list[Examples]:
+    """The repeats of the windows before the one that starts at `start`: what is a habit in one month may not be one."""
+    parts: list[Examples] = []
+    length = config.examples.split.validation_days * DAY
+    for number in range(config.ranking.repeat_windows, 0, -1):
+        begin = start - number * length
+        before = past[past.timestamp < begin]
+        if len(before):
+            follow_trend(model, before)
+            stage.learn_past(before, begin)
+            parts += collect_repeats(stage, data, begin, begin + length)
+    if parts:
+        say(f"second stage: {sum(len(part.rows) for part in parts):,} repeats or not of earlier windows")
+    return parts
 
 
-@tf.function(reduce_retracing=True)
-def _evidence(stage: SecondStage, history: Batch, moments: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    return stage.evidence_of(history, moments, stage.queries(history, moments), rows)
+def _hide_towers(stage: SecondStage, examples: Examples, first: int) -> None:
+    """Gives the candidates before `first` the towers' mean scores of other repeats.
+
+    The towers have been trained on what was chosen there.
+    """
+    names = stage.evidence.names
+    columns = [names.index("towers"), names.index("towers_below_best")]
+    is_repeat = examples.features[first:, names.index("habit")] > 0
+    if first and is_repeat.any():
+        examples.features[:first, columns] = examples.features[first:, columns][is_repeat].mean(axis=0)
 
 
-def collect(stage: SecondStage, data: tf.data.Dataset, start: int | None) -> Examples:
-    """The candidates of every user of the batches, at second `start` (None: at each user's own first target)."""
-    parts = [_examples(stage, batch, start) for batch in data]
-    numbers = np.cumsum([0, *(part.user[-1] + 1 if len(part.user) else 0 for part in parts)])
-    columns = {
-        "user": [part.user + number for part, number in zip(parts, numbers[:-1], strict=True)],
-        **{name: [part.of(slice(None))[name] for part in parts] for name in parts[0].of(slice(None))},
-    }
-    del parts  # `_joined` frees each piece once it is copied
-    joined = {name: _joined(columns[name]) for name in columns}
-    own = {name: joined.pop(name) for name in ("user", "features", "rows", "labels")}
-    return Examples(**own, profile=joined)
+def _held_out(examples: Examples, first: int, share: float) -> int:
+    """The first candidate of the last `share` of the users; none where they chose too little to calibrate by.
 
-
-def _joined(pieces: list[np.ndarray]) -> np.ndarray:
-    """One array of all pieces, which it takes away one by one: the features would not fit twice."""
-    end = sum(map(len, pieces))
-    whole = np.empty((end, *pieces[0].shape[1:]), pieces[0].dtype)
-    while pieces:
-        piece = pieces.pop()
-        whole[end - len(piece) : end] = piece
-        end -= len(piece)
-    return whole
-
-
-def _examples(stage: SecondStage, batch: Batch, start: int | None) -> Examples:
-    history = history_only(batch)
-    proposed, features = _examine(stage, history, moments_of(batch, start))
-    rows = proposed.rows.numpy()
-    users, places = np.nonzero(rows)
-    rows = rows[users, places]
-    profile = {name: batch[name].numpy()[users] for name in stage.profile_names}
-    return Examples(users, features.numpy()[users, places], rows, _labels(stage, batch, users, rows), profile)
-
-
-@tf.function(reduce_retracing=True)
-def _examine(stage: SecondStage, history: Batch, moments: tf.Tensor) -> Examined:
-    return stage.examine(history, moments, stage.queries(history, moments))
-
-
-def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """[n, heads] float32: whether the user of the batch chose the catalogue row, by an event of the head's kind."""
-    user, place = np.nonzero(batch["event_is_target"].numpy())
-    row = stage.catalog_rows(batch["event_item_id"]).numpy()[user, place]
-    kind = batch["event_kind"].numpy()[user, place]
-    size = stage.catalog_size
-    chosen = [(user * size + row)[kind == 1 + EVENT_KINDS.index(head)] for head in stage.ranker.heads]
-    return np.stack([np.isin(users * size + rows, pairs) for pairs in chosen], axis=1).astype(np.float32)
-
-
-def _held_out(examples: Examples, share: float) -> int:
-    """The first candidate of the last `share` of the users; none where they chose too little to calibrate by."""
+    Of the users from candidate `first` on: those before are of earlier windows.
+    """
     if not 0 <= share < 1:
         raise ConfigError(f"ranking.calibration_share is {share}; give 0 or more, below 1: the rest teaches the ranker")
     users = int(examples.user[-1]) + 1
-    end = int(np.searchsorted(examples.user, users - round(users * share)))
+    end = int(np.searchsorted(examples.user, users - round((users - int(examples.user[first])) * share)))
     chosen = examples.labels[end:].sum(axis=0)
     return end if chosen.max(initial=0) >= LEAST_CHOICES else len(examples.rows)
 

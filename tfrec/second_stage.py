@@ -77,6 +77,10 @@ class SecondStage(tf.Module):
         proposed = self.sources(past, moments, queries, allowed)
         return Examined(proposed, self.evidence(past, moments, proposed.rows, proposed.scores))
 
+    def repeats(self, batch: Batch, moments: tf.Tensor) -> tf.Tensor:
+        """[batch, n] int64 rows of what each history holds most often of late, 0 pads."""
+        return self.sources.repeats(self._past(batch), moments)
+
     def evidence_of(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, features] float32 of the items of `rows` [batch, n] int64, whether or not they are candidates."""
         past = self._past(batch)

@@ -17,7 +17,8 @@ from tfrec.export import Recommender, export
 from tfrec.features import Transformed
 from tfrec.popularity import NAMES
 from tfrec.probes import write_probes
-from tfrec.rank_training import Examples, _calibrate, _held_out, _joined, collect, fit_second_stage
+from tfrec.rank_examples import OTHERS, Examples, _joined, collect, collect_repeats, earlier, join, new_items
+from tfrec.rank_training import _calibrate, _held_out, _hide_towers, fit_second_stage
 from tfrec.ranked import KEPT_MISSES, ranked_candidates
 from tfrec.records import read_histories
 from tfrec.retrieval import Batch, TwoTower
@@ -89,7 +90,7 @@ def test_chances_lie_between_0_and_1_and_all_other_items_below_them(stage, asked
 def test_a_candidate_is_labelled_by_what_the_user_chose_in_the_window(stage, trained, transformed_shop):
     # Validation window: ann bought tea, bob a mug, eve soap; nobody else is in it.
     (batch,) = sequences(transformed_shop.files["validation"], PROFILE, 16)
-    examples = collect(stage, [batch], None)
+    (examples,) = collect(stage, [batch], None)
     ids = trained.catalog.item_ids
     chosen = sorted(ids[row].decode() for row, label in zip(examples.rows, examples.labels[:, 0], strict=True) if label)
     assert set(chosen) <= {"tea", "mug", "soap"}
@@ -100,7 +101,7 @@ def test_a_candidate_is_labelled_by_what_the_user_chose_in_the_window(stage, tra
 
 def test_candidates_are_told_by_user_over_all_batches(stage, transformed_shop):
     files = transformed_shop.files["validation"]
-    at_once, one_by_one = (collect(stage, sequences(files, PROFILE, size), None) for size in (16, 1))
+    at_once, one_by_one = (join(collect(stage, sequences(files, PROFILE, size), None)) for size in (16, 1))
     assert np.unique(one_by_one.user).tolist() == [0, 1, 2]  # ann, bob and eve, in the order of the file
     np.testing.assert_array_equal(one_by_one.user, at_once.user)
     np.testing.assert_array_equal(one_by_one.rows, at_once.rows)
@@ -126,12 +127,98 @@ def planted(stage, labels: np.ndarray) -> Examples:
 
 def test_the_last_users_are_held_out_where_they_chose_enough(stage):
     labels = np.tile([1, 0, 0, 0], 500)  # 200 candidates a user, 50 of them chosen
-    assert _held_out(planted(stage, labels), 0.2) == 1600
-    assert _held_out(planted(stage, labels), 0.1) == 1800
-    assert _held_out(planted(stage, labels), 0.0) == 2000
+    assert _held_out(planted(stage, labels), 0, 0.2) == 1600
+    assert _held_out(planted(stage, labels), 0, 0.1) == 1800
+    assert _held_out(planted(stage, labels), 0, 0.0) == 2000
     labels[1800:] = 0
     labels[1800:1829] = 1  # one choice too few
-    assert _held_out(planted(stage, labels), 0.1) == 2000
+    assert _held_out(planted(stage, labels), 0, 0.1) == 2000
+
+
+def test_those_of_earlier_windows_are_never_held_out(stage):
+    before, after = planted(stage, np.tile([1, 0], 500)), planted(stage, np.tile([1, 0, 0, 0], 500))
+    both = join([before, after])
+    assert both.user.max() == 19
+    assert _held_out(both, 1000, 0.1) == 1000 + 1800
+    assert _held_out(both, 1000, 0.9) == 1000 + 200
+
+
+def test_the_towers_scores_of_earlier_windows_tell_nothing(stage):
+    examples = planted(stage, np.zeros(400))
+    names = stage.evidence.names
+    kept, towers = examples.features.copy(), [names.index("towers"), names.index("towers_below_best")]
+    _hide_towers(stage, examples, 100)
+    is_repeat = kept[100:, names.index("habit")] > 0
+    means = kept[100:, towers][is_repeat].mean(axis=0)
+    np.testing.assert_allclose(examples.features[:100, towers], np.tile(means, (100, 1)), rtol=1e-5)
+    others = np.setdiff1d(np.arange(len(names)), towers)
+    np.testing.assert_array_equal(examples.features[:, others], kept[:, others])
+    np.testing.assert_array_equal(examples.features[100:], kept[100:])
+    _hide_towers(stage, examples, 0)
+    np.testing.assert_array_equal(examples.features[100:], kept[100:])
+
+
+def day_of(batch: Batch, day: int) -> int:
+    """Second that many days before the earliest target of the batch."""
+    times = batch["event_timestamp"].numpy()[batch["event_is_target"].numpy() > 0]
+    return int(times.min()) - day * 86_400
+
+
+def test_an_earlier_window_knows_nothing_of_what_came_after_it(transformed_shop):
+    (batch,) = sequences(transformed_shop.files["validation"], PROFILE, 16)
+    start, end = day_of(batch, 20), day_of(batch, 5)
+    window = earlier(batch, start, end)
+    items, times, was_target = (batch[f"event_{name}"].numpy() for name in ("item_id", "timestamp", "is_target"))
+    is_inside = (was_target == 0) & (items != b"") & (times >= start) & (times < end)
+    assert is_inside.any()
+    np.testing.assert_array_equal(window["event_is_target"].numpy() > 0, is_inside)
+    kept = window["event_item_id"].numpy()
+    assert (kept[(times >= end) | (was_target > 0)] == b"").all()
+    is_before = (was_target == 0) & (times < start)
+    np.testing.assert_array_equal(
+        history_only(window)["event_item_id"].numpy().ravel().tolist().count(b""),
+        history_only(window)["event_item_id"].numpy().size - (items[is_before] != b"").sum(),
+    )
+
+
+def test_repeats_of_an_earlier_window_are_what_was_had_and_whether_it_was_chosen_again(
+    stage, trained, transformed_shop
+):
+    (batch,) = sequences(transformed_shop.files["validation"], PROFILE, 16)
+    start, end = day_of(batch, 20), day_of(batch, 5)
+    (found,) = collect_repeats(stage, [batch], start, end)
+    items, times, was_target = (batch[f"event_{name}"].numpy() for name in ("item_id", "timestamp", "is_target"))
+    ids = trained.catalog.item_ids
+    for user in range(len(items)):
+        is_known = (was_target[user] == 0) & (items[user] != b"")
+        had = set(items[user][is_known & (times[user] < start)])
+        again = set(items[user][is_known & (times[user] >= start) & (times[user] < end)])
+        mine = found.user == user
+        if not again:
+            assert not mine.any()
+            continue
+        assert set(ids[found.rows[mine]]) <= had
+        assert len(found.rows[mine]) == min(len(had), RANKING.repeated)
+        labelled = {
+            item for item, label in zip(ids[found.rows[mine]], found.labels[mine].max(axis=1), strict=True) if label
+        }
+        assert labelled == again & set(ids[found.rows[mine]])
+
+
+def test_new_items_are_shown_with_what_was_chosen_of_them(stage, trained, transformed_shop):
+    (batch,) = sequences(transformed_shop.files["validation"], PROFILE, 16)
+    rows = np.arange(stage.catalog_size)
+    mug = int(np.flatnonzero(trained.catalog.item_ids == b"mug")[0])
+    statistics = np.ones((len(rows), len(NAMES)), np.float32)
+    statistics[mug] = 0
+    kept = [variable.numpy() for variable in stage.newcomers.variables]
+    stage.newcomers.learn(statistics)
+    features, is_chosen = new_items(stage, [batch], None, 0)
+    for variable, value in zip(stage.newcomers.variables, kept, strict=True):
+        variable.assign(value)
+    # Of ann, bob and eve bob alone chose the mug, which is all that is new; each is shown it OTHERS times.
+    assert is_chosen.sum() == OTHERS + 1
+    assert features.shape == (3 * OTHERS + 1, len(stage.evidence.names))
 
 
 def test_a_ranker_that_claims_too_much_is_calibrated_by_the_held_out(stage):

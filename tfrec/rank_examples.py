@@ -1,0 +1,153 @@
+"""What the ranker learns from: the candidates that retrieval proposes at the start of a window, and what was chosen.
+
+It knows windows and labels, and nothing of how a ranker is fitted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrec.retrieval import Batch
+from tfrec.schema import EVENT_KINDS
+from tfrec.second_stage import Examined, SecondStage
+from tfrec.validation import history_only, moments_of
+
+OTHERS = 100  # new items a user that are shown to have been passed over
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Candidates with what became of them."""
+
+    user: np.ndarray  # [n] int64 number of the user, rising
+    features: np.ndarray  # [n, features] float32
+    rows: np.ndarray  # [n] int64
+    labels: np.ndarray  # [n, heads] float32
+    profile: dict[str, np.ndarray]  # user_<column> -> [n] int64
+
+    def of(self, chosen: np.ndarray | slice) -> dict[str, np.ndarray]:
+        """What the ranker reads of the chosen ones."""
+        arrays = {"features": self.features, "rows": self.rows, "labels": self.labels, **self.profile}
+        return {name: values[chosen] for name, values in arrays.items()}
+
+
+def collect(stage: SecondStage, data: Iterable[Batch], start: int | None) -> list[Examples]:
+    """The candidates of every user of each batch, at second `start` (None: at each user's own first target)."""
+    return [_examples(stage, batch, moments_of(batch, start)) for batch in data]
+
+
+def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: int) -> list[Examples]:
+    """What the users of each batch had chosen before second `start`, and which of it they chose again before `end`.
+
+    Of those who chose anything between the two, which lie before the batches' own window.
+    """
+    parts = []
+    for batch in data:
+        window = earlier(batch, start, end)
+        history = history_only(window)
+        moments = tf.fill([len(batch["user_id"])], tf.constant(start, tf.int64))
+        rows, features = _repeats(stage, history, moments)
+        came_back = window["event_is_target"].numpy().any(axis=1)
+        parts.append(_told(stage, window, np.where(came_back[:, np.newaxis], rows.numpy(), 0), features.numpy()))
+    return parts
+
+
+def earlier(batch: Batch, start: int, end: int) -> Batch:
+    """The batch as it was at second `end`; what was chosen from `start` on are its targets."""
+    time = batch["event_timestamp"]
+    is_past = tf.logical_and(tf.logical_and(batch["event_is_target"] == 0, batch["event_item_id"] != ""), time < end)
+    cut = {
+        name: tf.where(is_past, value, tf.zeros([], value.dtype)) if name.startswith("event_") else value
+        for name, value in batch.items()
+    }
+    return cut | {"event_is_target": tf.cast(tf.logical_and(is_past, time >= start), tf.int64)}
+
+
+def join(parts: list[Examples]) -> Examples:
+    """All in one, users numbered through; takes the parts out of the list."""
+    numbers = np.cumsum([0, *(part.user[-1] + 1 if len(part.user) else 0 for part in parts)])
+    columns = {
+        "user": [part.user + number for part, number in zip(parts, numbers[:-1], strict=True)],
+        **{name: [part.of(slice(None))[name] for part in parts] for name in parts[0].of(slice(None))},
+    }
+    parts.clear()  # `_joined` frees each piece once it is copied
+    joined = {name: _joined(columns[name]) for name in columns}
+    own = {name: joined.pop(name) for name in ("user", "features", "rows", "labels")}
+    return Examples(**own, profile=joined)
+
+
+def new_items(stage: SecondStage, data: Iterable[Batch], start: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Evidence [n, features] of the new items that each user of the batches chose, and of OTHERS drawn from all.
+
+    Then [n] bool: whether each was chosen. At second `start` (None: at each user's own first target).
+    """
+    new, random = stage.newcomers.rows.numpy(), np.random.default_rng(seed)
+    features, labels = [np.empty((0, len(stage.evidence.names)), np.float32)], [np.empty(0, bool)]
+    for batch in data if len(new) else ():
+        user, place = np.nonzero(batch["event_is_target"].numpy())
+        row = stage.catalog_rows(batch["event_item_id"]).numpy()[user, place]
+        user, row = user[np.isin(row, new)], row[np.isin(row, new)]
+        others = random.choice(new, (len(batch["user_id"]), OTHERS)).astype(np.int64)
+        chosen = np.zeros((len(others), np.bincount(user).max(initial=0)), np.int64)
+        chosen[user, pd.Series(user).groupby(user).cumcount()] = row
+        rows = np.concatenate([others, chosen], axis=1)
+        found = _evidence(stage, history_only(batch), moments_of(batch, start), tf.constant(rows)).numpy()
+        pairs = np.arange(len(rows))[:, np.newaxis] * stage.catalog_size + rows
+        features.append(found[rows > 0])
+        labels.append(np.isin(pairs, user * stage.catalog_size + row)[rows > 0])
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    """One array of all pieces, which it takes away one by one: the features would not fit twice."""
+    end = sum(map(len, pieces))
+    whole = np.empty((end, *pieces[0].shape[1:]), pieces[0].dtype)
+    while pieces:
+        piece = pieces.pop()
+        whole[end - len(piece) : end] = piece
+        end -= len(piece)
+    return whole
+
+
+def _examples(stage: SecondStage, batch: Batch, moments: tf.Tensor) -> Examples:
+    proposed, features = _examine(stage, history_only(batch), moments)
+    return _told(stage, batch, proposed.rows.numpy(), features.numpy())
+
+
+def _told(stage: SecondStage, batch: Batch, rows: np.ndarray, features: np.ndarray) -> Examples:
+    """The candidates `rows` [batch, candidates], 0 pads, and their features [batch, candidates, features]."""
+    users, places = np.nonzero(rows)
+    rows = rows[users, places]
+    profile = {name: batch[name].numpy()[users] for name in stage.profile_names}
+    return Examples(users, features[users, places], rows, _labels(stage, batch, users, rows), profile)
+
+
+@tf.function(reduce_retracing=True)
+def _examine(stage: SecondStage, history: Batch, moments: tf.Tensor) -> Examined:
+    return stage.examine(history, moments, stage.queries(history, moments))
+
+
+@tf.function(reduce_retracing=True)
+def _repeats(stage: SecondStage, history: Batch, moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    rows = stage.repeats(history, moments)
+    return rows, stage.evidence_of(history, moments, stage.queries(history, moments), rows)
+
+
+@tf.function(reduce_retracing=True)
+def _evidence(stage: SecondStage, history: Batch, moments: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return stage.evidence_of(history, moments, stage.queries(history, moments), rows)
+
+
+def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """[n, heads] float32: whether the user of the batch chose the catalogue row, by an event of the head's kind."""
+    user, place = np.nonzero(batch["event_is_target"].numpy())
+    row = stage.catalog_rows(batch["event_item_id"]).numpy()[user, place]
+    kind = batch["event_kind"].numpy()[user, place]
+    size = stage.catalog_size
+    chosen = [(user * size + row)[kind == 1 + EVENT_KINDS.index(head)] for head in stage.ranker.heads]
+    return np.stack([np.isin(users * size + rows, pairs) for pairs in chosen], axis=1).astype(np.float32)
