@@ -86,6 +86,7 @@ RETAIL = dataclasses.replace(
     LAPTOP,
     towers=TowerConfig(dropout=0.4),
     train=dataclasses.replace(GROCER, epochs=8, catch_up_rate=1e-3),
+    ranking=RankingConfig(epochs=3),
 )
 """For a few thousand items and customers who come now and then; chosen on the validation window of Online Retail."""
 
