@@ -63,7 +63,7 @@ DATASETS = {
     "complete-journey": Dataset("laptop", DATED),
     "online-retail": Dataset("retail", DATED, "online_retail.yaml"),
     "amazon-beauty": Dataset(
-        "discovery", (("novel", "recall@10"), ("novel", "ndcg@10"), ("cold_among", "recall@20")), "amazon_beauty.yaml"
+        "discovery", (("novel", "recall@10"), ("novel", "ndcg@10"), ("cold", "recall@20")), "amazon_beauty.yaml"
     ),
     "movielens": Dataset("discovery", DATED[1:3]),
 }
