@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import fcntl
+import re
 import signal
 import subprocess
 import sys
@@ -307,8 +308,12 @@ def _only(tmp_path: Path, only: str) -> IngestReport:
 
 
 @pytest.mark.parametrize("only", ["{item_id: '^[0-9]'}", "{n: '[1-9]'}", "{user_id: '^u', n: '.'}"])
-def test_rows_that_the_mapping_does_not_let_pass_are_not_read(tmp_path: Path, only: str) -> None:
-    tables = _only(tmp_path, only).tables
+def test_rows_that_the_mapping_does_not_let_pass_are_not_read(
+    tmp_path: Path, only: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        tables = _only(tmp_path, only).tables
+    assert re.search(r"interactions\.only lets 1 of \d rows of log\.csv pass", caplog.text)
     assert _rows(tables, "interactions")["item_id"].to_pylist() == ["10a"]
     assert _rows(tables, "items")["item_id"].to_pylist() == ["10a"]
 

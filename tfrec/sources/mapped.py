@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,6 +14,8 @@ from tfrec.mapping import EventMapping, Mapping, TableMapping
 from tfrec.readers import find_files, read_file
 from tfrec.schema import CATEGORY_SEPARATOR, ITEMS, TABLES, USERS
 from tfrec.sources import RawTables
+
+_LOGGER = logging.getLogger(__name__)
 
 _IDS = ("user_id", "item_id", "session")
 _FLOAT_ID = r"^-?\d+\.0$"
@@ -53,8 +57,10 @@ def _read(mapped: TableMapping, name: str, further: dict[str, tuple[str, ...]]) 
     counted = f"of those that {name}.only lets pass" if mapped.only else "after the header"
     tables = []
     for path in find_files(mapped.path):
-        raw = read_file(path, [*theirs, *mapped.only], mapped.encoding, mapped.delimiter)
-        raw = _matching(raw, mapped.only)
+        every = read_file(path, [*theirs, *mapped.only], mapped.encoding, mapped.delimiter)
+        raw = _matching(every, mapped.only)
+        if mapped.only:
+            _LOGGER.info("%s.only lets %s of %s rows of %s pass", name, f"{len(raw):,}", f"{len(every):,}", path.name)
         ours = {ours: _joined(raw, group) for ours, group in columns.items()}
         schema = TABLES[name]
         numbers = [ours for ours in columns if ours in schema.names and _is_number(schema.field(ours).type)]
