@@ -13,7 +13,7 @@ import tensorflow_recommenders as tfrs
 
 from tfrec.catalog import Catalog
 from tfrec.config import Config
-from tfrec.text import TextEncoder, pool_all
+from tfrec.text import Reader, TextEncoder
 from tfrec.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
 
 PART = 8192  # catalogue rows embedded at once
@@ -36,6 +36,7 @@ class TwoTower(tfrs.Model):
         super().__init__()
         self.config = config
         self.encoder = TextEncoder(config.features, config.towers, config.train.seed)
+        self._reader: Reader | None = None
         self.candidate_tower = CandidateTower(catalog, config.towers)
         self.query_tower = QueryTower(config.examples.max_events, catalog.profile_sizes, config.clock, config.towers)
         self.rows = catalog.rows
@@ -144,7 +145,9 @@ class TwoTower(tfrs.Model):
 
     def refresh_texts(self) -> None:
         """Reads every distinct text with the BERT as it is now."""
-        pooled = pool_all(self.encoder, self._tokens.numpy())
+        if self._reader is None:
+            self._reader = Reader(self.encoder, self._tokens.numpy())
+        pooled = self._reader.read()
         self.encoder.mean.assign(pooled.mean(axis=0))
         self.text_vectors.assign(self.encoder.normalise(pooled))
 

