@@ -60,7 +60,8 @@ def summary(rows: Iterable[Row], columns: Sequence[Column]) -> dict[str, dict[st
     for row in rows:
         ends = {column: (_mean(row.values(column)), *_interval(row.values(column))) for column in columns}
         found[row.name] = {" ".join(c): dict(zip(("mean", "low", "high"), ends[c], strict=True)) for c in columns}
-        found[row.name]["cpu_minutes"] = {"mean": row.cpu_minutes}
+        if not math.isnan(row.cpu_minutes):
+            found[row.name]["cpu_minutes"] = {"mean": row.cpu_minutes}
     return found
 
 

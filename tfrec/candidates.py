@@ -78,7 +78,9 @@ class Sources(tf.Module):
         Of `allowed` [batch, rows] bool alone, where it is given: each source then proposes its best among those.
         """
         opinions = self._opinions(past, moments, queries)
-        newcomers = self._newcomers.scores(past, moments, opinions.towers)
+        newcomers = opinions.towers[:, :0]
+        if self._config.fresh:
+            newcomers = self._newcomers.scores(past, moments, opinions.towers)
         rows = self._proposals(opinions, newcomers, allowed)
         return Proposed(rows, self._scores(opinions, rows), opinions.towers)
 
@@ -116,7 +118,7 @@ class Sources(tf.Module):
         allowed = tf.broadcast_to(tf.range(shape[1]) > 0, shape) if allowed is None else allowed
         is_open = tf.logical_and(is_new, allowed)
         shoppers, popular = _best(tf.where(allowed, self._shoppers, 0.0), self._config.popular)
-        new = self._newcomers.rows
+        new = self._newcomers.rows[: tf.shape(newcomers)[1]]
         newcomers = tf.where(tf.gather(allowed, new, axis=1), newcomers, towers.dtype.min)
         proposals = (
             _best(tf.where(is_open, towers, towers.dtype.min), self._config.retrieved)[1],

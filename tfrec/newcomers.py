@@ -46,7 +46,7 @@ class Newcomers(tf.Module):
         from sklearn.linear_model import LogisticRegression
 
         used = [*self._evidence.of_new, self._evidence.names.index(TOWERS)]
-        if is_chosen.sum() < LEAST_CHOICES:
+        if is_chosen.sum() < LEAST_CHOICES or is_chosen.all():
             return False
         found = features[:, used].astype(np.float64)
         spread = found.std(axis=0)

@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from tfrec.retrieval import Batch
@@ -82,24 +81,28 @@ def join(parts: list[Examples]) -> Examples:
 
 
 def new_items(stage: SecondStage, data: Iterable[Batch], start: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Evidence [n, features] of the new items that each user of the batches chose, and of OTHERS drawn from all.
+    """Evidence [n, features] of the new items that each user of the batches chose, and of up to OTHERS other ones.
 
-    Then [n] bool: whether each was chosen. At second `start` (None: at each user's own first target).
+    Then [n] bool: whether each was chosen, by a kind of event that counts. At second `start` (None: at each user's own
+    first target).
     """
     new, random = stage.newcomers.rows.numpy(), np.random.default_rng(seed)
     features, labels = [np.empty((0, len(stage.evidence.names)), np.float32)], [np.empty(0, bool)]
     for batch in data if len(new) else ():
-        user, place = np.nonzero(batch["event_is_target"].numpy())
-        row = stage.catalog_rows(batch["event_item_id"]).numpy()[user, place]
-        user, row = user[np.isin(row, new)], row[np.isin(row, new)]
-        others = random.choice(new, (len(batch["user_id"]), OTHERS)).astype(np.int64)
-        chosen = np.zeros((len(others), np.bincount(user).max(initial=0)), np.int64)
-        chosen[user, pd.Series(user).groupby(user).cumcount()] = row
-        rows = np.concatenate([others, chosen], axis=1)
+        user, row, kind = _choices(stage, batch)
+        counts = np.isin(row, new) & np.isin(kind, [_kind_of(head) for head in stage.counted_heads])
+        drawn = random.choice(new, (len(batch["user_id"]), OTHERS))
+        chosen = [np.unique(row[counts & (user == number)]) for number in range(len(drawn))]
+        others = [np.setdiff1d(some, own) for some, own in zip(drawn, chosen, strict=True)]
+        rows = np.zeros(
+            (len(drawn), max(len(own) + len(some) for own, some in zip(chosen, others, strict=True))), np.int64
+        )
+        for number, (own, some) in enumerate(zip(chosen, others, strict=True)):
+            rows[number, : len(own) + len(some)] = np.concatenate([own, some])
         found = _evidence(stage, history_only(batch), moments_of(batch, start), tf.constant(rows)).numpy()
-        pairs = np.arange(len(rows))[:, np.newaxis] * stage.catalog_size + rows
+        is_chosen = np.arange(rows.shape[1]) < np.array([len(own) for own in chosen])[:, np.newaxis]
         features.append(found[rows > 0])
-        labels.append(np.isin(pairs, user * stage.catalog_size + row)[rows > 0])
+        labels.append(is_chosen[rows > 0])
     return np.concatenate(features), np.concatenate(labels)
 
 
@@ -145,9 +148,18 @@ def _evidence(stage: SecondStage, history: Batch, moments: tf.Tensor, rows: tf.T
 
 def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """[n, heads] float32: whether the user of the batch chose the catalogue row, by an event of the head's kind."""
-    user, place = np.nonzero(batch["event_is_target"].numpy())
-    row = stage.catalog_rows(batch["event_item_id"]).numpy()[user, place]
-    kind = batch["event_kind"].numpy()[user, place]
+    user, row, kind = _choices(stage, batch)
     size = stage.catalog_size
-    chosen = [(user * size + row)[kind == 1 + EVENT_KINDS.index(head)] for head in stage.ranker.heads]
+    chosen = [(user * size + row)[kind == _kind_of(head)] for head in stage.ranker.heads]
     return np.stack([np.isin(users * size + rows, pairs) for pairs in chosen], axis=1).astype(np.float32)
+
+
+def _choices(stage: SecondStage, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """[targets] place of the user in the batch, catalogue row and kind of each."""
+    user, place = np.nonzero(batch["event_is_target"].numpy())
+    rows = stage.catalog_rows(batch["event_item_id"]).numpy()
+    return user, rows[user, place], batch["event_kind"].numpy()[user, place]
+
+
+def _kind_of(head: str) -> int:
+    return 1 + EVENT_KINDS.index(head)

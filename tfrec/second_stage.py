@@ -57,6 +57,11 @@ class SecondStage(tf.Module):
         self.newcomers.learn(statistics)
         self.sources.learn(events, statistics)
 
+    @property
+    def counted_heads(self) -> tuple[str, ...]:
+        """The kinds of events that are a choice."""
+        return tuple(self.ranker.heads[-self._counted :])
+
     def catalog_rows(self, item_ids: tf.Tensor) -> tf.Tensor:
         """int64 catalogue row of each id, 0 where the catalogue does not hold it."""
         return self._model.catalog_rows(item_ids)

@@ -78,6 +78,11 @@ def test_too_few_choices_teach_nothing(newcomers):
     np.testing.assert_array_equal(newcomers.scores(PAST, MOMENTS, TOWERS), TOWERS.numpy()[:, NEW])
 
 
+def test_where_every_new_item_was_chosen_there_is_nothing_to_learn(newcomers):
+    features = np.random.default_rng(0).normal(size=(1000, len(newcomers._evidence.names)))
+    assert not newcomers.teach(features, np.ones(1000, bool))
+
+
 def test_where_all_were_chosen_nothing_is_new(newcomers):
     newcomers.learn(np.ones((ROWS, 10), np.float32))
     assert newcomers.scores(PAST, MOMENTS, TOWERS).shape == (3, 0)
