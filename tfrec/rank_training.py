@@ -76,7 +76,7 @@ def _of_earlier_windows(
     """The repeats of the windows before the one that starts at `start`: what is a habit in one month may not be one."""
     parts: list[Examples] = []
     length = config.examples.split.validation_days * DAY
-    for number in range(config.ranking.repeat_windows, 0, -1):
+    for number in range(config.ranking.repeat_windows if config.ranking.repeated else 0, 0, -1):
         begin = start - number * length
         before = past[past.timestamp < begin]
         if len(before):
@@ -84,7 +84,7 @@ def _of_earlier_windows(
             stage.learn_past(before, begin)
             parts += collect_repeats(stage, data, begin, begin + length)
     if parts:
-        say(f"second stage: {sum(len(part.rows) for part in parts):,} repeats or not of earlier windows")
+        say(f"second stage: {sum(len(part.rows) for part in parts):,} habits of earlier windows, kept up or not")
     return parts
 
 

@@ -153,6 +153,45 @@ def test_what_nobody_chose_yet_has_places_of_its_own(learnt, fresh, expected):
     assert sorted(proposed(made, [1], [60])) == expected
 
 
+@pytest.fixture
+def contrary(learnt) -> Sources:
+    """One new item is proposed, by newcomers that were taught to want what the towers like least."""
+    made = learnt(RankingConfig(retrieved=0, copurchased=0, repeated=0, popular=0, fresh=1, copurchase_rank=4))
+    evidence = made._newcomers._evidence
+    features = np.zeros((1000, len(evidence.names)), np.float32)
+    features[:, evidence.names.index("towers")] = np.linspace(-1, 1, 1000)
+    assert made._newcomers.teach(features, np.arange(1000) < 300)
+    return made
+
+
+def test_what_the_newcomers_were_taught_decides_which_new_item_is_proposed(contrary):
+    # Items 4 and 6 are new, and the towers like 6 better.
+    assert sorted(proposed(contrary, [1], [60])) == [4]
+
+
+def test_a_new_item_that_may_not_be_shown_leaves_its_place_to_the_next(contrary):
+    history = Past(tf.zeros([1, 1], tf.int64), tf.zeros([1, 1], tf.int64), tf.zeros([1, 1]), tf.zeros([1, 1], tf.bool))
+    allowed = tf.constant([[True] * 4 + [False] + [True] * 2])
+    found = contrary(history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]), allowed)
+    assert set(found.rows.numpy()[0].tolist()) - {0} == {6}
+
+
+def test_what_was_taught_is_saved_and_loaded_with_the_model(contrary, tmp_path):
+    class Asked(tf.Module):
+        def __init__(self) -> None:
+            self.sources = contrary
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None], tf.int64)])
+        def rows(self, row: tf.Tensor, moments: tf.Tensor) -> tf.Tensor:
+            past = Past(row, tf.zeros_like(row), tf.zeros(tf.shape(row)), row > 0)
+            return self.sources(past, moments, tf.ones([tf.shape(row)[0], 1])).rows
+
+    tf.saved_model.save(Asked(), str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    found = loaded.rows(tf.constant([[1]], tf.int64), tf.constant([NOW], tf.int64))
+    assert found.numpy().tolist() == [[4]]
+
+
 def test_a_shopper_without_history_gets_the_towers_and_what_is_popular(sources):
     found = proposed(sources, [], [])
     # For want of a history co-purchase likes all items alike, and proposes one of them, not all.

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -201,6 +202,35 @@ def test_repeats_of_an_earlier_window_are_what_was_had_and_whether_it_was_chosen
             item for item, label in zip(ids[found.rows[mine]], found.labels[mine].max(axis=1), strict=True) if label
         }
         assert labelled == again & set(ids[found.rows[mine]])
+
+
+def test_at_an_earlier_window_nothing_is_known_of_later_events(trained, config, transformed_shop, monkeypatch):
+    """The towers' trend, popularity and co-purchase are those of the moment at which the window starts."""
+    told: list[tuple[int, int | None]] = []
+
+    def learn_past(stage: SecondStage, events: pd.DataFrame, now: int | None) -> None:
+        told.append((int(events.timestamp.max()), now))
+        learnt(stage, events, now)
+
+    learnt = SecondStage.learn_past
+    monkeypatch.setattr(SecondStage, "learn_past", learn_past)
+    files = transformed_shop.files
+    fit_second_stage(trained, files["train"], files["validation"], config)
+    start = told[1][1]
+    begin = start - config.examples.split.validation_days * 86_400
+    # The window before validation, validation, and in the end everything, which has no moment of its own.
+    assert [now for _, now in told] == [begin, start, None]
+    assert told[0][0] < begin <= told[1][0] < start <= told[2][0]
+
+
+@pytest.mark.parametrize("without", [{"repeat_windows": 0}, {"repeated": 0}])
+def test_without_repeats_no_earlier_window_is_looked_at(trained, config, transformed_shop, capfd, without):
+    ranking = dataclasses.replace(config.ranking, **without)
+    files = transformed_shop.files
+    fit_second_stage(trained, files["train"], files["validation"], dataclasses.replace(config, ranking=ranking))
+    said = capfd.readouterr()
+    assert "of earlier windows" not in said.out + said.err
+    assert "second stage epoch 1" in said.out + said.err
 
 
 def test_new_items_are_shown_with_what_was_chosen_of_them(stage, trained, transformed_shop):
