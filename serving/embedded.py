@@ -1,6 +1,6 @@
-"""The embedded model server as a handle: gRPC and REST over one watched model.
+"""The embedded model server as a handle: gRPC and REST over watched models.
 
-As with the stock server the ports open only once a version is in service.
+As with the stock server the ports open only once every model has a version in service.
 """
 
 from __future__ import annotations
@@ -10,24 +10,23 @@ import dataclasses
 import math
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
-import grpc
-
-from serving import grpc_service
+from serving.grpc_service import GrpcServer
 from serving.http_server import HttpServer, bind
-from serving.model import Model
+from serving.models import Models
+from serving.options import Options
+from serving.protos import ModelServerConfig
 from serving.rest import application
-from serving.servable import DEFAULT_THREADS, Threads
-from serving.watcher import Watcher
+from serving.status import StatusError
 from tfrec.errors import ServingError
 
 GRACE_SECONDS = 30.0
-_SLICE_SECONDS = 0.2  # a signal is noticed within it
+DEFAULTS = Options()
 
 
 class Stopped(ServingError):
-    """The server was told to stop before its model was in service."""
+    """The server was told to stop before its models were in service."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,19 +35,18 @@ class Server:
 
     port: int
     rest_api_port: int | None
-    model: Model
-    _watcher: Watcher
-    _grpc: grpc.Server
+    models: Models
+    _grpc: GrpcServer
     _http: HttpServer | None
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Takes no more requests, answers those in flight (for `grace_seconds` at most), unloads."""
-        finished = self._grpc.stop(grace_seconds)
+        stopping = threading.Thread(target=self._grpc.stop, args=(grace_seconds,))
+        stopping.start()
         if self._http:
             self._http.stop(grace_seconds)
-        finished.wait()
-        self._watcher.stop()
-        self.model.stop()
+        stopping.join()
+        self.models.stop()
 
     def __enter__(self) -> Server:
         return self
@@ -58,62 +56,60 @@ class Server:
 
 
 def start(
-    model_name: str,
-    model_base_path: str | Path,
+    config: ModelServerConfig,
+    options: Options = DEFAULTS,
     *,
-    port: int = 0,
-    rest_api_port: int | None = 0,
-    host: str = "127.0.0.1",
     timeout_seconds: float | None = 60.0,
-    poll_seconds: float = 1.0,
-    threads: Threads = DEFAULT_THREADS,
     stopping: threading.Event | None = None,
 ) -> Server:
-    """A server whose model is in service; port 0 takes any free one, `rest_api_port` None opens no REST.
+    """A server whose models are in service.
 
-    Waits for a first version, for ever where `timeout_seconds` is None. Raises ServingError when none
-    came in time, the first one can't be loaded, a port is taken, or `stopping` was set meanwhile.
+    Waits for a first version of each, for ever where `timeout_seconds` is None. Raises ServingError when one did not
+    come in time or can't be loaded, the configuration is wrong, a port is taken, or `stopping` was set meanwhile.
     """
-    model = Model(model_name, threads)
-    models = {model_name: model}
-    watcher = Watcher(model, model_base_path, poll_seconds)
+    models, host = Models(options.loading), options.host
     with contextlib.ExitStack() as undo:
-        reserved = undo.enter_context(bind(host, port))  # a taken port is told before the model is loaded
-        http = None if rest_api_port is None else HttpServer(host, rest_api_port)
+        reserved = undo.enter_context(bind(host, options.port))  # a taken port is told before the models are loaded
+        http = None if options.rest_api_port is None else HttpServer(host, options.rest_api_port)
         if http:
             undo.callback(http.close)
-        undo.callback(model.stop)
-        undo.callback(watcher.stop)
-        watcher.start()
-        _wait(model, model_base_path, timeout_seconds, stopping or threading.Event())
+        undo.callback(models.stop)
+        try:
+            models.configure(config, _patience(config, models, timeout_seconds, stopping or threading.Event()))
+        except StatusError as error:
+            raise ServingError(f"Failed to start server. Error: {error}") from error
         port = reserved.getsockname()[1]
         reserved.close()
-        server = grpc_service.build(models, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        server = GrpcServer(models, address, options.credentials, options.has_health)
         if http:
-            http.start(application(models))
+            http.start(application(models, options.rest_api_timeout_seconds, options.rest_api_cors))
         server.start()
         undo.pop_all()
-    return Server(port, http.port if http else None, model, watcher, server, http)
+    return Server(port, http.port if http else None, models, server, http)
 
 
-def _wait(model: Model, base_path: str | Path, timeout_seconds: float | None, stopping: threading.Event) -> None:
-    deadline = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
-    while not model.wait_until_decided(_SLICE_SECONDS):
+def _patience(
+    config: ModelServerConfig, models: Models, timeout_seconds: float | None, stopping: threading.Event
+) -> Callable[[], None]:
+    """Raises once the start has been given up."""
+    end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+
+    def go_on() -> None:
         if stopping.is_set():
-            raise Stopped(f"told to stop before a version of {model.name} was in service")
-        if time.monotonic() >= deadline:
-            raise ServingError(
-                f"model_base_path is {base_path} but no version of {model.name} came into service from it "
-                f"within {timeout_seconds:g} seconds{_reasons(model)}; "
-                "push a model into a folder named by a number there"
-            )
-    if not model.is_available():
-        raise ServingError(
-            "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available"
-            f"{_reasons(model)}; repair or delete that version under {base_path}"
-        )
+            raise Stopped("told to stop before every model had a version in service")
+        if time.monotonic() < end:
+            return
+        for model in config.model_config_list.config:
+            statuses = models.statuses(model.name)
+            if not any(status.state == "AVAILABLE" for status in statuses):
+                failed = [
+                    f": version {status.number} failed with {status.error}" for status in statuses if status.error
+                ]
+                raise ServingError(
+                    f"model_base_path is {model.base_path} but no version of {model.name} came into service from it "
+                    f"within {timeout_seconds:g} seconds{''.join(failed)}; "
+                    "push a model into a folder named by a number there"
+                )
 
-
-def _reasons(model: Model) -> str:
-    failed = [status for status in model.statuses() if status.error]
-    return "".join(f": version {status.number} failed with {status.error}" for status in failed)
+    return go_on

@@ -1,64 +1,90 @@
-"""TensorFlow Serving's gRPC services, as far as they are built; gRPC answers UNIMPLEMENTED to the rest."""
+"""TensorFlow Serving's gRPC services; gRPC itself answers UNIMPLEMENTED to what is not here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import handlers
-from serving.handlers import Models
-from serving.protos import GetModelMetadataRequest, GetModelStatusRequest, PredictRequest
+from serving.deadline import Deadline
+from serving.models import Models
+from serving.protos import GetModelMetadataRequest, GetModelStatusRequest, PredictRequest, ReloadConfigRequest
 from serving.status import StatusError
 from tfrec.errors import ServingError
 
 MAX_RECEIVE_BYTES = 2**31 - 1
 """Of a request; gRPC bounds no reply. Clients keep gRPC's 4 MB unless they raise it, as ours does."""
 MAX_ERROR_CHARACTERS = 1024
+HEALTH_NAMES = ("", "ModelService", "PredictionService")
+"""As the stock server registers them: not the services' full names."""
 
-_SERVICES = {
+_Answer = Callable[[Models, Any, Deadline], Any]
+_SERVICES: Mapping[str, Mapping[str, tuple[_Answer, Any]]] = {
     "tensorflow.serving.PredictionService": {
         "Predict": (handlers.predict, PredictRequest),
         "GetModelMetadata": (handlers.get_model_metadata, GetModelMetadataRequest),
     },
     "tensorflow.serving.ModelService": {
         "GetModelStatus": (handlers.get_model_status, GetModelStatusRequest),
+        "HandleReloadConfigRequest": (handlers.reload_config, ReloadConfigRequest),
     },
 }
 
 
-def build(models: Models, address: str) -> grpc.Server:
-    """A gRPC server that listens on `address` ("host:port") and answers once started.
+class GrpcServer:
+    """A gRPC server; `start` opens the port."""
 
-    Raises ServingError when the address is taken.
-    """
-    server = grpc.server(
-        ThreadPoolExecutor(4 * (os.cpu_count() or 1), "grpc"),
-        options=[
-            ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
-        ],
-    )
-    for service, methods in _SERVICES.items():
-        rpcs = {name: _rpc(models, answer, request) for name, (answer, request) in methods.items()}
-        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, rpcs)])
-    try:
-        server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ServingError(
-            f"gRPC address {address} can't be listened on; stop what listens there or choose another port"
-        ) from error
-    return server
+    def __init__(
+        self, models: Models, address: str, credentials: grpc.ServerCredentials | None, has_health: bool
+    ) -> None:
+        """`address` is "host:port"; without `credentials` there is no TLS. ServingError when it is taken."""
+        self._server = grpc.server(
+            ThreadPoolExecutor(4 * (os.cpu_count() or 1), "grpc"),
+            options=[
+                ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
+            ],
+        )
+        for service, methods in _SERVICES.items():
+            rpcs = {name: _rpc(models, answer, request) for name, (answer, request) in methods.items()}
+            self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, rpcs)])
+        self._health = health.HealthServicer() if has_health else None
+        if self._health:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        try:
+            if credentials:
+                self._server.add_secure_port(address, credentials)
+            else:
+                self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ServingError(
+                f"gRPC address {address} can't be listened on; stop what listens there or choose another port"
+            ) from error
+
+    def start(self) -> None:
+        """Answers from now on."""
+        self._server.start()
+        if self._health:
+            for name in HEALTH_NAMES:
+                self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace_seconds: float) -> None:
+        """Takes no more requests, answers those in flight within `grace_seconds`."""
+        if self._health:
+            self._health.enter_graceful_shutdown()
+        self._server.stop(grace_seconds).wait()
 
 
-def _rpc(models: Models, answer: Callable[[Models, Any], Any], request_type: Any) -> grpc.RpcMethodHandler:
+def _rpc(models: Models, answer: _Answer, request_type: Any) -> grpc.RpcMethodHandler:
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return answer(models, request)
+            return answer(models, request, Deadline(context.time_remaining()))
         except StatusError as error:
             context.abort(error.code, _cut(error.message))
 

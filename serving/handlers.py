@@ -5,47 +5,34 @@ gRPC and REST both end here. It knows nothing of sockets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-
 import numpy as np
 
-from serving.model import Model
+from serving.deadline import Deadline
+from serving.models import Models
 from serving.protos import (
     GetModelMetadataRequest,
     GetModelMetadataResponse,
     GetModelStatusRequest,
     GetModelStatusResponse,
-    ModelSpec,
     ModelVersionStatus,
     PredictRequest,
     PredictResponse,
+    ReloadConfigRequest,
+    ReloadConfigResponse,
     SignatureDefMap,
 )
-from serving.servable import DEFAULT_SIGNATURE, Servable
-from serving.status import Code, StatusError, invalid, not_found
+from serving.servable import DEFAULT_SIGNATURE
+from serving.status import Code, StatusError, invalid
 from serving.tensors import to_proto
 
-Models = Mapping[str, Model]
-"""The served models by name."""
 
-
-@contextmanager
-def use_servable(models: Models, spec: ModelSpec) -> Iterator[tuple[int, Servable]]:
-    """The version that `spec` asks for and its servable, loaded until the block ends."""
-    if not spec.name:
-        raise invalid("ModelSpec has no name specified.")
-    with _model(models, spec).use(_version(spec)) as used:
-        yield used
-
-
-def predict(models: Models, request: PredictRequest) -> PredictResponse:
+def predict(models: Models, request: PredictRequest, deadline: Deadline) -> PredictResponse:
     """PredictionService.Predict."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     spec = request.model_spec
-    with use_servable(models, spec) as (version, servable):
-        outputs = servable.predict(spec.signature_name, request.inputs, request.output_filter)
+    with models.use(spec) as (version, servable):
+        outputs = servable.predict(spec.signature_name, request.inputs, request.output_filter, deadline)
     response = PredictResponse()
     response.model_spec.name = spec.name
     response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
@@ -55,7 +42,7 @@ def predict(models: Models, request: PredictRequest) -> PredictResponse:
     return response
 
 
-def get_model_metadata(models: Models, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
+def get_model_metadata(models: Models, request: GetModelMetadataRequest, _: Deadline) -> GetModelMetadataResponse:
     """PredictionService.GetModelMetadata: the signatures, the one field that there is."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
@@ -65,22 +52,21 @@ def get_model_metadata(models: Models, request: GetModelMetadataRequest) -> GetM
         if field != "signature_def":
             raise invalid(f"Metadata field {field} is not supported")
     response = GetModelMetadataResponse()
-    with use_servable(models, request.model_spec) as (version, servable):
+    with models.use(request.model_spec) as (version, servable):
         response.metadata["signature_def"].Pack(SignatureDefMap(signature_def=servable.signature_defs))
     response.model_spec.name = request.model_spec.name
     response.model_spec.version.value = version
     return response
 
 
-def get_model_status(models: Models, request: GetModelStatusRequest) -> GetModelStatusResponse:
-    """ModelService.GetModelStatus: one version, or every one seen since the server started."""
+def get_model_status(models: Models, request: GetModelStatusRequest, _: Deadline) -> GetModelStatusResponse:
+    """ModelService.GetModelStatus: one version, or every one seen since the server started. A label counts for none."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     spec = request.model_spec
-    number = _version(spec)
-    statuses = models[spec.name].statuses() if spec.name in models else []
+    number = spec.version.value if spec.HasField("version") else None
     response = GetModelStatusResponse()
-    for status in statuses:
+    for status in models.statuses(spec.name):
         if number in (None, status.number):
             known = response.model_version_status.add(version=status.number)
             known.state = ModelVersionStatus.State.Value(status.state)
@@ -92,14 +78,12 @@ def get_model_status(models: Models, request: GetModelStatusRequest) -> GetModel
     return response
 
 
-def _model(models: Models, spec: ModelSpec) -> Model:
-    number = _version(spec)
-    if spec.name not in models:
-        raise not_found(spec.name, number)
-    return models[spec.name]
-
-
-def _version(spec: ModelSpec) -> int | None:
-    if spec.version_label:  # none can be assigned yet
-        raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-    return spec.version.value if spec.HasField("version") else None
+def reload_config(models: Models, request: ReloadConfigRequest, deadline: Deadline) -> ReloadConfigResponse:
+    """ModelService.HandleReloadConfigRequest: answers once each new model has a version in service."""
+    if request.config.WhichOneof("config") != "model_config_list":
+        raise invalid(
+            "ServerModelConfig type not supported by HandleReloadConfigRequest."
+            " Only ModelConfigList is currently supported"
+        )
+    models.configure(request.config, go_on=deadline.check)
+    return ReloadConfigResponse(status={})

@@ -26,18 +26,19 @@ log = logging.getLogger(__name__)
 class Model:
     """The versions of one model name; every method but `aspire` may be called from any thread."""
 
-    def __init__(self, name: str, threads: Threads = DEFAULT_THREADS) -> None:
+    def __init__(self, name: str, threads: Threads = DEFAULT_THREADS, warms_up: bool = True) -> None:
         self.name = name
         self._threads = threads
+        self._warms_up = warms_up
         self._versions: dict[int, Version] = {}
         self._changed = threading.Condition()
 
     def aspire(self, wanted: Mapping[int, Path]) -> None:
-        """Brings the versions in `wanted` into service, then retires the others; for one thread alone.
+        """Brings the versions in `wanted` into service, the highest first, then retires the others; for one thread.
 
         With none wanted all are retired; while none of the wanted ones loads, none is.
         """
-        for number, path in wanted.items():
+        for number, path in sorted(wanted.items(), reverse=True):
             with self._changed:
                 version = self._versions.setdefault(number, Version(number, path))
             version.path = path
@@ -104,7 +105,7 @@ class Model:
         with self._changed:
             version.begin(files)
         try:
-            servable = load(version.path, self._threads)
+            servable = load(version.path, self._threads, self._warms_up)
         except StatusError as error:
             log.error("Loading version %d of %s failed: %s", version.number, self.name, error)
             with self._changed:

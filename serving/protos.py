@@ -31,19 +31,22 @@ def _empty_parent(name: str) -> Iterator[None]:
 
 with _empty_parent("tensorflow"):
     from tensorflow.core.framework import tensor_pb2, types_pb2
-    from tensorflow.core.protobuf import meta_graph_pb2
+    from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
     from tensorflow_serving.apis import (
         get_model_metadata_pb2,
         get_model_status_pb2,
+        model_management_pb2,
         model_pb2,
         model_service_pb2_grpc,
         predict_pb2,
         prediction_log_pb2,
         prediction_service_pb2_grpc,
     )
+    from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
 TensorProto = tensor_pb2.TensorProto
 DataType = types_pb2.DataType
+RunOptions = config_pb2.RunOptions
 SignatureDef = meta_graph_pb2.SignatureDef
 ModelSpec = model_pb2.ModelSpec
 PredictRequest = predict_pb2.PredictRequest
@@ -55,5 +58,11 @@ SignatureDefMap = get_model_metadata_pb2.SignatureDefMap
 GetModelStatusRequest = get_model_status_pb2.GetModelStatusRequest
 GetModelStatusResponse = get_model_status_pb2.GetModelStatusResponse
 ModelVersionStatus = get_model_status_pb2.ModelVersionStatus
+ReloadConfigRequest = model_management_pb2.ReloadConfigRequest
+ReloadConfigResponse = model_management_pb2.ReloadConfigResponse
+ModelServerConfig = model_server_config_pb2.ModelServerConfig
+ModelType = model_server_config_pb2.ModelType
+ModelConfig = model_server_config_pb2.ModelConfig
+VersionPolicy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 PredictionServiceStub = prediction_service_pb2_grpc.PredictionServiceStub
 ModelServiceStub = model_service_pb2_grpc.ModelServiceStub

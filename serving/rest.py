@@ -1,6 +1,6 @@
 """TensorFlow Serving's REST API as an ASGI application: predict, status, metadata.
 
-Classify and regress answer 501 until they are built; labels are unknown until they can be assigned.
+Classify and regress answer 501 until they are built.
 """
 
 from __future__ import annotations
@@ -19,26 +19,36 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import handlers, json_request
-from serving.handlers import Models, use_servable
+from serving.deadline import NO_DEADLINE, Deadline
 from serving.json_reply import reply
+from serving.models import Models
 from serving.protos import GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, SignatureDefMap
 from serving.servable import DEFAULT_SIGNATURE
 from serving.status import HTTP_STATUS, Code, StatusError, invalid
+from serving.unzip import unzipped
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
 _GET = re.compile(rf"{_MODEL}(/metadata)?", re.IGNORECASE | re.ASCII)
 
+_CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+
 log = logging.getLogger(__name__)
 
 
-def application(models: Models) -> Starlette:
-    """The ASGI application that answers for `models`."""
+def application(models: Models, timeout_seconds: float | None = None, has_cors: bool = False) -> Starlette:
+    """The ASGI application that answers for `models`, each request in time; scripts of any web page if `has_cors`."""
+    headers = _CORS_HEADERS if has_cors else {}
 
     async def answer(request: Request) -> Response:
         body = await request.body()
-        status, content = await run_in_threadpool(_answer, models, request.method, _path(request), body)
-        return Response(content, status, media_type="application/json")
+        deadline = Deadline(timeout_seconds)
+        status, content = await run_in_threadpool(_answer, models, request, body, deadline)
+        return Response(content, status, headers, media_type="application/json")
 
     # One route: Starlette's own are case-sensitive and know no ":predict".
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"])])
@@ -49,9 +59,14 @@ def _path(request: Request) -> str:
     return request.scope["raw_path"].decode("latin-1").partition("?")[0]
 
 
-def _answer(models: Models, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+def _answer(models: Models, request: Request, body: bytes, deadline: Deadline) -> tuple[int, bytes]:
+    method, path = request.method, _path(request)
     try:
-        return 200, _dispatch(models, method, path, body)
+        if method == "OPTIONS":
+            return 200, _preflight(request)
+        if "gzip" in request.headers.get("content-encoding", "").lower():
+            body = unzipped(body)
+        return 200, _dispatch(models, method, path, body, deadline)
     except StatusError as error:
         return HTTP_STATUS.get(error.code, 500), _error(error.message)
     except _NoSuchPath:
@@ -65,7 +80,14 @@ class _NoSuchPath(Exception):
     pass
 
 
-def _dispatch(models: Models, method: str, path: str, body: bytes) -> bytes:
+def _preflight(request: Request) -> bytes:
+    """What a browser asks before it lets a page ask; whether it may is told by the headers alone."""
+    if not request.headers.get("origin", "").startswith(("http://", "https://")):
+        raise invalid("Origin header is missing in CORS preflight")
+    return b""
+
+
+def _dispatch(models: Models, method: str, path: str, body: bytes, deadline: Deadline) -> bytes:
     if not path.lower().startswith("/v1/"):
         raise _NoSuchPath
     if method == "GET" and path.lower() == "/v1/models":
@@ -74,7 +96,7 @@ def _dispatch(models: Models, method: str, path: str, body: bytes) -> bytes:
         spec, verb = _spec(match), match[4].lower()
         if verb != "predict":
             raise StatusError(Code.UNIMPLEMENTED, f"{verb} is not built yet; use predict")
-        return _predict(models, spec, body)
+        return _predict(models, spec, body, deadline)
     if method == "GET" and (match := _GET.fullmatch(path)):
         return _metadata(models, _spec(match)) if match[4] else _status(models, _spec(match))
     raise invalid(f"Malformed request: {method} {path}")
@@ -92,28 +114,28 @@ def _spec(match: re.Match[str]) -> ModelSpec:
     return spec
 
 
-def _predict(models: Models, spec: ModelSpec, body: bytes) -> bytes:
+def _predict(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
     request = json_request.parse(body)
     name = json_request.signature_name(request) or DEFAULT_SIGNATURE
-    with use_servable(models, spec) as (_, servable):
+    with models.use(spec) as (_, servable):
         if name not in servable.signature_defs:
             raise invalid(f'Serving signature name: "{name}" not found in signature def')
         signature = servable.signature_defs[name]
         dtypes = {alias: info.dtype for alias, info in sorted(signature.inputs.items())}
         if not dtypes:
             raise invalid(f"Failed to get input map for signature: {name}")
-        outputs = servable.predict(name, json_request.inputs(request, dtypes))
+        outputs = servable.predict(name, json_request.inputs(request, dtypes), (), deadline)
     return reply(outputs, by_row="instances" in request)
 
 
 def _status(models: Models, spec: ModelSpec) -> bytes:
-    response = handlers.get_model_status(models, GetModelStatusRequest(model_spec=spec))
+    response = handlers.get_model_status(models, GetModelStatusRequest(model_spec=spec), NO_DEADLINE)
     return _json(_as_dict(response))
 
 
 def _metadata(models: Models, spec: ModelSpec) -> bytes:
     request = GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
-    response = handlers.get_model_metadata(models, request)
+    response = handlers.get_model_metadata(models, request, NO_DEADLINE)
     signatures = SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
     metadata = {"signature_def": _as_dict(signatures)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,8 @@ import tensorflow_text  # noqa: F401  registers the text ops that a served model
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
-from serving.protos import SignatureDef
+from serving.deadline import NO_DEADLINE, Deadline
+from serving.protos import RunOptions, SignatureDef
 from serving.signature import Value, resolve
 from serving.status import Code, StatusError, from_tensorflow
 
@@ -65,11 +67,15 @@ class Servable:
             raise _load_error(error) from error
 
     def predict(
-        self, signature_name: str, inputs: Mapping[str, Value], output_filter: Iterable[str] = ()
+        self,
+        signature_name: str,
+        inputs: Mapping[str, Value],
+        output_filter: Iterable[str] = (),
+        deadline: Deadline = NO_DEADLINE,
     ) -> dict[str, np.ndarray]:
         """The outputs of a signature by alias: all of them, or those of `output_filter` in its order.
 
-        Raises StatusError with TensorFlow Serving's codes and texts.
+        Raises StatusError with TensorFlow Serving's codes and texts. At the deadline the work is cancelled.
         """
         signature = self._signatures.get(signature_name or DEFAULT_SIGNATURE)
         if signature is None:
@@ -77,11 +83,18 @@ class Servable:
             raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         feeds, aliases = signature.feeds(inputs), signature.aliases(output_filter)
         fetches = [signature.outputs[alias] for alias in aliases]
+        return dict(zip(aliases, self._run(feeds, fetches, deadline.remaining_milliseconds()), strict=True))
+
+    def _run(self, feeds: dict[Any, np.ndarray], fetches: list[Any], timeout_milliseconds: int) -> list[np.ndarray]:
+        options = RunOptions(timeout_in_ms=timeout_milliseconds).SerializeToString() if timeout_milliseconds else b""
+        buffer = pywrap_tf_session.TF_NewBufferFromString(options) if options else None
         try:
-            values = pywrap_tf_session.TF_SessionRun_wrapper(self._session._session, None, feeds, fetches, [], None)
+            return pywrap_tf_session.TF_SessionRun_wrapper(self._session._session, buffer, feeds, fetches, [], None)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
-        return dict(zip(aliases, values, strict=True))
+        finally:
+            if buffer:
+                pywrap_tf_session.TF_DeleteBuffer(buffer)
 
     def close(self) -> None:
         """Frees the session and its variables; no call may be in flight."""

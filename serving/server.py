@@ -1,4 +1,4 @@
-"""`serve` runs the embedded model server until a signal; so does `python -m serving.server`.
+"""`run` serves until a signal; so does `python -m serving.server`.
 
 TensorFlow Serving's gRPC and REST in one Python process, for one machine: who outgrows it moves to
 TensorFlow Serving itself (Dockerfile.serving) and changes no client.
@@ -7,92 +7,113 @@ TensorFlow Serving itself (Dockerfile.serving) and changes no client.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
+from serving import flags, model_config
+from serving.config_poll import ConfigPoll
 from serving.embedded import Server, Stopped, start
-from serving.servable import DEFAULT_THREADS, Threads
-from tfrec.errors import TfrecError
+from serving.models import Loading
+from serving.options import Options
+from serving.protos import ModelServerConfig
+from serving.servable import Threads
+from tfrec.errors import ConfigError, TfrecError
 
-__all__ = ["Server", "main", "serve", "start"]
+__all__ = ["Server", "main", "run", "start"]
 
 _SLICE_SECONDS = 0.2  # a signal is noticed within it
 
+log = logging.getLogger(__name__)
 
-def serve(
-    model_name: str,
-    model_base_path: str | Path,
-    port: int = 8500,
-    rest_api_port: int | None = 8501,
-    host: str = "127.0.0.1",
-    *,
-    poll_seconds: float = 1.0,
-    threads: Threads = DEFAULT_THREADS,
-) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what is in flight; `start` says what it raises."""
+
+def run(given: argparse.Namespace) -> None:
+    """Serves what the flags say until SIGTERM or SIGINT, then answers what is in flight; raises as `start`."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    config, options = config_of(given), options_of(given)
+    _warn(given)
     try:
-        server = start(
-            model_name,
-            model_base_path,
-            port=port,
-            rest_api_port=rest_api_port,
-            host=host,
-            timeout_seconds=None,
-            poll_seconds=poll_seconds,
-            threads=threads,
-            stopping=stopping,
-        )
+        server = start(config, options, timeout_seconds=None, stopping=stopping)
     except Stopped:
         return
-    with server:
-        print(f"Running gRPC ModelServer at {host}:{server.port} ...", flush=True)
+    with server, _polled(given, server):
+        print(f"Running gRPC ModelServer at {options.host}:{server.port} ...", flush=True)
         if server.rest_api_port is not None:
-            print(f"Exporting HTTP/REST API at:{host}:{server.rest_api_port} ...", flush=True)
+            print(f"Exporting HTTP/REST API at:{options.host}:{server.rest_api_port} ...", flush=True)
         while not stopping.wait(_SLICE_SECONDS):
             pass
         print("Stopping: answering the requests in flight ...", flush=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line, with TensorFlow Serving's own flag names; the exit status."""
-    flags = _flags().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    intra = flags.tensorflow_intra_op_parallelism or flags.tensorflow_session_parallelism
-    inter = flags.tensorflow_inter_op_parallelism or flags.tensorflow_session_parallelism
-    try:
-        serve(
-            flags.model_name,
-            flags.model_base_path,
-            flags.port,
-            flags.rest_api_port or None,
-            flags.host,
-            poll_seconds=flags.file_system_poll_wait_seconds,
-            threads=Threads(intra, inter),
+def config_of(given: argparse.Namespace) -> ModelServerConfig:
+    """The models that the flags name; ConfigError or ServingError where they name none."""
+    if given.model_config_file:
+        return model_config.read(given.model_config_file)
+    if not given.model_base_path:
+        raise ConfigError(
+            "--model_base_path and --model_config_file are both missing; name a folder of versions or a file of models"
         )
+    return model_config.single(given.model_name, given.model_base_path)
+
+
+def options_of(given: argparse.Namespace) -> Options:
+    """How the flags want them served."""
+    intra, inter = (
+        getattr(given, f"tensorflow_{pool}_parallelism") or given.tensorflow_session_parallelism
+        for pool in ("intra_op", "inter_op")
+    )
+    return Options(
+        host=given.host,
+        port=given.port,
+        rest_api_port=given.rest_api_port or None,
+        rest_api_timeout_seconds=given.rest_api_timeout_in_ms / 1000,
+        rest_api_cors=given.rest_api_enable_cors_support,
+        has_health=given.enable_grpc_healthcheck_service,
+        loading=Loading(
+            poll_seconds=given.file_system_poll_wait_seconds,
+            threads=Threads(intra, inter),
+            labels_may_wait=given.allow_version_labels_for_unavailable_models,
+            warms_up=given.enable_model_warmup,
+        ),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status."""
+    parser = argparse.ArgumentParser("python -m serving.server", description=__doc__)
+    flags.add(parser)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        run(parser.parse_args(arguments))
     except TfrecError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _flags() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m serving.server", description=__doc__)
-    parser.add_argument("--model_name", default="default")
-    parser.add_argument("--model_base_path", required=True, help="folder of version folders: 1, 2 ...")
-    parser.add_argument("--port", type=int, default=8500, help="of gRPC")
-    parser.add_argument("--rest_api_port", type=int, default=8501, help="of REST; 0 opens none")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 answers every machine that can reach this one")
-    parser.add_argument("--file_system_poll_wait_seconds", type=float, default=1.0)
-    for pool in ("session", "intra_op", "inter_op"):
-        parser.add_argument(f"--tensorflow_{pool}_parallelism", type=int, default=0, help="threads; 0: one a core")
-    return parser
+def _polled(given: argparse.Namespace, server: Server) -> contextlib.AbstractContextManager[object]:
+    """Reads the file of models again and again, where the flags say so."""
+    if not (given.model_config_file and given.model_config_file_poll_wait_seconds):
+        return contextlib.nullcontext()
+    return ConfigPoll(server.models, given.model_config_file, given.model_config_file_poll_wait_seconds)
+
+
+def _warn(given: argparse.Namespace) -> None:
+    """Says loudly what a careful person would want to know before others find out."""
+    for name, reason in flags.WITHOUT_EFFECT.items():
+        if getattr(given, name) is not None:
+            log.warning("--%s changes nothing in the embedded server: %s", name, reason)
+    if given.host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning(
+            "SERVED TO OTHER MACHINES: whoever reaches %s can ask every model, and REST has no encryption; "
+            "keep it inside a network that you trust, or leave --host out",
+            given.host,
+        )
 
 
 if __name__ == "__main__":

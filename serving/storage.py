@@ -12,6 +12,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from serving.protos import VersionPolicy
+
+LATEST = VersionPolicy()
 _INT64 = re.compile(r"[+-]?[0-9]+")
 
 log = logging.getLogger(__name__)
@@ -35,8 +38,14 @@ def find_versions(base_path: Path) -> dict[int, Path]:
     return versions
 
 
-def latest(versions: Mapping[int, Path], count: int = 1) -> dict[int, Path]:
-    """The `count` highest versions: TensorFlow Serving's default policy."""
+def wanted(versions: Mapping[int, Path], policy: VersionPolicy = LATEST) -> dict[int, Path]:
+    """Those of the versions that a `model_version_policy` serves; of none at all the highest one."""
+    choice = policy.WhichOneof("policy_choice")
+    if choice == "all":
+        return dict(versions)
+    if choice == "specific":
+        return {version: versions[version] for version in sorted(policy.specific.versions) if version in versions}
+    count = max(policy.latest.num_versions, 1)
     return {version: versions[version] for version in sorted(versions)[-count:]}
 
 

@@ -24,11 +24,12 @@ MAX_RECORDS = 1000
 log = logging.getLogger(__name__)
 
 
-def load(version_path: Path, threads: Threads = DEFAULT_THREADS) -> Servable:
-    """The servable of a version folder, warmed up; StatusError when it can't be loaded or a request fails."""
+def load(version_path: Path, threads: Threads = DEFAULT_THREADS, warms_up: bool = True) -> Servable:
+    """The servable of a version folder, warmed up if wanted; StatusError when it can't be loaded or a request fails."""
     servable = Servable(version_path, threads)
     try:
-        warm_up(servable, version_path)
+        if warms_up:
+            warm_up(servable, version_path)
     except Exception as error:
         servable.close()
         if isinstance(error, StatusError):

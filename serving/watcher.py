@@ -1,4 +1,4 @@
-"""Looks at a model's base path every second and tells the model which versions are wanted: the latest."""
+"""Looks at a model's base path every second and tells the model which of the versions there are wanted."""
 
 from __future__ import annotations
 
@@ -7,55 +7,73 @@ import threading
 from pathlib import Path
 
 from serving.model import Model
-from serving.storage import find_versions, latest
+from serving.protos import ModelConfig, VersionPolicy
+from serving.storage import find_versions, wanted
 
 log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """The thread that polls one model's base path."""
+    """The thread that polls the base path of one model's configuration."""
 
-    def __init__(self, model: Model, base_path: str | Path, poll_seconds: float = 1.0) -> None:
+    def __init__(self, model: Model, config: ModelConfig, poll_seconds: float = 1.0) -> None:
         self._model = model
-        self._base_path = Path(base_path)
+        self._config = config
         self._poll_seconds = poll_seconds
-        self._stopping = threading.Event()
-        self._said = ""  # of the base path, at the last look that found no version
+        self._awake = threading.Event()
+        self._stopping = False
+        self._said = ""  # at the last look
         self._thread = threading.Thread(target=self._run, name=f"watch-{model.name}", daemon=True)
 
     def start(self) -> None:
         """Begins to look, at once and then every `poll_seconds`."""
         self._thread.start()
 
+    def follow(self, config: ModelConfig) -> None:
+        """Looks by another configuration of the same model from now on."""
+        self._config = config
+        self._awake.set()
+
     def stop(self) -> None:
         """Ends the watch, after a load that is under way."""
-        self._stopping.set()
+        self._stopping = True
+        self._awake.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
+            self._awake.clear()
             try:
-                self._look()
+                self._look(Path(self._config.base_path), self._config.model_version_policy)
             except Exception:  # a watch that died would freeze the model for ever
-                log.exception("Looking at %s failed; trying again", self._base_path)
-            self._stopping.wait(self._poll_seconds)
+                log.exception("Looking at %s failed; trying again", self._config.base_path)
+            if not self._stopping:
+                self._awake.wait(self._poll_seconds)
 
-    def _look(self) -> None:
-        name, base_path = self._model.name, self._base_path
+    def _look(self, base_path: Path, policy: VersionPolicy) -> None:
+        name = self._model.name
         try:
             versions = find_versions(base_path)
         except OSError as error:  # nothing is unloaded: the path may be back at the next look
             self._say(logging.ERROR, f"Could not find base path {base_path} for servable {name} with error {error}")
             return
-        if versions:
-            self._said = ""
-        else:
+        found = wanted(versions, policy)
+        missing = sorted(set(policy.specific.versions) - set(found))
+        if missing:
+            self._say(
+                logging.WARNING,
+                f"Version {missing[0]} of servable {name}, which was requested to be served as a 'specific' version "
+                "in the servable's version policy, was not found in the base path",
+            )
+        elif not found:
             self._say(
                 logging.WARNING,
                 f"No versions of servable {name} found under base path {base_path}. "
                 "Did you forget to name your leaf directory as a number (eg. '/1/')?",
             )
-        self._model.aspire(latest(versions))
+        else:
+            self._said = ""
+        self._model.aspire(found)
 
     def _say(self, level: int, message: str) -> None:
         """Once, not at every look."""

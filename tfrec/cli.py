@@ -116,14 +116,14 @@ def report(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """answer TensorFlow Serving's protocol with the pushed model"""
-    if not Path(options.model).is_dir():
+    if not options.model_config_file and not Path(options.model_base_path).is_dir():
         raise ConfigError(
-            f"--model is {options.model!r} but there is no such folder; `tfrec train` pushes a model, `tfrec status` "
-            "lists those that are there"
+            f"--model is {options.model_base_path!r} but there is no such folder; `tfrec train` pushes a model, "
+            "`tfrec status` lists those that are there"
         )
-    from serving import server
+    from serving.server import run
 
-    server.serve(options.name, options.model, options.port, options.rest_port, options.host)
+    run(options)
 
 
 def recommend(options: argparse.Namespace) -> None:
@@ -232,6 +232,12 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if library.is_fit(findings) else 1
 
 
+def _serve_flags(parser: argparse.ArgumentParser) -> None:
+    from serving import flags as of_server
+
+    of_server.add(parser, flags.MODEL_NAME, "out/serving/laptop")
+
+
 _Flags = Callable[[argparse.ArgumentParser], None]
 VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (demo, flags.run),
@@ -240,7 +246,7 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (evaluate, flags.run),
     (compare, flags.compare),
     (report, flags.report),
-    (serve, flags.serve),
+    (serve, _serve_flags),
     (recommend, flags.recommend),
     (search, flags.search),
     (rank, flags.rank),

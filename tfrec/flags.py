@@ -39,14 +39,6 @@ def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="report.html", help="the page to write (%(default)s)")
 
 
-def serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="out/serving/laptop", help="folder of versions (%(default)s)")
-    parser.add_argument("--name", default=MODEL_NAME, help="what clients call the model (%(default)s)")
-    parser.add_argument("--port", type=int, default=8500, help="of gRPC (%(default)s)")
-    parser.add_argument("--rest-port", type=int, default=8501, help="of REST (%(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 answers other machines too (%(default)s)")
-
-
 def recommend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, help="an id of the tables, such as 900")
     parser.add_argument(

@@ -19,6 +19,7 @@ import tensorflow as tf
 import tensorflow_text as text
 
 from serving.embedded import Server, start
+from serving.model_config import single
 
 IDS = ["a", "b", "c"]
 TITLES = ["Apple", "Brot", "茶"]
@@ -86,6 +87,13 @@ class Toy(tf.Module):
     @tf.function(input_signature=[_spec("half", tf.float16)])
     def halves(self, half: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"double": half + half}
+
+    @tf.function(input_signature=[_spec("steps", INT64)])
+    def slow(self, steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Counts to the largest of `steps`: a thousand million take minutes."""
+        end = tf.reduce_max(steps)
+        (last,) = tf.while_loop(lambda step: step < end, lambda step: [step + 1], [tf.zeros([], INT64)])
+        return {"last": tf.fill(tf.shape(steps), last)}
 
     def recommend(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         def named(names: tf.Tensor, of_items: tf.Tensor) -> tf.Tensor:
@@ -176,6 +184,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "lookup": toy.lookup,
             "types": toy.types,
             "halves": toy.halves,
+            "slow": toy.slow,
             "recommend": _named(toy.recommend, [*SHOPPER, *WISHES]),
             "search": _named(toy.search, [*SHOPPER, SEEN]),
             "rank": _named(toy.rank, [*SHOPPER, CANDIDATES]),
@@ -201,7 +210,7 @@ def server(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A server of version 1 for tests that do not change it."""
     base = tmp_path_factory.mktemp("served")
     shutil.copytree(exported / "1", base / "1")
-    with start("toy", base) as running:
+    with start(single("toy", base)) as running:
         yield running
 
 

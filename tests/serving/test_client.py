@@ -20,6 +20,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from serving.client import Client, Event, Item, Recommendation, Tensor, VersionStatus
 from serving.connection import CallError
 from serving.embedded import Server, start
+from serving.model_config import single
+from serving.models import Loading
+from serving.options import Options
 from serving.queries import EVENT_KINDS, Shopper, item_inputs
 from tfrec import schema
 from tfrec.errors import ServingError
@@ -249,12 +252,12 @@ def test_a_server_that_does_not_answer_in_time_is_told() -> None:
 
 
 def test_a_client_made_before_its_server_finds_it_later(exported: Path) -> None:
-    with start("toy", exported) as running:
+    with start(single("toy", exported)) as running:
         port = running.port
     with Client(f"127.0.0.1:{port}", "toy", timeout_seconds=5) as client:
         with pytest.raises(ServingError, match="no model server answers"):
             client.status()
-        with start("toy", exported, port=port):
+        with start(single("toy", exported), Options(port=port)):
             deadline = time.monotonic() + 10
             while True:
                 try:
@@ -269,7 +272,7 @@ def test_a_new_version_with_other_inputs_is_asked_as_it_wants(
     base_path: Path, exported: Path, eventually: Callable[[Callable[[], bool]], None]
 ) -> None:
     """Version 2 calls the profile column user_town: the client learns it at its next question."""
-    with start("toy", base_path, rest_api_port=None, poll_seconds=0.05) as running:
+    with start(single("toy", base_path), Options(rest_api_port=None, loading=Loading(poll_seconds=0.05))) as running:
         client = Client(f"127.0.0.1:{running.port}", "toy", timeout_seconds=20)
         assert ids(client.recommend([], profile={"city": "north"}, k=1)) == [("c", 0.5)]
         shutil.copytree(exported / "2", base_path / ".tmp-2")

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 
 from serving.model import Model
-from serving.protos import PredictionLog
+from serving.model_config import single
+from serving.protos import PredictionLog, VersionPolicy
 from serving.status import Code, StatusError
-from serving.storage import find_versions, latest
+from serving.storage import find_versions, wanted
 from serving.tensors import to_proto
 from serving.warmup import MAX_RECORDS, WARMUP_FILE
 from serving.watcher import Watcher
@@ -27,7 +29,7 @@ ONE, TEN = np.array([1.0], np.float32), np.array([10.0], np.float32)
 
 def look(model: Model, base_path: Path) -> None:
     """One look at the base path, as the watcher does every second."""
-    model.aspire(latest(find_versions(base_path)))
+    model.aspire(wanted(find_versions(base_path)))
 
 
 def answer(model: Model, version: int | None = None) -> tuple[int, float]:
@@ -95,7 +97,24 @@ def test_only_an_int64_names_a_version(tmp_path: Path, name: str, version: int |
 
 
 def test_the_latest_version_is_the_highest_number_not_the_last_name() -> None:
-    assert latest({9: Path("9"), 10: Path("10"), -1: Path("-1")}) == {10: Path("10")}
+    assert wanted({9: Path("9"), 10: Path("10"), -1: Path("-1")}) == {10: Path("10")}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("", [10]),
+        ("latest {}", [10]),  # 0 is none given
+        ("latest { num_versions: 2 }", [9, 10]),
+        ("latest { num_versions: 9 }", [-1, 9, 10]),
+        ("all {}", [-1, 9, 10]),
+        ("specific { versions: 10 versions: -1 versions: 7 }", [-1, 10]),  # there is no 7
+        ("specific {}", []),
+    ],
+)
+def test_a_policy_says_which_versions_are_wanted(policy: str, expected: list[int]) -> None:
+    versions = {9: Path("9"), 10: Path("10"), -1: Path("-1")}
+    assert sorted(wanted(versions, text_format.Parse(policy, VersionPolicy()))) == expected
 
 
 def test_a_new_version_takes_over_and_the_old_one_is_unloaded(
@@ -241,7 +260,8 @@ def test_a_base_path_without_versions_unloads_the_last_one(
 
 @contextlib.contextmanager
 def watched(model: Model, base_path: Path) -> Iterator[None]:
-    watcher = Watcher(model, base_path, poll_seconds=0.05)
+    (config,) = single(model.name, base_path).model_config_list.config
+    watcher = Watcher(model, config, poll_seconds=0.05)
     watcher.start()
     try:
         yield

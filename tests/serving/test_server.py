@@ -25,10 +25,14 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving import protos
 from serving.embedded import Server, start
+from serving.model_config import single
+from serving.models import Loading
+from serving.options import Options
 from serving.servable import Servable
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
+GRPC_ALONE = Options(rest_api_port=None, loading=Loading(poll_seconds=0.05))
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +162,7 @@ def test_grpc_refuses_as_the_stock_server_does(stub: Any, case: tuple[Any, str, 
     assert len(caught.value.details()) <= 1024 + len("...TRUNCATED")
 
 
-def test_an_unknown_version_and_any_label_are_refused(stub: Any) -> None:
+def test_an_unknown_version_and_an_unknown_label_are_refused(stub: Any) -> None:
     request = predict_request(**LINEAR)
     request.model_spec.version.value = 7
     with pytest.raises(grpc.RpcError, match=r"Servable not found for request: Specific\(toy, 7\)"):
@@ -202,7 +206,7 @@ REST_REFUSALS: dict[str, tuple[str, str, str | None, int, str]] = {
         400,
         "Failed to convert version: 9223372036854775808 to numeric.",
     ),
-    "a label": ("GET", "/v1/models/toy/labels/a%20b", None, 400, "Unrecognized servable version label: a b"),
+    "a label": ("GET", "/v1/models/toy/labels/a%20b/metadata", None, 400, "Unrecognized servable version label: a b"),
     "status of an unknown model": (
         "GET",
         "/v1/models/other",
@@ -411,7 +415,7 @@ def test_a_new_version_is_taken_up_without_a_failed_request(
 ) -> None:
     """And a corrupted one after it changes nothing. Every answer is that of the version that it names."""
     stopping, seen = threading.Event(), set()
-    with start("toy", base_path, rest_api_port=None, poll_seconds=0.05) as running:
+    with start(single("toy", base_path), GRPC_ALONE) as running:
 
         def ask() -> None:
             with grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
@@ -432,7 +436,7 @@ def test_a_new_version_is_taken_up_without_a_failed_request(
         eventually(lambda: len(seen) > 1)
         (base_path / "3").mkdir()
         (base_path / "3" / "saved_model.pb").write_bytes(b"not a model")
-        eventually(lambda: any(s.number == 3 and s.state == "END" for s in running.model.statuses()))
+        eventually(lambda: any(s.number == 3 and s.state == "END" for s in running.models.statuses("toy")))
         stopping.set()
         for asker in askers:
             asker.join()
@@ -441,7 +445,7 @@ def test_a_new_version_is_taken_up_without_a_failed_request(
 
 def test_a_base_path_without_a_version_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ServingError, match="no version of toy came into service from it within"):
-        start("toy", tmp_path, timeout_seconds=0.5, poll_seconds=0.1)
+        start(single("toy", tmp_path), GRPC_ALONE, timeout_seconds=0.5)
     told = (
         f"No versions of servable toy found under base path {tmp_path}. "
         "Did you forget to name your leaf directory as a number (eg. '/1/')?"
@@ -454,8 +458,10 @@ def test_a_first_version_that_can_not_be_loaded_ends_the_start(
 ) -> None:
     monkeypatch.setattr("serving.version.MAX_RETRY_SECONDS", 0.0)
     (base_path / "1" / "saved_model.pb").write_bytes(b"not a model")
-    with pytest.raises(ServingError, match=r"did not become available: version 1 failed with .*Cannot parse file"):
-        start("toy", base_path, poll_seconds=0.05)
+    with pytest.raises(
+        ServingError, match=r"1 model\(s\) did not become available: .*version: 1} due to error: .*Cannot parse file"
+    ):
+        start(single("toy", base_path), GRPC_ALONE)
 
 
 @pytest.mark.parametrize("taken", ["port", "rest_api_port"])
@@ -464,16 +470,16 @@ def test_a_taken_port_is_told_before_the_model_is_loaded(tmp_path: Path, taken: 
         port = other.getsockname()[1]
         text = f"port is {port} but 127.0.0.1:{port} can't be listened on .*; stop what listens there or choose"
         with pytest.raises(ServingError, match=text):
-            start("toy", tmp_path, **{taken: port})
+            start(single("toy", tmp_path), Options(**{taken: port}))
 
 
 def test_a_stopped_server_gives_its_ports_back(base_path: Path) -> None:
-    with start("toy", base_path) as running:
+    with start(single("toy", base_path)) as running:
         ports = (running.port, running.rest_api_port)
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port or 0), timeout=1)
-    with start("toy", base_path, port=ports[0], rest_api_port=ports[1]) as running:
+    with start(single("toy", base_path), Options(port=ports[0], rest_api_port=ports[1])) as running:
         assert (running.port, running.rest_api_port) == ports
 
 

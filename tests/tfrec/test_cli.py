@@ -353,9 +353,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(served: Path) -> Iterator[str]:
     """A server of the toy model."""
-    from serving.server import start
+    from serving.embedded import start
+    from serving.model_config import single
 
-    with start("tfrec", served) as server:
+    with start(single("tfrec", served)) as server:
         yield f"127.0.0.1:{server.port}"
 
 

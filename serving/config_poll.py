@@ -1,0 +1,58 @@
+"""Reads a file of models again every few seconds and serves what it says by then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from serving import model_config
+from serving.models import Models
+from serving.status import StatusError
+from tfrec.errors import ServingError
+
+log = logging.getLogger(__name__)
+
+
+class ConfigPoll:
+    """Polls from `with` to its end; a file that can't be served leaves the last one in force and is tried again."""
+
+    def __init__(self, models: Models, path: str, poll_seconds: float) -> None:
+        self._models = models
+        self._path = Path(path)
+        self._poll_seconds = poll_seconds
+        self._stopping = threading.Event()
+        self._said = ""
+        self._thread = threading.Thread(target=self._run, name="model-config", daemon=True)
+
+    def __enter__(self) -> ConfigPoll:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._poll_seconds):
+            try:
+                self._models.configure(model_config.read(self._path), self._go_on)
+                self._said = ""
+            except _Stopped:
+                return
+            except (ServingError, StatusError) as error:
+                self._say(str(error))
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise _Stopped
+
+    def _say(self, message: str) -> None:
+        """Once, not at every look."""
+        if message != self._said:
+            log.error("Reloading %s failed: %s", self._path, message)
+            self._said = message
+
+
+class _Stopped(Exception):
+    pass

@@ -1,0 +1,85 @@
+"""Which models to serve: the messages of TensorFlow Serving's --model_config_file, read and checked by its rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from google.protobuf import text_format
+
+from serving.protos import ModelConfig, ModelServerConfig, ModelType
+from serving.status import Code, StatusError, invalid
+from tfrec.errors import ServingError
+
+PLATFORM = "tensorflow"
+
+
+def single(name: str, base_path: str | Path) -> ModelServerConfig:
+    """One model, its latest version: what --model_name and --model_base_path stand for."""
+    config = ModelServerConfig()
+    # In this process a relative path has a meaning; in a file it is refused, as by the stock server.
+    config.model_config_list.config.add(name=name, base_path=str(Path(base_path).absolute()), model_platform=PLATFORM)
+    return config
+
+
+def read(path: str | Path) -> ModelServerConfig:
+    """The configuration in a file; ServingError when it can't be read or is none."""
+    try:
+        return text_format.Parse(Path(path).read_text(encoding="utf-8"), ModelServerConfig())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise ServingError(
+            f"model_config_file is {path} but it is no ModelServerConfig in text form ({error}); "
+            "give a file like serving/models.config"
+        ) from error
+
+
+def check(new: ModelServerConfig, old: ModelServerConfig) -> None:
+    """StatusError, with the stock server's text, when `new` can't be served or can't take the place of `old`."""
+    if new.WhichOneof("config") != "model_config_list":
+        raise StatusError(
+            Code.FAILED_PRECONDITION,
+            "Cannot transition to requested config. It is only legal to transition "
+            "from one ModelConfigList to another.",
+        )
+    names: set[str] = set()
+    for model in new.model_config_list.config:
+        if model.name in names:
+            raise invalid(f"Illegal to list model {model.name} multiple times in config list")
+        names.add(model.name)
+    for model in new.model_config_list.config:
+        if _is_relative(model.base_path):
+            raise invalid(
+                f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
+            )
+    before = {model.name: _platform(model) for model in old.model_config_list.config}
+    for model in new.model_config_list.config:
+        platform = _platform(model)
+        if before.get(model.name, platform) != platform:
+            raise invalid(
+                f"Illegal to change a model's platform. For model {model.name} platform was {before[model.name]} "
+                f"and new platform requested is {platform}"
+            )
+        if platform != PLATFORM:
+            raise invalid(f"Model {model.name} requests unsupported platform {platform}")
+
+
+def _is_relative(path: str) -> bool:
+    parts = urlsplit(path)
+    return not parts.scheme and not parts.netloc and not parts.path.startswith("/")
+
+
+def _platform(model: ModelConfig) -> str:
+    if model.model_type == ModelType.Value("MODEL_TYPE_UNSPECIFIED"):
+        if not model.model_platform:
+            raise invalid(
+                "Illegal setting neither ModelServerConfig::model_type (deprecated) "
+                "nor ModelServerConfig::model_platform."
+            )
+        return str(model.model_platform)
+    if model.model_platform:
+        raise invalid(
+            "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform."
+        )
+    if model.model_type == ModelType.Value("TENSORFLOW"):
+        return PLATFORM
+    raise invalid(f"ModelServerConfig::model_type choice {model.model_type} not supported.")

@@ -1,0 +1,163 @@
+"""The served models by name, each watched for new versions, and the labels of their versions.
+
+A configuration of TensorFlow Serving says which; a new one takes the place of the old as there: labels first, then
+models that are gone are unloaded and new ones awaited. It knows nothing of protocols.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from serving import model_config
+from serving.model import Model
+from serving.protos import ModelConfig, ModelServerConfig, ModelSpec
+from serving.servable import DEFAULT_THREADS, Servable, Threads
+from serving.status import Code, StatusError, invalid, not_found
+from serving.version import VersionStatus
+from serving.watcher import Watcher
+
+_SLICE_SECONDS = 0.2  # a wait that is given up is noticed within it
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loading:
+    """How versions come into service."""
+
+    poll_seconds: float = 1.0
+    """Between two looks at a base path."""
+    threads: Threads = DEFAULT_THREADS
+    labels_may_wait: bool = False
+    """Whether a label that is not assigned yet may be given to a version that is not in service yet."""
+    warms_up: bool = True
+    """Whether the requests exported with a version are replayed before it serves."""
+
+
+DEFAULT_LOADING = Loading()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Watched:
+    model: Model
+    watcher: Watcher
+
+
+class Models:
+    """Every method may be called from any thread."""
+
+    def __init__(self, loading: Loading = DEFAULT_LOADING) -> None:
+        self._loading = loading
+        self._changing = threading.Lock()  # one configuration at a time
+        self._config = ModelServerConfig()
+        # Both are replaced as a whole, never changed: requests read them without a lock.
+        self._watched: Mapping[str, _Watched] = {}
+        self._known: Mapping[str, Model] = {}
+        self._labels: Mapping[str, Mapping[str, int]] = {}
+
+    def configure(self, config: ModelServerConfig, go_on: Callable[[], None]) -> None:
+        """Serves the models of `config`, and no others; returns once each new one has a version in service.
+
+        `go_on` is called now and then while it waits, and ends the wait by raising. StatusError, with the stock
+        server's texts, where the configuration is wrong (all is as before then) or a model can't be loaded.
+        """
+        with self._changing:
+            model_config.check(config, self._config)
+            configs = {model.name: model for model in config.model_config_list.config}
+            labels = {name: self._checked_labels(model) for name, model in configs.items()}
+            self._config, self._labels = config, labels
+            new = self._replace(configs)
+            self._await(new, go_on)
+
+    @contextlib.contextmanager
+    def use(self, spec: ModelSpec) -> Iterator[tuple[int, Servable]]:
+        """The version that `spec` asks for and its servable, loaded until the block ends."""
+        if not spec.name:
+            raise invalid("ModelSpec has no name specified.")
+        number = self._number(spec)
+        watched = self._watched.get(spec.name)
+        if watched is None:
+            raise not_found(spec.name, number)
+        with watched.model.use(number) as used:
+            yield used
+
+    def statuses(self, name: str) -> list[VersionStatus]:
+        """Every version of a model seen since the start, those of one that was removed too; none of an unknown one."""
+        return self._known[name].statuses() if name in self._known else []
+
+    def stop(self) -> None:
+        """Unloads everything once its requests are answered."""
+        with self._changing:
+            self._retire(self._watched.values())
+
+    def _number(self, spec: ModelSpec) -> int | None:
+        if spec.HasField("version"):
+            return int(spec.version.value)
+        if not spec.HasField("version_label"):
+            return None
+        labels = self._labels.get(spec.name, {})
+        if spec.version_label not in labels:
+            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
+        return labels[spec.version_label]
+
+    def _checked_labels(self, config: ModelConfig) -> dict[str, int]:
+        """Label -> version; a version that is not in service gets none, unless labels may wait."""
+        available = {status.number for status in self.statuses(config.name) if status.state == "AVAILABLE"}
+        assigned = self._labels.get(config.name, {})
+        for label, version in config.version_labels.items():
+            may_wait = self._loading.labels_may_wait and assigned.get(label, version) == version
+            if version not in available and not may_wait:
+                raise StatusError(
+                    Code.FAILED_PRECONDITION,
+                    f"Request to assign label to version {version} of model {config.name}, "
+                    "which is not currently available for inference",
+                )
+        return dict(config.version_labels)
+
+    def _replace(self, configs: Mapping[str, ModelConfig]) -> dict[str, Model]:
+        """Watches these models alone; those that are new."""
+        before = self._watched
+        new = {
+            name: Model(name, self._loading.threads, self._loading.warms_up) for name in configs if name not in before
+        }
+        watched = {name: before[name] for name in configs if name in before}
+        for name, model in new.items():
+            watched[name] = _Watched(model, Watcher(model, configs[name], self._loading.poll_seconds))
+        self._watched = watched
+        self._known = {**self._known, **new}
+        for name, one in watched.items():
+            if name in new:
+                one.watcher.start()
+            else:
+                one.watcher.follow(configs[name])
+        self._retire(one for name, one in before.items() if name not in configs)
+        return new
+
+    def _await(self, models: Mapping[str, Model], go_on: Callable[[], None]) -> None:
+        waiting = list(models.values())
+        while waiting:
+            go_on()
+            waiting[0].wait_until_decided(_SLICE_SECONDS)
+            waiting = [model for model in waiting if not model.wait_until_decided(0)]
+        failed = [model for model in models.values() if not model.is_available()]
+        if failed:
+            told = ", ".join(_reason(model) for model in failed)
+            raise StatusError(Code.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{told}}}")
+
+    def _retire(self, gone: Iterable[_Watched]) -> None:
+        stopped = list(gone)
+        for one in stopped:
+            one.watcher.stop()
+        for one in stopped:
+            one.model.stop()
+
+
+def _reason(model: Model) -> str:
+    failed = [status for status in model.statuses() if status.error]
+    return ", ".join(
+        f"{{{{name: {model.name} version: {status.number}}} due to error: {status.error}}}" for status in failed
+    )

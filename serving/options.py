@@ -1,0 +1,28 @@
+"""How a server listens and answers, beside which models it serves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import grpc
+
+from serving.models import DEFAULT_LOADING, Loading
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The defaults are those of an embedded server in a test; serving/flags.py has the command line's."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """Of gRPC; 0 takes any free one."""
+    rest_api_port: int | None = 0
+    """None opens no REST."""
+    rest_api_timeout_seconds: float = 30.0
+    rest_api_cors: bool = False
+    """Whether the scripts of any web page may ask."""
+    credentials: grpc.ServerCredentials | None = None
+    """Of TLS for gRPC; REST has none, as in the stock server."""
+    has_health: bool = False
+    """Whether to answer grpc.health.v1."""
+    loading: Loading = DEFAULT_LOADING

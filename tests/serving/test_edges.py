@@ -1,0 +1,142 @@
+"""Deadlines, health, browsers and packed bodies, over real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from serving.embedded import Server, start
+from serving.model_config import single
+from serving.options import Options
+from serving.unzip import MAX_BYTES
+
+Eventually = Callable[[Callable[[], bool]], None]
+MINUTES = 10**9  # steps
+BODY = json.dumps({"instances": [{"x": 1, "y": 10}]}).encode()
+ORIGIN = {"Origin": "https://shop.example"}
+
+
+@pytest.fixture(scope="module")
+def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With health and CORS, and half a second for each REST request."""
+    base = tmp_path_factory.mktemp("served")
+    shutil.copytree(exported / "1", base / "1")
+    options = Options(has_health=True, rest_api_cors=True, rest_api_timeout_seconds=0.5)
+    with start(single("toy", base), options) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def channel(served: Server) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(f"127.0.0.1:{served.port}") as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def http(served: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{served.rest_api_port}", trust_env=False) as client:
+        yield client
+
+
+def slow_request(steps: int) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest(model_spec={"name": "toy", "signature_name": "slow"})
+    request.inputs["steps"].CopyFrom(tf.make_tensor_proto([steps], tf.int64))
+    return request
+
+
+def in_flight(served: Server) -> int:
+    return sum(version.in_flight for version in served.models._watched["toy"].model._versions.values())
+
+
+def test_a_deadline_ends_the_call_and_the_work(served: Server, channel: grpc.Channel, eventually: Eventually) -> None:
+    stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    assert stub.Predict(slow_request(3), timeout=20).outputs["last"].int64_val[0] == 3
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Predict(slow_request(MINUTES), timeout=0.3)
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    eventually(lambda: in_flight(served) == 0)
+
+
+def test_a_rest_request_that_takes_too_long_is_answered_504(served: Server, http: httpx.Client) -> None:
+    response = http.post("/v1/models/toy:predict", json={"signature_name": "slow", "instances": [MINUTES]}, timeout=20)
+    assert response.status_code == 504
+    assert in_flight(served) == 0
+
+
+def test_health_is_served_under_the_stock_names_until_the_server_stops(
+    exported: Path, served: Server, channel: grpc.Channel
+) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    serving = health_pb2.HealthCheckResponse.SERVING
+    for name in ("", "PredictionService", "ModelService"):
+        assert stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == serving
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Check(health_pb2.HealthCheckRequest(service="tensorflow.serving.PredictionService"), timeout=10)
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    other = start(single("toy", exported), Options(rest_api_port=None, has_health=True))
+    with grpc.insecure_channel(f"127.0.0.1:{other.port}") as connected:
+        watch = health_pb2_grpc.HealthStub(connected).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        assert next(watch).status == serving
+        stopping = threading.Thread(target=other.stop, args=(5.0,))
+        stopping.start()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watch.cancel()
+        stopping.join()
+
+
+def test_without_the_option_there_is_no_health(server: Server) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as plain, pytest.raises(grpc.RpcError) as caught:
+        health_pb2_grpc.HealthStub(plain).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_web_page_may_ask_where_it_is_allowed(http: httpx.Client, server: Server) -> None:
+    asked = http.request("OPTIONS", "/v1/models/toy:predict", headers=ORIGIN)
+    answered = http.post("/v1/models/toy:predict", content=BODY, headers=ORIGIN)
+    assert (asked.status_code, answered.status_code) == (200, 200)
+    for response in (asked, answered):
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert response.headers["access-control-allow-methods"] == "POST, GET"
+        assert response.headers["access-control-allow-headers"] == "Content-Type"
+    elsewhere = httpx.post(
+        f"http://127.0.0.1:{server.rest_api_port}/v1/models/toy:predict", content=BODY, headers=ORIGIN, trust_env=False
+    )
+    assert "access-control-allow-origin" not in elsewhere.headers
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "file://page"}])
+def test_a_preflight_without_an_origin_is_refused(http: httpx.Client, headers: dict[str, str]) -> None:
+    response = http.request("OPTIONS", "/v1/models/toy:predict", headers=headers)
+    assert (response.status_code, response.json()) == (400, {"error": "Origin header is missing in CORS preflight"})
+
+
+def test_a_packed_body_is_unpacked(http: httpx.Client) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    response = http.post("/v1/models/toy:predict", content=gzip.compress(BODY), headers=headers)
+    assert response.json() == {"predictions": [{"sum": 11.0, "difference": -9.0}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "text"),
+    [
+        (BODY, 400, "the body is said to be gzip but can't be unpacked"),
+        (gzip.compress(BODY)[:-12], 400, "the body is said to be gzip but it ends in the middle"),
+        (gzip.compress(bytes(MAX_BYTES + 1), 1), 429, f"the body unpacks to more than {MAX_BYTES} bytes"),
+    ],
+    ids=["not packed", "cut off", "a bomb"],
+)
+def test_a_body_that_can_not_be_unpacked_is_refused(http: httpx.Client, body: bytes, code: int, text: str) -> None:
+    response = http.post("/v1/models/toy:predict", content=body, headers={"Content-Encoding": "gzip"}, timeout=30)
+    assert response.status_code == code
+    assert text in response.json()["error"]
