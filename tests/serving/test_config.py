@@ -6,47 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
+from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.settings import BatchingParameters, MonitoringConfig
+
 ROOT = Path(__file__).parents[2]
-FIELD = descriptor_pb2.FieldDescriptorProto
-WRAPPED = ".google.protobuf.Int64Value"
-
-
-def message(name: str, **fields: tuple[int, int, str]) -> descriptor_pb2.DescriptorProto:
-    """A message of fields name=(number, type, message type); allowed_batch_sizes alone is repeated."""
-    built = descriptor_pb2.DescriptorProto(name=name)
-    for field, (number, kind, type_name) in fields.items():
-        label = FIELD.LABEL_REPEATED if field == "allowed_batch_sizes" else FIELD.LABEL_OPTIONAL
-        built.field.add(name=field, number=number, type=kind, label=label, type_name=type_name or None)
-    return built
-
-
-def stock_messages() -> dict[str, Any]:
-    """BatchingParameters and MonitoringConfig by their public protos, which the pip package leaves out."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="stock.proto", package="stock", syntax="proto3", dependency=[wrappers_pb2.DESCRIPTOR.name]
-    )
-    file.message_type.extend(
-        [
-            message(
-                "BatchingParameters",
-                max_batch_size=(1, FIELD.TYPE_MESSAGE, WRAPPED),
-                batch_timeout_micros=(2, FIELD.TYPE_MESSAGE, WRAPPED),
-                max_enqueued_batches=(3, FIELD.TYPE_MESSAGE, WRAPPED),
-                num_batch_threads=(4, FIELD.TYPE_MESSAGE, WRAPPED),
-                allowed_batch_sizes=(6, FIELD.TYPE_INT64, ""),
-                pad_variable_length_inputs=(7, FIELD.TYPE_BOOL, ""),
-            ),
-            message("PrometheusConfig", enable=(1, FIELD.TYPE_BOOL, ""), path=(2, FIELD.TYPE_STRING, "")),
-            message("MonitoringConfig", prometheus_config=(1, FIELD.TYPE_MESSAGE, ".stock.PrometheusConfig")),
-        ]
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
-    pool.Add(file)
-    return message_factory.GetMessageClassesForFiles(["stock.proto"], pool)
 
 
 def parsed(name: str, message_type: Any) -> Any:
@@ -61,7 +26,7 @@ def test_the_model_configuration_serves_the_latest_version_of_tfrec() -> None:
 
 
 def test_the_batching_parameters_are_whole_and_never_pad() -> None:
-    batching = parsed("batching.config", stock_messages()["stock.BatchingParameters"])
+    batching = parsed("batching.config", BatchingParameters)
     for field in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"):
         assert getattr(batching, field).value > 0
     sizes = list(batching.allowed_batch_sizes)
@@ -71,7 +36,7 @@ def test_the_batching_parameters_are_whole_and_never_pad() -> None:
 
 
 def test_the_monitoring_configuration_has_the_stock_path() -> None:
-    monitoring = parsed("monitoring.config", stock_messages()["stock.MonitoringConfig"])
+    monitoring = parsed("monitoring.config", MonitoringConfig)
     assert monitoring.prometheus_config.enable
     assert monitoring.prometheus_config.path == "/monitoring/prometheus/metrics"
 
