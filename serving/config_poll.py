@@ -6,8 +6,9 @@ import logging
 import threading
 from pathlib import Path
 
-from serving import model_config
+from serving import settings
 from serving.models import Models
+from serving.protos import ModelServerConfig
 from serving.status import StatusError
 from tfrec.errors import ServingError
 
@@ -36,7 +37,7 @@ class ConfigPoll:
     def _run(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
             try:
-                self._models.configure(model_config.read(self._path), self._go_on)
+                self._models.configure(settings.read("--model_config_file", self._path, ModelServerConfig), self._go_on)
                 self._said = ""
             except _Stopped:
                 return

@@ -33,6 +33,7 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
         "--rest_api_port", "--rest-port", type=int, default=8501, help="of REST; 0 opens none (%(default)s)"
     )
     ports.add_argument("--host", default="127.0.0.1", help="0.0.0.0 answers other machines too (%(default)s)")
+    ports.add_argument("--ssl_config_file", help="TLS for gRPC: an SSLConfig with key, certificate and who may ask")
     answers = parser.add_argument_group("how")
     answers.add_argument("--rest_api_timeout_in_ms", type=int, default=30_000)
     _switch(answers, "rest_api_enable_cors_support", "let scripts of any web page ask")

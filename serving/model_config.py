@@ -1,15 +1,12 @@
-"""Which models to serve: the messages of TensorFlow Serving's --model_config_file, read and checked by its rules."""
+"""Which models to serve: the messages of TensorFlow Serving's --model_config_file, checked by its rules."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from google.protobuf import text_format
-
 from serving.protos import ModelConfig, ModelServerConfig, ModelType
 from serving.status import Code, StatusError, invalid
-from tfrec.errors import ServingError
 
 PLATFORM = "tensorflow"
 
@@ -20,17 +17,6 @@ def single(name: str, base_path: str | Path) -> ModelServerConfig:
     # In this process a relative path has a meaning; in a file it is refused, as by the stock server.
     config.model_config_list.config.add(name=name, base_path=str(Path(base_path).absolute()), model_platform=PLATFORM)
     return config
-
-
-def read(path: str | Path) -> ModelServerConfig:
-    """The configuration in a file; ServingError when it can't be read or is none."""
-    try:
-        return text_format.Parse(Path(path).read_text(encoding="utf-8"), ModelServerConfig())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ServingError(
-            f"model_config_file is {path} but it is no ModelServerConfig in text form ({error}); "
-            "give a file like serving/models.config"
-        ) from error
 
 
 def check(new: ModelServerConfig, old: ModelServerConfig) -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from serving import flags, model_config
+from serving import flags, model_config, settings, tls
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, Stopped, start
 from serving.models import Loading
@@ -53,7 +53,7 @@ def run(given: argparse.Namespace) -> None:
 def config_of(given: argparse.Namespace) -> ModelServerConfig:
     """The models that the flags name; ConfigError or ServingError where they name none."""
     if given.model_config_file:
-        return model_config.read(given.model_config_file)
+        return settings.read("--model_config_file", given.model_config_file, ModelServerConfig)
     if not given.model_base_path:
         raise ConfigError(
             "--model_base_path and --model_config_file are both missing; name a folder of versions or a file of models"
@@ -73,6 +73,7 @@ def options_of(given: argparse.Namespace) -> Options:
         rest_api_port=given.rest_api_port or None,
         rest_api_timeout_seconds=given.rest_api_timeout_in_ms / 1000,
         rest_api_cors=given.rest_api_enable_cors_support,
+        credentials=tls.credentials(given.ssl_config_file) if given.ssl_config_file else None,
         has_health=given.enable_grpc_healthcheck_service,
         loading=Loading(
             poll_seconds=given.file_system_poll_wait_seconds,
@@ -108,10 +109,17 @@ def _warn(given: argparse.Namespace) -> None:
     for name, reason in flags.WITHOUT_EFFECT.items():
         if getattr(given, name) is not None:
             log.warning("--%s changes nothing in the embedded server: %s", name, reason)
-    if given.host not in ("127.0.0.1", "::1", "localhost"):
+    is_public = given.host not in ("127.0.0.1", "::1", "localhost")
+    if is_public and not given.ssl_config_file:
         log.warning(
-            "SERVED TO OTHER MACHINES: whoever reaches %s can ask every model, and REST has no encryption; "
-            "keep it inside a network that you trust, or leave --host out",
+            "gRPC IS OPEN on %s without TLS: whoever reaches this machine can read and change what is served; "
+            "give --ssl_config_file, or leave --host out",
+            given.host,
+        )
+    if is_public and given.rest_api_port:
+        log.warning(
+            "REST IS OPEN on %s without TLS, which it never has, as in the stock server: put a proxy before it, "
+            "or give --rest_api_port=0",
             given.host,
         )
 

@@ -23,10 +23,10 @@ from tensorflow_serving.apis import (
 
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, start
-from serving.model_config import read
 from serving.models import Loading
 from serving.options import Options
 from serving.protos import ModelServerConfig
+from serving.settings import read
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
@@ -102,7 +102,7 @@ def test_several_models_are_served_by_a_file_each_by_its_policy(
     file = tmp_path / "models.config"
     wanted = config(toy(versions), toy(versions, specific(1, 2), name="other"))
     file.write_text(text_format.MessageToString(wanted), encoding="utf-8")
-    with served(read(file)) as ask:
+    with served(read("--model_config_file", file, ModelServerConfig)) as ask:
         assert (ask.version(), ask.version("other")) == (3, 2)
         eventually(lambda: ask.states("other") == {1: 30, 2: 30})
         assert ask.version("other", version={"value": 1}) == 1
@@ -230,16 +230,18 @@ def test_a_file_that_changes_is_taken_up_and_a_broken_one_is_not(
 
     write(text_format.MessageToString(config(toy(versions, specific(1)))))
     with (
-        start(read(file), Options(rest_api_port=None, loading=FAST)) as server,
+        start(
+            read("--model_config_file", file, ModelServerConfig), Options(rest_api_port=None, loading=FAST)
+        ) as server,
         asked(server) as ask,
         ConfigPoll(server.models, str(file), 0.05),
     ):
         write("model_config_list { config { nonsense } }")
-        eventually(lambda: "it is no ModelServerConfig in text form" in caplog.text)
+        eventually(lambda: "write it as a ModelServerConfig" in caplog.text)
         assert ask.version() == 1
         write(text_format.MessageToString(config(toy(versions, specific(3)))))
         eventually(lambda: ask.version() == 3)
-    assert caplog.text.count("it is no ModelServerConfig in text form") == 1
+    assert caplog.text.count("write it as a ModelServerConfig") == 1
 
 
 def test_no_request_fails_while_a_label_moves_to_and_fro(versions: Path, eventually: Eventually) -> None:
@@ -265,10 +267,3 @@ def test_no_request_fails_while_a_label_moves_to_and_fro(versions: Path, eventua
         for asker in askers:
             asker.join()
     assert seen == {1, 2}
-
-
-def test_a_file_of_models_that_is_none_is_told(tmp_path: Path) -> None:
-    with pytest.raises(
-        ServingError, match=r"model_config_file is .*nosuch but it is no ModelServerConfig .*No such file"
-    ):
-        read(tmp_path / "nosuch")

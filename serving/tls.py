@@ -1,0 +1,53 @@
+"""The server's side of TLS for gRPC, from the stock server's --ssl_config_file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509 import load_pem_x509_certificates
+
+from serving.settings import SSLConfig, read
+from tfrec.errors import ServingError
+
+FLAG = "--ssl_config_file"
+
+
+def credentials(path: str | Path) -> grpc.ServerCredentials:
+    """What the file's key and certificates make; with `client_verify` a client needs a certificate of `custom_ca`.
+
+    ServingError, in one sentence, where gRPC would open a port that nobody can talk to.
+    """
+    config = read(FLAG, path, SSLConfig)
+    _check(config, path)
+    return grpc.ssl_server_credentials(
+        [(config.server_key.encode(), config.server_cert.encode())],
+        root_certificates=config.custom_ca.encode() or None,
+        require_client_auth=config.client_verify,
+    )
+
+
+def _check(config: Any, path: str | Path) -> None:
+    if config.client_verify and not config.custom_ca:
+        raise ServingError(
+            f"{FLAG} {path} wants clients verified but has no custom_ca; give the PEM text of the authority that signs theirs"
+        )
+    chains = {"server_cert": config.server_cert, **({"custom_ca": config.custom_ca} if config.custom_ca else {})}
+    found = {}
+    for field, text in chains.items():
+        try:
+            found[field] = load_pem_x509_certificates(text.encode())
+        except ValueError as error:
+            raise ServingError(f"{FLAG} {path}: {field} holds no certificate; give its whole PEM text") from error
+    try:
+        key = serialization.load_pem_private_key(config.server_key.encode(), None)
+    except (ValueError, TypeError) as error:
+        raise ServingError(
+            f"{FLAG} {path}: server_key holds no private key without a password; give its whole PEM text"
+        ) from error
+    if key.public_key() != found["server_cert"][0].public_key():
+        raise ServingError(
+            f"{FLAG} {path}: server_key is not the key of server_cert; give the two that belong together"
+        )

@@ -1,0 +1,147 @@
+"""TLS and mutual TLS from the stock server's file: who may ask, who may not, and files that can't work."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import tensorflow as tf
+import trustme
+from google.protobuf import text_format
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from serving import flags
+from serving.embedded import Server, start
+from serving.model_config import single
+from serving.options import Options
+from serving.server import _warn
+from serving.settings import SSLConfig
+from serving.tls import credentials
+from tfrec.errors import ServingError
+
+AUTHORITY, OTHER_AUTHORITY = trustme.CA(), trustme.CA()
+SERVER = AUTHORITY.issue_cert("localhost")
+CLIENT = AUTHORITY.issue_cert("client@shop.example")
+STRANGER = OTHER_AUTHORITY.issue_cert("stranger@elsewhere.example")
+
+
+def pem(authority: trustme.CA) -> str:
+    return authority.cert_pem.bytes().decode()
+
+
+def chain(leaf: trustme.LeafCert) -> str:
+    return "".join(blob.bytes().decode() for blob in leaf.cert_chain_pems)
+
+
+def key(leaf: trustme.LeafCert) -> str:
+    return leaf.private_key_pem.bytes().decode()
+
+
+def written(path: Path, **fields: object) -> Path:
+    """An SSLConfig of the right server, but for `fields`."""
+    config = SSLConfig(**{"server_key": key(SERVER), "server_cert": chain(SERVER), **fields})
+    path.write_text(text_format.MessageToString(config), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["tls", "mutual"])
+def mutual(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def served(mutual: bool, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    base = tmp_path_factory.mktemp("served")
+    shutil.copytree(exported / "1", base / "1")
+    asked = {"custom_ca": pem(AUTHORITY), "client_verify": True} if mutual else {}
+    secret = credentials(written(base.parent / f"ssl-{mutual}.config", **asked))
+    with start(single("toy", base), Options(rest_api_port=None, credentials=secret)) as running:
+        yield running
+
+
+def ask(channel: grpc.Channel) -> float:
+    request = predict_pb2.PredictRequest(model_spec={"name": "toy"})
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
+    request.inputs["y"].CopyFrom(tf.make_tensor_proto([10.0]))
+    response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=5)
+    return float(response.outputs["sum"].float_val[0])
+
+
+def secure(server: Server, trusted: trustme.CA, leaf: trustme.LeafCert | None = None) -> grpc.Channel:
+    own = (key(leaf).encode(), chain(leaf).encode()) if leaf else (None, None)
+    return grpc.secure_channel(f"localhost:{server.port}", grpc.ssl_channel_credentials(pem(trusted).encode(), *own))
+
+
+def test_the_right_client_is_answered(served: Server) -> None:
+    with secure(served, AUTHORITY, CLIENT) as channel:
+        assert ask(channel) == 11.0
+
+
+def test_a_client_without_a_certificate_is_answered_only_where_none_is_wanted(served: Server, mutual: bool) -> None:
+    with secure(served, AUTHORITY) as channel:
+        if not mutual:
+            assert ask(channel) == 11.0
+            return
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(channel)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_client_of_another_authority_gets_nothing_where_clients_are_verified(served: Server, mutual: bool) -> None:
+    with secure(served, AUTHORITY, STRANGER) as channel:
+        if not mutual:
+            assert ask(channel) == 11.0
+            return
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(channel)
+    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_without_encryption_or_with_a_server_that_it_does_not_trust_a_client_gets_nothing(served: Server) -> None:
+    plain = grpc.insecure_channel(f"localhost:{served.port}")
+    for channel in (plain, secure(served, OTHER_AUTHORITY, CLIENT)):
+        with channel, pytest.raises(grpc.RpcError) as caught:
+            ask(channel)
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"server_cert": ""}, "server_cert holds no certificate"),
+        ({"server_cert": "-----BEGIN"}, "server_cert holds no certificate"),
+        ({"server_key": "nonsense"}, "server_key holds no private key"),
+        ({"server_key": key(CLIENT)}, "server_key is not the key of server_cert"),
+        ({"custom_ca": "nonsense"}, "custom_ca holds no certificate"),
+        ({"client_verify": True}, "wants clients verified but has no custom_ca"),
+    ],
+)
+def test_a_file_with_which_nobody_could_connect_is_refused(
+    tmp_path: Path, fields: dict[str, object], text: str
+) -> None:
+    with pytest.raises(ServingError, match=text):
+        credentials(written(tmp_path / "ssl.config", **fields))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([], []),
+        (["--host=0.0.0.0"], ["gRPC IS OPEN on 0.0.0.0", "REST IS OPEN on 0.0.0.0"]),
+        (["--host=0.0.0.0", "--ssl_config_file=f"], ["REST IS OPEN on 0.0.0.0"]),
+        (["--host=::", "--rest_api_port=0"], ["gRPC IS OPEN on ::"]),
+    ],
+)
+def test_the_server_says_loudly_what_is_open(
+    caplog: pytest.LogCaptureFixture, given: list[str], told: list[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    flags.add(parser)
+    with caplog.at_level(logging.WARNING):
+        _warn(parser.parse_args(given))
+    assert [" ".join(record.getMessage().split()[:5]) for record in caplog.records] == told
