@@ -32,7 +32,8 @@ def credentials(path: str | Path) -> grpc.ServerCredentials:
 def _check(config: Any, path: str | Path) -> None:
     if config.client_verify and not config.custom_ca:
         raise ServingError(
-            f"{FLAG} {path} wants clients verified but has no custom_ca; give the PEM text of the authority that signs theirs"
+            f"{FLAG} {path} wants clients verified but has no custom_ca; "
+            "give the PEM text of the authority that signs their certificates"
         )
     chains = {"server_cert": config.server_cert, **({"custom_ca": config.custom_ca} if config.custom_ca else {})}
     found = {}
