@@ -13,7 +13,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from serving import handlers
 from serving.deadline import Deadline
 from serving.models import Models
-from serving.protos import GetModelMetadataRequest, GetModelStatusRequest, PredictRequest, ReloadConfigRequest
+from serving.protos import (
+    ClassificationRequest,
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    MultiInferenceRequest,
+    PredictRequest,
+    RegressionRequest,
+    ReloadConfigRequest,
+)
 from serving.status import StatusError
 from tfrec.errors import ServingError
 
@@ -27,6 +35,9 @@ _Answer = Callable[[Models, Any, Deadline], Any]
 _SERVICES: Mapping[str, Mapping[str, tuple[_Answer, Any]]] = {
     "tensorflow.serving.PredictionService": {
         "Predict": (handlers.predict, PredictRequest),
+        "Classify": (handlers.classify, ClassificationRequest),
+        "Regress": (handlers.regress, RegressionRequest),
+        "MultiInference": (handlers.multi_inference, MultiInferenceRequest),
         "GetModelMetadata": (handlers.get_model_metadata, GetModelMetadataRequest),
     },
     "tensorflow.serving.ModelService": {

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from serving import inference
 from serving.deadline import Deadline
 from serving.models import Models
 from serving.protos import (
+    ClassificationRequest,
+    ClassificationResponse,
     GetModelMetadataRequest,
     GetModelMetadataResponse,
     GetModelStatusRequest,
     GetModelStatusResponse,
+    ModelSpec,
     ModelVersionStatus,
+    MultiInferenceRequest,
+    MultiInferenceResponse,
     PredictRequest,
     PredictResponse,
+    RegressionRequest,
+    RegressionResponse,
     ReloadConfigRequest,
     ReloadConfigResponse,
     SignatureDefMap,
@@ -40,6 +48,29 @@ def predict(models: Models, request: PredictRequest, deadline: Deadline) -> Pred
     for alias, array in outputs.items():
         response.outputs[alias].CopyFrom(to_proto(np.asarray(array)))
     return response
+
+
+def classify(models: Models, request: ClassificationRequest, deadline: Deadline) -> ClassificationResponse:
+    """PredictionService.Classify."""
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    with models.use(request.model_spec) as (version, servable):
+        return inference.classify(servable, request, version, deadline)
+
+
+def regress(models: Models, request: RegressionRequest, deadline: Deadline) -> RegressionResponse:
+    """PredictionService.Regress."""
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    with models.use(request.model_spec) as (version, servable):
+        return inference.regress(servable, request, version, deadline)
+
+
+def multi_inference(models: Models, request: MultiInferenceRequest, deadline: Deadline) -> MultiInferenceResponse:
+    """PredictionService.MultiInference: the first task says which version answers them all."""
+    spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
+    with models.use(spec) as (version, servable):
+        return inference.multi_inference(servable, request, version, deadline)
 
 
 def get_model_metadata(models: Models, request: GetModelMetadataRequest, _: Deadline) -> GetModelMetadataResponse:

@@ -54,6 +54,11 @@ def is_base64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
+def json_type(value: Any) -> str:
+    """What RapidJSON calls the type of a JSON value."""
+    return str(value) if isinstance(value, bool) else _JSON_TYPES.get(type(value), "Number")
+
+
 def echo(value: Any) -> str:
     """The value as an error repeats it, at most MAX_ECHO_BYTES long."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
@@ -138,8 +143,7 @@ def _base64(text: str) -> bytes:
 
 
 def _type_error(value: Any, dtype: int) -> StatusError:
-    kind = _JSON_TYPES.get(type(value), "Number") if not isinstance(value, bool) else str(value)
-    return invalid(f"JSON Value: {echo(value)} Type: {kind} is not of expected type: {_type_name(dtype)}")
+    return invalid(f"JSON Value: {echo(value)} Type: {json_type(value)} is not of expected type: {_type_name(dtype)}")
 
 
 _JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String"}

@@ -30,17 +30,22 @@ def _empty_parent(name: str) -> Iterator[None]:
 
 
 with _empty_parent("tensorflow"):
+    from tensorflow.core.example import example_pb2, feature_pb2
     from tensorflow.core.framework import tensor_pb2, types_pb2
     from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
     from tensorflow_serving.apis import (
+        classification_pb2,
         get_model_metadata_pb2,
         get_model_status_pb2,
+        inference_pb2,
+        input_pb2,
         model_management_pb2,
         model_pb2,
         model_service_pb2_grpc,
         predict_pb2,
         prediction_log_pb2,
         prediction_service_pb2_grpc,
+        regression_pb2,
     )
     from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
@@ -52,6 +57,18 @@ ModelSpec = model_pb2.ModelSpec
 PredictRequest = predict_pb2.PredictRequest
 PredictResponse = predict_pb2.PredictResponse
 PredictionLog = prediction_log_pb2.PredictionLog
+Example = example_pb2.Example
+Feature = feature_pb2.Feature
+Input = input_pb2.Input
+ClassificationRequest = classification_pb2.ClassificationRequest
+ClassificationResponse = classification_pb2.ClassificationResponse
+ClassificationResult = classification_pb2.ClassificationResult
+RegressionRequest = regression_pb2.RegressionRequest
+RegressionResponse = regression_pb2.RegressionResponse
+RegressionResult = regression_pb2.RegressionResult
+InferenceTask = inference_pb2.InferenceTask
+MultiInferenceRequest = inference_pb2.MultiInferenceRequest
+MultiInferenceResponse = inference_pb2.MultiInferenceResponse
 GetModelMetadataRequest = get_model_metadata_pb2.GetModelMetadataRequest
 GetModelMetadataResponse = get_model_metadata_pb2.GetModelMetadataResponse
 SignatureDefMap = get_model_metadata_pb2.SignatureDefMap

@@ -1,7 +1,4 @@
-"""TensorFlow Serving's REST API as an ASGI application: predict, status, metadata.
-
-Classify and regress answer 501 until they are built.
-"""
+"""TensorFlow Serving's REST API as an ASGI application: predict, classify, regress, status, metadata."""
 
 from __future__ import annotations
 
@@ -18,13 +15,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import handlers, json_request
+from serving import handlers, json_examples, json_request
 from serving.deadline import NO_DEADLINE, Deadline
 from serving.json_reply import reply
 from serving.models import Models
-from serving.protos import GetModelMetadataRequest, GetModelStatusRequest, ModelSpec, SignatureDefMap
+from serving.protos import (
+    ClassificationRequest,
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    ModelSpec,
+    RegressionRequest,
+    SignatureDefMap,
+)
 from serving.servable import DEFAULT_SIGNATURE
-from serving.status import HTTP_STATUS, Code, StatusError, invalid
+from serving.status import HTTP_STATUS, StatusError, invalid
 from serving.unzip import unzipped
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
@@ -93,10 +97,7 @@ def _dispatch(models: Models, method: str, path: str, body: bytes, deadline: Dea
     if method == "GET" and path.lower() == "/v1/models":
         raise invalid("Missing model name in request.")
     if method == "POST" and (match := _POST.fullmatch(path)):
-        spec, verb = _spec(match), match[4].lower()
-        if verb != "predict":
-            raise StatusError(Code.UNIMPLEMENTED, f"{verb} is not built yet; use predict")
-        return _predict(models, spec, body, deadline)
+        return _VERBS[match[4].lower()](models, _spec(match), body, deadline)
     if method == "GET" and (match := _GET.fullmatch(path)):
         return _metadata(models, _spec(match)) if match[4] else _status(models, _spec(match))
     raise invalid(f"Malformed request: {method} {path}")
@@ -126,6 +127,21 @@ def _predict(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -
             raise invalid(f"Failed to get input map for signature: {name}")
         outputs = servable.predict(name, json_request.inputs(request, dtypes), (), deadline)
     return reply(outputs, by_row="instances" in request)
+
+
+def _classify(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
+    request = ClassificationRequest(model_spec=spec)
+    json_examples.fill(request, body)
+    return json_examples.classification_reply(handlers.classify(models, request, deadline).result)
+
+
+def _regress(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
+    request = RegressionRequest(model_spec=spec)
+    json_examples.fill(request, body)
+    return json_examples.regression_reply(handlers.regress(models, request, deadline).result)
+
+
+_VERBS = {"predict": _predict, "classify": _classify, "regress": _regress}
 
 
 def _status(models: Models, spec: ModelSpec) -> bytes:

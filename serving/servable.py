@@ -7,8 +7,9 @@ function. It knows nothing of versions, protocols or request logs.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,24 +83,49 @@ class Servable:
             name = signature_name or DEFAULT_SIGNATURE
             raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         feeds, aliases = signature.feeds(inputs), signature.aliases(output_filter)
-        fetches = [signature.outputs[alias] for alias in aliases]
-        return dict(zip(aliases, self._run(feeds, fetches, deadline.remaining_milliseconds()), strict=True))
+        values = self._run(feeds, [signature.outputs[alias] for alias in aliases], deadline)
+        return dict(zip(aliases, values, strict=True))
 
-    def _run(self, feeds: dict[Any, np.ndarray], fetches: list[Any], timeout_milliseconds: int) -> list[np.ndarray]:
-        options = RunOptions(timeout_in_ms=timeout_milliseconds).SerializeToString() if timeout_milliseconds else b""
-        buffer = pywrap_tf_session.TF_NewBufferFromString(options) if options else None
-        try:
-            return pywrap_tf_session.TF_SessionRun_wrapper(self._session._session, buffer, feeds, fetches, [], None)
-        except tf.errors.OpError as error:
-            raise from_tensorflow(error) from error
-        finally:
-            if buffer:
-                pywrap_tf_session.TF_DeleteBuffer(buffer)
+    def infer(
+        self, aliases: Mapping[str, Sequence[str]], inputs: Mapping[str, Value], deadline: Deadline = NO_DEADLINE
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """The outputs `aliases` of several signatures, by signature and alias, from one run.
+
+        The signatures are known and have the same input tensors. Raises StatusError as `predict` does.
+        """
+        signatures = {name: self._signatures[name] for name in aliases}
+        feeds = next(iter(signatures.values())).feeds(inputs) if signatures else {}
+        fetches = [signatures[name].outputs[alias] for name, wanted in aliases.items() for alias in wanted]
+        values = iter(self._run(feeds, fetches, deadline))
+        return {name: {alias: next(values) for alias in wanted} for name, wanted in aliases.items()}
 
     def close(self) -> None:
         """Frees the session and its variables; no call may be in flight."""
         self._session.close()
         del self._session  # the last reference: this is what gives the memory back
+
+    def _run(self, feeds: dict[Any, np.ndarray], fetches: list[Any], deadline: Deadline) -> list[Any]:
+        with _run_options(deadline.remaining_milliseconds()) as options:
+            try:
+                return pywrap_tf_session.TF_SessionRun_wrapper(
+                    self._session._session, options, feeds, fetches, [], None
+                )
+            except tf.errors.OpError as error:
+                raise from_tensorflow(error) from error
+
+
+@contextlib.contextmanager
+def _run_options(timeout_milliseconds: int) -> Iterator[Any]:
+    """The C++ session's RunOptions; None, its defaults, where there is no timeout."""
+    if not timeout_milliseconds:
+        yield None
+        return
+    options = RunOptions(timeout_in_ms=timeout_milliseconds).SerializeToString()
+    buffer = pywrap_tf_session.TF_NewBufferFromString(options)
+    try:
+        yield buffer
+    finally:
+        pywrap_tf_session.TF_DeleteBuffer(buffer)
 
 
 def _load_error(error: Exception) -> StatusError:

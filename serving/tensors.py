@@ -35,6 +35,11 @@ def numpy_type(dtype: int) -> Any:
     return np.object_ if dtype == _STRING else _NUMERIC[dtype][0]
 
 
+def dtype_name(array: np.ndarray) -> str:
+    """The name of the DataType of an array that has a dimension: DT_FLOAT ..."""
+    return DataType.Name(to_proto(array[:0]).dtype)
+
+
 def to_proto(array: np.ndarray) -> TensorProto:
     """The TensorProto of `array`, values in the typed field (`float_val` ...) as the stock server writes."""
     if array.dtype.kind in "OSU":

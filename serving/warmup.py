@@ -14,6 +14,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.util import deprecation
 
+from serving import inference
 from serving.protos import PredictionLog
 from serving.servable import DEFAULT_THREADS, Servable, Threads
 from serving.status import Code, StatusError, from_tensorflow, invalid
@@ -74,7 +75,15 @@ def _parsed(record: bytes, path: Path) -> PredictionLog:
 
 def _replay(servable: Servable, logged: PredictionLog) -> None:
     kind = logged.WhichOneof("log_type")
-    if kind != "predict_log":
-        raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
-    request = logged.predict_log.request
-    servable.predict(request.model_spec.signature_name, request.inputs, request.output_filter)
+    if kind == "predict_log":
+        request = logged.predict_log.request
+        servable.predict(request.model_spec.signature_name, request.inputs, request.output_filter)
+    elif kind == "classify_log":
+        inference.classify(servable, logged.classify_log.request)
+    elif kind == "regress_log":
+        inference.regress(servable, logged.regress_log.request)
+    elif kind == "multi_inference_log":
+        inference.multi_inference(servable, logged.multi_inference_log.request)
+    else:
+        number = PredictionLog.DESCRIPTOR.fields_by_name[kind].number if kind else 0
+        raise StatusError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")

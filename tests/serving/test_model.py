@@ -204,7 +204,7 @@ BAD_WARMUPS = {
         1,
         "input size does not match signature: 1!=2",
     ),
-    "a log without a request": (PredictionLog(), 1, "Unsupported log_type for warmup: None"),
+    "a log without a request": (PredictionLog(), 1, "Unsupported log_type for warmup: 0"),
     "too many": (warmup_request(x=ONE, y=TEN), MAX_RECORDS + 1, r"exceeds the maximum \(1000\)"),
 }
 

@@ -184,7 +184,6 @@ REST_REFUSALS: dict[str, tuple[str, str, str | None, int, str]] = {
         "Malformed request: GET /v1/models/toy:predict",
     ),
     "no model name": ("GET", "/v1/models", None, 400, "Missing model name in request."),
-    "not built yet": ("POST", "/v1/models/toy:classify", "{}", 501, "classify is not built yet; use predict"),
     "unknown model": (
         "POST",
         "/v1/models/other:predict",
@@ -394,14 +393,6 @@ def test_metadata_has_one_field(stub: Any, fields: list[str], text: str) -> None
     request.model_spec.name = "toy"
     with pytest.raises(grpc.RpcError, match=text):
         stub.GetModelMetadata(request, timeout=10)
-
-
-def test_calls_that_are_not_built_answer_unimplemented(stub: Any) -> None:
-    from tensorflow_serving.apis import classification_pb2
-
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Classify(classification_pb2.ClassificationRequest(), timeout=10)
-    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_request_of_more_than_4_mb_is_answered(stub: Any) -> None:

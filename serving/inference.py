@@ -1,0 +1,142 @@
+"""Classify, Regress and MultiInference on a loaded version: tf.Examples in, classes and values out.
+
+The checks, their order and texts are those of TensorFlow Serving's classifier.cc, regressor.cc,
+multi_inference.cc and util.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from serving import classification, regression
+from serving.deadline import NO_DEADLINE, Deadline
+from serving.protos import (
+    ClassificationRequest,
+    ClassificationResponse,
+    InferenceTask,
+    Input,
+    ModelSpec,
+    MultiInferenceRequest,
+    MultiInferenceResponse,
+    RegressionRequest,
+    RegressionResponse,
+    SignatureDef,
+)
+from serving.servable import DEFAULT_SIGNATURE, Servable
+from serving.status import Code, StatusError, invalid
+
+INPUTS = "inputs"
+CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+
+Aliases: TypeAlias = Callable[[SignatureDef], list[str]]
+"""Checks that a signature fits a method; the outputs to fetch for it."""
+
+
+def classify(
+    servable: Servable, request: ClassificationRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
+) -> ClassificationResponse:
+    """PredictionService.Classify."""
+    outputs, num_examples = _outputs(servable, request, classification.output_aliases, deadline)
+    return ClassificationResponse(
+        result=classification.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
+    )
+
+
+def regress(
+    servable: Servable, request: RegressionRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
+) -> RegressionResponse:
+    """PredictionService.Regress."""
+    outputs, num_examples = _outputs(servable, request, regression.output_aliases, deadline)
+    return RegressionResponse(
+        result=regression.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
+    )
+
+
+def multi_inference(
+    servable: Servable, request: MultiInferenceRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
+) -> MultiInferenceResponse:
+    """PredictionService.MultiInference: every task's result from one run."""
+    aliases = _aliases(request.tasks, servable.signature_defs)
+    examples = serialized_examples(request.input)
+    outputs = servable.infer(aliases, {INPUTS: examples}, deadline)
+    response = MultiInferenceResponse()
+    for task in request.tasks:
+        result = response.results.add(model_spec=_answered(task.model_spec, version))
+        own = outputs[_signature_name(task.model_spec)]
+        if task.method_name == CLASSIFY:
+            result.classification_result.CopyFrom(classification.result(own, len(examples)))
+        else:
+            result.regression_result.CopyFrom(regression.result(own, len(examples)))
+    return response
+
+
+def serialized_examples(given: Input) -> np.ndarray:
+    """[num_examples] Each example as bytes, behind the context that all share; StatusError when there is none.
+
+    One message behind another parses as the two merged, so what the example says goes before the context.
+    """
+    if given.WhichOneof("kind") == "example_list_with_context":
+        context, examples = given.example_list_with_context.context, given.example_list_with_context.examples
+        shared = context.SerializeToString()
+    else:
+        shared, examples = b"", given.example_list.examples
+    if not examples:
+        raise invalid("Input is empty.")
+    serialized: np.ndarray = np.empty(len(examples), object)
+    serialized[:] = [shared + example.SerializeToString() for example in examples]
+    return serialized
+
+
+def _outputs(
+    servable: Servable, request: Any, output_aliases: Aliases, deadline: Deadline
+) -> tuple[dict[str, np.ndarray], int]:
+    name = _signature_name(request.model_spec)
+    if name not in servable.signature_defs:
+        raise invalid(f"No signature was found with the name: {name}")
+    aliases = output_aliases(servable.signature_defs[name])
+    examples = serialized_examples(request.input)
+    return servable.predict(name, {INPUTS: examples}, aliases, deadline), len(examples)
+
+
+def _aliases(tasks: Iterable[InferenceTask], definitions: Mapping[str, SignatureDef]) -> dict[str, list[str]]:
+    """The outputs to fetch by signature; StatusError at the first task that can't be run beside those before."""
+    aliases: dict[str, list[str]] = {}
+    models, inputs = set(), set()
+    for task in tasks:
+        if not task.model_spec.name:
+            raise invalid("Found ModelSpec with an empty model name.")
+        models.add(task.model_spec.name)
+        if len(models) > 1:
+            raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+        name = _signature_name(task.model_spec)
+        if name in aliases:
+            raise invalid(f"Duplicate evaluation of signature: {name}")
+        if name not in definitions:
+            raise invalid(f"Requested signature not found in model graph: {name}")
+        aliases[name] = _task_aliases(task, definitions[name])
+        inputs.add(definitions[name].inputs[INPUTS].name)
+        if len(inputs) > 1:
+            raise invalid("Input tensor must be the same for all Signatures.")
+    return aliases
+
+
+def _task_aliases(task: InferenceTask, definition: SignatureDef) -> list[str]:
+    if task.method_name == CLASSIFY:
+        return classification.output_aliases(definition)
+    if task.method_name == REGRESS:
+        return regression.output_aliases(definition)
+    raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+
+
+def _answered(spec: ModelSpec, version: int | None) -> ModelSpec:
+    answered = ModelSpec(name=spec.name, signature_name=_signature_name(spec))
+    if version is not None:
+        answered.version.value = version
+    return answered
+
+
+def _signature_name(spec: ModelSpec) -> str:
+    return spec.signature_name or DEFAULT_SIGNATURE

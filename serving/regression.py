@@ -1,0 +1,48 @@
+"""Regression: which output of a signature holds the values, and the result that is made of it.
+
+The checks, their order and texts are those of TensorFlow Serving's regressor.cc; like there, unless a flag
+asks for it, nothing looks at a signature's method name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from serving.protos import RegressionResult, SignatureDef
+from serving.status import invalid
+from serving.tensors import dtype_name
+
+INPUTS, OUTPUTS = "inputs", "outputs"
+
+
+def output_aliases(definition: SignatureDef) -> list[str]:
+    """The one output to fetch; StatusError when `definition` is no regression."""
+    if len(definition.inputs) != 1:
+        raise invalid("Expected one input Tensor.")
+    if len(definition.outputs) != 1:
+        raise invalid("Expected one output Tensor.")
+    if INPUTS not in definition.inputs:
+        raise invalid(f"No regression inputs found in SignatureDef: {definition}")
+    if OUTPUTS not in definition.outputs:
+        raise invalid(f"No regression outputs found in SignatureDef: {definition}")
+    return [OUTPUTS]
+
+
+def result(outputs: Mapping[str, np.ndarray], num_examples: int) -> RegressionResult:
+    """The value of each example, from [num_examples] or [num_examples, 1] values; StatusError from others."""
+    values = np.asarray(outputs[OUTPUTS])
+    if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
+        raise invalid(
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
+            f"but got [{','.join(map(str, values.shape))}]"
+        )
+    if len(values) != num_examples:
+        raise invalid(f"Input batch size did not match output batch size: {num_examples} vs. {len(values)}")
+    if (dtype := dtype_name(values)) != "DT_FLOAT":
+        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {dtype}")
+    made = RegressionResult()
+    for value in values.ravel().tolist():
+        made.regressions.add(value=value)
+    return made
