@@ -21,7 +21,7 @@ ORDER = """
     linear popularity evidence newcomers candidates ranking calibration second_stage rank_examples rank_training
     confidence records audit holdout baselines collaborative textual combined scores verdict groups
     tally evaluate tuning gains shoppers reliability report plots page
-    push index filters diversity export handover scorer ranked cold_start judge probes verify
+    push index filters diversity export handover scorer ranked cold_start judge probes linked_ops verify
     machine doctor lookup answers flags cli
 """.split()
 """Modules of tfrec: each may import those before it. A new module finds its place here."""

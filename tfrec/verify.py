@@ -15,22 +15,7 @@ import zipfile
 import numpy as np
 
 from tfrec.errors import ModelError
-
-TEXT_OPS = frozenset(
-    """CaseFoldUTF8 ConstrainedSequence FastBertNormalize FastWordpieceTokenizeWithOffsets FindSourceOffsets
-    MaxSpanningTree NormalizeUTF8 NormalizeUTF8WithOffsetsMap PhraseTokenize RegexSplitWithOffsets RougeL
-    SentencepieceDetokenizeOp SentencepieceIdToStringOp SentencepieceOp SentencepieceStringToIdOp
-    SentencepieceTokenizeOp SentencepieceTokenizeWithOffsetsOp SentencepieceVocabSizeOp SentenceFragments
-    SentenceFragmentsV2 SplitMergeFromLogitsTokenizeWithOffsets SplitMergeTokenizeWithOffsets
-    TFText>ByteSplitByOffsets TFText>ByteSplitWithOffsets TFText>FastWordpieceDetokenize TFText>NgramsStringJoin
-    TFText>RoundRobinGenerateMasks TFText>RoundRobinTrim TFText>Utf8Binarize TokenizerFromLogits
-    UnicodeScriptTokenizeWithOffsets WhitespaceTokenizeWithOffsets WhitespaceTokenizeWithOffsetsV2
-    WordpieceTokenizeWithOffsets""".split()
-)
-"""tensorflow-text's ops that the stock server (2.20 and newer) links."""
-
-PYTHON_OPS = frozenset(("PyFunc", "PyFuncStateless", "EagerPyFunc"))
-"""Registered everywhere, but they call back into the process that made the graph."""
+from tfrec.linked_ops import check_ops
 
 DEFAULT = "serving_default"  # the same function as `recommend`, whose probe is its own
 
@@ -54,12 +39,7 @@ def verify(folder: str) -> None:
     """Raises ModelError when the SavedModel can't be served or does not answer as the model in memory did."""
     import tensorflow as tf
 
-    foreign = foreign_ops(folder)
-    if foreign:
-        raise ModelError(
-            f"the model uses {', '.join(foreign)}, which stock TensorFlow Serving does not link; "
-            "use TensorFlow and tensorflow-text ops only"
-        )
+    check_ops(folder)  # before tensorflow_text is imported
     import tensorflow_text  # noqa: F401  registers the ops that the model may use
 
     from tfrec.probes import read_probes
@@ -80,30 +60,6 @@ def verify(folder: str) -> None:
                 )
         for signature, (inputs, expected) in probes.items():
             _compare(session, meta.signature_def[signature], signature, inputs, expected)
-
-
-def foreign_ops(folder: str) -> list[str]:
-    """Ops of the graph and its functions that the stock server lacks, sorted; ModelError without a graph.
-
-    Must run before tensorflow_text is imported: TensorFlow's own registry then tells its own ops.
-    """
-    from tensorflow.core.protobuf import saved_model_pb2
-    from tensorflow.python.framework import op_def_registry
-
-    saved = saved_model_pb2.SavedModel()
-    try:
-        with open(f"{folder}/saved_model.pb", "rb") as file:
-            saved.ParseFromString(file.read())
-    except Exception as error:  # missing, or bytes that are no SavedModel
-        raise ModelError(f"{folder} holds no readable saved_model.pb ({error}); export the model again") from error
-    used: set[str] = set()
-    for meta in saved.meta_graphs:
-        used.update(node.op for node in meta.graph_def.node)
-        defined = {function.signature.name for function in meta.graph_def.library.function}
-        used.update(node.op for function in meta.graph_def.library.function for node in function.node_def)
-        used -= defined
-    known = TEXT_OPS | {op for op in used if op not in PYTHON_OPS and op_def_registry.get(op) is not None}
-    return sorted(used - known)
 
 
 def _compare(session, signature_def, signature, inputs, expected) -> None:  # type: ignore[no-untyped-def]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tfrec.errors import ModelError
+from tfrec.linked_ops import compiled_functions, foreign_ops
 from tfrec.probes import PROBES
-from tfrec.verify import foreign_ops, verify, verify_in_fresh_process
+from tfrec.verify import verify, verify_in_fresh_process
 
 
 @pytest.fixture
@@ -115,6 +116,19 @@ def test_an_op_that_the_server_does_not_link_is_named(model):
     refused(model, "uses ShopsOwnMatMul, which stock TensorFlow Serving does not link")
 
 
+def test_a_function_that_xla_must_compile_is_refused(tmp_path):
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)], jit_compile=True)
+    def twice(x: tf.Tensor) -> tf.Tensor:
+        return x * 2.0
+
+    module = tf.Module()
+    module.twice = twice
+    tf.saved_model.save(module, str(tmp_path / "model"))
+    refused(tmp_path / "model", "asks XLA to compile __inference_twice_")
+
+
 def test_a_call_back_into_python_is_named(tmp_path):
     import tensorflow as tf
 
@@ -131,6 +145,7 @@ def test_a_call_back_into_python_is_named(tmp_path):
 
 def test_the_export_uses_ops_of_tensorflow_and_its_text_library_alone(exported_shop):
     assert foreign_ops(str(exported_shop.folder)) == []
+    assert compiled_functions(str(exported_shop.folder)) == []
 
 
 def test_a_model_without_probes_is_refused(model):

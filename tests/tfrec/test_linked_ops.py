@@ -1,0 +1,75 @@
+"""Which ops a model may hold: TensorFlow's own and tensorflow-text's, wherever in the graph they stand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from tfrec.errors import ModelError
+from tfrec.linked_ops import NEWER_OPS, PYTHON_OPS, TEXT_OPS, check_ops, foreign_ops
+
+REGISTERED = """
+from tensorflow.core.framework.op_def_pb2 import OpList
+from tensorflow.python.client.pywrap_tf_session import TF_GetAllOpList, TF_GetBuffer
+def ops():
+    return {op.name for op in OpList.FromString(TF_GetBuffer(TF_GetAllOpList())).op}
+own = ops()
+import tensorflow_text
+print(*sorted(ops() - own), sep="\\n")
+print("own:", *sorted(own))
+"""
+
+
+@pytest.fixture(scope="module")
+def registered() -> tuple[set[str], set[str]]:
+    """TensorFlow's own ops and those that tensorflow-text adds, by the registry of a fresh process."""
+    done = subprocess.run([sys.executable, "-c", REGISTERED], capture_output=True, text=True, check=True)
+    *text, own = done.stdout.splitlines()
+    return set(own.split()[1:]), set(text)
+
+
+def saved(folder: Path, *ops: str, in_function: str = "NoOp") -> str:
+    """A SavedModel whose graph holds `ops` and the call of a function that holds another."""
+    model = SavedModel()
+    graph = model.meta_graphs.add().graph_def
+    for op in (*ops, "twice"):
+        graph.node.add(name=op, op=op)
+    function = graph.library.function.add()
+    function.signature.name = "twice"
+    function.node_def.add(name="inside", op=in_function)
+    (folder / "saved_model.pb").write_bytes(model.SerializeToString())
+    return str(folder)
+
+
+def test_the_list_holds_every_op_of_tensorflow_text_and_no_other(registered):
+    _, text = registered
+    assert text == TEXT_OPS
+
+
+def test_the_ops_that_are_withheld_are_ops_of_tensorflow(registered):
+    own, _ = registered
+    assert own >= PYTHON_OPS | NEWER_OPS
+
+
+def test_ops_of_tensorflow_and_its_text_library_pass(tmp_path):
+    check_ops(saved(tmp_path, "MatMul", "TopKV2", "FastBertNormalize", in_function="TFText>RoundRobinTrim"))
+
+
+@pytest.mark.parametrize("op", ["Scann>ScannSearch", "EagerPyFunc", "DecodeJxl"])
+def test_an_op_that_the_server_lacks_is_named_in_the_graph_and_in_a_function(tmp_path, op):
+    assert foreign_ops(saved(tmp_path, "MatMul", op)) == [op]
+    assert foreign_ops(saved(tmp_path, "MatMul", in_function=op)) == [op]
+
+
+def test_every_op_that_the_server_lacks_is_named_at_once(tmp_path):
+    with pytest.raises(ModelError, match="the model uses Mine, PyFunc, which stock TensorFlow Serving does not link; "):
+        check_ops(saved(tmp_path, "PyFunc", in_function="Mine"))
+
+
+def test_a_folder_without_a_graph_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="holds no readable"):
+        check_ops(str(tmp_path))
