@@ -203,6 +203,16 @@ def test_prometheus_finds_the_metrics_by_the_pods_annotations(manifests):
     assert f'path: "{path}"' in (SERVING / "monitoring.config").read_text(encoding="utf-8")
 
 
+def test_the_guide_names_flags_that_the_server_knows_and_files_that_are_there():
+    guide = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"--([a-z]+_[a-z_]+)", guide))
+    assert len(named) > 5
+    assert named <= set(STOCK_FLAGS)
+    paths = set(re.findall(r"serving/(?:deploy/)?[\w/-]+\.(?:ya?ml|config)", guide))
+    assert len(paths) > 5
+    assert [path for path in sorted(paths) if not (ROOT / path).is_file()] == []
+
+
 def kustomize(folder: Path) -> list[Manifest]:
     """What `kubectl apply -k` would apply."""
     if shutil.which("kubectl") is None:

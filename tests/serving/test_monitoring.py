@@ -228,6 +228,12 @@ def test_no_alert_goes_off_while_all_is_well(promtool, tmp_path):
     promtool("test", "rules", scenario(tmp_path, well, {'ALERTS{alertstate="firing"}': (110, {})}))
 
 
+def test_the_guide_lists_every_alert_and_whom_it_wakes():
+    guide = (SERVING.parent / "docs" / "serving.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(Serving\w+)` \|.*\| (yes|no) \|$", guide, re.MULTILINE)
+    assert listed == [(rule["alert"], {"page": "yes", "ticket": "no"}[rule["labels"]["severity"]]) for rule in RULES]
+
+
 def scenario(folder: Path, series: Series, expected: dict[str, tuple[int, dict[str, float]]]) -> str:
     """A file for `promtool test rules`: series, a sample a minute -> query -> (minute, labels -> value)."""
     test = {
