@@ -169,7 +169,7 @@ def _called(call: Callable[[int], float], threads: int, seconds: float) -> dict[
     end = time.perf_counter() + seconds
 
     def go_on(thread: int) -> list[float]:
-        found = []
+        found: list[float] = []
         while time.perf_counter() < end:
             found.append(call(thread + len(found) * threads))
         return found
