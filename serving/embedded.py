@@ -81,7 +81,7 @@ def start(
         port = reserved.getsockname()[1]
         reserved.close()
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        server = GrpcServer(models, address, options.credentials, options.has_health)
+        server = GrpcServer(models, address, options)
         if http:
             http.start(application(models, options.rest_api_timeout_seconds, options.rest_api_cors))
         server.start()

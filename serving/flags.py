@@ -38,6 +38,10 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
     answers.add_argument("--rest_api_timeout_in_ms", type=int, default=30_000)
     _switch(answers, "rest_api_enable_cors_support", "let scripts of any web page ask")
     _switch(answers, "enable_grpc_healthcheck_service", "answer grpc.health.v1")
+    answers.add_argument("--grpc_max_threads", type=int, default=0, help="requests at once; 0: four times the cores")
+    answers.add_argument(
+        "--grpc_channel_arguments", type=_channel_arguments, default=(), help="such as grpc.max_connection_age_ms=20000"
+    )
     for pool in ("session", "intra_op", "inter_op"):
         answers.add_argument(f"--tensorflow_{pool}_parallelism", type=int, default=0, help="threads; 0: one a core")
     for name in WITHOUT_EFFECT:
@@ -47,6 +51,14 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
 def _switch(group: argparse._ArgumentGroup, name: str, help_: str, default: bool = False) -> None:
     """A flag that may stand alone, or with `=true` or `=false` as TensorFlow Serving's."""
     group.add_argument(f"--{name}", type=_truth, nargs="?", const=True, default=default, help=help_)
+
+
+def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
+    """name=value, several with commas between; a value that is a number is one."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not name=value,name=value")
+    return tuple((name, int(value) if value.lstrip("-").isdigit() else value) for name, _, value in pairs)
 
 
 def _truth(text: str) -> bool:

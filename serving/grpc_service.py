@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from serving import handlers
 from serving.deadline import Deadline
 from serving.models import Models
+from serving.options import Options
 from serving.protos import (
     ClassificationRequest,
     GetModelMetadataRequest,
@@ -50,13 +51,12 @@ _SERVICES: Mapping[str, Mapping[str, tuple[_Answer, Any]]] = {
 class GrpcServer:
     """A gRPC server; `start` opens the port."""
 
-    def __init__(
-        self, models: Models, address: str, credentials: grpc.ServerCredentials | None, has_health: bool
-    ) -> None:
-        """`address` is "host:port"; without `credentials` there is no TLS. ServingError when it is taken."""
+    def __init__(self, models: Models, address: str, options: Options) -> None:
+        """`address` is "host:port". ServingError when it is taken."""
         self._server = grpc.server(
-            ThreadPoolExecutor(4 * (os.cpu_count() or 1), "grpc"),
+            ThreadPoolExecutor(options.grpc_threads or 4 * (os.cpu_count() or 1), "grpc"),
             options=[
+                *options.grpc_arguments,
                 ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
@@ -65,12 +65,12 @@ class GrpcServer:
         for service, methods in _SERVICES.items():
             rpcs = {name: _rpc(models, answer, request) for name, (answer, request) in methods.items()}
             self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, rpcs)])
-        self._health = health.HealthServicer() if has_health else None
+        self._health = health.HealthServicer() if options.has_health else None
         if self._health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
-            if credentials:
-                self._server.add_secure_port(address, credentials)
+            if options.credentials:
+                self._server.add_secure_port(address, options.credentials)
             else:
                 self._server.add_insecure_port(address)
         except RuntimeError as error:

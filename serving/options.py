@@ -23,6 +23,10 @@ class Options:
     """Whether the scripts of any web page may ask."""
     credentials: grpc.ServerCredentials | None = None
     """Of TLS for gRPC; REST has none, as in the stock server."""
+    grpc_threads: int = 0
+    """Requests worked on at once; 0: four times the cores, as the stock server."""
+    grpc_arguments: tuple[tuple[str, int | str], ...] = ()
+    """Of the gRPC channel, such as ("grpc.max_connection_age_ms", 20_000)."""
     has_health: bool = False
     """Whether to answer grpc.health.v1."""
     loading: Loading = DEFAULT_LOADING

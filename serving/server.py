@@ -74,6 +74,8 @@ def options_of(given: argparse.Namespace) -> Options:
         rest_api_timeout_seconds=given.rest_api_timeout_in_ms / 1000,
         rest_api_cors=given.rest_api_enable_cors_support,
         credentials=tls.credentials(given.ssl_config_file) if given.ssl_config_file else None,
+        grpc_threads=given.grpc_max_threads,
+        grpc_arguments=given.grpc_channel_arguments,
         has_health=given.enable_grpc_healthcheck_service,
         loading=Loading(
             poll_seconds=given.file_system_poll_wait_seconds,
