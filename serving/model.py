@@ -31,6 +31,7 @@ class Model:
         self._threads = threads
         self._warms_up = warms_up
         self._versions: dict[int, Version] = {}
+        self._unloading: list[threading.Thread] = []
         self._changed = threading.Condition()
 
     def aspire(self, wanted: Mapping[int, Path]) -> None:
@@ -52,7 +53,9 @@ class Model:
 
     def stop(self) -> None:
         """Unloads every version once its requests are answered; `aspire` must have ended."""
-        for unloading in [self._retire(version) for version in self._in_service()]:
+        for version in self._in_service():
+            self._retire(version)
+        for unloading in self._unloading:  # also of versions that were replaced just now
             unloading.join()
 
     def wait_until_decided(self, timeout_seconds: float) -> bool:
@@ -117,13 +120,13 @@ class Model:
             self._changed.notify_all()
         log.info("Successfully loaded servable version {name: %s version: %d}", self.name, version.number)
 
-    def _retire(self, version: Version) -> threading.Thread:
-        """Takes no more requests on `version`; the thread that unloads it when its requests are answered."""
+    def _retire(self, version: Version) -> None:
+        """Takes no more requests on `version`, and unloads it in a thread when its requests are answered."""
         with self._changed:
             version.state = "UNLOADING"
         unloading = threading.Thread(target=self._unload, args=(version,), daemon=True)
         unloading.start()
-        return unloading
+        self._unloading = [*(thread for thread in self._unloading if thread.is_alive()), unloading]
 
     def _unload(self, version: Version) -> None:
         with self._changed:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -28,7 +28,7 @@ from serving.protos import (
     SignatureDefMap,
 )
 from serving.servable import DEFAULT_SIGNATURE
-from serving.status import HTTP_STATUS, StatusError, invalid
+from serving.status import HTTP_STATUS, Code, StatusError, invalid
 from serving.unzip import unzipped
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
@@ -49,7 +49,10 @@ def application(models: Models, timeout_seconds: float | None = None, has_cors: 
     headers = _CORS_HEADERS if has_cors else {}
 
     async def answer(request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=HTTP_STATUS[Code.CANCELLED])  # nobody reads it
         deadline = Deadline(timeout_seconds)
         status, content = await run_in_threadpool(_answer, models, request, body, deadline)
         return Response(content, status, headers, media_type="application/json")

@@ -1,0 +1,197 @@
+"""Requests that no sane client sends, over gRPC and REST: each is answered by a status of the contract, and no more.
+
+TFREC_FUZZ_REQUESTS=50000 sends as many; the default is fewer. Afterwards the server still answers rightly, in no more
+memory than before.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from serving.protos import DataType, PredictRequest, TensorProto
+from tests.serving.processes import Running, running
+
+REQUESTS = int(os.environ.get("TFREC_FUZZ_REQUESTS", "1500"))
+GROWTH = 64 * 2**20  # bytes of resident memory that may come and stay
+TIMEOUT_SECONDS = 30.0
+# Those of the contract's table, and INTERNAL for bytes that are no message, which gRPC itself answers.
+CODES = {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED", "INTERNAL", "RESOURCE_EXHAUSTED"}
+HTTP_CODES = {200, 400, 404, 405, 429, 501}
+
+SERVICES = {
+    "/tensorflow.serving.PredictionService/": ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"),
+    "/tensorflow.serving.ModelService/": ("GetModelStatus",),
+}
+METHODS = [service + method for service, methods in SERVICES.items() for method in methods]
+NAMES = st.one_of(
+    st.sampled_from(["toy", "", "serving_default", "lookup", "types", "halves", "x", "y", "word", "recommend"]),
+    st.text(max_size=50),
+)
+FUZZ = settings(
+    max_examples=max(1, REQUESTS // 4),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    database=None,
+)
+
+
+@pytest.fixture(scope="module")
+def server(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    base = tmp_path_factory.mktemp("fuzzed")
+    (base / "1").symlink_to(exported / "1")
+    with running(base_path=base) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def channel(server: Running) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(server.target, options=[("grpc.max_receive_message_length", -1)]) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def http(server: Running) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.rest, trust_env=False, timeout=TIMEOUT_SECONDS) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def memory(server: Running, channel: grpc.Channel, http: httpx.Client) -> Iterator[None]:
+    """Around all fuzzing of this module: memory stays, and a right request is answered in the end."""
+    for _ in range(200):
+        sane(channel, http)
+    process = psutil.Process(server.process.pid)
+    before = process.memory_info().rss
+    yield
+    sane(channel, http)
+    assert process.memory_info().rss - before < GROWTH
+
+
+def sane(channel: grpc.Channel, http: httpx.Client) -> None:
+    request = PredictRequest(model_spec={"name": "toy"})
+    for name, value in (("x", 1.0), ("y", 10.0)):
+        request.inputs[name].CopyFrom(TensorProto(dtype=1, tensor_shape={"dim": [{"size": 1}]}, float_val=[value]))
+    assert call(channel, METHODS[0], request.SerializeToString()) == "OK"
+    assert http.post("/v1/models/toy:predict", json={"instances": [{"x": 1, "y": 10}]}).status_code == 200
+
+
+def call(channel: grpc.Channel, method: str, body: bytes) -> str:
+    try:
+        channel.unary_unary(method)(body, timeout=TIMEOUT_SECONDS)
+    except grpc.RpcError as error:
+        return str(error.code().name)
+    return "OK"
+
+
+def check(channel: grpc.Channel, method: str, body: bytes) -> None:
+    assert call(channel, method, body) in CODES | {"OK"}
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> TensorProto:
+    """Of any type and shape, with values of another, packed or not, too many or too few."""
+    proto = TensorProto(dtype=draw(st.sampled_from(DataType.values()[:24])))
+    sizes = st.one_of(st.integers(0, 5), st.sampled_from([-1, 2**31, 2**62, -(2**63)]))
+    for size in draw(st.lists(sizes, max_size=4)):
+        proto.tensor_shape.dim.add(size=size)
+    proto.tensor_shape.unknown_rank = draw(st.sampled_from([False] * 9 + [True]))
+    proto.float_val.extend(draw(st.lists(st.floats(width=32), max_size=5)))
+    proto.int64_val.extend(draw(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5)))
+    proto.string_val.extend(draw(st.lists(st.binary(max_size=20), max_size=5)))
+    if draw(st.booleans()):
+        proto.tensor_content = draw(st.binary(max_size=40))
+    return proto
+
+
+@st.composite
+def predict_requests(draw: st.DrawFn) -> bytes:
+    request = PredictRequest()
+    if draw(st.sampled_from([True] * 9 + [False])):
+        request.model_spec.name = draw(st.sampled_from(["toy"] * 9 + ["nosuch"]))
+        request.model_spec.signature_name = draw(NAMES)
+    for name, proto in draw(st.dictionaries(NAMES, tensors(), max_size=4)).items():
+        request.inputs[name].CopyFrom(proto)
+    request.output_filter.extend(draw(st.lists(NAMES, max_size=2)))
+    return bytes(request.SerializeToString())
+
+
+@FUZZ
+@given(st.sampled_from(METHODS), st.binary(max_size=300))
+def test_bytes_that_are_no_message(memory: None, channel: grpc.Channel, method: str, body: bytes) -> None:
+    check(channel, method, body)
+
+
+@FUZZ
+@given(predict_requests(), st.data())
+def test_messages_with_wrong_types_shapes_and_names(
+    memory: None, channel: grpc.Channel, body: bytes, data: st.DataObject
+) -> None:
+    check(channel, METHODS[0], body)
+    if body:  # and with a byte changed: invalid UTF-8, lengths that lie
+        place = data.draw(st.integers(0, len(body) - 1))
+        changed = body[:place] + bytes([data.draw(st.integers(0, 255))]) + body[place + 1 :]
+        check(channel, data.draw(st.sampled_from(METHODS)), changed)
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=10)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(NAMES, inner, max_size=4)),
+    max_leaves=12,
+)
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    JSON.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries(
+        {}, optional={"instances": JSON, "inputs": JSON, "examples": JSON, "context": JSON, "signature_name": NAMES}
+    ).map(lambda value: json.dumps(value).encode("utf-8", "surrogatepass")),
+    st.integers(1, 3000).map(lambda depth: b'{"instances": ' + b"[" * depth),
+    st.sampled_from(
+        [b'{"instances": [1], "instances": [2]}', b'{"inputs": {"x": 1e400}}', b'{"inputs": {"x": "\xff"}}']
+    ),
+)
+PATHS = st.one_of(
+    st.tuples(st.sampled_from(["predict", "classify", "regress", "nosuch"]), st.sampled_from(["", "/versions/1"])).map(
+        lambda parts: f"/v1/models/toy{parts[1]}:{parts[0]}"
+    ),
+    st.text(max_size=20).map(lambda text: "/v1/models/" + text),
+)
+
+
+@FUZZ
+@given(st.sampled_from(["POST"] * 9 + ["GET", "PUT", "OPTIONS"]), PATHS, BODIES, st.sampled_from(["", "gzip"]))
+def test_bodies_and_paths_that_are_no_request(
+    memory: None, http: httpx.Client, method: str, path: str, body: bytes, encoding: str
+) -> None:
+    try:
+        request = http.build_request(
+            method, path, content=body, headers={"Content-Encoding": encoding} if encoding else {}
+        )
+    except (httpx.InvalidURL, UnicodeEncodeError):
+        return  # no client can send it
+    response = http.send(request)
+    assert response.status_code in HTTP_CODES, (response.status_code, response.text)
+    if response.status_code != 200 and response.content:
+        assert set(response.json()) == {"error"}
+    seen[response.status_code] += 1
+
+
+seen: collections.Counter[Any] = collections.Counter()
+
+
+def test_fuzzing_reached_answers_and_refusals(memory: None) -> None:
+    """Else the strategies would have missed the server."""
+    assert seen[200] > 0
+    assert seen[400] > 10 * seen[404] > 0 or seen[400] > 100
