@@ -26,6 +26,8 @@ _NUMERIC: dict[int, tuple[Any, str]] = {
     DataType.Value("DT_UINT64"): (np.uint64, "uint64_val"),
     DataType.Value("DT_BOOL"): (np.bool_, "bool_val"),
 }
+MAX_ELEMENTS = 2**24
+"""Of a tensor most of whose elements are not in the message."""
 _STRING = DataType.Value("DT_STRING")
 _TYPE_OF = {np.dtype(numpy_type): dtype for dtype, (numpy_type, _) in _NUMERIC.items()}
 
@@ -66,6 +68,7 @@ def from_proto(proto: TensorProto) -> np.ndarray:
     """
     shape = _shape(proto)
     count = math.prod(shape)
+    _check_size(proto, count)
     if proto.dtype == _STRING:
         if proto.tensor_content:
             raise ValueError("packed strings are not supported; send string_val")
@@ -86,6 +89,12 @@ def from_proto(proto: TensorProto) -> np.ndarray:
     return flat.reshape(shape)
 
 
+def _check_size(proto: TensorProto, count: int) -> None:
+    """ValueError where a small message stands for a tensor that would take the memory of everybody else."""
+    if count > MAX_ELEMENTS and proto.ByteSize() < count:
+        raise ValueError(f"a message of {proto.ByteSize()} bytes says that it is a tensor of {count} elements")
+
+
 def _shape(proto: TensorProto) -> tuple[int, ...]:
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
@@ -101,8 +110,8 @@ def _filled(values: Any, count: int, zero: Any) -> list[Any]:
 def _converted(convert: Any, proto: TensorProto) -> np.ndarray:
     try:
         return convert(proto)
-    except TypeError as error:  # how TensorFlow refuses a dtype
-        raise ValueError(str(error)) from error
+    except (TypeError, KeyError, OverflowError) as error:  # how TensorFlow refuses a dtype
+        raise ValueError(f"no tensor of type {proto.dtype} can be read: {error}") from error
 
 
 def _as_bytes(value: Any) -> bytes:

@@ -231,6 +231,12 @@ def test_missing_values_repeat_the_last_one_and_none_means_zero() -> None:
     assert from_proto(proto).tolist() == [0.0, 0.0, 0.0, 0.0]
 
 
+def test_a_small_message_that_claims_a_huge_tensor_is_refused_before_memory_is_taken() -> None:
+    proto = TensorProto(dtype=2, tensor_shape={"dim": [{"size": 2**31}]})  # 16 GiB of zeros
+    with pytest.raises(ValueError, match=r"a message of \d+ bytes says that it is a tensor of 2147483648 elements"):
+        from_proto(proto)
+
+
 def test_packed_values_of_a_wrong_length_are_no_tensor() -> None:
     proto = TensorProto(dtype=1, tensor_content=b"\0" * 12)
     proto.tensor_shape.dim.add(size=4)
