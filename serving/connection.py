@@ -1,151 +1,138 @@
-"""A gRPC connection to one model on a TensorFlow Serving server: arrays in, arrays out, without TensorFlow.
+"""What a connection to a model server can be asked, and how it says no.
 
-It knows nothing of shops (client.py), nor which of the two servers it speaks to.
+There are two, by gRPC and by REST: grpc_connection.py, rest_connection.py.
+
+A connection is asked by coroutines. Where its replies are there at once, since it blocks, they never wait, and
+`finished` runs them without an event loop: so all that is built upon connections is written once.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+import inspect
+import time
+from collections.abc import Awaitable, Collection, Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
 
-import grpc
 import numpy as np
+from grpc import StatusCode as Code
 
-from serving.protos import (
-    DataType,
-    GetModelMetadataRequest,
-    GetModelStatusRequest,
-    ModelServiceStub,
-    ModelSpec,
-    ModelVersionStatus,
-    PredictionServiceStub,
-    PredictRequest,
-    SignatureDefMap,
-)
-from serving.tensors import from_proto, to_proto
+from serving.protos import ModelServerConfig
+from serving.served import Metadata, Signature, VersionStatus
 from tfrec.errors import ServingError
 
-_OPTIONS = [
-    # gRPC's own limit of 4 MB is a batch of 300 users with 100 long titles each.
-    ("grpc.max_receive_message_length", 2**31 - 1),
-    ("grpc.max_send_message_length", 2**31 - 1),
-    # Else a client that outlives a server's restart may wait two minutes before it tries again.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-]
+Arrays = Mapping[str, np.ndarray]
+"""Named tensors; strings are bytes."""
+T = TypeVar("T")
 
 
 class CallError(ServingError):
-    """A call that failed, with gRPC's code."""
+    """A call that failed, with gRPC's code and the id that the server knows the request by."""
 
-    def __init__(self, text: str, code: grpc.StatusCode) -> None:
+    def __init__(self, text: str, code: Code, request_id: str = "") -> None:
         super().__init__(text)
         self.code = code
+        self.request_id = request_id
+
+
+class ChangedAnswer(ServingError):
+    """An answer that does not fit what the server said of the signature: another version may have come."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Tensor:
-    """`dtype` is "string", "int64", "float" ...; `shape` has -1 for any size, and is None for any rank."""
+class Choice:
+    """A model and which of its versions: the highest in service, unless a number or a label says otherwise."""
 
-    dtype: str
-    shape: tuple[int, ...] | None
+    model: str
+    version: int | None = None
+    label: str = ""
 
-
-@dataclasses.dataclass(frozen=True)
-class Signature:
-    """What a served model can be asked."""
-
-    inputs: Mapping[str, Tensor]
-    outputs: Mapping[str, Tensor]
-
-
-@dataclasses.dataclass(frozen=True)
-class VersionStatus:
-    """One version: `state` START, LOADING, AVAILABLE, UNLOADING or END; `error` is "" when all is well."""
-
-    version: int
-    state: str
-    error: str
-
-
-class Connection:
-    """One model at one target; threads may share it. Every call raises CallError with one sentence."""
-
-    def __init__(self, target: str, model: str, timeout_seconds: float) -> None:
-        """Connects at the first call, not here; `timeout_seconds` bounds each call."""
-        self.target = target
-        self.model = model
-        self.timeout_seconds = timeout_seconds
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
-        self._prediction = PredictionServiceStub(self._channel)
-        self._model = ModelServiceStub(self._channel)
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
-
-    def predict(
-        self, signature: str, inputs: Mapping[str, np.ndarray], output_filter: Iterable[str] | None = None
-    ) -> dict[str, np.ndarray]:
-        """The outputs of a signature by name (all, or those of `output_filter`); strings are bytes."""
-        spec = ModelSpec(name=self.model, signature_name=signature)
-        request = PredictRequest(model_spec=spec, output_filter=output_filter or ())
-        for name, array in inputs.items():
-            request.inputs[name].CopyFrom(to_proto(np.asarray(array)))
-        response = self._call(self._prediction.Predict, request, signature)
-        return {name: from_proto(proto) for name, proto in response.outputs.items()}
-
-    def signatures(self) -> dict[str, Signature]:
-        """What the version in service can be asked, by signature name."""
-        request = GetModelMetadataRequest(model_spec=ModelSpec(name=self.model), metadata_field=["signature_def"])
-        response = self._call(self._prediction.GetModelMetadata, request, "its metadata")
-        packed = SignatureDefMap()
-        response.metadata["signature_def"].Unpack(packed)
-        return {
-            name: Signature(_tensors(definition.inputs), _tensors(definition.outputs))
-            for name, definition in sorted(packed.signature_def.items())
-            if definition.inputs  # the initialisation of tables is listed too, and can't be asked
-        }
-
-    def status(self) -> list[VersionStatus]:
-        """Every version that the server has seen, lowest first."""
-        request = GetModelStatusRequest(model_spec=ModelSpec(name=self.model))
-        response = self._call(self._model.GetModelStatus, request, "its status")
-        states = ModelVersionStatus.State
-        return [
-            VersionStatus(known.version, states.Name(known.state), known.status.error_message)
-            for known in sorted(response.model_version_status, key=lambda known: known.version)
-        ]
-
-    def _call(self, method: Any, request: Any, what: str) -> Any:
-        try:
-            return method(request, timeout=self.timeout_seconds)
-        except grpc.RpcError as error:
-            raise CallError(self._sentence(error.code(), error.details(), what), error.code()) from error
-
-    def _sentence(self, code: grpc.StatusCode, details: str | None, what: str) -> str:
-        if code == grpc.StatusCode.UNAVAILABLE:
-            return (
-                f"target is {self.target} but no model server answers there ({details}); "
-                "start one with `tfrec serve`, or pass the target of one that runs"
+    def __post_init__(self) -> None:
+        if self.version is not None and self.label:
+            raise ServingError(
+                f"version is {self.version} and label is {self.label!r} but one of them chooses; leave the other out"
             )
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return (
-                f"the server at {self.target} did not answer {what} within timeout_seconds="
-                f"{self.timeout_seconds:g}; raise timeout_seconds or ask for less at once"
-            )
-        cure = "; check the model's name and its `status`" if code == grpc.StatusCode.NOT_FOUND else ""
-        return f"the server at {self.target} refused {what} of {self.model!r}: {details} ({code.name}){cure}"
 
 
-def _tensors(infos: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {name: Tensor(_dtype(info), _shape(info)) for name, info in sorted(infos.items())}
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What goes with each request of one question."""
+
+    choice: Choice
+    request_id: str
+    timeout_seconds: float
+    end: float
+    """time.monotonic() seconds by which the question is answered or has failed."""
+
+    def remaining_seconds(self) -> float:
+        return max(self.end - time.monotonic(), 0.0)
 
 
-def _dtype(info: Any) -> str:
-    return DataType.Name(info.dtype).removeprefix("DT_").lower()
+class Connection(Protocol):
+    """A server's address; each call raises CallError with one sentence, or ServingError before it is sent."""
+
+    target: str
+    needs_signature: bool
+    """Whether `predict` must be told the signature as the server describes it."""
+
+    async def predict(
+        self, call: Call, name: str, inputs: Arrays, outputs: Collection[str], signature: Signature | None
+    ) -> Arrays:
+        """The outputs of the signature called `name`: those named, all where none is. ChangedAnswer: see there."""
+
+    async def metadata(self, call: Call) -> Metadata:
+        """Of the version that the call chooses."""
+
+    async def status(self, call: Call) -> list[VersionStatus]:
+        """Of every version of the model, lowest first; the chosen version and label count for nothing."""
+
+    async def reload(self, call: Call, config: ModelServerConfig) -> None:
+        """Replaces the server's configuration by `config`."""
+
+    async def close(self) -> None: ...
 
 
-def _shape(info: Any) -> tuple[int, ...] | None:
-    return None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
+async def ready(reply: Awaitable[T] | T) -> T:
+    """A reply that is there already, or comes."""
+    return await reply if inspect.isawaitable(reply) else reply
+
+
+def finished(answer: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that never waits."""
+    try:
+        answer.send(None)
+    except StopIteration as end:
+        return end.value
+    answer.close()
+    raise AssertionError("it waited: its connection is one of an event loop")
+
+
+def failure(code: Code, details: str, what: str, call: Call, target: str, is_reached: bool = True) -> CallError:
+    """The error of a call for `what`, in one sentence; `is_reached` where a server said it, not the network."""
+    return CallError(_sentence(code, details, what, call, target, is_reached), code, call.request_id)
+
+
+def _sentence(code: Code, details: str, what: str, call: Call, target: str, is_reached: bool) -> str:
+    if code == Code.UNAVAILABLE and is_reached:
+        return f"the server at {target} can't answer {what} now: {details} (UNAVAILABLE); try again in a while"
+    if code == Code.UNAVAILABLE and _is_about_tls(details):
+        return (
+            f"target is {target} but no TLS connection to it can be made ({details}); check that it speaks TLS, and "
+            "that the certificates of tls are of its authority, for its name and of today"
+        )
+    if code == Code.UNAVAILABLE:
+        return (
+            f"target is {target} but no model server answers there ({details}); start one with `tfrec serve`, or pass "
+            "the target of one that runs, and tls where it wants it"
+        )
+    if code == Code.DEADLINE_EXCEEDED:
+        return (
+            f"the server at {target} did not answer {what} within timeout_seconds={call.timeout_seconds:g}; "
+            "raise timeout_seconds or ask for less at once"
+        )
+    cure = "; check the model's name and its `status`" if code == Code.NOT_FOUND else ""
+    return f"the server at {target} refused {what} of {call.choice.model!r}: {details} ({code.name}){cure}"
+
+
+def _is_about_tls(details: str) -> bool:
+    return any(word in details.lower() for word in ("ssl", "tls", "certificate", "handshake"))

@@ -46,6 +46,8 @@ DOORS = {
     "grpc": ("serving/",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),
+    "httpx": ("serving/http_exchange.py", "serving/rest_connection.py"),
+    "tenacity": ("serving/rest_connection.py",),
 }
 """Foreign library -> the files, or folders, that may import it."""
 

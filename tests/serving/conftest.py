@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 import tensorflow_text as text
+from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.embedded import Server, start
 from serving.model_config import single
@@ -304,3 +305,18 @@ def people(exported_people: Path) -> Iterator[Server]:
     """A server of the second model."""
     with start(single("people", exported_people)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def rename_input() -> Callable[[Path, str, str], None]:
+    """Gives an input of a version, in all its signatures, another name."""
+
+    def rename(path: Path, old: str, new: str) -> None:
+        file = path / "saved_model.pb"
+        saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+        for signature in saved.meta_graphs[0].signature_def.values():
+            if old in signature.inputs:
+                signature.inputs[new].CopyFrom(signature.inputs.pop(old))
+        file.write_bytes(saved.SerializeToString())
+
+    return rename

@@ -1,7 +1,12 @@
-"""The typed client, against a real server of the toy model (conftest.py says how it scores)."""
+"""The typed clients, against a real server of the toy model (conftest.py says how it scores).
+
+Whatever has the fixture `client` is asked four times: at once and in an event loop, by gRPC and by REST.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import shutil
 import socket
 import subprocess
@@ -15,10 +20,9 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
-from serving.client import Client, Event, Item, Recommendation, Tensor, VersionStatus
-from serving.connection import CallError
+from serving.asker import Asker
+from serving.client import AsyncClient, CallError, Client, Event, Item, Recommendation, Tensor, VersionStatus
 from serving.embedded import Server, start
 from serving.model_config import single
 from serving.models import Loading
@@ -30,9 +34,42 @@ from tfrec.errors import ServingError
 HISTORY = [Event("b", "purchase", 200), Event("a", "view", 100, 2.5), Event("b", "click", 300)]
 
 
+class InALoop:
+    """An AsyncClient, each of whose methods is run to its end in one event loop."""
+
+    def __init__(self, target: str) -> None:
+        async def make() -> AsyncClient:
+            return AsyncClient(target, "toy", timeout_seconds=20)
+
+        self._loop = asyncio.Runner()
+        self._client = self._loop.run(make())
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *given, **named: self._loop.run(getattr(self._client, name)(*given, **named))
+
+    def __enter__(self) -> InALoop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._loop.close()
+
+
+def target(server: Server, protocol: str) -> str:
+    return f"127.0.0.1:{server.port}" if protocol == "gRPC" else f"http://127.0.0.1:{server.rest_api_port}"
+
+
+@pytest.fixture(scope="module", params=["gRPC", "REST", "gRPC in a loop", "REST in a loop"])
+def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
+    protocol, _, in_a_loop = request.param.partition(" ")
+    at = target(server, protocol)
+    with InALoop(at) if in_a_loop else Client(at, "toy", timeout_seconds=20) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[Client]:
-    with Client(f"127.0.0.1:{server.port}", "toy", timeout_seconds=20) as client:
+def by_grpc(server: Server) -> Iterator[Client]:
+    with Client(target(server, "gRPC"), "toy", timeout_seconds=20) as client:
         yield client
 
 
@@ -189,7 +226,34 @@ def test_status_lists_versions(client: Client) -> None:
     assert client.status() == [VersionStatus(1, "AVAILABLE", "")]
 
 
-def test_predict_answers_any_signature_and_more_than_4_mb(client: Client) -> None:
+def test_any_signature_can_be_asked_for_some_of_its_outputs(client: Client) -> None:
+    # Version 1 is 1 x + y.
+    inputs = {"x": np.array([1.5, float("nan")], np.float32), "y": np.array([2.0, 0.0], np.float32)}
+    outputs = client.predict("serving_default", inputs, ["sum"])
+    assert list(outputs) == ["sum"]
+    assert outputs["sum"].dtype == np.float32
+    np.testing.assert_array_equal(outputs["sum"], np.array([3.5, float("nan")], np.float32))
+
+
+def test_values_of_every_type_come_back_as_they_were_sent(client: Client) -> None:
+    inputs = {
+        "flag": np.array([True, False]),
+        "small": np.array([-(2**31), 2**31 - 1], np.int32),
+        "exact": np.array([0.1, float("-inf")]),
+    }
+    outputs = client.predict("types", inputs)
+    for name, sent in inputs.items():
+        assert outputs[name].dtype == sent.dtype
+        assert outputs[name].tolist() == sent.tolist()
+    assert outputs["total"].shape == ()
+    words = np.array([b"tee", "茶".encode(), b"", b"a\0b"], object)
+    outputs = client.predict("lookup", {"word": words})
+    assert outputs["normal"].tolist() == outputs["normal_bytes"].tolist() == words.tolist()
+    assert outputs["line"].tolist() == [1, 2, -1, -1]
+
+
+def test_more_than_4_mb_are_answered(by_grpc: Client) -> None:
+    client = by_grpc
     many = np.arange(1_500_000, dtype=np.float32)  # 6 MB
     outputs = client.predict("serving_default", {"x": many, "y": many[:1]}, ["sum"])
     assert list(outputs) == ["sum"]
@@ -221,34 +285,43 @@ def test_the_kinds_of_events_are_those_of_the_schema() -> None:
     assert EVENT_KINDS == schema.EVENT_KINDS
 
 
-def test_a_refusal_says_who_refused_what(client: Client) -> None:
+def test_a_refusal_says_who_refused_what(by_grpc: Client) -> None:
     with pytest.raises(CallError, match=r"refused nope of 'toy': Serving signature key \"nope\" not found") as caught:
-        client.predict("nope", {})
+        by_grpc.predict("nope", {})
     assert caught.value.code == grpc.StatusCode.FAILED_PRECONDITION
 
 
-def test_a_model_that_is_not_served_is_told(server: Server) -> None:
-    with Client(f"127.0.0.1:{server.port}", "other") as client:
+@pytest.mark.parametrize("protocol", ["gRPC", "REST"])
+def test_a_model_that_is_not_served_is_told(server: Server, protocol: str) -> None:
+    with Client(target(server, protocol), "other") as client:
         text = r"refused its metadata of 'other': Servable not found for request: Latest\(other\) \(NOT_FOUND\)"
         with pytest.raises(ServingError, match=text):
             client.recommend([])
 
 
-def test_an_unreachable_server_is_told_with_its_target_and_the_cure() -> None:
-    with Client("127.0.0.1:1", timeout_seconds=2) as client:
-        text = "target is 127.0.0.1:1 but no model server answers there .*; start one with `tfrec serve`"
+@pytest.mark.parametrize("target", ["127.0.0.1:1", "http://127.0.0.1:1"])
+def test_an_unreachable_server_is_told_with_its_target_and_the_cure(target: str) -> None:
+    with Client(target, timeout_seconds=2) as client:
+        text = f"target is {target} but no model server answers there .*; start one with `tfrec serve`"
         for ask in (lambda: client.recommend([]), client.status, lambda: client.predict("recommend", {})):
             with pytest.raises(ServingError, match=text):
                 ask()
 
 
-def test_a_server_that_does_not_answer_in_time_is_told() -> None:
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_a_server_that_does_not_answer_in_time_is_told(scheme: str) -> None:
+    async def ask(target: str) -> None:
+        async with AsyncClient(target, timeout_seconds=0.3) as client:
+            await client.status()
+
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        target = f"127.0.0.1:{silent.getsockname()[1]}"
-        with Client(target, timeout_seconds=0.3) as client:
-            text = r"did not answer its status within timeout_seconds=0\.3; raise timeout_seconds"
-            with pytest.raises(ServingError, match=text):
-                client.status()
+        target = f"{scheme}127.0.0.1:{silent.getsockname()[1]}"
+        text = r"did not answer its status within timeout_seconds=0\.3; raise timeout_seconds"
+        with Client(target, timeout_seconds=0.3) as client, pytest.raises(CallError, match=text) as caught:
+            client.status()
+        assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+        with pytest.raises(CallError, match=text):
+            asyncio.run(ask(target))
 
 
 def test_a_client_made_before_its_server_finds_it_later(exported: Path) -> None:
@@ -268,12 +341,17 @@ def test_a_client_made_before_its_server_finds_it_later(exported: Path) -> None:
                     time.sleep(0.1)
 
 
+@pytest.mark.parametrize("protocol", ["gRPC", "REST"])
 def test_a_new_version_with_other_inputs_is_asked_as_it_wants(
-    base_path: Path, exported: Path, eventually: Callable[[Callable[[], bool]], None]
+    base_path: Path,
+    exported: Path,
+    eventually: Callable[[Callable[[], bool]], None],
+    rename_input: Callable[[Path, str, str], None],
+    protocol: str,
 ) -> None:
     """Version 2 calls the profile column user_town: the client learns it at its next question."""
-    with start(single("toy", base_path), Options(rest_api_port=None, loading=Loading(poll_seconds=0.05))) as running:
-        client = Client(f"127.0.0.1:{running.port}", "toy", timeout_seconds=20)
+    with start(single("toy", base_path), Options(loading=Loading(poll_seconds=0.05))) as running:
+        client = Client(target(running, protocol), "toy", timeout_seconds=20)
         assert ids(client.recommend([], profile={"city": "north"}, k=1)) == [("c", 0.5)]
         shutil.copytree(exported / "2", base_path / ".tmp-2")
         rename_input(base_path / ".tmp-2", "user_city", "user_town")
@@ -282,15 +360,6 @@ def test_a_new_version_with_other_inputs_is_asked_as_it_wants(
         assert ids(client.recommend([], k=1)) == [("a", 0.0)]
         assert ids(client.recommend([], profile={"town": "north"}, k=1)) == [("c", 0.5)]
         client.close()
-
-
-def rename_input(path: Path, old: str, new: str) -> None:
-    file = path / "saved_model.pb"
-    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    for signature in saved.meta_graphs[0].signature_def.values():
-        if old in signature.inputs:
-            signature.inputs[new].CopyFrom(signature.inputs.pop(old))
-    file.write_bytes(saved.SerializeToString())
 
 
 @pytest.mark.parametrize(
@@ -312,10 +381,23 @@ def test_a_model_of_a_fixed_history_length_gets_the_latest_events(
     assert inputs["event_timestamp"].tolist() == [times]
 
 
+def test_both_clients_have_every_question() -> None:
+    questions = {name for name, _ in inspect.getmembers(Asker, inspect.iscoroutinefunction) if name[0] != "_"} - {"ask"}
+    assert len(questions) == 13
+    for kind in (Client, AsyncClient):
+        assert questions <= vars(kind).keys()
+        assert kind.recommend.__doc__ == Asker.recommend.__doc__
+
+
+def test_a_client_of_a_loop_is_made_within_it() -> None:
+    with pytest.raises(ServingError, match="AsyncClient is made outside of an event loop; make it in a coroutine"):
+        AsyncClient()
+
+
 def test_importing_the_client_imports_no_tensorflow_and_leaves_it_importable() -> None:
     code = (
         "import sys, serving.client\n"
-        "assert not {'tensorflow', 'pandas', 'pyarrow'} & set(sys.modules), 'heavy'\n"
+        "assert not {'tensorflow', 'pandas', 'pyarrow', 'httpx'} & set(sys.modules), 'heavy'\n"
         "import tensorflow as tf\n"
         "from serving.protos import PredictRequest\n"
         "request = PredictRequest()\n"

@@ -1,0 +1,121 @@
+"""A connection by gRPC: arrays in, arrays out, without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import grpc
+import numpy as np
+
+from serving.client_tls import Tls
+from serving.connection import Arrays, Call, Choice, failure, ready
+from serving.protos import (
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    ModelServerConfig,
+    ModelServiceStub,
+    ModelSpec,
+    PredictionServiceStub,
+    PredictRequest,
+    ReloadConfigRequest,
+    SignatureDefMap,
+)
+from serving.served import Metadata, Signature, VersionStatus, signatures, statuses
+from serving.tensors import from_proto, to_proto
+
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            # What only reads. A reload is not among it: asked twice, it may undo what came between.
+            "name": [
+                {"service": "tensorflow.serving.PredictionService"},
+                {"service": "tensorflow.serving.ModelService", "method": "GetModelStatus"},
+            ],
+            # gRPC waits a random time around each step, and never beyond the deadline.
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    # While more than a tenth of the calls fail nothing is asked twice: retries shall not finish off a busy server.
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+}
+_OPTIONS = [
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # gRPC's own limit of 4 MB is a batch of 300 users with 100 long titles each.
+    ("grpc.max_receive_message_length", 2**31 - 1),
+    ("grpc.max_send_message_length", 2**31 - 1),
+    # Else a client that outlives a server's restart may wait two minutes before it tries again.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+_NOT_REACHED = ("failed to connect", "resolution failed", "socket closed", "connection reset", "handshake")
+
+
+class GrpcConnection:
+    """A serving.connection.Connection; of the running event loop if `is_async`, else one that threads may share."""
+
+    needs_signature = False
+
+    def __init__(self, target: str, tls: Tls | None, is_async: bool) -> None:
+        """Connects at the first call, not here."""
+        self.target = target
+        api: Any = grpc.aio if is_async else grpc
+        self._channel = (
+            api.secure_channel(target, tls.channel_credentials(), options=_OPTIONS)
+            if tls
+            else api.insecure_channel(target, options=_OPTIONS)
+        )
+        self._prediction = PredictionServiceStub(self._channel)
+        self._model = ModelServiceStub(self._channel)
+
+    async def predict(
+        self, call: Call, name: str, inputs: Arrays, outputs: Collection[str], signature: Signature | None
+    ) -> Arrays:
+        request = PredictRequest(model_spec=_spec(call.choice, name), output_filter=outputs)
+        for alias, array in inputs.items():
+            request.inputs[alias].CopyFrom(to_proto(np.asarray(array)))
+        response = await self._call(self._prediction.Predict, request, name, call)
+        return {alias: from_proto(proto) for alias, proto in response.outputs.items()}
+
+    async def metadata(self, call: Call) -> Metadata:
+        request = GetModelMetadataRequest(model_spec=_spec(call.choice), metadata_field=["signature_def"])
+        response = await self._call(self._prediction.GetModelMetadata, request, "its metadata", call)
+        packed = SignatureDefMap()
+        response.metadata["signature_def"].Unpack(packed)
+        return Metadata(response.model_spec.version.value, signatures(packed))
+
+    async def status(self, call: Call) -> list[VersionStatus]:
+        request = GetModelStatusRequest(model_spec=ModelSpec(name=call.choice.model))
+        return statuses(await self._call(self._model.GetModelStatus, request, "its status", call))
+
+    async def reload(self, call: Call, config: ModelServerConfig) -> None:
+        request = ReloadConfigRequest(config=config)
+        await self._call(self._model.HandleReloadConfigRequest, request, "a new configuration", call)
+
+    async def close(self) -> None:
+        await ready(self._channel.close())
+
+    async def _call(self, method: Any, request: Any, what: str, call: Call) -> Any:
+        metadata = (("x-request-id", call.request_id),)
+        try:
+            return await ready(method(request, timeout=call.remaining_seconds(), metadata=metadata))
+        except grpc.RpcError as error:
+            details = error.details() or "no details"
+            is_reached = not any(words in details.lower() for words in _NOT_REACHED)
+            raise failure(error.code(), details, what, call, self.target, is_reached) from error
+
+
+def _spec(choice: Choice, signature: str = "") -> ModelSpec:
+    spec = ModelSpec(name=choice.model, signature_name=signature)
+    if choice.version is not None:
+        spec.version.value = choice.version
+    if choice.label:
+        spec.version_label = choice.label
+    return spec
