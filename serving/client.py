@@ -73,23 +73,31 @@ class _Client:
         connection = _connection(target, tls, self._is_async)
         self._asker = Asker(connection, Choice(model, version, label), timeout_seconds, canary)
 
+    @property
+    def target(self) -> str:
+        """Where its server is."""
+        return self._asker.connection.target
+
     def using(
         self,
         *,
         version: int | None = None,
         label: str = "",
+        canary: Canary | None = None,
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Self:
         """A client of the same connection that asks another version, in another time, or under a request id.
 
-        The id is what the server's log knows the questions by; without one each has its own.
+        The id is what the server's log knows the questions by; without one each has its own. What is left out is as
+        it was.
         """
         other = object.__new__(type(self))
         asker = self._asker
         other._asker = dataclasses.replace(
             asker,
             choice=Choice(asker.choice.model, version, label) if version is not None or label else asker.choice,
+            canary=canary or asker.canary,
             request_id=asker.request_id if request_id is None else request_id,
             timeout_seconds=asker.timeout_seconds if timeout_seconds is None else timeout_seconds,
         )
