@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from serving.json_request import parse, signature_name
-from serving.json_values import echo, is_base64, json_type, to_array
+from serving.json_request import signature_name
+from serving.json_text import echo, parse
+from serving.json_values import is_base64, json_type, to_array
 from serving.protos import (
     ClassificationRequest,
     ClassificationResult,
@@ -84,11 +85,9 @@ def _add(value: Any, name: str, feature: Feature) -> None:
     if kind == "bytes_list":
         feature.bytes_list.value.append(to_array(value, _STRING).item())
     elif kind == "float_list":
-        # An integer too great for uint64 is a double here as in RapidJSON; 2**128 fits into no float.
-        number = float(value) if abs(value) < 2**128 else value
-        feature.float_list.value.append(to_array(number, _FLOAT).item())
+        feature.float_list.value.append(to_array(value, _FLOAT).item())
     elif value >= 2**63:
-        raise invalid(f"Feature: {name} has uint64 element. Only int64 is supported.")
+        raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
     else:
         feature.int64_list.value.append(int(value))
 
@@ -97,9 +96,9 @@ def _kind(value: Any, name: str) -> str:
     """The list of a Feature that a JSON value belongs into; true and false are 1 and 0."""
     if isinstance(value, str) or is_base64(value):
         return "bytes_list"
-    if isinstance(value, int) and -(2**63) <= value < 2**64:
+    if isinstance(value, int):
         return "int64_list"
-    if isinstance(value, int | float):
+    if isinstance(value, float):
         return "float_list"
     raise invalid(f"Feature: {name} has element with unexpected JSON type: {json_type(value)}")
 

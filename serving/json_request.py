@@ -1,4 +1,4 @@
-"""The body of a REST predict request: JSON to named arrays.
+"""A REST predict request: its JSON object to named arrays.
 
 Row format has "instances", one element an example; columnar format has "inputs", one tensor a name.
 Texts and rules are those of TensorFlow Serving's json_tensor.cc.
@@ -6,44 +6,17 @@ Texts and rules are those of TensorFlow Serving's json_tensor.cc.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from serving.json_values import echo, is_base64, to_array
+from serving.json_text import echo
+from serving.json_values import is_base64, to_array
 from serving.status import StatusError, invalid
 
 Dtypes = Mapping[str, int]
 """DataType number of each input of a signature, by alias."""
-
-_PARSE_ERRORS = {
-    "Expecting property name": "Missing a name for object member.",
-    "Expecting ':'": "Missing a colon after a name of object member.",
-    "Unterminated string": "Missing a closing quotation mark in string.",
-    "Invalid \\escape": "Invalid escape character in string.",
-    "Invalid \\uXXXX": "Incorrect hex digit after \\u escape in string.",
-}
-"""Python's words to RapidJSON's; the rest is "Invalid value."."""
-
-
-def parse(body: bytes) -> dict[str, Any]:
-    """The request object. NaN and Infinity are numbers; what follows the object is ignored."""
-    if not body:
-        raise invalid("JSON Parse error: The document is empty")
-    text = body.decode("utf-8", "surrogateescape")
-    start = len(text) - len(text.lstrip(" \t\r\n"))
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text, start)
-    except json.JSONDecodeError as error:
-        words = next((words for ours, words in _PARSE_ERRORS.items() if error.msg.startswith(ours)), "Invalid value.")
-        raise invalid(f"JSON Parse error: {words} at offset: {error.pos}") from error
-    except (ValueError, RecursionError) as error:  # an integer of 5,000 digits, lists 1,000 deep
-        raise invalid("JSON Parse error: Invalid value. at offset: 0") from error
-    if not isinstance(value, dict):
-        raise invalid(f"JSON Value: {echo(value)} Is not object")
-    return value
 
 
 def signature_name(request: dict[str, Any]) -> str:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-import math
 from typing import Any
 
 import numpy as np
 
+from serving.json_text import echo
 from serving.protos import DataType
 from serving.status import Code, StatusError, invalid
 from serving.tensors import numpy_type
 
-MAX_ECHO_BYTES = 256
 MAX_RANK = 64  # of a NumPy array
 _RANGES = {
     "DT_INT8": (-(2**31), 2**31),
@@ -29,9 +27,7 @@ _RANGES = {
     "DT_UINT64": (0, 2**64),
 }
 """The half-open range of integers that is taken for each type; narrower types wrap around, as in C++."""
-_FLOATS = {"DT_FLOAT": ("float", 24), "DT_DOUBLE": ("double", 53)}
-"""Name and bits of mantissa: a greater integer would lose digits."""
-_LARGEST = {"float": float(np.finfo(np.float32).max), "double": float(np.finfo(np.float64).max)}
+_FLOATS = ("DT_FLOAT", "DT_DOUBLE")
 
 
 def to_array(value: Any, dtype: int) -> np.ndarray:
@@ -45,7 +41,8 @@ def to_array(value: Any, dtype: int) -> np.ndarray:
         array: np.ndarray = np.empty(len(flat), object)
         array[:] = flat
     else:
-        array = np.array(flat).astype(numpy_type(dtype))
+        with np.errstate(over="ignore"):  # what is too great for a float is infinite
+            array = np.array(flat).astype(numpy_type(dtype))
     return array.reshape(shape)
 
 
@@ -57,12 +54,6 @@ def is_base64(value: Any) -> bool:
 def json_type(value: Any) -> str:
     """What RapidJSON calls the type of a JSON value."""
     return str(value) if isinstance(value, bool) else _JSON_TYPES.get(type(value), "Number")
-
-
-def echo(value: Any) -> str:
-    """The value as an error repeats it, at most MAX_ECHO_BYTES long."""
-    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-    return text[:MAX_ECHO_BYTES].decode("utf-8", "ignore")
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -99,7 +90,7 @@ def _scalar(value: Any, dtype: int) -> Any:
     if name in _FLOATS:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _type_error(value, dtype)
-        return _decimal(value, *_FLOATS[name])
+        return value
     if name in _RANGES:
         low, high = _RANGES[name]
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value < high:
@@ -111,14 +102,6 @@ def _scalar(value: Any, dtype: int) -> Any:
         return value
     text = f"Conversion of JSON Value: {echo(value)} to type: {_type_name(dtype)}"
     raise StatusError(Code.UNIMPLEMENTED, text)
-
-
-def _decimal(value: int | float, target: str, bits: int) -> float:
-    limit = 2**bits - 1 if isinstance(value, int) else _LARGEST[target]
-    is_finite = isinstance(value, int) or math.isfinite(value)  # an int of 400 digits has no float
-    if is_finite and abs(value) > limit:
-        raise invalid(f"Cannot convert JSON value: {echo(value)} to {target} without loss of precision.")
-    return value
 
 
 def _string(value: Any, dtype: int) -> bytes:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import handlers, json_examples, json_request
+from serving import handlers, json_examples, json_request, json_text
 from serving.deadline import NO_DEADLINE, Deadline
 from serving.json_reply import reply
 from serving.models import Models
@@ -119,7 +119,7 @@ def _spec(match: re.Match[str]) -> ModelSpec:
 
 
 def _predict(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
-    request = json_request.parse(body)
+    request = json_text.parse(body)
     name = json_request.signature_name(request) or DEFAULT_SIGNATURE
     with models.use(spec) as (_, servable):
         if name not in servable.signature_defs:

@@ -48,6 +48,7 @@ DOORS = {
     "uvicorn": ("serving/",),
     "httpx": ("serving/http_exchange.py", "serving/rest_connection.py"),
     "tenacity": ("serving/rest_connection.py",),
+    "rapidjson": ("serving/json_text.py",),
 }
 """Foreign library -> the files, or folders, that may import it."""
 

@@ -238,27 +238,36 @@ def test_rest_refuses_as_the_stock_server_does(http: httpx.Client, case: tuple[A
     assert response.headers["content-type"] == "application/json"
 
 
-JSON_REFUSALS: dict[str, tuple[str, str]] = {
+JSON_REFUSALS: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "JSON Parse error: The document is empty"),
     "broken": ('{"inputs": }', "JSON Parse error: Invalid value. at offset: 11"),
-    "too deep": ("[" * 100_000, "JSON Parse error: Invalid value. at offset: 0"),
-    "a number of 5000 digits": ('{"inputs": ' + "1" * 5000 + "}", "JSON Parse error: Invalid value."),
+    "too deep": ("[" * 100_000, "JSON Parse error: the values are nested too deep; send a flatter request"),
+    "a number of 5000 digits": (
+        '{"inputs": ' + "1" * 5000 + "}",
+        "JSON Parse error: Number too big to be stored in double. at offset: 11",
+    ),
+    "no comma": ('{"inputs": [1 2]}', "JSON Parse error: Missing a comma or ']' after an array element. at offset: 14"),
+    "an offset counts bytes": ('{"茶": }', "JSON Parse error: Invalid value. at offset: 8"),
+    "an offset behind bytes that are no UTF-8": (b'{"\xff": }', "JSON Parse error: Invalid value. at offset: 6"),
+    "an offset behind the mark of UTF-8": (b"\xef\xbb\xbf{]", "Missing a name for object member. at offset: 4"),
+    "a control character": ('{"a": "\n"}', "JSON Parse error: Invalid escape character in string. at offset: 7"),
     "a list": ("[1]", "JSON Value: [1] Is not object"),
     "signature_name a number": (
         '{"signature_name": 1}',
-        "JSON Value: {\"signature_name\": 1} not formatted correctly. 'signature_name' key must be a string value.",
+        'JSON Value: {\n    "signature_name": 1\n} not formatted correctly. '
+        "'signature_name' key must be a string value.",
     ),
     "neither": ("{}", "Missing 'inputs' or 'instances' key"),
     "both": (
         '{"inputs": [1], "instances": [1]}',
-        'JSON Value: {"inputs": [1], "instances": [1]} Not formatted correctly expecting only one of '
+        'JSON Value: {\n    "inputs": [1],\n    "instances": [1]\n} Not formatted correctly expecting only one of '
         "'inputs' or 'instances' keys to exist ",
     ),
     "instances no list": (
         '{"instances": 1}',
-        "JSON Value: {\"instances\": 1} Expecting 'instances' to be an list/array",
+        "JSON Value: {\n    \"instances\": 1\n} Expecting 'instances' to be an list/array",
     ),
-    "no instances": ('{"instances": []}', "JSON Value: {\"instances\": []} No values in 'instances' array"),
+    "no instances": ('{"instances": []}', "JSON Value: {\n    \"instances\": []\n} No values in 'instances' array"),
     "plain rows for two inputs": (
         '{"instances": [1, 2]}',
         "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
@@ -276,7 +285,7 @@ JSON_REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "missing name in a row": (
         '{"instances": [{"x": 1}]}',
-        "Failed to process element: 0 of 'instances' list. JSON object: {\"x\": 1} keys must be equal to: x,y",
+        "Failed to process element: 0 of 'instances' list. JSON object: {\n    \"x\": 1\n} keys must be equal to: x,y",
     ),
     "a list among objects": (
         '{"instances": [{"x": 1, "y": 2}, 3]}',
@@ -301,13 +310,13 @@ JSON_REFUSALS: dict[str, tuple[str, str]] = {
         '{"inputs": {"x": [true], "y": [1]}}',
         "JSON Value: true Type: True is not of expected type: float",
     ),
-    "an integer too long for a float": (
-        '{"inputs": {"x": [16777217], "y": [1]}}',
-        "Cannot convert JSON value: 16777217 to float without loss of precision.",
+    "what is repeated is cut": (
+        '{"instances": "' + "a" * 300 + '", "z": 1}',
+        f'JSON Value: {{\n    "instances": "{"a" * 300}" Expecting \'instances\' to be an list/array',
     ),
-    "an integer of 400 digits": (
-        '{"inputs": {"x": [1' + "0" * 400 + '], "y": [1]}}',
-        "to float without loss of precision.",
+    "NaN is repeated as nothing": (
+        '{"signature_name": "slow", "inputs": [NaN]}',
+        "JSON Value:  Type: Number is not of expected type: int64",
     ),
     "a ragged list": (
         '{"inputs": {"x": [[1, 2, 3], [1, 2]], "y": [1]}}',
@@ -332,7 +341,7 @@ JSON_REFUSALS: dict[str, tuple[str, str]] = {
     "not base64": ('{"signature_name": "lookup", "inputs": [{"b64": "!"}]}', "Unable to base64 decode"),
     "an object for a string": (
         '{"signature_name": "lookup", "inputs": [{"b65": "AA=="}]}',
-        'JSON Value: {"b65": "AA=="} not formatted correctly for base64 data',
+        'JSON Value: {\n    "b65": "AA=="\n} not formatted correctly for base64 data',
     ),
     "half a surrogate pair": (
         '{"signature_name": "lookup", "inputs": ["\\ud800"]}',
@@ -347,12 +356,18 @@ JSON_REFUSALS: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", JSON_REFUSALS.values(), ids=JSON_REFUSALS.keys())
 def test_json_that_can_not_be_fed_is_refused_as_the_stock_server_does(
-    http: httpx.Client, case: tuple[str, str]
+    http: httpx.Client, case: tuple[str | bytes, str]
 ) -> None:
     body, text = case
     response = http.post("/v1/models/toy:predict", content=body)
     assert response.status_code == 400
     assert text in response.json()["error"]
+
+
+def test_a_number_that_a_float_can_not_hold_is_rounded_or_infinite(http: httpx.Client) -> None:
+    body = '{"inputs": {"x": [16777217, 1e300, 100000000000000000000], "y": [0, 0, 0]}}'
+    sums = http.post("/v1/models/toy:predict", content=body).json()["outputs"]["sum"]
+    assert sums == [16777216.0, float("inf"), 1e20]
 
 
 def test_a_type_that_json_lacks_is_unimplemented(http: httpx.Client) -> None:
