@@ -31,9 +31,10 @@ from serving.servable import DEFAULT_SIGNATURE
 from serving.status import HTTP_STATUS, Code, StatusError, invalid
 from serving.unzip import unzipped
 
-_MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
-_POST = re.compile(rf"{_MODEL}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
-_GET = re.compile(rf"{_MODEL}(/metadata)?", re.IGNORECASE | re.ASCII)
+_MODEL, _VERSION = r"/v1/models/([^/:]+)", r"(?:/versions/(\d+)|/labels/([^/:]+))?"
+_POST = re.compile(rf"{_MODEL}{_VERSION}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)
+_GET = re.compile(rf"/v1/models(?:/([^/:]+))?{_VERSION}(/metadata)?", re.IGNORECASE | re.ASCII)
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
@@ -58,17 +59,20 @@ def application(models: Models, timeout_seconds: float | None = None, has_cors: 
         return Response(content, status, headers, media_type="application/json")
 
     # One route: Starlette's own are case-sensitive and know no ":predict".
-    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"])])
+    return Starlette(routes=[Route("/{path:path}", answer, methods=_METHODS)])
 
 
 def _path(request: Request) -> str:
-    """The path as it was sent: "%2F" in a model's name is no slash."""
-    return request.scope["raw_path"].decode("latin-1").partition("?")[0]
+    """The path as it was sent: "%2F" in a model's name is no slash, and a query is a part of it."""
+    path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+    return f"{path}?{request.url.query}" if request.url.query else path
 
 
 def _answer(models: Models, request: Request, body: bytes, deadline: Deadline) -> tuple[int, bytes]:
     method, path = request.method, _path(request)
     try:
+        if not path.lower().startswith("/v1/"):
+            raise _NoSuchPath
         if method == "OPTIONS":
             return 200, _preflight(request)
         if "gzip" in request.headers.get("content-encoding", "").lower():
@@ -95,10 +99,6 @@ def _preflight(request: Request) -> bytes:
 
 
 def _dispatch(models: Models, method: str, path: str, body: bytes, deadline: Deadline) -> bytes:
-    if not path.lower().startswith("/v1/"):
-        raise _NoSuchPath
-    if method == "GET" and path.lower() == "/v1/models":
-        raise invalid("Missing model name in request.")
     if method == "POST" and (match := _POST.fullmatch(path)):
         return _VERBS[match[4].lower()](models, _spec(match), body, deadline)
     if method == "GET" and (match := _GET.fullmatch(path)):
@@ -108,11 +108,14 @@ def _dispatch(models: Models, method: str, path: str, body: bytes, deadline: Dea
 
 def _spec(match: re.Match[str]) -> ModelSpec:
     name, version, label = match[1], match[2], match[3]
-    spec = ModelSpec(name=unquote(name))
+    spec = ModelSpec()
     if version:
         if int(version) >= 2**63:
             raise invalid(f"Failed to convert version: {version} to numeric.")
         spec.version.value = int(version)
+    if not name:
+        raise invalid("Missing model name in request.")
+    spec.name = unquote(name)
     if label:
         spec.version_label = unquote(label)
     return spec
@@ -120,14 +123,15 @@ def _spec(match: re.Match[str]) -> ModelSpec:
 
 def _predict(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
     request = json_text.parse(body)
-    name = json_request.signature_name(request) or DEFAULT_SIGNATURE
+    asked = json_request.signature_name(request)
+    name = asked or DEFAULT_SIGNATURE
     with models.use(spec) as (_, servable):
         if name not in servable.signature_defs:
             raise invalid(f'Serving signature name: "{name}" not found in signature def')
         signature = servable.signature_defs[name]
         dtypes = {alias: info.dtype for alias, info in sorted(signature.inputs.items())}
         if not dtypes:
-            raise invalid(f"Failed to get input map for signature: {name}")
+            raise invalid(f"Failed to get input map for signature: {asked or 'DEFAULT'}")
         outputs = servable.predict(name, json_request.inputs(request, dtypes), (), deadline)
     return reply(outputs, by_row="instances" in request)
 

@@ -184,6 +184,16 @@ REST_REFUSALS: dict[str, tuple[str, str, str | None, int, str]] = {
         "Malformed request: GET /v1/models/toy:predict",
     ),
     "no model name": ("GET", "/v1/models", None, 400, "Missing model name in request."),
+    "no model name before a version": ("GET", "/v1/models/versions/1", None, 400, "Missing model name in request."),
+    "a query is a part of the name": (
+        "GET",
+        "/v1/models/toy?a=1",
+        None,
+        404,
+        "Could not find any versions of model toy?a=1",
+    ),
+    "no such method": ("PATCH", "/v1/models/toy", "{}", 400, "Malformed request: PATCH /v1/models/toy"),
+    "a preflight outside of /v1/": ("OPTIONS", "/metrics", None, 404, "Not found: OPTIONS /metrics"),
     "unknown model": (
         "POST",
         "/v1/models/other:predict",
