@@ -91,13 +91,13 @@ def get_model_metadata(models: Models, request: GetModelMetadataRequest, _: Dead
 
 
 def get_model_status(models: Models, request: GetModelStatusRequest, _: Deadline) -> GetModelStatusResponse:
-    """ModelService.GetModelStatus: one version, or every one seen since the server started. A label counts for none."""
+    """ModelService.GetModelStatus: one version, or every one seen since the start, newest first; a label names none."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     spec = request.model_spec
     number = spec.version.value if spec.HasField("version") else None
     response = GetModelStatusResponse()
-    for status in models.statuses(spec.name):
+    for status in reversed(models.statuses(spec.name)):
         if number in (None, status.number):
             known = response.model_version_status.add(version=status.number)
             known.state = ModelVersionStatus.State.Value(status.state)

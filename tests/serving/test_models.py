@@ -104,7 +104,8 @@ def test_several_models_are_served_by_a_file_each_by_its_policy(
     file.write_text(text_format.MessageToString(wanted), encoding="utf-8")
     with served(read("--model_config_file", file, ModelServerConfig)) as ask:
         assert (ask.version(), ask.version("other")) == (3, 2)
-        eventually(lambda: ask.states("other") == {1: 30, 2: 30})
+        eventually(lambda: ask.states("other") == {2: 30, 1: 30})
+        assert list(ask.states("other")) == [2, 1]  # the newest first
         assert ask.version("other", version={"value": 1}) == 1
         with pytest.raises(grpc.RpcError, match=r"Servable not found for request: Specific\(other, 3\)"):
             ask.version("other", version={"value": 3})
