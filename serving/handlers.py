@@ -5,8 +5,6 @@ gRPC and REST both end here. It knows nothing of sockets.
 
 from __future__ import annotations
 
-import numpy as np
-
 from serving import inference
 from serving.deadline import Deadline
 from serving.models import Models
@@ -31,7 +29,7 @@ from serving.protos import (
 )
 from serving.servable import DEFAULT_SIGNATURE
 from serving.status import Code, StatusError, invalid
-from serving.tensors import to_proto
+from serving.tensors import as_array, to_proto
 
 
 def predict(models: Models, request: PredictRequest, deadline: Deadline) -> PredictResponse:
@@ -46,7 +44,7 @@ def predict(models: Models, request: PredictRequest, deadline: Deadline) -> Pred
     response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
     response.model_spec.version.value = version
     for alias, array in outputs.items():
-        response.outputs[alias].CopyFrom(to_proto(np.asarray(array)))
+        response.outputs[alias].CopyFrom(to_proto(as_array(array)))
     return response
 
 

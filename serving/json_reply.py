@@ -13,13 +13,18 @@ from typing import Any
 import numpy as np
 
 from serving.status import invalid
+from serving.tensors import as_array, dtype_name
+
+_WRITTEN = [np.dtype(name) for name in ("O", "?", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "f4", "f8")]
+"""The types that the stock server writes; uint16 and half are not among them."""
 
 
-def reply(outputs: Mapping[str, np.ndarray], by_row: bool) -> bytes:
-    """The reply body; StatusError when rows are asked for but the outputs differ in their first dimension."""
+def reply(outputs: Mapping[str, Any], by_row: bool) -> bytes:
+    """The reply body; StatusError for a type that JSON lacks and for rows of outputs of different batches."""
+    arrays = {name: as_array(value) for name, value in outputs.items()}
     if by_row:
-        _check_batches(outputs)
-    values = {name: _json_value(array, name.endswith("_bytes")) for name, array in outputs.items()}
+        _check_batches(arrays)
+    values = {name: _json_value(array, name.endswith("_bytes")) for name, array in arrays.items()}
     content: Any
     if len(values) == 1:
         (content,) = values.values()
@@ -46,6 +51,9 @@ def _json_value(array: np.ndarray, as_bytes: bool) -> Any:
 
     Strings are text, or {"b64": ...} where `as_bytes`.
     """
+    if array.size and array.dtype not in _WRITTEN:
+        name = dtype_name(array).removeprefix("DT_").lower()
+        raise invalid(f"Failed to write JSON value for tensor type: {name}")
     if array.dtype == np.object_:
         flat: np.ndarray = np.empty(array.size, object)
         flat[:] = [_text(value, as_bytes) for value in array.ravel().tolist()]

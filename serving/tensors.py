@@ -38,8 +38,13 @@ def numpy_type(dtype: int) -> Any:
 
 
 def dtype_name(array: np.ndarray) -> str:
-    """The name of the DataType of an array that has a dimension: DT_FLOAT ..."""
-    return DataType.Name(to_proto(array[:0]).dtype)
+    """The name of the DataType of an array: DT_FLOAT ..."""
+    return DataType.Name(to_proto(np.atleast_1d(array)[:0]).dtype)
+
+
+def as_array(value: Any) -> np.ndarray:
+    """What a session gives for a tensor as an array: it gives a plain number or bytes for one without dimensions."""
+    return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def to_proto(array: np.ndarray) -> TensorProto:
