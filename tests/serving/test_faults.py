@@ -157,7 +157,8 @@ def test_a_broken_version_in_between_harms_no_request(
 
 
 def test_after_a_kill_a_new_server_answers_on_the_same_folder_and_clients_come_back(base: Path) -> None:
-    with running(base_path=base) as first, grpc.insecure_channel(first.target) as channel:
+    soon = [("grpc.max_reconnect_backoff_ms", 1000)]  # gRPC's own two minutes would be waited for
+    with running(base_path=base) as first, grpc.insecure_channel(first.target, options=soon) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         assert stub.Predict(request(), timeout=20).outputs["sum"].float_val[0] == 11
         first.process.kill()
