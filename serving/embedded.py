@@ -83,7 +83,7 @@ def start(
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         server = GrpcServer(models, address, options)
         if http:
-            http.start(application(models, options.rest_api_timeout_seconds, options.rest_api_cors))
+            http.start(application(models, options))
         server.start()
         undo.pop_all()
     return Server(port, http.port if http else None, models, server, http)

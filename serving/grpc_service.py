@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from serving import handlers
 from serving.deadline import Deadline
 from serving.models import Models
+from serving.monitoring import observed
 from serving.options import Options
 from serving.protos import (
     ClassificationRequest,
@@ -29,8 +30,12 @@ from tfrec.errors import ServingError
 MAX_RECEIVE_BYTES = 2**31 - 1
 """Of a request; gRPC bounds no reply. Clients keep gRPC's 4 MB unless they raise it, as ours does."""
 MAX_ERROR_CHARACTERS = 1024
+DEFAULT_THREADS = 4 * (os.cpu_count() or 1)
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
 """As the stock server registers them: not the services' full names."""
+
+_COUNTED = ("Predict", "Classify", "Regress")
+"""The calls whose requests the stock server's metrics hold."""
 
 _Answer = Callable[[Models, Any, Deadline], Any]
 _SERVICES: Mapping[str, Mapping[str, tuple[_Answer, Any]]] = {
@@ -54,7 +59,7 @@ class GrpcServer:
     def __init__(self, models: Models, address: str, options: Options) -> None:
         """`address` is "host:port". ServingError when it is taken."""
         self._server = grpc.server(
-            ThreadPoolExecutor(options.grpc_threads or 4 * (os.cpu_count() or 1), "grpc"),
+            ThreadPoolExecutor(options.grpc_threads or DEFAULT_THREADS, "grpc"),
             options=[
                 *options.grpc_arguments,
                 ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
@@ -63,7 +68,7 @@ class GrpcServer:
             ],
         )
         for service, methods in _SERVICES.items():
-            rpcs = {name: _rpc(models, answer, request) for name, (answer, request) in methods.items()}
+            rpcs = {name: _rpc(models, _counted(name, answer), request) for name, (answer, request) in methods.items()}
             self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, rpcs)])
         self._health = health.HealthServicer() if options.has_health else None
         if self._health:
@@ -90,6 +95,17 @@ class GrpcServer:
         if self._health:
             self._health.enter_graceful_shutdown()
         self._server.stop(grace_seconds).wait()
+
+
+def _counted(method: str, answer: _Answer) -> _Answer:
+    if method not in _COUNTED:
+        return answer
+
+    def counted(models: Models, request: Any, deadline: Deadline) -> Any:
+        with observed(request.model_spec.name, method, "GRPC"):
+            return answer(models, request, deadline)
+
+    return counted
 
 
 def _rpc(models: Models, answer: _Answer, request_type: Any) -> grpc.RpcMethodHandler:

@@ -39,7 +39,7 @@ def classify(
     servable: Servable, request: ClassificationRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> ClassificationResponse:
     """PredictionService.Classify."""
-    outputs, num_examples = _outputs(servable, request, classification.output_aliases, deadline)
+    outputs, num_examples = _outputs(servable, request, classification.output_aliases, deadline, "Classify")
     return ClassificationResponse(
         result=classification.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
     )
@@ -49,7 +49,7 @@ def regress(
     servable: Servable, request: RegressionRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> RegressionResponse:
     """PredictionService.Regress."""
-    outputs, num_examples = _outputs(servable, request, regression.output_aliases, deadline)
+    outputs, num_examples = _outputs(servable, request, regression.output_aliases, deadline, "Regress")
     return RegressionResponse(
         result=regression.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
     )
@@ -91,14 +91,14 @@ def serialized_examples(given: Input) -> np.ndarray:
 
 
 def _outputs(
-    servable: Servable, request: Any, output_aliases: Aliases, deadline: Deadline
+    servable: Servable, request: Any, output_aliases: Aliases, deadline: Deadline, api: str
 ) -> tuple[dict[str, np.ndarray], int]:
     name = _signature_name(request.model_spec)
     if name not in servable.signature_defs:
         raise invalid(f"No signature was found with the name: {name}")
     aliases = output_aliases(servable.signature_defs[name])
     examples = serialized_examples(request.input)
-    return servable.predict(name, {INPUTS: examples}, aliases, deadline), len(examples)
+    return servable.predict(name, {INPUTS: examples}, aliases, deadline, api), len(examples)
 
 
 def _aliases(tasks: Iterable[InferenceTask], definitions: Mapping[str, SignatureDef]) -> dict[str, list[str]]:

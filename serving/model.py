@@ -14,7 +14,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from serving.servable import DEFAULT_THREADS, Servable, Threads
+from serving.loading import DEFAULT_LOADING, Loading
+from serving.servable import Servable
 from serving.status import StatusError, not_found
 from serving.storage import fingerprint
 from serving.version import Version, VersionStatus
@@ -26,10 +27,9 @@ log = logging.getLogger(__name__)
 class Model:
     """The versions of one model name; every method but `aspire` may be called from any thread."""
 
-    def __init__(self, name: str, threads: Threads = DEFAULT_THREADS, warms_up: bool = True) -> None:
+    def __init__(self, name: str, loading: Loading = DEFAULT_LOADING) -> None:
         self.name = name
-        self._threads = threads
-        self._warms_up = warms_up
+        self._loading = loading
         self._versions: dict[int, Version] = {}
         self._unloading: list[threading.Thread] = []
         self._changed = threading.Condition()
@@ -108,7 +108,7 @@ class Model:
         with self._changed:
             version.begin(files)
         try:
-            servable = load(version.path, self._threads, self._warms_up)
+            servable = load(version.path, self.name, self._loading)
         except StatusError as error:
             log.error("Loading version %d of %s failed: %s", version.number, self.name, error)
             with self._changed:

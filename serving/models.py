@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from serving import model_config
+from serving.loading import DEFAULT_LOADING, Loading
 from serving.model import Model
 from serving.protos import ModelConfig, ModelServerConfig, ModelSpec
-from serving.servable import DEFAULT_THREADS, Servable, Threads
+from serving.servable import Servable
 from serving.status import Code, StatusError, invalid, not_found
 from serving.version import VersionStatus
 from serving.watcher import Watcher
@@ -23,22 +24,6 @@ from serving.watcher import Watcher
 _SLICE_SECONDS = 0.2  # a wait that is given up is noticed within it
 
 log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Loading:
-    """How versions come into service."""
-
-    poll_seconds: float = 1.0
-    """Between two looks at a base path."""
-    threads: Threads = DEFAULT_THREADS
-    labels_may_wait: bool = False
-    """Whether a label that is not assigned yet may be given to a version that is not in service yet."""
-    warms_up: bool = True
-    """Whether the requests exported with a version are replayed before it serves."""
-
-
-DEFAULT_LOADING = Loading()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,9 +106,7 @@ class Models:
     def _replace(self, configs: Mapping[str, ModelConfig]) -> dict[str, Model]:
         """Watches these models alone; those that are new."""
         before = self._watched
-        new = {
-            name: Model(name, self._loading.threads, self._loading.warms_up) for name in configs if name not in before
-        }
+        new = {name: Model(name, self._loading) for name in configs if name not in before}
         watched = {name: before[name] for name in configs if name in before}
         for name, model in new.items():
             watched[name] = _Watched(model, Watcher(model, configs[name], self._loading.poll_seconds))

@@ -6,7 +6,7 @@ import dataclasses
 
 import grpc
 
-from serving.models import DEFAULT_LOADING, Loading
+from serving.loading import DEFAULT_LOADING, Loading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Options:
     rest_api_port: int | None = 0
     """None opens no REST."""
     rest_api_timeout_seconds: float = 30.0
+    metrics_path: str | None = None
+    """Of the metrics, on REST's port."""
     rest_api_cors: bool = False
     """Whether the scripts of any web page may ask."""
     credentials: grpc.ServerCredentials | None = None

@@ -15,10 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import handlers, json_examples, json_request, json_text
+from serving import handlers, json_examples, json_request, json_text, monitoring
 from serving.deadline import NO_DEADLINE, Deadline
 from serving.json_reply import reply
 from serving.models import Models
+from serving.monitoring import observed
+from serving.options import Options
 from serving.protos import (
     ClassificationRequest,
     GetModelMetadataRequest,
@@ -45,16 +47,18 @@ _CORS_HEADERS = {
 log = logging.getLogger(__name__)
 
 
-def application(models: Models, timeout_seconds: float | None = None, has_cors: bool = False) -> Starlette:
-    """The ASGI application that answers for `models`, each request in time; scripts of any web page if `has_cors`."""
-    headers = _CORS_HEADERS if has_cors else {}
+def application(models: Models, options: Options) -> Starlette:
+    """The ASGI application that answers for `models`, each request in time; scripts of any web page if allowed."""
+    headers = _CORS_HEADERS if options.rest_api_cors else {}
 
     async def answer(request: Request) -> Response:
+        if options.metrics_path and _path(request) == options.metrics_path:
+            return Response(await run_in_threadpool(monitoring.page), headers={"content-type": "text/plain"})
         try:
             body = await request.body()
         except ClientDisconnect:
             return Response(status_code=HTTP_STATUS[Code.CANCELLED])  # nobody reads it
-        deadline = Deadline(timeout_seconds)
+        deadline = Deadline(options.rest_api_timeout_seconds)
         status, content = await run_in_threadpool(_answer, models, request, body, deadline)
         return Response(content, status, headers, media_type="application/json")
 
@@ -77,7 +81,8 @@ def _answer(models: Models, request: Request, body: bytes, deadline: Deadline) -
             return 200, _preflight(request)
         if "gzip" in request.headers.get("content-encoding", "").lower():
             body = unzipped(body)
-        return 200, _dispatch(models, method, path, body, deadline)
+        with observed(*_labels(method, path), "REST"):
+            return 200, _dispatch(models, method, path, body, deadline)
     except StatusError as error:
         return HTTP_STATUS.get(error.code, 500), _error(error.message)
     except _NoSuchPath:
@@ -96,6 +101,14 @@ def _preflight(request: Request) -> bytes:
     if not request.headers.get("origin", "").startswith(("http://", "https://")):
         raise invalid("Origin header is missing in CORS preflight")
     return b""
+
+
+def _labels(method: str, path: str) -> tuple[str, str]:
+    """Which model and API a request counts for; a look at a model's status has no API, a malformed request neither."""
+    if method == "POST" and (match := _POST.fullmatch(path)):
+        return unquote(match[1]), match[4].lower()
+    match = _GET.fullmatch(path) if method == "GET" else None
+    return (unquote(match[1] or "") if match else ""), ""
 
 
 def _dispatch(models: Models, method: str, path: str, body: bytes, deadline: Deadline) -> bytes:

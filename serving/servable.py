@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ import tensorflow_text  # noqa: F401  registers the text ops that a served model
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
+from serving.batch_scheduler import BatchScheduler
+from serving.batching import Batched
 from serving.deadline import NO_DEADLINE, Deadline
+from serving.monitoring import RUNTIME_LATENCY, microseconds_since
 from serving.protos import RunOptions, SignatureDef
 from serving.signature import Value, resolve
 from serving.status import Code, StatusError, from_tensorflow
@@ -45,8 +49,19 @@ DEFAULT_THREADS = Threads()
 class Servable:
     """A SavedModel in a graph and session of its own; `predict` may be called from many threads."""
 
-    def __init__(self, path: str | Path, threads: Threads = DEFAULT_THREADS) -> None:
-        """Loads the version in `path`; StatusError when it is not a whole SavedModel with tag `serve`."""
+    def __init__(
+        self,
+        path: str | Path,
+        threads: Threads = DEFAULT_THREADS,
+        model_name: str = "",
+        scheduler: BatchScheduler | None = None,
+    ) -> None:
+        """Loads the version in `path`; StatusError when it is not a whole SavedModel with tag `serve`.
+
+        Metrics count it under `model_name`; with a scheduler concurrent calls are merged, and no deadline cancels them.
+        """
+        self._model_name = model_name
+        self._batched = Batched(self._run_session, scheduler, _name) if scheduler else None
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads.intra_op,
             inter_op_parallelism_threads=threads.inter_op,
@@ -73,17 +88,19 @@ class Servable:
         inputs: Mapping[str, Value],
         output_filter: Iterable[str] = (),
         deadline: Deadline = NO_DEADLINE,
+        api: str = "Predict",
     ) -> dict[str, np.ndarray]:
         """The outputs of a signature by alias: all of them, or those of `output_filter` in its order.
 
-        Raises StatusError with TensorFlow Serving's codes and texts. At the deadline the work is cancelled.
+        Raises StatusError with TensorFlow Serving's codes and texts. At the deadline the work is cancelled. Metrics
+        count it for `api`.
         """
         signature = self._signatures.get(signature_name or DEFAULT_SIGNATURE)
         if signature is None:
             name = signature_name or DEFAULT_SIGNATURE
             raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         feeds, aliases = signature.feeds(inputs), signature.aliases(output_filter)
-        values = self._run(feeds, [signature.outputs[alias] for alias in aliases], deadline)
+        values = self._run(api, feeds, [signature.outputs[alias] for alias in aliases], deadline)
         return dict(zip(aliases, values, strict=True))
 
     def infer(
@@ -96,15 +113,27 @@ class Servable:
         signatures = {name: self._signatures[name] for name in aliases}
         feeds = next(iter(signatures.values())).feeds(inputs) if signatures else {}
         fetches = [signatures[name].outputs[alias] for name, wanted in aliases.items() for alias in wanted]
-        values = iter(self._run(feeds, fetches, deadline))
+        values = iter(self._run("MultiInference", feeds, fetches, deadline))
         return {name: {alias: next(values) for alias in wanted} for name, wanted in aliases.items()}
 
     def close(self) -> None:
         """Frees the session and its variables; no call may be in flight."""
         self._session.close()
-        del self._session  # the last reference: this is what gives the memory back
+        del self._session, self._batched  # the last references: this is what gives the memory back
 
-    def _run(self, feeds: dict[Any, np.ndarray], fetches: list[Any], deadline: Deadline) -> list[Any]:
+    def _run(self, api: str, feeds: dict[Any, np.ndarray], fetches: list[Any], deadline: Deadline) -> list[Any]:
+        started = time.perf_counter()
+        if self._batched:
+            deadline.check()
+            values = self._batched(feeds, fetches)
+        else:
+            values = self._run_session(feeds, fetches, deadline)
+        RUNTIME_LATENCY.add((self._model_name, api, "TF1"), microseconds_since(started))
+        return values
+
+    def _run_session(
+        self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any], deadline: Deadline = NO_DEADLINE
+    ) -> list[np.ndarray]:
         with _run_options(deadline.remaining_milliseconds()) as options:
             try:
                 return pywrap_tf_session.TF_SessionRun_wrapper(
@@ -112,6 +141,11 @@ class Servable:
                 )
             except tf.errors.OpError as error:
                 raise from_tensorflow(error) from error
+
+
+def _name(output: Any) -> str:
+    """A tensor's name in the graph, such as "serving_default_x:0"."""
+    return f"{pywrap_tf_session.TF_OperationName(output.oper)}:{output.index}"
 
 
 @contextlib.contextmanager

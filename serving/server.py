@@ -15,9 +15,13 @@ import threading
 from collections.abc import Sequence
 
 from serving import flags, model_config, settings, tls
+from serving.batch_options import batch_options
+from serving.batch_scheduler import BatchScheduler
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, Stopped, start
-from serving.models import Loading
+from serving.grpc_service import DEFAULT_THREADS
+from serving.loading import Loading
+from serving.monitoring import metrics_path
 from serving.options import Options
 from serving.protos import ModelServerConfig
 from serving.servable import Threads
@@ -67,11 +71,13 @@ def options_of(given: argparse.Namespace) -> Options:
         getattr(given, f"tensorflow_{pool}_parallelism") or given.tensorflow_session_parallelism
         for pool in ("intra_op", "inter_op")
     )
+    batching = batch_options(given.enable_batching, given.batching_parameters_file)
     return Options(
         host=given.host,
         port=given.port,
         rest_api_port=given.rest_api_port or None,
         rest_api_timeout_seconds=given.rest_api_timeout_in_ms / 1000,
+        metrics_path=metrics_path(given.monitoring_config_file),
         rest_api_cors=given.rest_api_enable_cors_support,
         credentials=tls.credentials(given.ssl_config_file) if given.ssl_config_file else None,
         grpc_threads=given.grpc_max_threads,
@@ -82,6 +88,7 @@ def options_of(given: argparse.Namespace) -> Options:
             threads=Threads(intra, inter),
             labels_may_wait=given.allow_version_labels_for_unavailable_models,
             warms_up=given.enable_model_warmup,
+            scheduler=BatchScheduler(batching, given.grpc_max_threads or DEFAULT_THREADS) if batching else None,
         ),
     )
 

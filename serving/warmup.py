@@ -7,6 +7,7 @@ fails fails the version, as in TensorFlow Serving; that makes it the last test o
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from google.protobuf.message import DecodeError
 from tensorflow.python.util import deprecation
 
 from serving import inference
+from serving.loading import DEFAULT_LOADING, Loading
+from serving.monitoring import LOAD_ATTEMPT_COUNT, LOAD_LATENCY, MODEL_WARMUP_LATENCY, microseconds_since
 from serving.protos import PredictionLog
-from serving.servable import DEFAULT_THREADS, Servable, Threads
+from serving.servable import Servable
 from serving.status import Code, StatusError, from_tensorflow, invalid
 
 WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")
@@ -25,11 +28,11 @@ MAX_RECORDS = 1000
 log = logging.getLogger(__name__)
 
 
-def load(version_path: Path, threads: Threads = DEFAULT_THREADS, warms_up: bool = True) -> Servable:
+def load(version_path: Path, model_name: str, loading: Loading = DEFAULT_LOADING) -> Servable:
     """The servable of a version folder, warmed up if wanted; StatusError when it can't be loaded or a request fails."""
-    servable = Servable(version_path, threads)
+    servable = _loaded(version_path, model_name, loading)
     try:
-        if warms_up:
+        if loading.warms_up:
             warm_up(servable, version_path)
     except Exception as error:
         servable.close()
@@ -39,17 +42,30 @@ def load(version_path: Path, threads: Threads = DEFAULT_THREADS, warms_up: bool 
     return servable
 
 
+def _loaded(version_path: Path, model_name: str, loading: Loading) -> Servable:
+    path, started = str(version_path), time.perf_counter()
+    try:
+        servable = Servable(version_path, loading.threads, model_name, loading.scheduler)
+    except StatusError:
+        LOAD_ATTEMPT_COUNT.add((path, "fail"))
+        raise
+    LOAD_ATTEMPT_COUNT.add((path, "success"))
+    LOAD_LATENCY.add((path,), microseconds_since(started))
+    return servable
+
+
 def warm_up(servable: Servable, version_path: Path) -> int:
     """Runs every exported request on `servable`; how many. StatusError when one can't be read or fails."""
     path = version_path / WARMUP_FILE
     if not path.is_file():
         log.info("No warmup data file found at %s", path)
         return 0
-    count = 0
+    count, started = 0, time.perf_counter()
     for count, record in enumerate(_records(path), start=1):
         if count > MAX_RECORDS:
             raise invalid(f"Number of warmup records exceeds the maximum ({MAX_RECORDS}) at {path}")
         _replay(servable, _parsed(record, path))
+    MODEL_WARMUP_LATENCY.add((str(version_path), "OK"), microseconds_since(started))
     log.info("Finished reading warmup data for model at %s. Number of warmup records read: %d", path, count)
     return count
 

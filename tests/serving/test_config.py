@@ -29,9 +29,7 @@ def test_the_batching_parameters_are_whole_and_never_pad() -> None:
     batching = parsed("batching.config", BatchingParameters)
     for field in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"):
         assert getattr(batching, field).value > 0
-    sizes = list(batching.allowed_batch_sizes)
-    assert sizes == sorted(set(sizes))
-    assert sizes[-1] == batching.max_batch_size.value  # else TensorFlow Serving refuses to start
+    assert not batching.allowed_batch_sizes  # on a CPU the rows that pad a batch are work for nothing
     assert not batching.pad_variable_length_inputs  # it would repeat a user's oldest event as the newest
 
 

@@ -394,7 +394,7 @@ def test_logs_of_all_three_methods_warm_a_version_up(people_path: Path, caplog: 
     caplog.set_level("INFO")
     (classified, _, _), (_, regressed, both) = logs("scores"), logs("twice", REGRESS)
     write_warmup(people_path / "1", classified, regressed, both)
-    load(people_path / "1").close()
+    load(people_path / "1", "people").close()
     assert "Number of warmup records read: 3" in caplog.text
 
 
@@ -425,6 +425,6 @@ def test_a_log_that_can_not_be_replayed_fails_the_version(people_path: Path, cas
     log, code, text = case
     write_warmup(people_path / "1", log)
     with pytest.raises(StatusError) as caught:
-        load(people_path / "1")
+        load(people_path / "1", "people")
     assert caught.value.code == code
     assert caught.value.message.startswith(text)

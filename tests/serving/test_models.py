@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, start
-from serving.models import Loading
+from serving.loading import Loading
 from serving.options import Options
 from serving.protos import ModelServerConfig
 from serving.settings import read

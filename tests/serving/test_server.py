@@ -25,8 +25,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving import protos
 from serving.embedded import Server, start
+from serving.loading import Loading
 from serving.model_config import single
-from serving.models import Loading
 from serving.options import Options
 from serving.servable import Servable
 from tfrec.errors import ServingError
