@@ -27,6 +27,15 @@ class Answered(Protocol):
     def score(self) -> float: ...
 
 
+class Chance(Protocol):
+    """How likely each kind of event is with an item, as serving.client gives it."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def by_kind(self) -> Mapping[str, float]: ...
+
+
 def render_answer(answer: Sequence[Answered]) -> str:
     """A line for each item: rank, score, id, title."""
     return report.render_recommendations(_rows(answer))
@@ -47,6 +56,19 @@ def render_beside(answer: Sequence[Answered], later: pd.DataFrame, tables: Table
     ]
     summary = f"What really came next: {len(first)} different items, {len(shown)} of them:"
     return "\n".join([report.render_recommendations(rows), "", summary, *truth])
+
+
+def render_chances(answer: Sequence[Chance], tables: TableSet) -> str:
+    """A line for each item: the chance of each kind of event, id, title."""
+    kinds = list(answer[0].by_kind)
+    ids = [item.item_id for item in answer]
+    titles = read_items(tables, ids).reindex(ids)["title"].fillna("")
+    width = max(map(len, ("item", *ids)))
+    lines = ["  ".join([*(f"{kind:>8}" for kind in kinds), f"{'item':<{width}}", "title"])]
+    for item, title in zip(answer, titles, strict=True):
+        chances = (f"{item.by_kind[kind]:>8.4f}" for kind in kinds)
+        lines.append("  ".join([*chances, f"{item.item_id:<{width}}", report.one_line(title)]).rstrip())
+    return "\n".join(lines)
 
 
 def check_shop(answer: Sequence[Answered], tables: TableSet) -> None:

@@ -1,7 +1,6 @@
-"""The command line: tfrec demo, ingest, train, evaluate, compare, report, serve, recommend, search, rank, similar,
-complementary, status, doctor.
+"""The command line: its verbs, of which those that ask a server are in asking.py and releasing.py.
 
-The edge of the project: the one file below tfrec/ that may call serving and pipeline, and the one that
+With these two the edge of the project: the files below tfrec/ that may call serving and pipeline; and the one that
 silences TensorFlow (docs/decisions/0001-the-command-line-is-the-edge.md). Nothing heavy is imported before
 a verb needs it, so that help comes at once.
 """
@@ -15,16 +14,9 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from tfrec import flags
-from tfrec.errors import ConfigError, DataError, TfrecError
-
-if TYPE_CHECKING:
-    from serving.client import Client, Event
-    from serving.queries import Recommendation
-    from tfrec.lookup import User
-    from tfrec.schema import TableSet
+from tfrec import asking, asking_flags, flags, releasing
+from tfrec.errors import ConfigError, TfrecError
 
 DESCRIPTION = "From a shop's raw logs to a served recommender. `tfrec VERB --help` says more."
 
@@ -126,95 +118,6 @@ def serve(options: argparse.Namespace) -> None:
     run(options)
 
 
-def recommend(options: argparse.Namespace) -> None:
-    """ask a server what to recommend to a user of the tables"""
-    from tfrec.answers import check_shop, render_answer, render_beside
-
-    tables, user = _tables_and_user(options)
-    if options.until is not None and tables.manifest.clock != "utc":
-        raise ConfigError(f"--until is a date but the events of {tables.root} have an order alone; leave it out")
-    now = _latest_moment(tables) if options.until is None else options.until
-    known = user if options.until is None else user.until(now)
-    with _client(options) as client:
-        answer = client.recommend(_events(known), k=options.k, **_about(user, now), **_wishes(options))
-    _check_categories(options, answer)
-    if options.until is None:
-        print(render_answer(answer))
-    else:
-        print(render_beside(answer, user.since(now), tables))
-    check_shop(answer, tables)
-
-
-def search(options: argparse.Namespace) -> None:
-    """ask a server for items that fit a text, for a user if named"""
-    from tfrec.answers import render_answer
-
-    if not options.query.strip():
-        raise ConfigError(f"the query is {options.query!r} but must hold a word; `recommend` answers without one")
-    with _client(options) as client:
-        if options.user is None:
-            answer = client.search(options.query, k=options.k, **_wishes(options))
-        else:
-            tables, user = _tables_and_user(options)
-            about = _about(user, _latest_moment(tables)) | _wishes(options)
-            answer = client.search(options.query, _events(user), k=options.k, **about)
-    _check_categories(options, answer)
-    print(render_answer(answer))
-
-
-def rank(options: argparse.Namespace) -> None:
-    """ask a server in which order a user of the tables would want some items"""
-    from tfrec.answers import render_answer
-
-    tables, user = _tables_and_user(options)
-    with _client(options) as client:
-        answer = client.rank(_events(user), options.item_id, **_about(user, _latest_moment(tables)))
-    unknown = sorted(set(options.item_id) - {item.item_id for item in answer})
-    if unknown:
-        raise DataError(
-            f"the served catalogue does not hold {', '.join(map(repr, unknown))}; leave it out, "
-            "or take ids that `search` shows"
-        )
-    print(render_answer(answer))
-
-
-def similar(options: argparse.Namespace) -> None:
-    """ask a server for the items nearest to one"""
-    with _client(options) as client:
-        _print_neighbours(options, *client.similar_items([options.item_id], k=options.k))
-
-
-def complementary(options: argparse.Namespace) -> None:
-    """ask a server for what is bought with an item, not instead of it"""
-    with _client(options) as client:
-        _print_neighbours(options, *client.complementary_items([options.item_id], k=options.k))
-
-
-def _print_neighbours(options: argparse.Namespace, answer: Sequence[Recommendation]) -> None:
-    from tfrec.answers import render_answer
-
-    if not answer:
-        raise DataError(f"item {options.item_id!r} is not in the served catalogue; take an id that `search` shows")
-    print(render_answer(answer))
-
-
-def status(options: argparse.Namespace) -> int:
-    """say what was ingested, what was pushed and what a server serves"""
-    for manifest in sorted(Path("data").glob("*/manifest.json")):
-        print(f"tables   {manifest.parent}: {_rows_of(manifest.parent)}")
-    for version in sorted(Path("out/serving").glob("*/*/saved_model.pb")):
-        print(f"pushed   {version.parent}")
-    try:
-        with _client(options) as client:
-            for served in client.status():
-                reason = f": {served.error}" if served.error else ""
-                print(f"server   {options.server}: version {served.version} {served.state}{reason}")
-    except TfrecError as error:
-        print(f"server   {error}")
-        return 1
-    return 0
-
-
 def demo(options: argparse.Namespace) -> None:
     """show the whole system on real data, from ingest to search"""
     from pipeline.demo import demonstrate
@@ -247,12 +150,17 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (compare, flags.compare),
     (report, flags.report),
     (serve, _serve_flags),
-    (recommend, flags.recommend),
-    (search, flags.search),
-    (rank, flags.rank),
-    (similar, flags.similar),
-    (complementary, flags.similar),
-    (status, flags.server),
+    (asking.recommend, asking_flags.recommend),
+    (asking.search, asking_flags.search),
+    (asking.rank, asking_flags.rank),
+    (asking.ctr, asking_flags.ctr),
+    (asking.similar, asking_flags.similar),
+    (asking.complementary, asking_flags.similar),
+    (asking.embed, asking_flags.embed),
+    (asking.status, asking_flags.status),
+    (releasing.promote, asking_flags.promote),
+    (releasing.canary, asking_flags.canary),
+    (releasing.rollback, asking_flags.rollback),
     (doctor, flags.doctor),
 )
 
@@ -275,65 +183,6 @@ def _quieten() -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFX warns of itself at every node
     logging.getLogger("tfrec").setLevel(logging.INFO)
     logging.getLogger("serving").setLevel(logging.INFO)
-
-
-def _client(options: argparse.Namespace) -> Client:
-    from serving.client import Client
-
-    return Client(options.server, options.name)
-
-
-def _about(user: User, now: int) -> dict[str, Any]:
-    """The client's arguments of who asks, and when."""
-    return {"profile": user.profile, "now": now, "user_id": user.user_id}
-
-
-def _wishes(options: argparse.Namespace) -> dict[str, Any]:
-    """The client's arguments of what may be shown, and how varied."""
-    return {
-        "exclude": options.exclude,
-        "categories": options.category,
-        "not_categories": options.not_category,
-        "diversity": options.diversity,
-    }
-
-
-def _check_categories(options: argparse.Namespace, answer: Sequence[Recommendation]) -> None:
-    """DataError where the wanted categories leave nothing: most likely a name that the catalogue does not know."""
-    if options.category and not answer:
-        raise DataError(
-            f"--category {' '.join(map(repr, options.category))} leaves no item that may be shown; "
-            'name the path as the catalogue writes it, from the widest level down, such as "Food > Pasta"'
-        )
-
-
-def _tables_and_user(options: argparse.Namespace) -> tuple[TableSet, User]:
-    from tfrec.lookup import read_user
-    from tfrec.schema import read_table_set
-
-    tables = read_table_set(options.tables)
-    return tables, read_user(tables, options.user)
-
-
-def _latest_moment(tables: TableSet) -> int:
-    """When the shop's log ends; 0, just after the user's own last event, where events have an order alone."""
-    return tables.manifest.last_timestamp + 1 if tables.manifest.clock == "utc" else 0
-
-
-def _events(user: User) -> list[Event]:
-    """The history as the client wants it; a search without an item is none of it."""
-    from serving.client import Event
-
-    rows = user.history.dropna(subset="item_id")
-    seconds = rows["timestamp"].astype("datetime64[s, UTC]").astype("int64")
-    price = rows["price"].astype("float64")
-    return [Event(*row) for row in zip(rows["item_id"], rows["kind"], seconds, price, strict=True)]
-
-
-def _rows_of(root: Path) -> str:
-    from tfrec.schema import read_table_set
-
-    return ", ".join(f"{count:,} {table}" for table, count in read_table_set(root).manifest.rows.items())
 
 
 def _given(value: str | None, flag: str, expected: str) -> str:

@@ -3,13 +3,17 @@
 The toy scores an item by how often it is in the history, + 100 where the query is its title, + 0.5 for fern
 where the city is Lyon; of equal scores the item that comes first in the shop's list wins. `similar_items`
 gives the items in the list's order, but nothing for an item that is not in it. `recommend` leaves out what is
-excluded, and of the categories knows the widest level; variety adds as much as it is to lamp.
+excluded, and of the categories knows the widest level; variety adds as much as it is to lamp. `ctr` gives a tenth
+of the score for a click, a hundredth for a purchase. The embedding of a query is a tenth of the numbers of events and
+of characters of query and age; that of an item the lengths of its texts, and its price.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -79,6 +83,10 @@ def test_a_server_that_is_not_there_gets_a_sentence(capsys, shop):
         (["search", "tea", "--diversity", "much"], "'much' is not a number from 0 to 1"),
         (["search", "tea", "--diversity", "nan"], "'nan' is not a number from 0 to 1"),
         (["rank", "--user", "ann"], "the following arguments are required: item_id"),
+        (["similar", "tea", "--version", "1", "--label", "stable"], "not allowed with argument --version"),
+        (["status", "--timeout", "soon"], "'soon' is not a number from 0 to 86400"),
+        (["canary", "7", "--share", "101", "--model_config_file", "x"], "'101' is not a number from 0 to 100"),
+        (["promote", "7"], "the following arguments are required: --model_config_file"),
         (["frobnicate"], "invalid choice: 'frobnicate'"),
     ],
 )
@@ -212,6 +220,92 @@ def test_rank_orders_the_named_items_for_a_user(capsys, shop, address):
     ]
     assert main(["rank", "lamp", "sofa", *words]) == 2
     assert "the served catalogue does not hold 'sofa'; leave it out" in capsys.readouterr().err
+
+
+def test_rank_until_a_day_knows_only_what_was_known_and_shows_what_came(capsys, shop, address):
+    # Before 4 March ann has tea 2, pasta 1; fern has 0.5 for Lyon. Then she buys pasta and fern.
+    words = ["rank", "pasta", "fern", "tea", "--user", "ann", "--until", "2024-03-04", "--tables", str(shop.root)]
+    assert main([*words, "--server", address]) == 0
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "rank     score  then      item   title",
+        "   1     2.000            tea    西湖龙井 绿茶",
+        "   2     1.000  purchase  pasta  Penne, 500 g",
+        "   3     0.500  purchase  fern   Fern in a pot",
+        "",
+    ]
+
+
+def test_ctr_gives_the_chance_of_each_kind_in_the_order_of_the_items(capsys, shop, address):
+    # ann: fern 1.5, pasta 2, lamp none.
+    words = ["--user", "ann", "--tables", str(shop.root), "--server", address]
+    assert main(["ctr", "fern", "lamp", "pasta", *words]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "   click  purchase  item   title",
+        "  0.1500    0.0150  fern   Fern in a pot",
+        "  0.0000    0.0000  lamp   Desk lamp",
+        "  0.2000    0.0200  pasta  Penne, 500 g",
+    ]
+    assert main(["ctr", "lamp", "sofa", *words]) == 2
+    assert "the served catalogue does not hold 'sofa'; leave it out" in capsys.readouterr().err
+
+
+def test_embed_prints_a_line_of_json_for_a_query_a_user_and_each_item(capsys, shop, address):
+    # A history of none is one event without an item; ann has 6 and is 25-34; "tea" has 3 characters.
+    words = ["--tables", str(shop.root), "--server", address]
+    assert main(["embed", "tea", *words]) == 0
+    assert main(["embed", "--user", "ann", "--item", "mug", "--item", "fern", *words]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"query": "tea", "embedding": [0.1, 0.3, 0.0]},
+        {"user_id": "ann", "query": "", "embedding": [0.6, 0.0, 0.5]},
+        # Of mug, 'Mug "Blue"', "Holds 300 ml", "Home > Kitchen", "Clay & Co" and "M2"; 6.0.
+        {"item_id": "mug", "embedding": [3.0, 10.0, 12.0, 14.0, 9.0, 2.0, 6.0]},
+        # Of fern, "Fern in a pot", "Likes shade", "Home > Plants".
+        {"item_id": "fern", "embedding": [4.0, 13.0, 11.0, 13.0, 0.0, 0.0, 0.0]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [([], "nothing is named to embed; give a query, --user or --item"), (["--item", "sofa"], "item 'sofa' is not in")],
+)
+def test_embed_of_nothing_is_one_sentence(capsys, shop, flags, said):
+    assert main(["embed", *flags, "--tables", str(shop.root)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_by_rest_the_answers_are_the_same(capsys, shop, addresses):
+    of_ann = ["--user", "ann", "--tables", str(shop.root)]
+    verbs = [
+        ["recommend", *of_ann, "--k", "3"],
+        ["search", "Soap", "--k", "2"],
+        ["rank", "lamp", "fern", *of_ann],
+        ["ctr", "lamp", "fern", *of_ann],
+        ["similar", "tea", "--k", "3"],
+        ["embed", "tea", "--item", "mug", *of_ann],
+    ]
+    by_grpc, by_rest = addresses
+    for words in verbs:
+        assert main([*words, "--server", by_grpc]) == 0
+        told = capsys.readouterr().out
+        for flags in (["--rest", "--server", by_rest], ["--server", f"http://{by_rest}"]):
+            assert main([*words, *flags]) == 0
+            assert capsys.readouterr().out == told
+
+
+def test_a_version_or_a_label_can_be_named(capsys, address):
+    assert main(["search", "Soap", "--k", "1", "--version", "1", "--server", address]) == 0
+    assert main(["search", "Soap", "--k", "1", "--version", "7", "--server", address]) == 2
+    assert main(["search", "Soap", "--k", "1", "--label", "stable", "--server", address]) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert "Servable not found for request: Specific(tfrec, 7)" in err[0]
+    assert "Unrecognized servable version label: stable" in err[1]
+
+
+def test_a_question_takes_no_longer_than_it_may(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        words = ["--timeout", "0.3", "--server", f"127.0.0.1:{silent.getsockname()[1]}"]
+        assert main(["similar", "tea", *words]) == 2
+    assert "did not answer its metadata within timeout_seconds=0.3" in capsys.readouterr().err
 
 
 def test_until_a_day_only_what_was_known_is_asked_with_and_the_rest_is_shown_as_truth(capsys, shop, address):
@@ -351,13 +445,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(served: Path) -> Iterator[str]:
-    """A server of the toy model."""
+def addresses(served: Path) -> Iterator[tuple[str, str]]:
+    """A server of the toy model, its gRPC and its REST."""
     from serving.embedded import start
     from serving.model_config import single
 
     with start(single("tfrec", served)) as server:
-        yield f"127.0.0.1:{server.port}"
+        yield f"127.0.0.1:{server.port}", f"127.0.0.1:{server.rest_api_port}"
+
+
+@pytest.fixture(scope="module")
+def address(addresses: tuple[str, str]) -> str:
+    return addresses[0]
 
 
 def _export_toy(folder: Path) -> None:
@@ -397,6 +496,31 @@ def _export_toy(folder: Path) -> None:
             is_given = named(candidate_item_id, ITEMS)
             return self.best(tf.where(is_given, self.scores(event_item_id, query, user_city), tf.float32.min))
 
+        @tf.function(input_signature=[*shopper, texts("candidate_item_id", None)])
+        def ctr(self, event_item_id, query, user_city, user_age, candidate_item_id):
+            is_item = candidate_item_id[:, :, None] == tf.constant(ITEMS)
+            scores = self.scores(event_item_id, query, user_city)[:, None]
+            of_items = tf.reduce_sum(tf.where(is_item, scores, 0.0), axis=2)
+            known = tf.where(tf.reduce_any(is_item, axis=2), candidate_item_id, "")
+            return {"item_id": known, "purchase": of_items / 100.0, "click": of_items / 10.0}
+
+        @tf.function(input_signature=shopper)
+        def embed_query(self, event_item_id, query, user_city, user_age):
+            lengths = [tf.shape(event_item_id)[1:], tf.strings.length(query), tf.strings.length(user_age)]
+            return {"embedding": tf.cast(tf.stack(lengths, axis=1), tf.float32) / 10.0}
+
+        @tf.function(
+            input_signature=[
+                *(texts(name) for name in ("item_id", "item_title", "item_description", "item_category")),
+                *(texts(name) for name in ("item_brand", "item_maker")),
+                tf.TensorSpec([None], tf.float32, "item_price"),
+            ]
+        )
+        def embed_item(self, item_id, item_title, item_description, item_category, item_brand, item_maker, item_price):
+            read = (item_id, item_title, item_description, item_category, item_brand, item_maker)
+            lengths = [tf.cast(tf.strings.length(text), tf.float32) for text in read]
+            return {"embedding": tf.stack([*lengths, item_price], axis=1)}
+
         def scores(self, event_item_id, query, user_city):
             counts = tf.reduce_sum(tf.cast(event_item_id[:, :, None] == tf.constant(ITEMS), tf.float32), axis=1)
             titled = 100.0 * tf.cast(query[:, None] == tf.constant(TITLES), tf.float32)
@@ -420,8 +544,8 @@ def _export_toy(folder: Path) -> None:
             }
 
     toy = Toy()
-    signatures = {"recommend": toy.recommend, "search": toy.search, "rank": toy.rank}
-    signatures["similar_items"] = toy.similar_items
+    names = ("recommend", "search", "rank", "ctr", "similar_items", "embed_query", "embed_item")
+    signatures = {name: getattr(toy, name) for name in names}
     tf.saved_model.save(toy, str(folder), signatures=signatures)
 
 
