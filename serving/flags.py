@@ -45,6 +45,8 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
     answers.add_argument(
         "--grpc_channel_arguments", type=_channel_arguments, default=(), help="such as grpc.max_connection_age_ms=20000"
     )
+    answers.add_argument("--log_format", choices=("text", "json"), default="text", help="of what stderr is told")
+    _switch(answers, "log_requests", "a line for each request, with the id that its client gave as x-request-id")
     for pool in ("session", "intra_op", "inter_op"):
         answers.add_argument(f"--tensorflow_{pool}_parallelism", type=int, default=0, help="threads; 0: one a core")
     for name in WITHOUT_EFFECT:

@@ -24,6 +24,7 @@ from serving.protos import (
     RegressionRequest,
     ReloadConfigRequest,
 )
+from serving.request_log import HEADER, logged
 from serving.status import StatusError
 from tfrec.errors import ServingError
 
@@ -68,7 +69,9 @@ class GrpcServer:
             ],
         )
         for service, methods in _SERVICES.items():
-            rpcs = {name: _rpc(models, _counted(name, answer), request) for name, (answer, request) in methods.items()}
+            rpcs = {
+                name: _rpc(models, name, _counted(name, answer), request) for name, (answer, request) in methods.items()
+            }
             self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, rpcs)])
         self._health = health.HealthServicer() if options.has_health else None
         if self._health:
@@ -108,10 +111,11 @@ def _counted(method: str, answer: _Answer) -> _Answer:
     return counted
 
 
-def _rpc(models: Models, answer: _Answer, request_type: Any) -> grpc.RpcMethodHandler:
+def _rpc(models: Models, method: str, answer: _Answer, request_type: Any) -> grpc.RpcMethodHandler:
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return answer(models, request, Deadline(context.time_remaining()))
+            with logged(_model(request), method, "GRPC", _given_id(context)):
+                return answer(models, request, Deadline(context.time_remaining()))
         except StatusError as error:
             context.abort(error.code, _cut(error.message))
 
@@ -120,6 +124,16 @@ def _rpc(models: Models, answer: _Answer, request_type: Any) -> grpc.RpcMethodHa
         request_deserializer=request_type.FromString,
         response_serializer=lambda response: response.SerializeToString(),
     )
+
+
+def _model(request: Any) -> str:
+    """What a request asks; one of several tasks asks the model of the first, and a reload none."""
+    asked = request.tasks[0] if getattr(request, "tasks", None) else request
+    return str(asked.model_spec.name) if hasattr(asked, "model_spec") else ""
+
+
+def _given_id(context: grpc.ServicerContext) -> str | bytes | None:
+    return next((value for key, value in context.invocation_metadata() if key == HEADER), None)
 
 
 def _cut(message: str) -> str:

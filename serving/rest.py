@@ -29,6 +29,7 @@ from serving.protos import (
     RegressionRequest,
     SignatureDefMap,
 )
+from serving.request_log import HEADER, logged
 from serving.servable import DEFAULT_SIGNATURE
 from serving.status import HTTP_STATUS, Code, StatusError, invalid
 from serving.unzip import unzipped
@@ -81,7 +82,8 @@ def _answer(models: Models, request: Request, body: bytes, deadline: Deadline) -
             return 200, _preflight(request)
         if "gzip" in request.headers.get("content-encoding", "").lower():
             body = unzipped(body)
-        with observed(*_labels(method, path), "REST"):
+        labels = (*_labels(method, path), "REST")
+        with logged(*labels, request.headers.get(HEADER)), observed(*labels):
             return 200, _dispatch(models, method, path, body, deadline)
     except StatusError as error:
         return HTTP_STATUS.get(error.code, 500), _error(error.message)

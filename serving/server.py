@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from serving import flags, model_config, settings, tls
+from serving import flags, model_config, request_log, settings, tls
 from serving.batch_options import batch_options
 from serving.batch_scheduler import BatchScheduler
 from serving.config_poll import ConfigPoll
@@ -39,6 +39,7 @@ def run(given: argparse.Namespace) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    request_log.configure(given.log_format == "json", given.log_requests)
     config, options = config_of(given), options_of(given)
     _warn(given)
     try:
@@ -97,7 +98,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
     parser = argparse.ArgumentParser("python -m serving.server", description=__doc__)
     flags.add(parser)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         run(parser.parse_args(arguments))
     except TfrecError as error:

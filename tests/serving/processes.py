@@ -28,7 +28,7 @@ class Running:
 def running(*flags: str, name: str = "toy", base_path: Path | None = None) -> Iterator[Running]:
     """A server with these flags on free ports; ends it, if it still runs, at the end of the block."""
     where = ["--model_name=" + name, f"--model_base_path={base_path}"] if base_path else []
-    rest_port = _free_port()
+    rest_port = free_port()
     command = [sys.executable, "-m", "serving.server", *where, "--port=0", f"--rest_api_port={rest_port}", *flags]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
@@ -44,7 +44,7 @@ def running(*flags: str, name: str = "toy", base_path: Path | None = None) -> It
     assert process.returncode in (0, -signal.SIGKILL), process.returncode  # it ended well, unless the test killed it
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """0 would open no REST."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
