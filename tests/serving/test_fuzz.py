@@ -179,6 +179,7 @@ PATHS = st.one_of(
     st.tuples(st.sampled_from(["predict", "classify", "regress", "nosuch"]), st.sampled_from(["", "/versions/1"])).map(
         lambda parts: f"/v1/models/toy{parts[1]}:{parts[0]}"
     ),
+    st.sampled_from(["/v1/models/other", "/v1/models/other:predict", "/v1/models/toy/versions/7:predict", "/other"]),
     st.text(max_size=20).map(lambda text: "/v1/models/" + text),
 )
 
