@@ -5,8 +5,7 @@ The catalogue is a (Apple), b (Brot), c (茶). `recommend` scores an item by how
 Variety of 0.5 or more turns the order around. `search` is as older models have it, without wishes but `exclude_seen`;
 `rank` and `ctr` score given items. `x * scale + y` tells versions apart: a version's scale is its number.
 
-A second model, people, takes tf.Examples as TF1 exports do: a person's labels are the city as it is and in capitals,
-their scores the age and twice the age; `twice` is the latter alone.
+The second model, people, takes tf.Examples (conformance/people.py).
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.embedded import Server, start
 from serving.model_config import single
+from tests.serving.conformance.people import export as export_people
 
 IDS = ["a", "b", "c"]
 TITLES = ["Apple", "Brot", "茶"]
@@ -231,65 +231,11 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
     return wait
 
 
-def _people() -> dict[str, Any]:
-    """The signatures of the second model in the default graph, those that a server must refuse included."""
-    serialized = tf.compat.v1.placeholder(STRING, [None], "people")
-    number = tf.compat.v1.placeholder(FLOAT, [None], "number")
-    features = {"age": tf.io.FixedLenFeature([], FLOAT, 0.0), "city": tf.io.FixedLenFeature([], STRING, "")}
-    person = tf.io.parse_example(serialized, features)
-    age, city = person["age"], person["city"]
-    labels = tf.stack([city, tf.strings.upper(city)], axis=1)
-    scores = tf.stack([age, 2.0 * age], axis=1)
-    luck = tf.random.uniform(tf.shape(age))
-    mirror = tf.io.encode_base64(serialized, pad=True)[:, None]
-    of_people, of_numbers = {"inputs": serialized}, {"inputs": number}
-    signatures = {
-        "serving_default": (of_people, {"classes": labels, "scores": scores}, "classify"),
-        "labels": (of_people, {"classes": labels}, "classify"),
-        "scores": (of_people, {"scores": scores}, "classify"),
-        "mirror": (of_people, {"classes": mirror}, "classify"),
-        "as_predict": (of_people, {"classes": labels, "scores": scores}, "predict"),
-        "luck_as_scores": (of_people, {"scores": luck[:, None]}, "classify"),
-        "luck": (of_people, {"outputs": luck}, "regress"),
-        "twice": (of_people, {"outputs": 2.0 * age}, "regress"),
-        "twice_in_a_column": (of_people, {"outputs": 2.0 * age[:, None]}, "regress"),
-        "two_inputs": (of_people | {"number": number}, {"outputs": age}, "regress"),
-        "three_outputs": (of_people, {"classes": labels, "scores": scores, "age": age}, "classify"),
-        "renamed_input": ({"people": serialized}, {"outputs": age}, "regress"),
-        "numbers": (of_numbers, {"scores": number[:, None]}, "classify"),
-        "flat_labels": (of_people, {"classes": city}, "classify"),
-        "int64_labels": (of_people, {"classes": tf.cast(scores, INT64)}, "classify"),
-        "one_label": (of_people, {"classes": labels[:1]}, "classify"),
-        "broken_label": (of_people, {"classes": tf.fill([tf.size(city), 1], b"\xff")}, "classify"),
-        "deep_scores": (of_people, {"scores": scores[:, :, None]}, "classify"),
-        "double_scores": (of_people, {"scores": tf.cast(scores, tf.float64)}, "classify"),
-        "one_score": (of_people, {"scores": scores[:1]}, "classify"),
-        "unequal": (of_people, {"classes": city[:, None], "scores": scores}, "classify"),
-        "wide": (of_people, {"outputs": scores}, "regress"),
-        "total": (of_people, {"outputs": tf.reduce_sum(age)}, "regress"),
-        "first": (of_people, {"outputs": age[:1]}, "regress"),
-        "bfloats": (of_people, {"outputs": tf.cast(age, tf.bfloat16)}, "regress"),
-    }
-    return {name: _definition(*parts) for name, parts in signatures.items()}
-
-
-def _definition(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor], method: str) -> Any:
-    info = tf.compat.v1.saved_model.build_tensor_info
-    return tf.compat.v1.saved_model.build_signature_def(
-        {alias: info(tensor) for alias, tensor in inputs.items()},
-        {alias: info(tensor) for alias, tensor in outputs.items()},
-        f"tensorflow/serving/{method}",
-    )
-
-
 @pytest.fixture(scope="session")
 def exported_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model_base_path that holds version 1 of the second model; never written to."""
     root = tmp_path_factory.mktemp("people")
-    builder = tf.compat.v1.saved_model.Builder(str(root / "1"))
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        builder.add_meta_graph_and_variables(session, ["serve"], _people())
-        builder.save()
+    export_people(root / "1")
     return root
 
 

@@ -1,4 +1,4 @@
-"""Deadlines, health, browsers and packed bodies, over real sockets."""
+"""Deadlines, the end of health, and bodies that can't be unpacked, over real sockets."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ from serving.unzip import MAX_BYTES
 Eventually = Callable[[Callable[[], bool]], None]
 MINUTES = 10**9  # steps
 BODY = json.dumps({"instances": [{"x": 1, "y": 10}]}).encode()
-ORIGIN = {"Origin": "https://shop.example"}
 
 
 @pytest.fixture(scope="module")
 def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """With health and CORS, and half a second for each REST request."""
+    """With half a second for each REST request."""
     base = tmp_path_factory.mktemp("served")
     shutil.copytree(exported / "1", base / "1")
-    options = Options(has_health=True, rest_api_cors=True, rest_api_timeout_seconds=0.5)
+    options = Options(rest_api_timeout_seconds=0.5)
     with start(single("toy", base), options) as running:
         yield running
 
@@ -74,57 +73,16 @@ def test_a_rest_request_that_takes_too_long_is_answered_504(served: Server, http
     assert in_flight(served) == 0
 
 
-def test_health_is_served_under_the_stock_names_until_the_server_stops(
-    exported: Path, served: Server, channel: grpc.Channel
-) -> None:
-    stub = health_pb2_grpc.HealthStub(channel)
-    serving = health_pb2.HealthCheckResponse.SERVING
-    for name in ("", "PredictionService", "ModelService"):
-        assert stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == serving
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Check(health_pb2.HealthCheckRequest(service="tensorflow.serving.PredictionService"), timeout=10)
-    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+def test_health_ends_when_the_server_begins_to_stop(exported: Path) -> None:
     other = start(single("toy", exported), Options(rest_api_port=None, has_health=True))
     with grpc.insecure_channel(f"127.0.0.1:{other.port}") as connected:
         watch = health_pb2_grpc.HealthStub(connected).Watch(health_pb2.HealthCheckRequest(), timeout=30)
-        assert next(watch).status == serving
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         stopping = threading.Thread(target=other.stop, args=(5.0,))
         stopping.start()
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watch.cancel()
         stopping.join()
-
-
-def test_without_the_option_there_is_no_health(server: Server) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as plain, pytest.raises(grpc.RpcError) as caught:
-        health_pb2_grpc.HealthStub(plain).Check(health_pb2.HealthCheckRequest(), timeout=10)
-    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_a_web_page_may_ask_where_it_is_allowed(http: httpx.Client, server: Server) -> None:
-    asked = http.request("OPTIONS", "/v1/models/toy:predict", headers=ORIGIN)
-    answered = http.post("/v1/models/toy:predict", content=BODY, headers=ORIGIN)
-    assert (asked.status_code, answered.status_code) == (200, 200)
-    for response in (asked, answered):
-        assert response.headers["access-control-allow-origin"] == "*"
-        assert response.headers["access-control-allow-methods"] == "POST, GET"
-        assert response.headers["access-control-allow-headers"] == "Content-Type"
-    elsewhere = httpx.post(
-        f"http://127.0.0.1:{server.rest_api_port}/v1/models/toy:predict", content=BODY, headers=ORIGIN, trust_env=False
-    )
-    assert "access-control-allow-origin" not in elsewhere.headers
-
-
-@pytest.mark.parametrize("headers", [{}, {"Origin": "file://page"}])
-def test_a_preflight_without_an_origin_is_refused(http: httpx.Client, headers: dict[str, str]) -> None:
-    response = http.request("OPTIONS", "/v1/models/toy:predict", headers=headers)
-    assert (response.status_code, response.json()) == (400, {"error": "Origin header is missing in CORS preflight"})
-
-
-def test_a_packed_body_is_unpacked(http: httpx.Client) -> None:
-    headers = {"Content-Encoding": "gzip"}
-    response = http.post("/v1/models/toy:predict", content=gzip.compress(BODY), headers=headers)
-    assert response.json() == {"predictions": [{"sum": 11.0, "difference": -9.0}]}
 
 
 @pytest.mark.parametrize(
