@@ -11,6 +11,7 @@ import pytest
 from tests.serving import processes
 from tests.serving.conformance.changes import file_of, labelled, model
 
+BATCHING = "max_batch_size { value: 4 } allowed_batch_sizes: 2"
 STARTS: dict[str, tuple[str, list[str], str]] = {
     "a label of a version that is not in service yet": (
         "",
@@ -22,6 +23,16 @@ STARTS: dict[str, tuple[str, list[str], str]] = {
         "config { nonsense }",
         ["--model_config_file={text}"],
         "Invalid protobuf file: '{text}'",
+    ),
+    "parameters of batching without batching": (
+        BATCHING,
+        ["--model_base_path={base_path}", "--batching_parameters_file={text}"],
+        "server_options.batching_parameters_file is set without setting server_options.enable_batching to true.",
+    ),
+    "sizes of batches that end before the largest": (
+        BATCHING,
+        ["--model_base_path={base_path}", "--enable_batching", "--batching_parameters_file={text}"],
+        "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 2; expected 4",
     ),
 }
 

@@ -1,0 +1,90 @@
+"""The page that Prometheus scrapes: the stock names, labels and buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from tests.serving import processes
+from tests.serving.conformance import export, predict, target
+from tests.serving.conformance.row import Grpc
+
+PAGE = "/monitoring/prometheus/metrics"
+COUNT = ":tensorflow:serving:request_count"
+LATENCY = ":tensorflow:serving:request_latency"
+
+
+@pytest.fixture(scope="module")
+def watched(folder: Path) -> Iterator[target.Target]:
+    """The named server, which wants export.MONITORING_FLAG, or one of ours that has it."""
+    given = target.named()
+    if given:
+        yield given
+        return
+    with processes.running(export.MONITORING_FLAG.format(folder), base_path=folder / "toy") as running:
+        yield target.Target(running.target, running.rest)
+
+
+@pytest.fixture
+def http(watched: target.Target) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=watched.rest, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def channel(watched: target.Target) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(watched.grpc) as opened:
+        yield opened
+
+
+def values(http: httpx.Client) -> dict[str, float]:
+    """Of each line that is no comment, by its name and labels as they are written."""
+    page = http.get(PAGE)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/plain")
+    lines = (line.rpartition(" ") for line in page.text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+def grown(http: httpx.Client, before: dict[str, float], name: str) -> float:
+    return values(http)[name] - before.get(name, 0)
+
+
+def test_requests_are_counted_by_model_and_code(http: httpx.Client, channel: grpc.Channel) -> None:
+    before = values(http)
+    for _ in range(2):
+        Grpc(method="Predict", request=predict.request()).asked(channel)
+    predict.REFUSALS["unknown signature"].ask(channel)
+    predict.REFUSALS["unknown version"].ask(channel)
+    assert grown(http, before, f'{COUNT}{{model_name="toy",status="OK"}}') == 2
+    assert grown(http, before, f'{COUNT}{{model_name="toy",status="FAILED_PRECONDITION"}}') == 1
+    assert grown(http, before, f'{COUNT}{{model_name="toy",status="NOT_FOUND"}}') == 1
+
+
+@pytest.mark.parametrize(("api", "entrypoint"), [("Predict", "GRPC"), ("predict", "REST")])
+def test_what_was_answered_is_timed_by_protocol(
+    http: httpx.Client, channel: grpc.Channel, api: str, entrypoint: str
+) -> None:
+    before = values(http)
+    if entrypoint == "GRPC":
+        Grpc(method="Predict", request=predict.request()).asked(channel)
+        predict.REFUSALS["unknown signature"].ask(channel)
+    else:
+        body = {"inputs": {"x": [1], "y": [10]}}
+        assert http.post("/v1/models/toy:predict", json=body).status_code == 200
+        assert http.post("/v1/models/toy:predict", json={}).status_code == 400
+    labels = f'model_name="toy",API="{api}",entrypoint="{entrypoint}"'
+    assert grown(http, before, f"{LATENCY}_count{{{labels}}}") == 1
+    assert grown(http, before, f'{LATENCY}_bucket{{{labels},le="+Inf"}}') == 1
+    assert grown(http, before, f"{LATENCY}_sum{{{labels}}}") > 20  # microseconds
+
+
+def test_latencies_have_the_stock_buckets(http: httpx.Client, channel: grpc.Channel) -> None:
+    Grpc(method="Predict", request=predict.request()).asked(channel)
+    series = f'{LATENCY}_bucket{{model_name="toy",API="Predict",entrypoint="GRPC",le="'
+    bounds = [name.removeprefix(series).removesuffix('"}') for name in values(http) if name.startswith(series)]
+    # Each is 1.8 times the one before it.
+    assert (len(bounds), bounds[:4], bounds[-1]) == (34, ["10", "18", "32.4", "58.32"], "+Inf")
