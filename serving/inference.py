@@ -13,6 +13,7 @@ import numpy as np
 
 from serving import classification, regression
 from serving.deadline import NO_DEADLINE, Deadline
+from serving.monitoring import REQUEST_EXAMPLE_COUNT_TOTAL, REQUEST_EXAMPLE_COUNTS
 from serving.protos import (
     ClassificationRequest,
     ClassificationResponse,
@@ -98,6 +99,8 @@ def _outputs(
         raise invalid(f"No signature was found with the name: {name}")
     aliases = output_aliases(servable.signature_defs[name])
     examples = serialized_examples(request.input)
+    REQUEST_EXAMPLE_COUNTS.add((request.model_spec.name,), len(examples))
+    REQUEST_EXAMPLE_COUNT_TOTAL.add((request.model_spec.name,), len(examples))
     return servable.predict(name, {INPUTS: examples}, aliases, deadline, api), len(examples)
 
 

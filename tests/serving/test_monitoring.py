@@ -23,13 +23,14 @@ from serving.embedded import Server, start
 from serving.loading import Loading
 from serving.model_config import single
 from serving.options import Options
-from serving.protos import GetModelMetadataRequest, PredictionLog
+from serving.protos import ClassificationRequest, GetModelMetadataRequest, PredictionLog
 from serving.server import main
 from serving.tensors import to_proto
 from serving.warmup import WARMUP_FILE
 
 Eventually = Callable[[Callable[[], bool]], None]
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
+EXAMPLE_TOTAL = ":tensorflow:serving:request_example_count_total{"
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = shutil.which("prometheus")
 INPUTS = {"x": np.array([1.0], np.float32), "y": np.array([10.0], np.float32)}
@@ -233,3 +234,17 @@ def test_a_settings_file_that_can_not_be_read_ends_the_server_in_one_sentence(
     assert main(["--model_base_path=nowhere", f"--monitoring_config_file={file}"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(error)
+
+
+def test_the_examples_of_a_classification_are_counted(people: Server) -> None:
+    def total() -> int:
+        lines = monitoring.page().splitlines()
+        return sum(int(line.split()[-1]) for line in lines if line.startswith(EXAMPLE_TOTAL) and '"people"' in line)
+
+    request = ClassificationRequest(model_spec={"name": "people", "signature_name": "mirror"})
+    for _ in range(3):
+        request.input.example_list.examples.add()
+    before = total()
+    with grpc.insecure_channel(f"127.0.0.1:{people.port}") as channel:
+        Stub(channel).Classify(request, timeout=20)
+    assert total() - before == 3
