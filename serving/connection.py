@@ -18,7 +18,7 @@ import numpy as np
 from grpc import StatusCode as Code
 
 from serving.protos import ModelServerConfig
-from serving.served import Metadata, Signature, VersionStatus
+from serving.served import Metadata, Tensor, VersionStatus
 from tfrec.errors import ServingError
 
 Arrays = Mapping[str, np.ndarray]
@@ -73,12 +73,12 @@ class Connection(Protocol):
 
     target: str
     needs_signature: bool
-    """Whether `predict` must be told the signature as the server describes it."""
+    """Whether `predict` must be told what outputs the server describes."""
 
     async def predict(
-        self, call: Call, name: str, inputs: Arrays, outputs: Collection[str], signature: Signature | None
+        self, call: Call, signature: str, inputs: Arrays, outputs: Collection[str], described: Mapping[str, Tensor]
     ) -> Arrays:
-        """The outputs of the signature called `name`: those named, all where none is. ChangedAnswer: see there."""
+        """The outputs of a signature: those named, all where none is. ChangedAnswer: see there."""
 
     async def metadata(self, call: Call) -> Metadata:
         """Of the version that the call chooses."""
@@ -104,7 +104,7 @@ def finished(answer: Coroutine[Any, Any, T]) -> T:
     except StopIteration as end:
         return end.value
     answer.close()
-    raise AssertionError("it waited: its connection is one of an event loop")
+    raise RuntimeError("it waited: its connection is one of an event loop")
 
 
 def failure(code: Code, details: str, what: str, call: Call, target: str, is_reached: bool = True) -> CallError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import grpc
@@ -22,7 +22,7 @@ from serving.protos import (
     ReloadConfigRequest,
     SignatureDefMap,
 )
-from serving.served import Metadata, Signature, VersionStatus, signatures, statuses
+from serving.served import Metadata, Tensor, VersionStatus, signatures, statuses
 from serving.tensors import from_proto, to_proto
 
 _SERVICE_CONFIG = {
@@ -76,12 +76,12 @@ class GrpcConnection:
         self._model = ModelServiceStub(self._channel)
 
     async def predict(
-        self, call: Call, name: str, inputs: Arrays, outputs: Collection[str], signature: Signature | None
+        self, call: Call, signature: str, inputs: Arrays, outputs: Collection[str], described: Mapping[str, Tensor]
     ) -> Arrays:
-        request = PredictRequest(model_spec=_spec(call.choice, name), output_filter=outputs)
+        request = PredictRequest(model_spec=_spec(call.choice, signature), output_filter=outputs)
         for alias, array in inputs.items():
             request.inputs[alias].CopyFrom(to_proto(np.asarray(array)))
-        response = await self._call(self._prediction.Predict, request, name, call)
+        response = await self._call(self._prediction.Predict, request, signature, call)
         return {alias: from_proto(proto) for alias, proto in response.outputs.items()}
 
     async def metadata(self, call: Call) -> Metadata:

@@ -44,20 +44,22 @@ class Blocking:
         self._client = httpx.Client(verify=True if context is None else context)
 
     async def send(self, sent: Sent, seconds: float) -> Received:
+        if not seconds:  # a socket would take it for "do not block"
+            raise TimeoutError
         end = time.monotonic() + seconds
-        body = b""
+        pieces = []
         try:
             with self._client.stream(
                 sent.method, sent.url, headers=sent.headers, content=sent.body, timeout=seconds
             ) as response:
                 # httpx bounds the wait for each piece, not for all of them.
                 for piece in response.iter_bytes():
-                    body += piece
+                    pieces.append(piece)
                     if time.monotonic() >= end:
                         raise TimeoutError
         except httpx.TimeoutException as error:
             raise TimeoutError from error
-        return Received(response.status_code, body)
+        return Received(response.status_code, b"".join(pieces))
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

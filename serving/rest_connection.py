@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from serving.connection import Arrays, Call, CallError, ChangedAnswer, Choice, C
 from serving.http_exchange import Asynchronous, Blocking, Exchange, Received, Sent
 from serving.protos import GetModelStatusResponse, ModelServerConfig, SignatureDefMap
 from serving.rest_tensors import from_json, to_json
-from serving.served import Metadata, Signature, VersionStatus, signatures, statuses
+from serving.served import Metadata, Tensor, VersionStatus, signatures, statuses
 from tfrec.errors import ServingError
 
 CODES = {
@@ -53,15 +53,14 @@ class RestConnection:
         self._http: Exchange = Asynchronous(context) if is_async else Blocking(context)
 
     async def predict(
-        self, call: Call, name: str, inputs: Arrays, outputs: Collection[str], signature: Signature | None
+        self, call: Call, signature: str, inputs: Arrays, outputs: Collection[str], described: Mapping[str, Tensor]
     ) -> Arrays:
-        assert signature, "needs_signature says so"
         columns = {alias: to_json(np.asarray(array)) for alias, array in inputs.items()}
-        request = {"signature_name": name, "inputs": columns}
-        reply = await self._ask("POST", f"{_path(call.choice)}:predict", request, name, call)
+        request = {"signature_name": signature, "inputs": columns}
+        reply = await self._ask("POST", f"{_path(call.choice)}:predict", request, signature, call)
         if "outputs" not in reply:
             raise ChangedAnswer(f"the server at {self.target} answers no outputs; is it TensorFlow Serving?")
-        found = from_json(reply["outputs"], signature.outputs)
+        found = from_json(reply["outputs"], described)
         return {alias: found[alias] for alias in outputs or found}
 
     async def metadata(self, call: Call) -> Metadata:

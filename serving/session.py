@@ -45,7 +45,7 @@ class Session:
         call, outputs = self._call(self.choice), list(output_filter or ())
         if self.connection.needs_signature:
             return dict(await self._ask_version(call, signature, lambda _: inputs, outputs))
-        return dict(await self.connection.predict(call, signature, inputs, outputs, None))
+        return dict(await self.connection.predict(call, signature, inputs, outputs, {}))
 
     async def signatures(self) -> Mapping[str, Signature]:
         """What the chosen version can be asked, by signature name."""
@@ -81,7 +81,7 @@ class Session:
         """The outputs for the inputs that a signature takes. A new version may take others: then it asks again."""
         known = await self._signature(call, name)
         try:
-            return await self.connection.predict(call, name, inputs(known.inputs), outputs, known)
+            return await self.connection.predict(call, name, inputs(known.inputs), outputs, known.outputs)
         except (CallError, UnknownInput, ChangedAnswer) as error:
             if isinstance(error, CallError) and error.code != Code.INVALID_ARGUMENT:
                 raise
@@ -89,7 +89,7 @@ class Session:
             newer = await self._signature(call, name)
             if newer == known:
                 raise
-        return await self.connection.predict(call, name, inputs(newer.inputs), outputs, newer)
+        return await self.connection.predict(call, name, inputs(newer.inputs), outputs, newer.outputs)
 
     async def _signature(self, call: Call, name: str) -> Signature:
         if call.choice not in self._known:

@@ -93,9 +93,11 @@ def grpc_gateway(server: Server) -> Iterator[Gateway]:
     front = grpc.server(ThreadPoolExecutor(4), handlers=[Handler()])
     gateway.target = f"127.0.0.1:{front.add_insecure_port('127.0.0.1:0')}"
     front.start()
-    yield gateway
-    front.stop(0).wait()
-    behind.close()
+    try:
+        yield gateway
+    finally:
+        front.stop(0).wait()
+        behind.close()
 
 
 @contextlib.contextmanager
@@ -126,9 +128,8 @@ def rest_gateway(server: Server) -> Iterator[Gateway]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with serving_http(Handler) as gateway.target:
+    with behind, serving_http(Handler) as gateway.target:
         yield gateway
-    behind.close()
 
 
 @contextlib.contextmanager
@@ -137,10 +138,12 @@ def serving_http(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     front = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=front.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{front.server_port}"
-    front.shutdown()
-    thread.join()
-    front.server_close()
+    try:
+        yield f"http://127.0.0.1:{front.server_port}"
+    finally:
+        front.shutdown()
+        thread.join()
+        front.server_close()
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ from serving.rollout import Rollout
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
+FAST = Loading(poll_seconds=0.05)
 # As a server must be started whose file has labels: docs/serving.md.
-LOADING = Loading(poll_seconds=0.05, labels_may_wait=True)
+WAITING = Loading(poll_seconds=0.05, labels_may_wait=True)
 
 
 @pytest.fixture
@@ -55,10 +56,10 @@ def canary(version: int, share: float = 0.1) -> Callable[[Release], Release]:
 
 
 @contextlib.contextmanager
-def serving(file: Path, polls: bool = True) -> Iterator[tuple[Server, Client]]:
+def serving(file: Path, polls: bool = True, loading: Loading = FAST) -> Iterator[tuple[Server, Client]]:
     """A server of the file, which reads it again and again if `polls`."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(start(ConfigFile(file).config(), Options(rest_api_port=None, loading=LOADING)))
+        server = stack.enter_context(start(ConfigFile(file).config(), Options(rest_api_port=None, loading=loading)))
         if polls:
             stack.enter_context(ConfigPoll(server.models, str(file), 0.05))
         yield server, stack.enter_context(Client(f"127.0.0.1:{server.port}", "toy", 20))
@@ -102,7 +103,7 @@ def test_what_was_stable_outlives_a_restart_of_the_server(file: Path, eventually
         for version in (1, 3):
             rollout.change(to(version))
         rollout.change(canary(2, 0.25))
-    with serving(file) as (_, client):
+    with serving(file, loading=WAITING) as (_, client):
         eventually(lambda: in_service(client) == [1, 2, 3])
         assert seen(client) == {"": 3, "stable": 3, "canary": 2}
         rollout = Rollout(file, "toy", [client], wait_seconds=60)
@@ -130,21 +131,20 @@ def test_every_server_of_a_file_is_waited_for(file: Path) -> None:
         assert seen(first) == seen(second) == {"": 2, "stable": 1, "canary": 2}
 
 
-def test_a_version_that_can_not_be_loaded_leaves_all_as_it_was(file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sends", [False, True])
+def test_a_version_that_can_not_be_loaded_leaves_all_as_it_was(file: Path, tmp_path: Path, sends: bool) -> None:
     (tmp_path / "toy" / "4").mkdir()
     (tmp_path / "toy" / "4" / "saved_model.pb").write_bytes(b"not a model")
-    for sends in (False, True):
-        with serving(file, polls=not sends) as (_, client):
-            rollout = Rollout(file, "toy", [client], sends=sends, wait_seconds=60)
-            rollout.change(to(1))
-            before = file.read_text(encoding="utf-8")
-            with pytest.raises(ServingError, match=r"version 4 can't be loaded by 127.* what was in service is in s"):
-                rollout.change(canary(4))
-            assert file.read_text(encoding="utf-8") == before
-            assert seen(client) == {"": 1, "stable": 1, "canary": 1}
-            rollout.change(to(2))
-            assert seen(client)["stable"] == 2
-            rollout.change(to(1))
+    with serving(file, polls=not sends) as (_, client):
+        rollout = Rollout(file, "toy", [client], sends=sends, wait_seconds=60)
+        rollout.change(to(1))
+        before = file.read_text(encoding="utf-8")
+        with pytest.raises(ServingError, match=r"version 4 can't be loaded by 127.* what was in service is in s"):
+            rollout.change(canary(4))
+        assert file.read_text(encoding="utf-8") == before
+        assert seen(client) == {"": 1, "stable": 1, "canary": 1}
+        rollout.change(to(2))
+        assert seen(client)["stable"] == 2
 
 
 def test_a_version_that_does_not_lie_there_is_told_at_once(file: Path, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_wherever_it_is_interrupted_the_file_serves(file: Path) -> None:
     assert [dict(labels).get("stable") for labels in stable] == [None, 1, 1, 1, 2, 1, 1, 3]
     for text in dict.fromkeys(texts):
         file.write_text(text, encoding="utf-8")
-        with serving(file) as (_, client):
+        with serving(file, loading=WAITING) as (_, client):
             wanted = dict(text_format.Parse(text, ModelServerConfig()).model_config_list.config[0].version_labels)
             for label, version in wanted.items():
                 deadline = time.monotonic() + 15
