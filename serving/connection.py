@@ -65,7 +65,11 @@ class Call:
     """time.monotonic() seconds by which the question is answered or has failed."""
 
     def remaining_seconds(self) -> float:
-        return max(self.end - time.monotonic(), 0.0)
+        """Above 0, which gRPC takes for no end and a socket for "do not wait"; TimeoutError when none are left."""
+        seconds = self.end - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
 
 
 class Connection(Protocol):

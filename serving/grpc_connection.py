@@ -106,6 +106,8 @@ class GrpcConnection:
         metadata = (("x-request-id", call.request_id),)
         try:
             return await ready(method(request, timeout=call.remaining_seconds(), metadata=metadata))
+        except TimeoutError as error:
+            raise failure(grpc.StatusCode.DEADLINE_EXCEEDED, "", what, call, self.target) from error
         except grpc.RpcError as error:
             details = error.details() or "no details"
             is_reached = not any(words in details.lower() for words in _NOT_REACHED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -96,7 +97,7 @@ class RestConnection:
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.code == Code.UNAVAILABLE),
             wait=wait_random_exponential(multiplier=0.1, max=1),
-            stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(call.remaining_seconds())),
+            stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(call.end - time.monotonic())),
             sleep=self._http.sleep,
             reraise=True,
         )

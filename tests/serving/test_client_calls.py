@@ -304,6 +304,14 @@ def test_a_question_has_one_deadline_for_all_its_requests(gateway: Gateway) -> N
         assert sum_of(client) == 12
 
 
+@PROTOCOLS
+def test_a_question_without_any_time_left_is_not_asked(gateway: Gateway) -> None:
+    text = r"did not answer its status within timeout_seconds=0; raise"
+    with Client(gateway.target, "toy", 0.0) as client, pytest.raises(CallError, match=text):
+        client.status()
+    assert gateway.seen == []
+
+
 @pytest.mark.parametrize("in_a_loop", [False, True])
 def test_a_server_that_answers_drop_by_drop_is_given_up_in_time(in_a_loop: bool) -> None:
     class Dripping(BaseHTTPRequestHandler):
