@@ -10,6 +10,7 @@ of its own on the same machine and shares its cores. Prints a table and writes o
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import json
 import multiprocessing
@@ -48,11 +49,12 @@ def main() -> None:
         results["loads"] = loads(options.target, requests, options.seconds)
     else:
         results["in_process"] = _apart(in_process, model, requests, options.seconds)
-        with served(model) as target:
+        with served(model) as (target, _):
             results["loads"] = loads(target, requests, options.seconds)
-        with served(
-            model, "--enable_batching", f"--batching_parameters_file={ROOT / 'serving/batching.config'}"
-        ) as target:
+        with served(model, "--enable_batching", f"--batching_parameters_file={ROOT / 'serving/batching.config'}") as (
+            target,
+            _,
+        ):
             results["batched"] = {"32 in flight": load.closed(target, requests, 32, options.seconds).summary()}
         results["reloads"] = reloads(model, requests, 3 * options.seconds)
         results["ratios"] = ratios(results)
@@ -93,8 +95,7 @@ def in_process(model: Path, requests: Sequence[bytes], seconds: float) -> dict[s
 
 def reloads(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
     """32 in flight at rest, then while a version comes every RELOAD_SECONDS and the one before goes."""
-    with served(model) as target:
-        base = Path(served_folder(target))
+    with served(model) as (target, base):
         load.closed(target, requests, 32, 2)
         rest = load.closed(target, requests, 32, seconds / 3)
         stopping = threading.Event()
@@ -127,17 +128,9 @@ def ratios(results: dict[str, Any]) -> dict[str, float]:
     }
 
 
-_FOLDERS: dict[str, str] = {}
-
-
-def served_folder(target: str) -> str:
-    """The model_base_path of a server that `served` started."""
-    return _FOLDERS[target]
-
-
 @contextlib.contextmanager
-def served(model: Path, *flags: str) -> Iterator[str]:
-    """The address of an embedded server in a process of its own; its versions are copies of `model`."""
+def served(model: Path, *flags: str) -> Iterator[tuple[str, Path]]:
+    """An embedded server in a process of its own: its address, and the folder of its versions, copies of `model`."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(model, Path(folder) / "1")
         command = [sys.executable, "-m", "serving.server", "--model_name=tfrec", f"--model_base_path={folder}"]
@@ -148,19 +141,19 @@ def served(model: Path, *flags: str) -> Iterator[str]:
             try:
                 assert server.stdout is not None
                 target = next(line.split()[4] for line in server.stdout if line.startswith("Running gRPC ModelServer"))
-                _FOLDERS[target] = folder
-                yield target
+                yield target, Path(folder)
             finally:
                 server.terminate()
+                server.communicate()
 
 
 def _push(model: Path, base: Path, stopping: threading.Event) -> None:
-    """Version after version, each whole at once; hard links take no space and no time."""
+    """Version after version, each whole at once."""
     number = 1
     while not stopping.wait(RELOAD_SECONDS):
         number += 1
         staged = base / f".tmp-{number}"
-        shutil.copytree(model, staged, copy_function=shutil.copy)
+        shutil.copytree(model, staged)
         staged.rename(base / str(number))
 
 
@@ -179,11 +172,11 @@ def _called(call: Callable[[int], float], threads: int, seconds: float) -> dict[
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         latencies = np.concatenate(list(pool.map(go_on, range(threads))))
-    return load.Outcome(time.perf_counter() - began, latencies.tolist(), load.collections.Counter()).summary()
+    return load.Outcome(time.perf_counter() - began, latencies.tolist(), collections.Counter()).summary()
 
 
 def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
-    """The exported model, and a request for each of its test users."""
+    """The exported model, and a request for each of its test users; histories of one length, which batching wants."""
     from benchmarks.recommend import one
     from benchmarks.served import build, exported
     from pipeline.outcome import latest_artifact
@@ -197,7 +190,8 @@ def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
     requests = []
     for row in range(min(200, len(histories["user_id"]))):
         request = PredictRequest(model_spec=ModelSpec(name=name, signature_name="recommend"))
-        for alias, array in one(histories, row).items():
+        padded = {event: histories[event][row : row + 1] for event in EVENTS}
+        for alias, array in (one(histories, row) | padded).items():
             request.inputs[alias].CopyFrom(to_proto(array))
         requests.append(request.SerializeToString())
     return exported(run), requests

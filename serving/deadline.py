@@ -1,23 +1,31 @@
-"""Until when a request may be worked on."""
+"""Until when, and for whom, a request may be worked on."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 from serving.status import Code, StatusError
 
 
-class Deadline:
-    """A moment `seconds` from now; None: never."""
+def _always() -> bool:
+    return True
 
-    def __init__(self, seconds: float | None = None) -> None:
+
+class Deadline:
+    """A moment `seconds` from now (None: never), or when nobody waits for the answer any more."""
+
+    def __init__(self, seconds: float | None = None, is_awaited: Callable[[], bool] = _always) -> None:
         self._end = math.inf if seconds is None else time.monotonic() + seconds
+        self._is_awaited = is_awaited
 
     def check(self) -> None:
-        """StatusError DEADLINE_EXCEEDED once it has passed."""
+        """StatusError DEADLINE_EXCEEDED once it has passed, CANCELLED once nobody waits."""
         if time.monotonic() >= self._end:
             raise StatusError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        if not self._is_awaited():
+            raise StatusError(Code.CANCELLED, "CANCELLED")
 
     def remaining_milliseconds(self) -> int:
         """At least 1, or 0 where there is no end; StatusError as `check`."""

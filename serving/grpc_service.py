@@ -115,7 +115,7 @@ def _rpc(models: Models, method: str, answer: _Answer, request_type: Any) -> grp
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             with logged(_model(request), method, "GRPC", _given_id(context)):
-                return answer(models, request, Deadline(context.time_remaining()))
+                return answer(models, request, Deadline(context.time_remaining(), context.is_active))
         except StatusError as error:
             context.abort(error.code, _cut(error.message))
 

@@ -39,7 +39,8 @@ class Models:
         self._loading = loading
         self._changing = threading.Lock()  # one configuration at a time
         self._config = ModelServerConfig()
-        # Both are replaced as a whole, never changed: requests read them without a lock.
+        self._is_stopping = False
+        # Each is replaced as a whole, never changed: requests read them without a lock.
         self._watched: Mapping[str, _Watched] = {}
         self._known: Mapping[str, Model] = {}
         self._labels: Mapping[str, Mapping[str, int]] = {}
@@ -75,7 +76,8 @@ class Models:
         return self._known[name].statuses() if name in self._known else []
 
     def stop(self) -> None:
-        """Unloads everything once its requests are answered."""
+        """Unloads everything once its requests are answered; a configuration that waits for a model is given up."""
+        self._is_stopping = True
         with self._changing:
             self._retire(self._watched.values())
 
@@ -124,6 +126,8 @@ class Models:
         waiting = list(models.values())
         while waiting:
             go_on()
+            if self._is_stopping:
+                raise StatusError(Code.UNAVAILABLE, "the server stops; ask again when it is back")
             waiting[0].wait_until_decided(_SLICE_SECONDS)
             waiting = [model for model in waiting if not model.wait_until_decided(0)]
         failed = [model for model in models.values() if not model.is_available()]

@@ -9,7 +9,7 @@ import time
 
 from serving.metrics import Registry, exponential
 from serving.settings import MonitoringConfig, read
-from serving.status import StatusError
+from serving.status import code_name
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 
@@ -77,10 +77,4 @@ class observed:
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if error is None:
             REQUEST_LATENCY.add(self._labels, microseconds_since(self._started))
-        REQUEST_COUNT.add((self._labels[0], _code(error)))
-
-
-def _code(error: BaseException | None) -> str:
-    if error is None:
-        return "OK"
-    return error.code.name if isinstance(error, StatusError) else "UNKNOWN"
+        REQUEST_COUNT.add((self._labels[0], code_name(error)))

@@ -8,7 +8,7 @@ import uuid
 
 from pythonjsonlogger.json import JsonFormatter
 
-from serving.status import StatusError
+from serving.status import StatusError, code_name
 
 HEADER = "x-request-id"
 """gRPC metadata, or HTTP header, of the id that a client gives a request; without one it gets one here."""
@@ -25,7 +25,8 @@ def configure(as_json: bool, of_requests: bool) -> None:
         handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=fields))
     else:
         handler.setFormatter(logging.Formatter(TEXT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("serving").setLevel(logging.INFO)  # others, TensorFlow among them, tell of each load
     log.setLevel(logging.INFO if of_requests else logging.WARNING)
 
 
@@ -44,13 +45,12 @@ class logged:
         if not log.isEnabledFor(logging.INFO):
             return
         model, api, entrypoint, given = self._about
-        code = "OK" if error is None else error.code.name if isinstance(error, StatusError) else "UNKNOWN"
         fields = {
             "request_id": str(given) if given else uuid.uuid4().hex,
             "model": model,
             "api": api,
             "entrypoint": entrypoint,
-            "code": code,
+            "code": code_name(error),
             "milliseconds": round(1000 * (time.perf_counter() - self._started), 3),
         }
         if isinstance(error, StatusError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -47,12 +48,12 @@ def run(given: argparse.Namespace) -> None:
     except Stopped:
         return
     with server, _polled(given, server):
-        print(f"Running gRPC ModelServer at {options.host}:{server.port} ...", flush=True)
+        _tell(f"Running gRPC ModelServer at {options.host}:{server.port} ...")
         if server.rest_api_port is not None:
-            print(f"Exporting HTTP/REST API at:{options.host}:{server.rest_api_port} ...", flush=True)
+            _tell(f"Exporting HTTP/REST API at:{options.host}:{server.rest_api_port} ...")
         while not stopping.wait(_SLICE_SECONDS):
             pass
-        print("Stopping: answering the requests in flight ...", flush=True)
+        _tell("Stopping: answering the requests in flight ...")
 
 
 def config_of(given: argparse.Namespace) -> ModelServerConfig:
@@ -104,6 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _tell(line: str) -> None:
+    """Says it on stdout, if anybody reads that still; a server outlives who started it."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again at its end
 
 
 def _polled(given: argparse.Namespace, server: Server) -> contextlib.AbstractContextManager[object]:

@@ -38,6 +38,13 @@ class StatusError(Exception):
         return f"{self.code.name}: {self.message}"
 
 
+def code_name(error: BaseException | None) -> str:
+    """The name of the code that a request ends with; None is its success."""
+    if error is None:
+        return Code.OK.name
+    return error.code.name if isinstance(error, StatusError) else Code.UNKNOWN.name
+
+
 def invalid(message: str) -> StatusError:
     """The commonest refusal: INVALID_ARGUMENT."""
     return StatusError(Code.INVALID_ARGUMENT, message)

@@ -172,7 +172,7 @@ def test_after_a_kill_a_new_server_answers_on_the_same_folder_and_clients_come_b
             assert stub.Predict(request(), timeout=20, wait_for_ready=True).outputs["sum"].float_val[0] == 11
 
 
-def test_no_accepted_request_is_dropped_when_the_server_is_told_to_stop(base: Path) -> None:
+def test_no_accepted_request_is_dropped_when_the_server_is_told_to_stop(base: Path, eventually: Eventually) -> None:
     with running(base_path=base) as server, grpc.insecure_channel(server.target) as channel:
         slow = predict_pb2.PredictRequest(model_spec={"name": "toy", "signature_name": "slow"})
         slow.inputs["steps"].CopyFrom(tf.make_tensor_proto([1_000_000], tf.int64))
@@ -187,14 +187,8 @@ def test_no_accepted_request_is_dropped_when_the_server_is_told_to_stop(base: Pa
             )
         )
         posting.start()
-        while (
-            sum(
-                connection.status == "ESTABLISHED"
-                for connection in psutil.Process(server.process.pid).net_connections()
-            )
-            < 2
-        ):
-            pass
+        process = psutil.Process(server.process.pid)
+        eventually(lambda: sum(one.status == "ESTABLISHED" for one in process.net_connections()) >= 2)
         server.process.terminate()
         assert [call.result().outputs["last"].int64_val[0] for call in asked] == [1_000_000] * 4
         posting.join()

@@ -220,6 +220,41 @@ def test_a_reload_ends_with_its_callers_patience_and_the_next_one_is_not_held_up
         ask.reload(config(toy(versions, specific(2))), timeout=20)
 
 
+def waiting_for_nothing(ask: Asked, versions: Path, empty: Path) -> grpc.Future:
+    """A reload without an end that waits for a model of which no version comes; it has the configuration's lock."""
+    empty.mkdir()
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.ParseFromString(config(toy(versions), toy(empty, name="empty")).SerializeToString())
+    return ask.service.HandleReloadConfigRequest.future(request)
+
+
+def is_waiting(server: Server) -> bool:
+    return "empty" in server.models._watched
+
+
+def test_a_reload_whose_caller_has_gone_is_given_up(versions: Path, tmp_path: Path, eventually: Eventually) -> None:
+    with start(config(toy(versions)), Options(rest_api_port=None, loading=FAST)) as server, asked(server) as ask:
+        call = waiting_for_nothing(ask, versions, tmp_path / "empty")
+        eventually(lambda: is_waiting(server))
+        call.cancel()
+        ask.reload(config(toy(versions, specific(2))), timeout=20)
+        eventually(lambda: ask.version() == 2)
+
+
+def test_a_server_stops_although_a_reload_waits_without_an_end(
+    versions: Path, tmp_path: Path, eventually: Eventually
+) -> None:
+    server = start(config(toy(versions)), Options(rest_api_port=None, loading=FAST))
+    with asked(server) as ask:
+        call = waiting_for_nothing(ask, versions, tmp_path / "empty")
+        eventually(lambda: is_waiting(server))
+        stopping = threading.Thread(target=server.stop, args=(0.5,))
+        stopping.start()
+        stopping.join(20)
+        assert not stopping.is_alive()
+        assert call.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
 def test_a_file_that_changes_is_taken_up_and_a_broken_one_is_not(
     versions: Path, tmp_path: Path, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -62,6 +62,22 @@ def test_each_request_is_a_line_of_json_under_its_clients_id(base: Path) -> None
     assert any(entry["logger"] == "serving.model" for entry in map(json.loads, lines))  # the rest of the log as well
 
 
+def test_a_server_whose_listener_has_gone_ends_well(base: Path) -> None:
+    command = [sys.executable, "-m", "serving.server", "--model_name=toy", f"--model_base_path={base}", "--port=0"]
+    with subprocess.Popen(
+        [*command, "--rest_api_port=0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        process.terminate()
+        told = process.stderr.read()
+        assert process.wait(60) == 0
+    assert "Traceback" not in told
+    assert "BrokenPipeError" not in told
+
+
 def test_without_the_flag_no_request_is_told_and_the_log_is_text(base: Path) -> None:
     told = asked(base)
     assert "serving.requests" not in told
