@@ -221,18 +221,21 @@ def read_scores(path: Path) -> Kept:
 
 
 def show_gains(rows: Mapping[str, Row], dataset: Dataset) -> None:
-    """What each way to read texts adds to the same model without them, user by user."""
-    pairs = [(row, rows[base]) for name, row in rows.items() if (base := _without_text(name)) != name and base in rows]
-    if pairs:
-        print("\n" + gains([row for row, _ in pairs], [base for _, base in pairs], dataset.columns))
+    """What each way to read texts adds to the same model without them, and the BERT to TF-IDF, user by user."""
+    silent, words, *others = variants.LABELS
+    for base, readings in ((silent, [words, *others]), (words, [name for name in others if name.startswith(words)])):
+        pairs = [
+            (row, rows[like])
+            for name, row in rows.items()
+            if _reading(name) in readings and (like := name.replace(_reading(name), base)) in rows
+        ]
+        if pairs:
+            print("\n" + gains([row for row, _ in pairs], [like for _, like in pairs], dataset.columns))
 
 
-def _without_text(name: str) -> str:
-    """The row of the ablation that differs by having no text."""
-    silent, *others = variants.LABELS
-    for label in others:
-        name = name.replace(label, silent)
-    return name
+def _reading(name: str) -> str:
+    """How the model of an ablation's row reads texts: one of variants.LABELS."""
+    return name.split(": ")[-1].split(", ")[0]
 
 
 def _of_towers(name: str) -> str:

@@ -1,7 +1,7 @@
 """tfrec's own model, whole or with a part left out, trained and scored as the pipeline does it; for quality.py.
 
-A variant differs in what the item tower reads (no text, TF-IDF, a frozen or a tuned BERT), in whether ids have an
-embedding, and in its seed. Everything up to Transform is the pipeline's, run once for all variants.
+A variant differs in how the item tower reads texts (not at all, by TF-IDF, by a frozen or a tuned BERT, by both), in
+whether ids have an embedding, and in its seed. Everything up to Transform is the pipeline's, run once for all variants.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ BY_USER = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")
 TEXT_STEPS = 200
 """Of tuning the BERT, where the run itself leaves it frozen."""
 
-TEXTS = ("none", "tfidf", "frozen", "tuned")
+WORD_SHARE = 0.5
+"""Of TF-IDF beside the BERT, where the run itself has none."""
+
+TEXTS = ("none", "words", "frozen", "tuned", "words and frozen", "words and tuned")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Variant:
 
     def resolved(self, config: Config) -> Variant:
         """With what the run says of texts by name, so that the same model is trained once."""
-        usual = "frozen" if config.towers.text_mode == "frozen" else "tuned"
+        bert = "frozen" if config.towers.text_mode == "frozen" else "tuned"
+        usual = f"words and {bert}" if config.towers.word_share else bert
         return dataclasses.replace(self, text=self.text or usual)
 
     def to_json(self) -> str:
@@ -62,7 +66,13 @@ class Variant:
 
 
 WHOLE = Variant()
-LABELS = dict(zip(("no text", "TF-IDF", "frozen BERT", "tuned BERT"), TEXTS, strict=True))
+LABELS = dict(
+    zip(
+        ("no text", "TF-IDF", "frozen BERT", "tuned BERT", "TF-IDF + frozen BERT", "TF-IDF + tuned BERT"),
+        TEXTS,
+        strict=True,
+    )
+)
 ABLATION = {
     f"{label}, {'with' if ids else 'without'} ids": Variant(text, ids)
     for ids in (True, False)
@@ -99,8 +109,7 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     catalog = reduced(load_catalog(files["catalog"], files["train"], transformed, config.features), variant)
     work = kept.parent / f"{kept.stem}.work"
     learnt_from = (files["train"], files["validation"])
-    model = _with_tfidf() if variant.text == "tfidf" else TwoTower
-    trained = fit(catalog, model, *learnt_from, config, str(work / "checkpoints"), str(work / "logs"))
+    trained = fit(catalog, TwoTower, *learnt_from, config, str(work / "checkpoints"), str(work / "logs"))
     stage = fit_second_stage(trained, *learnt_from, config) if config.ranking.epochs else None
     if stage is None:
         catch_up(trained.model, files["validation"])
@@ -124,12 +133,16 @@ def configured(config: Config, variant: Variant) -> Config:
     """The run's configuration with the variant's seed and its way to read texts."""
     if variant.text not in ("", *TEXTS):
         raise ConfigError(f"`text` is {variant.text!r}; use one of {', '.join(TEXTS)}")
-    train, mode = dataclasses.replace(config.train, seed=variant.seed), config.towers.text_mode
-    if variant.text == "tuned" and mode == "frozen":
-        mode, train = "top", dataclasses.replace(train, text_steps=TEXT_STEPS)
-    elif variant.text in ("none", "tfidf", "frozen"):
-        mode = "frozen"
-    return dataclasses.replace(config, towers=dataclasses.replace(config.towers, text_mode=mode), train=train)
+    train, towers = dataclasses.replace(config.train, seed=variant.seed), config.towers
+    if variant.text:
+        share = (towers.word_share or WORD_SHARE) if variant.text.startswith("words and") else 0.0
+        towers = dataclasses.replace(towers, word_share=1.0 if variant.text == "words" else share)
+    if variant.text.endswith("tuned") and towers.text_mode == "frozen":
+        towers = dataclasses.replace(towers, text_mode="top")
+        train = dataclasses.replace(train, text_steps=TEXT_STEPS)
+    elif variant.text and not variant.text.endswith("tuned"):
+        towers = dataclasses.replace(towers, text_mode="frozen")
+    return dataclasses.replace(config, towers=towers, train=train)
 
 
 def reduced(catalog: Catalog, variant: Variant) -> Catalog:
@@ -166,25 +179,3 @@ def write(scores: Scores, holdout: Holdout, path: Path, cpu_minutes: float = mat
     evaluation = Evaluation(protocol_of(holdout), {scores.name: scores}, Verdict(False, ("not judged",)))
     beside.write_text(evaluation.to_json(), encoding="utf-8")
     beside.rename(path)
-
-
-def _with_tfidf() -> type[TwoTower]:
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    class TfidfTower(TwoTower):
-        """Reads a text by the TF-IDF of its WordPieces, brought to the BERT's width by latent semantic analysis."""
-
-        def refresh_texts(self) -> None:
-            """[texts, dim] vectors, centred and of length 1 as the BERT's are."""
-            pieces = [[str(piece) for piece in row if piece] for row in self._tokens.numpy()]
-            weights = TfidfVectorizer(analyzer=lambda row: row, sublinear_tf=True, dtype=np.float32).fit_transform(
-                pieces
-            )
-            rank = min(self.encoder.dim, min(weights.shape) - 1)
-            found = TruncatedSVD(rank, random_state=0).fit_transform(weights)
-            vectors = np.pad(found, ((0, 0), (0, self.encoder.dim - rank))).astype(np.float32)
-            self.encoder.mean.assign(vectors.mean(axis=0))
-            self.text_vectors.assign(self.encoder.normalise(vectors))
-
-    return TfidfTower

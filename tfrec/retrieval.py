@@ -147,9 +147,7 @@ class TwoTower(tfrs.Model):
         """Reads every distinct text with the BERT as it is now."""
         if self._reader is None:
             self._reader = Reader(self.encoder, self._tokens.numpy())
-        pooled = self._reader.read()
-        self.encoder.mean.assign(pooled.mean(axis=0))
-        self.text_vectors.assign(self.encoder.normalise(pooled))
+        self.text_vectors.assign(self._reader.read())
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """As TFRS's; also counts the step's targets."""

@@ -57,32 +57,44 @@ def test_a_row_that_is_none_ends_the_program():
         quality.wanted_rows(["EASY"], SEEDS, "utc", False)
 
 
-def test_an_ablation_trains_eight_different_models():
-    assert len({variant.key() for variant in ABLATION.values()}) == 8
+def test_an_ablation_trains_twelve_different_models():
+    assert len({variant.key() for variant in ABLATION.values()}) == 12
 
 
 def test_what_a_run_says_of_texts_has_the_name_of_the_ablations_variant():
     assert WHOLE.resolved(Config()) == ABLATION["frozen BERT, with ids"]
     assert WHOLE.resolved(Config(towers=TowerConfig(text_mode="top"))) == ABLATION["tuned BERT, with ids"]
+    assert WHOLE.resolved(Config(towers=TowerConfig(word_share=0.3))) == ABLATION["TF-IDF + frozen BERT, with ids"]
     assert Variant("none").resolved(Config()) == Variant("none")
 
 
-def test_each_way_to_read_texts_is_compared_with_none_of_the_same_kind(capsys):
-    names = ("no text, with ids", "TF-IDF, with ids", "tuned BERT, without ids")
+def test_each_way_to_read_texts_is_compared_with_none_of_the_same_kind_and_both_with_the_words(capsys):
+    names = ("no text, with ids", "TF-IDF, with ids", "tuned BERT, without ids", "TF-IDF + tuned BERT, with ids")
     rows = {name: Row(name, Scores(name, {}, 0.0)) for name in names}
     quality.show_gains(rows, quality.Dataset("laptop", ()))
     assert [line for line in capsys.readouterr().out.splitlines() if "minus" in line] == [
-        "| TF-IDF, with ids minus no text, with ids |"
+        "| TF-IDF, with ids minus no text, with ids |",
+        "| TF-IDF + tuned BERT, with ids minus no text, with ids |",
+        "| TF-IDF + tuned BERT, with ids minus TF-IDF, with ids |",
     ]
 
 
 def test_a_variant_reads_texts_as_it_says():
-    run = Config(towers=TowerConfig(text_mode="full"))
-    modes = {text: variants.configured(run, Variant(text)).towers.text_mode for text in ("", "none", "frozen", "tuned")}
-    assert modes == {"": "full", "none": "frozen", "frozen": "frozen", "tuned": "full"}
-    tuned = variants.configured(Config(), Variant("tuned", seed=5))
+    run = Config(towers=TowerConfig(text_mode="full", word_share=0.3))
+    found = {text: variants.configured(run, Variant(text)).towers for text in ("", *variants.TEXTS)}
+    assert {text: (towers.text_mode, towers.word_share) for text, towers in found.items()} == {
+        "": ("full", 0.3),
+        "none": ("frozen", 0.0),
+        "words": ("frozen", 1.0),
+        "frozen": ("frozen", 0.0),
+        "tuned": ("full", 0.0),
+        "words and frozen": ("frozen", 0.3),
+        "words and tuned": ("full", 0.3),
+    }
+    tuned = variants.configured(Config(), Variant("words and tuned", seed=5))
     assert (tuned.towers.text_mode, tuned.train.text_steps, tuned.train.seed) == ("top", variants.TEXT_STEPS, 5)
-    with pytest.raises(ConfigError, match="`text` is 'read'; use one of none, tfidf, frozen, tuned"):
+    assert tuned.towers.word_share == variants.WORD_SHARE
+    with pytest.raises(ConfigError, match="`text` is 'read'; use one of none, words, frozen, tuned"):
         variants.configured(run, Variant("read"))
 
 

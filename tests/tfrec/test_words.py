@@ -1,0 +1,55 @@
+"""A text's words as a vector: TF-IDF and latent semantic analysis as scikit-learn counts them, inside the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from tfrec.words import WordEncoder
+
+TEXTS = np.array([[2, 5, 6, 3, 0], [2, 5, 5, 7, 3], [2, 6, 7, 8, 3], [2, 9, 3, 0, 0], [2, 8, 9, 9, 3]])
+PIECES = 12
+
+
+@pytest.fixture
+def encoder():
+    """Of 3 dimensions, fitted to TEXTS."""
+    encoder = WordEncoder(PIECES, 3)
+    encoder.learn(TEXTS)
+    return encoder
+
+
+def test_texts_are_projected_as_scikit_learn_does_it(encoder):
+    pieces = [[str(piece) for piece in text if piece] for text in TEXTS]
+    weighted = TfidfVectorizer(analyzer=lambda text: text, sublinear_tf=True).fit_transform(pieces)
+    expected = TruncatedSVD(3, random_state=0).fit_transform(weighted)
+    np.testing.assert_allclose(encoder.projected(tf.constant(TEXTS)), expected, atol=1e-5)
+    np.testing.assert_allclose(encoder.mean, expected.mean(axis=0), atol=1e-5)
+
+
+def test_vectors_are_centred_and_of_length_one(encoder):
+    vectors = encoder(tf.constant(TEXTS)).numpy()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-5)
+    centred = encoder.projected(tf.constant(TEXTS)) - encoder.mean
+    np.testing.assert_allclose(vectors, centred / np.linalg.norm(centred, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_neither_the_order_of_words_nor_padding_changes_a_vector(encoder):
+    other = tf.constant([[3, 7, 5, 2, 5, 0, 0, 0]])
+    np.testing.assert_allclose(encoder(other)[0], encoder(tf.constant(TEXTS))[1], atol=1e-5)
+
+
+def test_a_piece_that_the_catalogue_does_not_hold_has_no_part_in_a_vector(encoder):
+    known = encoder(tf.constant([[5, 6]]))
+    np.testing.assert_allclose(encoder(tf.constant([[5, 11, 6]])), known, atol=1e-5)
+    np.testing.assert_array_equal(encoder.projected(tf.constant([[11, 0], [0, 0]])), 0.0)
+
+
+@pytest.mark.parametrize("texts", [[[0, 0]], [[2, 5], [2, 5]], [[2, 5, 3]], [[5, 0], [6, 0]]])
+def test_a_catalogue_of_few_words_still_gives_finite_vectors(texts):
+    encoder = WordEncoder(PIECES, 3)
+    encoder.learn(np.array(texts))
+    assert np.isfinite(encoder(tf.constant([*texts, [9] * len(texts[0])]))).all()

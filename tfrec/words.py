@@ -1,0 +1,61 @@
+"""Text -> vector by its words: TF-IDF of its WordPieces, brought to few dimensions by latent semantic analysis.
+
+All that is learnt is a table with a vector for each WordPiece, made once from the catalogue's texts; a text is read by
+looking its pieces up, inside the graph. Sources: Deerwester et al., "Indexing by latent semantic analysis" (1990);
+Salton and Buckley, "Term-weighting approaches in automatic text retrieval" (1988).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+
+class WordEncoder(tf.keras.layers.Layer):
+    """A text's WordPieces, each by its rarity, as one vector, centred on the catalogue's mean and of length 1."""
+
+    def __init__(self, pieces: int, dim: int):
+        """`pieces` is the size of the WordPiece vocabulary."""
+        super().__init__(name="word_encoder")
+        self.dim = dim
+        self.rarity = tf.Variable(tf.zeros([pieces]), trainable=False, name="rarity")
+        self.piece_vectors = tf.Variable(tf.zeros([pieces, dim]), trainable=False, name="piece_vectors")
+        self.mean = tf.Variable(tf.zeros([dim]), trainable=False, name="word_mean")
+
+    def call(self, tokens: tf.Tensor) -> tf.Tensor:
+        """[n, length] token ids padded by 0 -> [n, dim] float32 unit vectors."""
+        return tf.math.l2_normalize(self.projected(tokens) - self.mean, axis=-1)
+
+    def projected(self, tokens: tf.Tensor) -> tf.Tensor:
+        """[n, length] token ids padded by 0 -> [n, dim], not centred; zero for a text of no known piece."""
+        valid = tf.cast(tokens > 0, tf.float32)
+        times = tf.reduce_sum(tf.cast(tokens[:, :, tf.newaxis] == tokens[:, tf.newaxis, :], tf.float32), axis=2)
+        weights = valid * (1.0 + tf.math.log(times)) * tf.gather(self.rarity, tokens)
+        # A piece that is there c times stands in c places, so each has a c-th of its weight.
+        length = tf.sqrt(tf.reduce_sum(tf.square(weights) / times, axis=1, keepdims=True))
+        summed = tf.einsum("nl,nld->nd", weights / times, tf.gather(self.piece_vectors, tokens))
+        return tf.math.divide_no_nan(summed, length)
+
+    def learn(self, tokens: np.ndarray) -> None:
+        """Fits the table to a catalogue's distinct texts, [texts, length] token ids padded by 0."""
+        from scipy import sparse
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        row, place = np.nonzero(tokens)
+        ones, shape = np.ones(len(row), np.float32), (len(tokens), self.rarity.shape[0])
+        counts = sparse.csr_matrix((ones, (row, tokens[row, place])), shape)
+        seen = np.flatnonzero(counts.getnnz(axis=0))
+        rank = min(self.dim, len(tokens) - 1, len(seen) - 1)
+        if rank < 1:
+            return  # one text, or none: there is nothing to tell apart
+        transformer = TfidfTransformer(sublinear_tf=True)
+        weighted = transformer.fit_transform(counts[:, seen])
+        found = TruncatedSVD(rank, random_state=0).fit(weighted)
+        rarity, vectors = np.zeros(self.rarity.shape, np.float32), np.zeros(self.piece_vectors.shape, np.float32)
+        rarity[seen], vectors[seen, :rank] = transformer.idf_, found.components_.T
+        self.rarity.assign(rarity)
+        self.piece_vectors.assign(vectors)
+        mean = np.zeros(self.dim, np.float32)
+        mean[:rank] = np.asarray(weighted.mean(axis=0)).ravel() @ found.components_.T
+        self.mean.assign(mean)
