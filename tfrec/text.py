@@ -70,6 +70,8 @@ class TextEncoder(tf.keras.layers.Layer):
 
     def __init__(self, features: FeaturesConfig, config: TowerConfig, seed: int = 0):
         super().__init__(name="text_encoder")
+        if not 0 <= config.word_share <= 1:
+            raise ConfigError(f"word_share is {config.word_share}; give 0 (the BERT alone) to 1 (the words alone)")
         backbone = _backbone(features, config, seed)
         _choose_trainable(backbone, config)
         self._share, self.bert_dim = config.word_share, int(backbone.hidden_dim)

@@ -23,8 +23,10 @@ class WordEncoder(tf.keras.layers.Layer):
         self.mean = tf.Variable(tf.zeros([dim]), trainable=False, name="word_mean")
 
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
-        """[n, length] token ids padded by 0 -> [n, dim] float32 unit vectors."""
-        return tf.math.l2_normalize(self.projected(tokens) - self.mean, axis=-1)
+        """[n, length] token ids padded by 0 -> [n, dim] float32 unit vectors, zero for a text of no known piece."""
+        projected = self.projected(tokens)
+        says = tf.reduce_any(projected != 0, axis=-1, keepdims=True)
+        return tf.where(says, tf.math.l2_normalize(projected - self.mean, axis=-1), 0.0)
 
     def projected(self, tokens: tf.Tensor) -> tf.Tensor:
         """[n, length] token ids padded by 0 -> [n, dim], not centred; zero for a text of no known piece."""
@@ -45,10 +47,12 @@ class WordEncoder(tf.keras.layers.Layer):
         row, place = np.nonzero(tokens)
         ones, shape = np.ones(len(row), np.float32), (len(tokens), self.rarity.shape[0])
         counts = sparse.csr_matrix((ones, (row, tokens[row, place])), shape)
-        seen = np.flatnonzero(counts.getnnz(axis=0))
+        times = counts.getnnz(axis=0)
+        # What stands in every text, as BERT's own marks do, tells none from another.
+        seen = np.flatnonzero((times > 0) & (times < (tokens > 0).any(axis=1).sum()))
         rank = min(self.dim, len(tokens) - 1, len(seen) - 1)
         if rank < 1:
-            return  # one text, or none: there is nothing to tell apart
+            return  # there is nothing to tell apart
         transformer = TfidfTransformer(sublinear_tf=True)
         weighted = transformer.fit_transform(counts[:, seen])
         found = TruncatedSVD(rank, random_state=0).fit(weighted)

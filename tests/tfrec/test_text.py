@@ -78,6 +78,12 @@ def test_the_cosine_of_two_texts_is_the_words_share_of_theirs_and_the_rest_of_th
     np.testing.assert_allclose(vectors @ vectors.T, 0.7 * by_bert @ by_bert.T + 0.3 * words @ words.T, atol=1e-5)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_that_is_none_is_refused(encoder_of, share):
+    with pytest.raises(ConfigError, match=rf"word_share is {share}; give 0 \(the BERT alone\) to 1"):
+        encoder_of(words=share)
+
+
 @pytest.mark.parametrize(("mode", "layers", "kept"), [("top", 1, True), ("top", 2, False), ("full", 1, False)])
 def test_a_catalogue_is_read_again_as_the_bert_is_then(encoder_of, mode, layers, kept, monkeypatch):
     encoder = encoder_of(mode, layers)

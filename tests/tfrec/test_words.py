@@ -24,7 +24,7 @@ def encoder():
 
 def test_texts_are_projected_as_scikit_learn_does_it(encoder):
     pieces = [[str(piece) for piece in text if piece] for text in TEXTS]
-    weighted = TfidfVectorizer(analyzer=lambda text: text, sublinear_tf=True).fit_transform(pieces)
+    weighted = TfidfVectorizer(analyzer=lambda text: text, sublinear_tf=True, max_df=4).fit_transform(pieces)
     expected = TruncatedSVD(3, random_state=0).fit_transform(weighted)
     np.testing.assert_allclose(encoder.projected(tf.constant(TEXTS)), expected, atol=1e-5)
     np.testing.assert_allclose(encoder.mean, expected.mean(axis=0), atol=1e-5)
@@ -42,10 +42,16 @@ def test_neither_the_order_of_words_nor_padding_changes_a_vector(encoder):
     np.testing.assert_allclose(encoder(other)[0], encoder(tf.constant(TEXTS))[1], atol=1e-5)
 
 
-def test_a_piece_that_the_catalogue_does_not_hold_has_no_part_in_a_vector(encoder):
+def test_a_piece_that_no_text_or_every_text_holds_has_no_part_in_a_vector(encoder):
     known = encoder(tf.constant([[5, 6]]))
-    np.testing.assert_allclose(encoder(tf.constant([[5, 11, 6]])), known, atol=1e-5)
-    np.testing.assert_array_equal(encoder.projected(tf.constant([[11, 0], [0, 0]])), 0.0)
+    np.testing.assert_allclose(encoder(tf.constant([[2, 5, 11, 6, 3]])), known, atol=1e-5)
+    np.testing.assert_array_equal(encoder(tf.constant([[2, 11, 3], [0, 0, 0]])), 0.0)
+
+
+def test_the_empty_text_is_not_counted_among_the_texts(encoder):
+    other = WordEncoder(PIECES, 3)
+    other.learn(np.concatenate([np.zeros((1, 5), np.int64), TEXTS]))
+    np.testing.assert_array_equal(other.rarity > 0, encoder.rarity > 0)
 
 
 @pytest.mark.parametrize("texts", [[[0, 0]], [[2, 5], [2, 5]], [[2, 5, 3]], [[5, 0], [6, 0]]])
