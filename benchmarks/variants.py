@@ -36,8 +36,8 @@ BY_USER = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")
 TEXT_STEPS = 200
 """Of tuning the BERT, where the run itself leaves it frozen."""
 
-WORD_SHARE = 0.5
-"""Of TF-IDF beside the BERT, where the run itself has none."""
+WORD_DIM = 256
+"""Of TF-IDF, where the run itself has none."""
 
 TEXTS = ("none", "words", "frozen", "tuned", "words and frozen", "words and tuned")
 
@@ -57,7 +57,7 @@ class Variant:
     def resolved(self, config: Config) -> Variant:
         """With what the run says of texts by name, so that the same model is trained once."""
         bert = "frozen" if config.towers.text_mode == "frozen" else "tuned"
-        usual = f"words and {bert}" if config.towers.word_share else bert
+        usual = f"words and {bert}" if config.towers.word_dim else bert
         return dataclasses.replace(self, text=self.text or usual)
 
     def to_json(self) -> str:
@@ -109,7 +109,8 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     catalog = reduced(load_catalog(files["catalog"], files["train"], transformed, config.features), variant)
     work = kept.parent / f"{kept.stem}.work"
     learnt_from = (files["train"], files["validation"])
-    trained = fit(catalog, TwoTower, *learnt_from, config, str(work / "checkpoints"), str(work / "logs"))
+    model = WithoutBert if variant.text == "words" else TwoTower
+    trained = fit(catalog, model, *learnt_from, config, str(work / "checkpoints"), str(work / "logs"))
     stage = fit_second_stage(trained, *learnt_from, config) if config.ranking.epochs else None
     if stage is None:
         catch_up(trained.model, files["validation"])
@@ -135,8 +136,8 @@ def configured(config: Config, variant: Variant) -> Config:
         raise ConfigError(f"`text` is {variant.text!r}; use one of {', '.join(TEXTS)}")
     train, towers = dataclasses.replace(config.train, seed=variant.seed), config.towers
     if variant.text:
-        share = (towers.word_share or WORD_SHARE) if variant.text.startswith("words and") else 0.0
-        towers = dataclasses.replace(towers, word_share=1.0 if variant.text == "words" else share)
+        word_dim = (towers.word_dim or WORD_DIM) if variant.text.startswith("words") else 0
+        towers = dataclasses.replace(towers, word_dim=word_dim)
     if variant.text.endswith("tuned") and towers.text_mode == "frozen":
         towers = dataclasses.replace(towers, text_mode="top")
         train = dataclasses.replace(train, text_steps=TEXT_STEPS)
@@ -155,6 +156,13 @@ def reduced(catalog: Catalog, variant: Variant) -> Catalog:
             query_row=np.zeros_like(catalog.query_row),
         )
     return catalog if variant.ids else WithoutIds(**vars(catalog))
+
+
+class WithoutBert(TwoTower):
+    """Whose items' texts are read by their words alone."""
+
+    def refresh_texts(self) -> None:
+        """Leaves what the BERT would say at zero."""
 
 
 class WithoutIds(Catalog):

@@ -86,10 +86,8 @@ class TowerConfig:
     """frozen: vectors of the pre-trained BERT; top: its last `text_layers` train; lora; full."""
     text_layers: int = 1
     lora_rank: int = 8
-    word_share: float = 0.0
-    """Of a text's vector, how much its words make up by TF-IDF beside the BERT: 0 is the BERT alone, 1 the words."""
     word_dim: int = 256
-    """Dimensions of the words' part."""
+    """Dimensions of an item's words as TF-IDF weighs them, which the item tower reads beside the BERT; 0 for none."""
     random_bert: bool = False
     """A tiny BERT with random weights instead of the pre-trained one: for tests."""
     bert_dtype: str = "float32"

@@ -188,9 +188,11 @@ class Recommender(tf.Module):
         features = self._transform({name: _column(value) for name, value in inputs.items() if name != "item_id"})
         settings = self._config.features
         rows = self._model.catalog_rows(inputs["item_id"])
+        tokens = _dense(features["item_tokens"], settings.text_tokens)
         items = ItemFeatures(
             id_row=self._model.id_rows(rows),
-            text_vector=self._model.encoder(_dense(features["item_tokens"], settings.text_tokens)),
+            text_vector=self._model.encoder(tokens),
+            word_vector=self._model.words(tokens),
             category=_dense(features["item_category"], settings.categories),
             brand=_dense(features["item_brand"], 1)[:, 0],
             price=_dense(features["item_price"], 1)[:, 0],

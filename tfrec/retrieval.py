@@ -15,6 +15,7 @@ from tfrec.catalog import Catalog
 from tfrec.config import Config
 from tfrec.text import Reader, TextEncoder
 from tfrec.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
+from tfrec.words import WordEncoder
 
 PART = 8192  # catalogue rows embedded at once
 
@@ -36,6 +37,7 @@ class TwoTower(tfrs.Model):
         super().__init__()
         self.config = config
         self.encoder = TextEncoder(config.features, config.towers, config.train.seed)
+        self.words = WordEncoder(self.encoder.pieces, config.towers.word_dim)
         self._reader: Reader | None = None
         self.candidate_tower = CandidateTower(catalog, config.towers)
         self.query_tower = QueryTower(config.examples.max_events, catalog.profile_sizes, config.clock, config.towers)
@@ -52,6 +54,9 @@ class TwoTower(tfrs.Model):
         self.trend = _constant(np.zeros(catalog.rows, np.float32), "trend")
         self.text_vectors = tf.Variable(
             tf.zeros([len(catalog.tokens), self.encoder.dim]), trainable=False, name="text_vectors"
+        )
+        self.word_vectors = tf.Variable(
+            tf.zeros([len(catalog.tokens), self.words.dim]), trainable=False, name="word_vectors"
         )
         self.prepare(live_text=False)
         self.task = tfrs.tasks.Retrieval(
@@ -136,6 +141,8 @@ class TwoTower(tfrs.Model):
             "candidate_tower": self.candidate_tower,
             "query_tower": self.query_tower,
             "text_vectors": self.text_vectors,
+            "words": self.words,
+            "word_vectors": self.word_vectors,
         }
 
     def prepare(self, live_text: bool) -> None:
@@ -143,11 +150,18 @@ class TwoTower(tfrs.Model):
         self.live_text = live_text
         self.encoder.trainable = live_text
 
+    def learn_words(self) -> None:
+        """Weighs the words of the catalogue's texts, and reads every distinct text by them."""
+        self.words.learn(self._tokens.numpy())
+        self.word_vectors.assign(self.words.read(self._tokens.numpy()))
+
     def refresh_texts(self) -> None:
         """Reads every distinct text with the BERT as it is now."""
         if self._reader is None:
             self._reader = Reader(self.encoder, self._tokens.numpy())
-        self.text_vectors.assign(self._reader.read())
+        pooled = self._reader.read()
+        self.encoder.mean.assign(pooled.mean(axis=0))
+        self.text_vectors.assign(self.encoder.normalise(pooled))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """As TFRS's; also counts the step's targets."""
@@ -227,6 +241,7 @@ class TwoTower(tfrs.Model):
         return ItemFeatures(
             id_row=tf.gather(self._id_row, rows),
             text_vector=text_vector,
+            word_vector=tf.gather(self.word_vectors, tf.gather(self.text_row, rows)),
             category=tf.gather(self._category, rows),
             brand=tf.gather(self._brand, rows),
             price=tf.gather(self._price, rows),

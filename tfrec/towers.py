@@ -43,7 +43,8 @@ class ItemFeatures(NamedTuple):
     """What the candidate tower reads of n items."""
 
     id_row: tf.Tensor  # [n] int64, 0 for an item whose id was not learnt
-    text_vector: tf.Tensor  # [n, text_dim] float32
+    text_vector: tf.Tensor  # [n, text_dim] float32 of the BERT
+    word_vector: tf.Tensor  # [n, word_dim] float32 of words.py
     category: tf.Tensor  # [n, columns] int64, the levels of the path and further columns
     brand: tf.Tensor  # [n] int64
     price: tf.Tensor  # [n] int64
@@ -56,7 +57,7 @@ def _embedding(size: int, dim: int, name: str, stddev: float = 0.02) -> tf.keras
 
 
 class CandidateTower(tf.keras.layers.Layer):
-    """Sum of an id embedding and the projections of text, category, brand and price."""
+    """Sum of an id embedding and the projections of text, words, category, brand and price."""
 
     def __init__(self, catalog: Catalog, config: TowerConfig):
         super().__init__(name="candidate_tower")
@@ -65,6 +66,7 @@ class CandidateTower(tf.keras.layers.Layer):
         self._ids = _embedding(int(catalog.id_row.max()) + 1, config.dim, "item_id", config.dim**-0.5)
         self._id_bias = _embedding(int(catalog.id_row.max()) + 1, 1, "item_bias")
         self._text = tf.keras.layers.Dense(config.dim, use_bias=False, name="text")
+        self._words = tf.keras.layers.Dense(config.dim, use_bias=False, name="words")
         self._category = _embedding(catalog.category_size, config.dim, "category")
         self._brand = _embedding(catalog.brand_size, config.dim, "brand")
         self._price = _embedding(catalog.price_size, config.dim, "price")
@@ -80,6 +82,7 @@ class CandidateTower(tf.keras.layers.Layer):
         known = tf.cast(items.category > 0, tf.float32)[:, :, tf.newaxis]
         content = (
             self._text(items.text_vector)
+            + self._words(items.word_vector)
             + tf.reduce_sum(self._category(items.category) * known, axis=1)
             + self._brand(items.brand)
             + self._price(items.price)

@@ -87,6 +87,7 @@ def fit(
     if not progress.restored:
         say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
         model.refresh_texts()
+        model.learn_words()
         progress.save()
     past = read_events(train_files, catalog)
     follow_trend(model, past)

@@ -10,6 +10,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
+
+PART = 1024  # texts read at once
+
 
 class WordEncoder(tf.keras.layers.Layer):
     """A text's WordPieces, each by its rarity, as one vector, centred on the catalogue's mean and of length 1."""
@@ -17,6 +21,8 @@ class WordEncoder(tf.keras.layers.Layer):
     def __init__(self, pieces: int, dim: int):
         """`pieces` is the size of the WordPiece vocabulary."""
         super().__init__(name="word_encoder")
+        if dim < 0:
+            raise ConfigError(f"word_dim is {dim}; give 0 (items are not read by their words) or more")
         self.dim = dim
         self.rarity = tf.Variable(tf.zeros([pieces]), trainable=False, name="rarity")
         self.piece_vectors = tf.Variable(tf.zeros([pieces, dim]), trainable=False, name="piece_vectors")
@@ -37,6 +43,12 @@ class WordEncoder(tf.keras.layers.Layer):
         length = tf.sqrt(tf.reduce_sum(tf.square(weights) / times, axis=1, keepdims=True))
         summed = tf.einsum("nl,nld->nd", weights / times, tf.gather(self.piece_vectors, tokens))
         return tf.math.divide_no_nan(summed, length)
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """As `call`, of any number of texts."""
+        read = tf.function(self.call, input_signature=[tf.TensorSpec([None, tokens.shape[1]], tf.int64)])
+        parts = [read(tokens[start : start + PART]).numpy() for start in range(0, len(tokens), PART)]
+        return np.concatenate(parts)
 
     def learn(self, tokens: np.ndarray) -> None:
         """Fits the table to a catalogue's distinct texts, [texts, length] token ids padded by 0."""

@@ -62,9 +62,9 @@ def test_an_ablation_trains_twelve_different_models():
 
 
 def test_what_a_run_says_of_texts_has_the_name_of_the_ablations_variant():
-    assert WHOLE.resolved(Config()) == ABLATION["frozen BERT, with ids"]
-    assert WHOLE.resolved(Config(towers=TowerConfig(text_mode="top"))) == ABLATION["tuned BERT, with ids"]
-    assert WHOLE.resolved(Config(towers=TowerConfig(word_share=0.3))) == ABLATION["TF-IDF + frozen BERT, with ids"]
+    assert WHOLE.resolved(Config()) == ABLATION["TF-IDF + frozen BERT, with ids"]
+    assert WHOLE.resolved(Config(towers=TowerConfig(text_mode="top"))) == ABLATION["TF-IDF + tuned BERT, with ids"]
+    assert WHOLE.resolved(Config(towers=TowerConfig(word_dim=0))) == ABLATION["frozen BERT, with ids"]
     assert Variant("none").resolved(Config()) == Variant("none")
 
 
@@ -80,20 +80,20 @@ def test_each_way_to_read_texts_is_compared_with_none_of_the_same_kind_and_both_
 
 
 def test_a_variant_reads_texts_as_it_says():
-    run = Config(towers=TowerConfig(text_mode="full", word_share=0.3))
+    run = Config(towers=TowerConfig(text_mode="full", word_dim=3))
     found = {text: variants.configured(run, Variant(text)).towers for text in ("", *variants.TEXTS)}
-    assert {text: (towers.text_mode, towers.word_share) for text, towers in found.items()} == {
-        "": ("full", 0.3),
-        "none": ("frozen", 0.0),
-        "words": ("frozen", 1.0),
-        "frozen": ("frozen", 0.0),
-        "tuned": ("full", 0.0),
-        "words and frozen": ("frozen", 0.3),
-        "words and tuned": ("full", 0.3),
+    assert {text: (towers.text_mode, towers.word_dim) for text, towers in found.items()} == {
+        "": ("full", 3),
+        "none": ("frozen", 0),
+        "words": ("frozen", 3),
+        "frozen": ("frozen", 0),
+        "tuned": ("full", 0),
+        "words and frozen": ("frozen", 3),
+        "words and tuned": ("full", 3),
     }
-    tuned = variants.configured(Config(), Variant("words and tuned", seed=5))
+    tuned = variants.configured(Config(towers=TowerConfig(word_dim=0)), Variant("words and tuned", seed=5))
     assert (tuned.towers.text_mode, tuned.train.text_steps, tuned.train.seed) == ("top", variants.TEXT_STEPS, 5)
-    assert tuned.towers.word_share == variants.WORD_SHARE
+    assert tuned.towers.word_dim == variants.WORD_DIM
     with pytest.raises(ConfigError, match="`text` is 'read'; use one of none, words, frozen, tuned"):
         variants.configured(run, Variant("read"))
 

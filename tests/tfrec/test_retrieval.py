@@ -293,6 +293,7 @@ KEY_BIASES = [f"transformer_layer_{layer}/self_attention_layer/key/bias:0" for l
 )
 def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, steps, still):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": mode, "lora_rank": 2, "use_user_id": True})
+    model.learn_words()
     model.prepare(live_text=True)
     assert any("transformer" in weight.name for weight in model.trainable_variables) == (mode != "frozen")
     assert step(model, steps) == still
@@ -300,6 +301,7 @@ def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, ste
 
 def test_the_bert_rests_while_the_towers_train_over_fixed_texts(make_model):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": "full"})
+    model.learn_words()
     model.prepare(live_text=False)
     assert [weight.name for weight in model.trainable_variables if "transformer" in weight.name] == []
     assert step(model) == []
@@ -329,6 +331,18 @@ def test_no_text_goes_through_the_bert_while_the_towers_train_over_fixed_texts(m
     model.prepare(live_text=False)
     model.compute_loss(batch_of([("i1", NOON), ("i2", NOON)]))
     assert not hasattr(model.encoder, "calls")
+
+
+def test_an_items_words_are_part_of_its_embedding(make_model):
+    model = make_model([WORDS[0], WORDS[1], WORDS[0]], towers={"word_dim": 2})
+    rows = tf.constant([1, 2, 3], tf.int64)
+    before = model.candidates(rows).numpy()
+    model.learn_words()
+    words = model.words(tf.constant(WORDS[:2], tf.int64)).numpy()
+    assert np.abs(words[0] - words[1]).max() > 0.1
+    kernel = next(w for w in model.candidate_tower.weights if "words/kernel" in w.name).numpy()
+    added = (model.candidates(rows) - before)[:, :-1]
+    np.testing.assert_allclose(added, words[[0, 1, 0]] @ kernel, atol=1e-5)
 
 
 def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):

@@ -21,10 +21,8 @@ SOAP = [101, 7815, 102]
 def encoder_of(vocabulary):
     """Makes a tiny encoder with random weights: 2 layers, 16 dimensions."""
 
-    def make(mode: str = "full", layers: int = 1, seed: int = 0, words: float = 0.0) -> TextEncoder:
-        towers = TowerConfig(
-            random_bert=True, text_mode=mode, text_layers=layers, lora_rank=2, word_share=words, word_dim=2
-        )
+    def make(mode: str = "full", layers: int = 1, seed: int = 0) -> TextEncoder:
+        towers = TowerConfig(random_bert=True, text_mode=mode, text_layers=layers, lora_rank=2)
         return TextEncoder(FeaturesConfig(vocabulary=vocabulary), towers, seed)
 
     return make
@@ -67,23 +65,6 @@ def test_vectors_are_centred_on_the_mean_of_the_catalogue(encoder_of):
     np.testing.assert_allclose(encoder.normalise(tf.constant([[4.0, 4.0] + [0.0] * 14]))[0, :3], [0.6, 0.8, 0.0])
 
 
-def test_the_cosine_of_two_texts_is_the_words_share_of_theirs_and_the_rest_of_the_berts(encoder_of):
-    tokens = padded([PASTA, SOAP, [101, 7815, 2489, 102]], 8)
-    encoder = encoder_of(words=0.3)
-    vectors = Reader(encoder, tokens.numpy()).read()
-    assert vectors.shape == (3, encoder.dim) == (3, 18)
-    np.testing.assert_allclose(vectors, encoder(tokens), atol=1e-5)
-    by_bert, words = encoder.normalise(encoder.pooled(tokens)).numpy(), encoder.words(tokens).numpy()
-    assert np.abs(words).max() > 0.1
-    np.testing.assert_allclose(vectors @ vectors.T, 0.7 * by_bert @ by_bert.T + 0.3 * words @ words.T, atol=1e-5)
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.5])
-def test_a_share_that_is_none_is_refused(encoder_of, share):
-    with pytest.raises(ConfigError, match=rf"word_share is {share}; give 0 \(the BERT alone\) to 1"):
-        encoder_of(words=share)
-
-
 @pytest.mark.parametrize(("mode", "layers", "kept"), [("top", 1, True), ("top", 2, False), ("full", 1, False)])
 def test_a_catalogue_is_read_again_as_the_bert_is_then(encoder_of, mode, layers, kept, monkeypatch):
     encoder = encoder_of(mode, layers)
@@ -91,12 +72,12 @@ def test_a_catalogue_is_read_again_as_the_bert_is_then(encoder_of, mode, layers,
     reader = Reader(encoder, tokens)
     calls = []
     monkeypatch.setattr(encoder, "_base", lambda base=encoder._base: calls.append(1) or base())
-    np.testing.assert_allclose(reader.pooled(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
+    np.testing.assert_allclose(reader.read(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
     for variable in encoder.trainable_variables:
         variable.assign_add(tf.random.stateless_normal(variable.shape, [1, 2], stddev=0.3))
-    again = reader.pooled()
+    again = reader.read()
     np.testing.assert_allclose(again, encoder.pooled(tf.constant(tokens)), atol=1e-5)
-    np.testing.assert_allclose(again, Reader(encoder, tokens).pooled(), atol=1e-5)
+    np.testing.assert_allclose(again, Reader(encoder, tokens).read(), atol=1e-5)
     assert bool(reader._kept) == bool(calls) == kept
 
 
@@ -104,7 +85,7 @@ def test_what_would_take_too_much_memory_is_not_kept(encoder_of, monkeypatch):
     monkeypatch.setattr("tfrec.text.KEPT_BYTES", 10 * 16 * 4 - 1)
     encoder, tokens = encoder_of("top"), padded([PASTA, SOAP], 8).numpy()
     reader = Reader(encoder, tokens)  # 10 tokens of 16 dimensions
-    np.testing.assert_allclose(reader.pooled(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
+    np.testing.assert_allclose(reader.read(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
     assert not reader._kept
 
 

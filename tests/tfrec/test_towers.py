@@ -41,6 +41,7 @@ def items(rows: list[int], seed: int = 1) -> ItemFeatures:
     return ItemFeatures(
         id_row=tf.constant(rows, tf.int64),
         text_vector=tf.constant(random.normal(size=(count, TEXT_DIM)), tf.float32),
+        word_vector=tf.constant(random.normal(size=(count, 3)), tf.float32),
         category=tf.constant(random.integers(0, 2, (count, 2))),
         brand=tf.constant(random.integers(0, 2, count)),
         price=tf.constant(random.integers(0, 3, count)),
@@ -65,6 +66,7 @@ def test_an_items_embedding_is_the_sum_of_all_that_is_known_of_it(make_catalog, 
     item = ItemFeatures(
         id_row=tf.constant([2], tf.int64),
         text_vector=tf.constant([[1.0, 3.0]]),
+        word_vector=tf.constant([[0.5, 2.0, 1.0]]),
         category=tf.constant([[1, 0]], tf.int64),
         brand=tf.constant([1], tf.int64),
         price=tf.constant([2], tf.int64),
@@ -74,13 +76,14 @@ def test_an_items_embedding_is_the_sum_of_all_that_is_known_of_it(make_catalog, 
     by_name["item_id/embeddings:0"].assign([[7, 7], [8, 8], [1, 2]])
     by_name["item_bias/embeddings:0"].assign([[7], [8], [0.5]])
     by_name["text/kernel:0"].assign([[10, 0], [0, 20]])
+    by_name["words/kernel:0"].assign([[2, 4], [1, 0], [0, 1]])
     by_name["category/embeddings:0"].assign([[900, 900], [100, 0]])
     by_name["brand/embeddings:0"].assign([[7, 7], [1000, 2000]])
     by_name["price/embeddings:0"].assign([[7, 7], [7, 7], [0, 10000]])
     by_name["content_bias/kernel:0"].assign([[0.01], [0.001]])
-    # text [10, 60] + category [100, 0] (its second level is unknown: nothing) + brand + price: [1110, 12060]
-    # with the id [1111, 12062]; bias 0.01 * 1110 + 0.001 * 12060 of the content + 0.5 of the id = 23.66
-    np.testing.assert_allclose(tower(item), [[1111, 12062, 23.66]], rtol=1e-6)
+    # text [10, 60] + words [3, 3] + category [100, 0] (its second level is unknown: nothing) + brand + price:
+    # [1113, 12063]; with the id [1114, 12065]; bias 0.01 * 1113 + 0.001 * 12063 of the content + 0.5 of the id = 23.693
+    np.testing.assert_allclose(tower(item), [[1114, 12065, 23.693]], rtol=1e-6)
 
 
 def test_an_item_whose_id_was_not_learnt_is_its_content_alone(candidate_tower):

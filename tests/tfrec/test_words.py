@@ -8,7 +8,8 @@ import tensorflow as tf
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from tfrec.words import WordEncoder
+from tfrec.errors import ConfigError
+from tfrec.words import PART, WordEncoder
 
 TEXTS = np.array([[2, 5, 6, 3, 0], [2, 5, 5, 7, 3], [2, 6, 7, 8, 3], [2, 9, 3, 0, 0], [2, 8, 9, 9, 3]])
 PIECES = 12
@@ -59,3 +60,16 @@ def test_a_catalogue_of_few_words_still_gives_finite_vectors(texts):
     encoder = WordEncoder(PIECES, 3)
     encoder.learn(np.array(texts))
     assert np.isfinite(encoder(tf.constant([*texts, [9] * len(texts[0])]))).all()
+
+
+def test_a_whole_catalogue_is_read_in_its_own_order(encoder):
+    many = np.tile(TEXTS, (PART // 5 + 1, 1))
+    np.testing.assert_allclose(encoder.read(many), np.tile(encoder(tf.constant(TEXTS)), (PART // 5 + 1, 1)), atol=1e-6)
+
+
+def test_words_may_be_left_out():
+    encoder = WordEncoder(PIECES, 0)
+    encoder.learn(TEXTS)
+    assert encoder.read(TEXTS).shape == (5, 0)
+    with pytest.raises(ConfigError, match=r"word_dim is -1; give 0 \(items are not read by their words\) or more"):
+        WordEncoder(PIECES, -1)
