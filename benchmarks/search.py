@@ -1,4 +1,4 @@
-"""How well a search finds texts by their words alone, by the BERT alone and by both: a shop's aisles as the searches.
+"""How well a search finds texts by their words, by the BERT and by both: a shop's aisles as the searches.
 
 The tables of Complete Journey give both sides: a search is the name of a group of products ("FROZEN PIZZA"), what it
 should find are the titles of that group's products ("SNACKS/APPETIZERS"), among all the titles of the shop. "In other
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 import tensorflow as tf
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from tfrec import metrics
 from tfrec.confidence import interval
@@ -45,14 +47,15 @@ def main() -> None:
     shares = shared_pieces(queries, documents, {word_piece.cls, word_piece.sep})
     print(f"{len(searches):,} searches, {len(titles):,} titles; NDCG@{K} ± half its 95 % interval over the searches")
     bert = TextEncoder(features, TowerConfig())
-    by = {"TF-IDF": by_words(WordEncoder(bert.pieces, TowerConfig().word_dim), queries, documents)}
+    by = {"TF-IDF": by_tfidf(queries, documents)}
+    by["TF-IDF in 256 dimensions"] = by_words(WordEncoder(bert.pieces, 256), queries, documents)
     by["BERT"] = by_bert(bert, queries, documents)
-    by["both"] = (by["TF-IDF"] + by["BERT"]) / 2
+    by["BERT + TF-IDF"] = (by["TF-IDF"] + by["BERT"]) / 2
     result = {}
     for name, scores in by.items():
         found = {"any words": ndcg(scores, relevant), "in other words": ndcg_of_others(scores, relevant, shares)}
         result[name] = {task: {"mean": values.mean(), "interval": interval(values)} for task, values in found.items()}
-        print(f"{name:<8}" + "".join(f"  {task} {told(values)}" for task, values in found.items()), flush=True)
+        print(f"{name:<26}" + "".join(f"  {task} {told(values)}" for task, values in found.items()), flush=True)
     path = Path("out/benchmarks/search.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=2))
@@ -68,15 +71,25 @@ def aisles(root: str) -> tuple[list[str], list[str], sp.csr_matrix]:
     return list(aisle.cat.categories), list(title.cat.categories), sp.csr_matrix(cells)
 
 
+def counts(tokens: np.ndarray, size: int, without: Collection[int] = ()) -> sp.csr_matrix:
+    """[n, size] how often each of n texts [n, length] holds each token id; neither 0 nor those of `without`."""
+    row, place = np.nonzero((tokens > 0) & ~np.isin(tokens, list(without)))
+    return sp.csr_matrix((np.ones(len(row), np.float32), (row, tokens[row, place])), (len(tokens), size))
+
+
 def shared_pieces(queries: np.ndarray, documents: np.ndarray, marks: set[int]) -> np.ndarray:
     """[queries, documents] bool: whether they have a token id in common, 0 and the marks apart."""
     size = int(max(queries.max(), documents.max())) + 1
-    pieces = []
-    for tokens in (queries, documents):
-        row, place = np.nonzero((tokens > 0) & ~np.isin(tokens, list(marks)))
-        cells = (np.ones(len(row), np.float32), (row, tokens[row, place]))
-        pieces.append(sp.csr_matrix(cells, (len(tokens), size)))
-    return np.asarray((pieces[0] @ pieces[1].T).todense() > 0)
+    return np.asarray((counts(queries, size, marks) @ counts(documents, size, marks).T).todense() > 0)
+
+
+def by_tfidf(queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+    """[queries, documents] cosines of token ids [n, length] by TF-IDF, every WordPiece a dimension."""
+    size = int(max(queries.max(), documents.max())) + 1
+    weights = TfidfTransformer(sublinear_tf=True).fit(counts(documents, size))
+    return np.asarray(
+        (weights.transform(counts(queries, size)) @ weights.transform(counts(documents, size)).T).todense()
+    )
 
 
 def by_words(encoder: WordEncoder, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
