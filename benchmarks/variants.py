@@ -77,6 +77,7 @@ ABLATION = {
     f"{label}, {'with' if ids else 'without'} ids": Variant(text, ids)
     for ids in (True, False)
     for label, text in LABELS.items()
+    if ids or "and" not in text
 }
 
 

@@ -57,8 +57,8 @@ def test_a_row_that_is_none_ends_the_program():
         quality.wanted_rows(["EASY"], SEEDS, "utc", False)
 
 
-def test_an_ablation_trains_twelve_different_models():
-    assert len({variant.key() for variant in ABLATION.values()}) == 12
+def test_an_ablation_trains_ten_different_models():
+    assert len({variant.key() for variant in ABLATION.values()}) == 10
 
 
 def test_what_a_run_says_of_texts_has_the_name_of_the_ablations_variant():
