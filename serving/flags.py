@@ -41,6 +41,7 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
     answers.add_argument("--rest_api_timeout_in_ms", type=int, default=30_000)
     _switch(answers, "rest_api_enable_cors_support", "let scripts of any web page ask")
     _switch(answers, "enable_grpc_healthcheck_service", "answer grpc.health.v1")
+    _switch(answers, "enable_signature_method_name_check", "classify and regress only by signatures exported for it")
     answers.add_argument("--grpc_max_threads", type=int, default=0, help="requests at once; 0: four times the cores")
     answers.add_argument(
         "--grpc_channel_arguments", type=_channel_arguments, default=(), help="such as grpc.max_connection_age_ms=20000"

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from serving import classification, regression
+from serving import classification, method_names, regression
 from serving.deadline import NO_DEADLINE, Deadline
+from serving.method_names import CLASSIFY, REGRESS
 from serving.monitoring import REQUEST_EXAMPLE_COUNT_TOTAL, REQUEST_EXAMPLE_COUNTS
 from serving.protos import (
     ClassificationRequest,
@@ -30,17 +31,17 @@ from serving.servable import DEFAULT_SIGNATURE, Servable
 from serving.status import Code, StatusError, invalid
 
 INPUTS = "inputs"
-CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
 Aliases: TypeAlias = Callable[[SignatureDef], list[str]]
-"""Checks that a signature fits a method; the outputs to fetch for it."""
+_ALIASES: Mapping[str, Aliases] = {CLASSIFY: classification.output_aliases, REGRESS: regression.output_aliases}
+"""By method: what checks that a signature fits it and gives the outputs to fetch."""
 
 
 def classify(
     servable: Servable, request: ClassificationRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> ClassificationResponse:
     """PredictionService.Classify."""
-    outputs, num_examples = _outputs(servable, request, classification.output_aliases, deadline, "Classify")
+    outputs, num_examples = _outputs(servable, request, CLASSIFY, deadline, "Classify")
     return ClassificationResponse(
         result=classification.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
     )
@@ -50,7 +51,7 @@ def regress(
     servable: Servable, request: RegressionRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> RegressionResponse:
     """PredictionService.Regress."""
-    outputs, num_examples = _outputs(servable, request, regression.output_aliases, deadline, "Regress")
+    outputs, num_examples = _outputs(servable, request, REGRESS, deadline, "Regress")
     return RegressionResponse(
         result=regression.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
     )
@@ -60,7 +61,7 @@ def multi_inference(
     servable: Servable, request: MultiInferenceRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> MultiInferenceResponse:
     """PredictionService.MultiInference: every task's result from one run."""
-    aliases = _aliases(request.tasks, servable.signature_defs)
+    aliases = _aliases(request.tasks, servable)
     examples = serialized_examples(request.input)
     outputs = servable.infer(aliases, {INPUTS: examples}, deadline)
     response = MultiInferenceResponse()
@@ -92,19 +93,19 @@ def serialized_examples(given: Input) -> np.ndarray:
 
 
 def _outputs(
-    servable: Servable, request: Any, output_aliases: Aliases, deadline: Deadline, api: str
+    servable: Servable, request: Any, method: str, deadline: Deadline, api: str
 ) -> tuple[dict[str, np.ndarray], int]:
     name = _signature_name(request.model_spec)
     if name not in servable.signature_defs:
         raise invalid(f"No signature was found with the name: {name}")
-    aliases = output_aliases(servable.signature_defs[name])
+    aliases = _fitting_aliases(servable, name, method)
     examples = serialized_examples(request.input)
     REQUEST_EXAMPLE_COUNTS.add((request.model_spec.name,), len(examples))
     REQUEST_EXAMPLE_COUNT_TOTAL.add((request.model_spec.name,), len(examples))
     return servable.predict(name, {INPUTS: examples}, aliases, deadline, api), len(examples)
 
 
-def _aliases(tasks: Iterable[InferenceTask], definitions: Mapping[str, SignatureDef]) -> dict[str, list[str]]:
+def _aliases(tasks: Iterable[InferenceTask], servable: Servable) -> dict[str, list[str]]:
     """The outputs to fetch by signature; StatusError at the first task that can't be run beside those before."""
     aliases: dict[str, list[str]] = {}
     models, inputs = set(), set()
@@ -117,21 +118,23 @@ def _aliases(tasks: Iterable[InferenceTask], definitions: Mapping[str, Signature
         name = _signature_name(task.model_spec)
         if name in aliases:
             raise invalid(f"Duplicate evaluation of signature: {name}")
-        if name not in definitions:
+        if name not in servable.signature_defs:
             raise invalid(f"Requested signature not found in model graph: {name}")
-        aliases[name] = _task_aliases(task, definitions[name])
-        inputs.add(definitions[name].inputs[INPUTS].name)
+        aliases[name] = _fitting_aliases(servable, name, task.method_name)
+        inputs.add(servable.signature_defs[name].inputs[INPUTS].name)
         if len(inputs) > 1:
             raise invalid("Input tensor must be the same for all Signatures.")
     return aliases
 
 
-def _task_aliases(task: InferenceTask, definition: SignatureDef) -> list[str]:
-    if task.method_name == CLASSIFY:
-        return classification.output_aliases(definition)
-    if task.method_name == REGRESS:
-        return regression.output_aliases(definition)
-    raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+def _fitting_aliases(servable: Servable, name: str, method: str) -> list[str]:
+    """The outputs of a signature to fetch for `method`; StatusError where it does not fit it."""
+    if method not in _ALIASES:
+        raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {method}")
+    definition = servable.signature_defs[name]
+    if servable.checks_method_names:
+        method_names.check(definition, method)
+    return _ALIASES[method](definition)
 
 
 def _answered(spec: ModelSpec, version: int | None) -> ModelSpec:

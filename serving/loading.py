@@ -21,6 +21,8 @@ class Loading:
     """Whether the requests exported with a version are replayed before it serves."""
     scheduler: BatchScheduler | None = None
     """With one concurrent requests of a version are merged into batches."""
+    checks_method_names: bool = False
+    """Whether a signature answers only the calls that its method name allows."""
 
 
 DEFAULT_LOADING = Loading()

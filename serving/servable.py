@@ -23,6 +23,7 @@ from tensorflow.python.util import deprecation
 from serving.batch_scheduler import BatchScheduler
 from serving.batching import Batched
 from serving.deadline import NO_DEADLINE, Deadline
+from serving.method_names import check_predicts
 from serving.monitoring import RUNTIME_LATENCY, microseconds_since
 from serving.protos import RunOptions, SignatureDef
 from serving.signature import Value, resolve
@@ -55,11 +56,14 @@ class Servable:
         threads: Threads = DEFAULT_THREADS,
         model_name: str = "",
         scheduler: BatchScheduler | None = None,
+        checks_method_names: bool = False,
     ) -> None:
         """Loads the version in `path`; StatusError when it is not a whole SavedModel with tag `serve`.
 
         Metrics count it under `model_name`; with a scheduler concurrent calls are merged, and no deadline cancels them.
+        With `checks_method_names` a signature answers only the calls that it was exported for (method_names.py).
         """
+        self.checks_method_names = checks_method_names
         self._model_name = model_name
         self._batched = Batched(self._run_session, scheduler, _name) if scheduler else None
         config = tf.compat.v1.ConfigProto(
@@ -99,6 +103,8 @@ class Servable:
         if signature is None:
             name = signature_name or DEFAULT_SIGNATURE
             raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        if self.checks_method_names and api == "Predict":
+            check_predicts(self.signature_defs[signature_name or DEFAULT_SIGNATURE])
         feeds, aliases = signature.feeds(inputs), signature.aliases(output_filter)
         values = self._run(api, feeds, [signature.outputs[alias] for alias in aliases], deadline)
         return dict(zip(aliases, values, strict=True))

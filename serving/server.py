@@ -91,6 +91,7 @@ def options_of(given: argparse.Namespace) -> Options:
             labels_may_wait=given.allow_version_labels_for_unavailable_models,
             warms_up=given.enable_model_warmup,
             scheduler=BatchScheduler(batching, given.grpc_max_threads or DEFAULT_THREADS) if batching else None,
+            checks_method_names=given.enable_signature_method_name_check,
         ),
     )
 

@@ -45,7 +45,7 @@ def load(version_path: Path, model_name: str, loading: Loading = DEFAULT_LOADING
 def _loaded(version_path: Path, model_name: str, loading: Loading) -> Servable:
     path, started = str(version_path), time.perf_counter()
     try:
-        servable = Servable(version_path, loading.threads, model_name, loading.scheduler)
+        servable = Servable(version_path, loading.threads, model_name, loading.scheduler, loading.checks_method_names)
     except StatusError:
         LOAD_ATTEMPT_COUNT.add((path, "fail"))
         raise

@@ -33,7 +33,7 @@ def test_each_flag_comes_to_its_option(tmp_path: Path) -> None:
         *("--rest_api_enable_cors_support", "--enable_grpc_healthcheck_service=true", "--grpc_max_threads=16"),
         "--grpc_channel_arguments=grpc.max_connection_age_ms=20000,grpc.primary_user_agent=shop",
         *("--file_system_poll_wait_seconds=3", "--tensorflow_intra_op_parallelism=2", "--enable_model_warmup=false"),
-        "--allow_version_labels_for_unavailable_models=true",
+        *("--allow_version_labels_for_unavailable_models=true", "--enable_signature_method_name_check"),
         f"--model_base_path={tmp_path}",
     ]
     assert options_of(given(*words)) == Options(
@@ -45,7 +45,13 @@ def test_each_flag_comes_to_its_option(tmp_path: Path) -> None:
         grpc_threads=16,
         grpc_arguments=(("grpc.max_connection_age_ms", 20_000), ("grpc.primary_user_agent", "shop")),
         has_health=True,
-        loading=Loading(poll_seconds=3, threads=Threads(2, 0), labels_may_wait=True, warms_up=False),
+        loading=Loading(
+            poll_seconds=3,
+            threads=Threads(2, 0),
+            labels_may_wait=True,
+            warms_up=False,
+            checks_method_names=True,
+        ),
     )
     assert config_of(given(*words)) == single("default", tmp_path)
 

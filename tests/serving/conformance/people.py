@@ -37,6 +37,7 @@ def _people() -> dict[str, Any]:
         "scores": (of_people, {"scores": scores}, "classify"),
         "mirror": (of_people, {"classes": mirror}, "classify"),
         "as_predict": (of_people, {"classes": labels, "scores": scores}, "predict"),
+        "as_training": (of_people, {"classes": labels}, "training"),
         "luck_as_scores": (of_people, {"scores": luck[:, None]}, "classify"),
         "luck": (of_people, {"outputs": luck}, "regress"),
         "twice": (of_people, {"outputs": 2.0 * age}, "regress"),
