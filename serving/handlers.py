@@ -8,6 +8,7 @@ from __future__ import annotations
 from serving import inference
 from serving.deadline import Deadline
 from serving.models import Models
+from serving.monitoring import first_values
 from serving.protos import (
     ClassificationRequest,
     ClassificationResponse,
@@ -108,11 +109,18 @@ def get_model_status(models: Models, request: GetModelStatusRequest, _: Deadline
 
 
 def reload_config(models: Models, request: ReloadConfigRequest, deadline: Deadline) -> ReloadConfigResponse:
-    """ModelService.HandleReloadConfigRequest: answers once each new model has a version in service."""
+    """ModelService.HandleReloadConfigRequest: answers once each new model has a version in service.
+
+    The answer says what the metrics that were named grew by meanwhile, the first series of each.
+    """
+    before = first_values(request.metric_names)
     if request.config.WhichOneof("config") != "model_config_list":
         raise invalid(
             "ServerModelConfig type not supported by HandleReloadConfigRequest."
             " Only ModelConfigList is currently supported"
         )
     models.configure(request.config, go_on=deadline.check)
-    return ReloadConfigResponse(status={})
+    response = ReloadConfigResponse(status={})
+    for name, value in first_values(before).items():
+        response.metric.add(name=name, int64_value_increase=value - before[name])
+    return response

@@ -22,23 +22,29 @@ class Registry:
     """The metrics of a process, and the page of them."""
 
     def __init__(self) -> None:
-        self._metrics: list[Counter | Sampler] = []
+        self._metrics: dict[str, Counter | Sampler] = {}
 
     def counter(self, name: str, *labels: str) -> Counter:
         """A new counter; `name` is TensorFlow's, such as "/tensorflow/serving/request_count"."""
-        metric = Counter(name, *labels)
-        self._metrics.append(metric)
+        self._metrics[name] = metric = Counter(name, *labels)
         return metric
 
     def sampler(self, name: str, *labels: str, limits: Sequence[float]) -> Sampler:
         """A new histogram; bucket n ends below `limits[n]`, and one more holds the rest."""
-        metric = Sampler(name, *labels, limits=limits)
-        self._metrics.append(metric)
+        self._metrics[name] = metric = Sampler(name, *labels, limits=limits)
         return metric
+
+    def first_value(self, name: str) -> int:
+        """Of a counter, by TensorFlow's name, its first series in alphabetical order of their labels.
+
+        0 where it has none, for a histogram and for an unknown name: what TensorFlow Serving reads for a reload.
+        """
+        metric = self._metrics.get(name)
+        return metric.first_value() if isinstance(metric, Counter) else 0
 
     def page(self) -> str:
         """The text that Prometheus scrapes, in alphabetical order; a metric without a series shows its type alone."""
-        metrics = sorted(self._metrics, key=lambda metric: metric.name)
+        metrics = sorted(self._metrics.values(), key=lambda metric: metric.name)
         return "\n".join(line for metric in metrics for line in metric.lines()) + "\n"
 
 
@@ -62,6 +68,11 @@ class Counter:
                 labels = _bounded(labels, self._values)
                 self._values.setdefault(labels, 0)
             self._values[labels] += amount
+
+    def first_value(self) -> int:
+        """Of the first series in alphabetical order of the labels, 0 where there is none."""
+        with self._lock:
+            return self._values[min(self._values)] if self._values else 0
 
     def lines(self) -> Iterator[str]:
         """Its part of the page, series in alphabetical order of their labels."""

@@ -6,6 +6,7 @@ They are the process's, as in the stock server: every model, version and server 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from serving.metrics import Registry, exponential
 from serving.settings import MonitoringConfig, read
@@ -48,6 +49,11 @@ WRAPPED_RUN_COUNT = _REGISTRY.counter("/tensorflow/serving/batching_session/wrap
 def page() -> str:
     """Every number as text for Prometheus."""
     return _REGISTRY.page()
+
+
+def first_values(names: Iterable[str]) -> dict[str, int]:
+    """By TensorFlow's names, what `Registry.first_value` says of each."""
+    return {name: _REGISTRY.first_value(name) for name in names}
 
 
 def metrics_path(monitoring_config_file: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import text_format
@@ -10,6 +11,7 @@ from tensorflow_serving.apis import model_management_pb2
 from tests.serving.conformance.row import MODEL, Grpc
 
 TENSORFLOW = 'model_platform: "tensorflow"'
+NOTHING: Mapping[str, int] = {}
 
 
 def model(base_path: object, more: str = "", name: str = "toy", platform: str = TENSORFLOW) -> str:
@@ -29,12 +31,12 @@ def file_of(*models: str) -> str:
     return f"model_config_list {{ {' '.join(models)} }}"
 
 
-def reload(config: str, **expected: Any) -> Grpc:
-    """The row of a reload; answered with an empty status where nothing else is expected."""
-    request = model_management_pb2.ReloadConfigRequest()
+def reload(config: str, grown: Mapping[str, int] = NOTHING, **expected: Any) -> Grpc:
+    """The row of a reload; answered with an empty status, and what metrics grew by, where nothing else is expected."""
+    request = model_management_pb2.ReloadConfigRequest(metric_names=grown)
     text_format.Parse(config, request.config)
     if "code" not in expected:
-        expected["answer"] = (0, "")
+        expected["answer"] = (0, "", grown)
     return Grpc(service=MODEL, method="HandleReloadConfigRequest", request=request, **expected)
 
 

@@ -95,9 +95,12 @@ def _status(reply: bytes) -> list[tuple[int, str, int, str]]:
     ]
 
 
-def _reload(reply: bytes) -> tuple[int, str]:
+def _reload(reply: bytes) -> tuple[int, str, dict[str, int]]:
+    """Code, text and what each metric grew by, whose order is open."""
     response = model_management_pb2.ReloadConfigResponse.FromString(reply)
-    return response.status.error_code, response.status.error_message
+    grown = {metric.name: metric.int64_value_increase for metric in response.metric}
+    assert len(grown) == len(response.metric)
+    return response.status.error_code, response.status.error_message, grown
 
 
 def _health(reply: bytes) -> str:

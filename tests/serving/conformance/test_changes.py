@@ -170,6 +170,28 @@ def test_a_reload_adds_models_and_takes_away_those_that_it_leaves_out(
     changing.answers_by(1)
 
 
+def test_a_reload_tells_what_the_metrics_that_it_names_grew_by(changing: Changing) -> None:
+    """Of each metric the first series in alphabetical order of its labels; 0 for a histogram and an unknown name."""
+    path = shutil.copytree(changing.exported / "1", changing.base_path.parent / "aaa" / "1").parent
+    toy, first = model(changing.base_path), model(path, name="aaa")
+    changing.reload(toy, first)
+    changing.reload(toy)
+    grown = {
+        "/tensorflow/cc/saved_model/load_attempt_count": 1,  # of /.../aaa/1, which comes before /.../toy/1
+        "/tensorflow/serving/request_count": 0,
+        "/tensorflow/serving/request_latency": 0,
+        "/not/there": 0,
+    }
+    reload(file_of(toy, first), grown).ask(changing.channel)
+    changing.reload(toy)
+
+
+def test_a_metric_named_twice_in_a_reload_is_told_once(changing: Changing) -> None:
+    row = reload(file_of(model(changing.base_path)), {"/not/there": 0})
+    row.request.metric_names.append("/not/there")
+    row.ask(changing.channel)
+
+
 def test_a_failing_warm_up_fails_the_version_and_leaves_the_old_one(changing: Changing, eventually: Eventually) -> None:
     staged = changing.push(2, as_name="tmp_2")
     log = prediction_log_pb2.PredictionLog(predict_log={"request": predict.request("nope")})
