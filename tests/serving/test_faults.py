@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from benchmarks import load
 from tests.serving.processes import Running, running
+from tfrec.errors import MachineError
+from tfrec.push import push as push_model
 
 Eventually = Callable[[Callable[[], bool]], None]
 SECONDS = float(os.environ.get("TFREC_FAULT_SECONDS", "8"))
@@ -51,6 +54,12 @@ def ask(target: str) -> int:
         response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request(), timeout=20)
     assert wrong(response.SerializeToString()) == ""
     return int(response.model_spec.version.value)
+
+
+def states(server: Running) -> dict[str, str]:
+    """Of each version that was ever seen, the error behind the state."""
+    known = httpx.get(f"{server.rest}/v1/models/toy", trust_env=False, timeout=20).json()["model_version_status"]
+    return {one["version"]: f"{one['state']} {one['status']['error_message']}" for one in known}
 
 
 def push(exported: Path, base: Path, version: int) -> None:
@@ -130,16 +139,12 @@ def test_versions_come_and_go_and_no_request_fails_or_is_answered_wrongly(
 def test_a_broken_version_in_between_harms_no_request(
     exported: Path, base: Path, server: Running, eventually: Eventually
 ) -> None:
-    def states() -> dict[str, str]:
-        known = httpx.get(f"{server.rest}/v1/models/toy", trust_env=False, timeout=20).json()["model_version_status"]
-        return {one["version"]: f"{one['state']} {one['status']['error_message']}" for one in known}
-
     def step(number: int) -> None:
         """A broken one, then a good one above it, and again from the start when both are withdrawn."""
         if number % 3 == 0:
             (base / "2").mkdir()
             (base / "2" / "saved_model.pb").write_bytes(b"not a model")
-            eventually(lambda: "Cannot parse" in states().get("2", ""))
+            eventually(lambda: "Cannot parse" in states(server).get("2", ""))
             assert ask(server.target) == 1
         elif number % 3 == 1:
             push(exported, base, 3)
@@ -153,7 +158,56 @@ def test_a_broken_version_in_between_harms_no_request(
         outcome = load.closed(server.target, REQUESTS, 32, SECONDS, wrong)
     assert outcome.errors == {}
     assert len(outcome.latencies) > 100
-    assert "Cannot parse" in states()["2"]
+    assert "Cannot parse" in states(server)["2"]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"only root may mount a disk so small that it fills up: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_push_to_a_full_disk_harms_no_request_and_ends_well_once_there_is_room(
+    exported: Path, disk: Path, eventually: Eventually
+) -> None:
+    base, ballast = disk / "toy", disk / "ballast"
+    first = push_model(str(exported / "1"), str(base))
+    size = sum(path.stat().st_size for path in first.rglob("*"))
+    pushed: list[Path] = []
+
+    def step(number: int) -> None:
+        """The disk is full, twice; then it is not."""
+        if number == 0:
+            ballast.write_bytes(bytes(shutil.disk_usage(disk).free - size // 2))
+        if number < 2:
+            with pytest.raises(MachineError, match=f"No space left on device; .* version {first.name} stays in serv"):
+                push_model(str(exported / "2"), str(base))
+            assert list(base.iterdir()) == [first]
+        elif number == 2:
+            ballast.unlink()
+            pushed.append(push_model(str(exported / "2"), str(base)))
+
+    def check(answer: bytes) -> str:
+        response = predict_pb2.PredictResponse.FromString(answer)
+        version, total = response.model_spec.version.value, response.outputs["sum"].float_val[0]
+        return "" if total == (11 if version == int(first.name) else 12) else f"version {version} said {total}"
+
+    with running("--file_system_poll_wait_seconds=0.1", base_path=base) as server:
+        with changing(step):
+            outcome = load.closed(server.target, REQUESTS, 32, SECONDS, check)
+        assert outcome.errors == {}
+        (second,) = pushed
+        # The server looked ten times a second and has never seen another version, broken or not.
+        eventually(lambda: states(server) == {first.name: "END ", second.name: "AVAILABLE "})
 
 
 def test_after_a_kill_a_new_server_answers_on_the_same_folder_and_clients_come_back(base: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -89,9 +90,37 @@ push({source!r}, {str(base)!r})
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGXFSZ
     (staging,) = base.iterdir()
     assert staging.name.startswith(".staging-")
-    assert (staging / "variables" / "variables.data-00000-of-00001").stat().st_size == 5000
+    assert (staging / "fingerprint.pb").stat().st_size == 5000
     assert latest_version(str(base)) is None
 
     version = push(source, str(base))
     assert list(base.iterdir()) == [version]
+    assert files(version)["variables/variables.data-00000-of-00001"] == "w" * 10_000
+
+
+def test_a_push_that_the_disk_refuses_leaves_nothing_behind_and_says_so_in_a_sentence(tmp_path):
+    source, base = model(tmp_path / "model", weights="w" * 10_000), tmp_path / "base"
+    before = push(model(tmp_path / "before", "before"), str(base))
+    # No file may pass 5,000 bytes: the kernel refuses the rest, as it does on a full disk.
+    code = f"""
+import resource
+from tfrec.errors import MachineError
+from tfrec.push import push
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    push({source!r}, {str(base)!r})
+except MachineError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert re.fullmatch(
+        rf"model {source} of 0\.0 MB can't be copied to {base}, where [\d,.]+ MB are free: File too large; nothing was "
+        rf"pushed and version {before.name} stays in service; make room, or let this user write there, and run the "
+        r"same command again\n",
+        said,
+    )
+    assert list(base.iterdir()) == [before]
+
+    version = push(source, str(base))
+    assert int(version.name) > int(before.name)
     assert files(version)["variables/variables.data-00000-of-00001"] == "w" * 10_000
