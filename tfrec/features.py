@@ -57,7 +57,7 @@ def word_piece_of(features: config.FeaturesConfig) -> WordPiece:
 
 
 def item_text(title: tf.Tensor, brand: tf.Tensor, category: tf.Tensor, description: tf.Tensor) -> tf.Tensor:
-    """[n] the text that the BERT reads of an item: title, brand, category path, description."""
+    """[n] the text that is read of an item: title, brand, category path, description."""
     path = tf.strings.regex_replace(category, schema.CATEGORY_SEPARATOR, " ")
     return tf.strings.strip(tf.strings.join([title, brand, path, description], separator=" "))
 

@@ -151,9 +151,10 @@ class TwoTower(tfrs.Model):
         self.encoder.trainable = live_text
 
     def learn_words(self) -> None:
-        """Weighs the words of the catalogue's texts, and reads every distinct text by them."""
-        self.words.learn(self._tokens.numpy())
-        self.word_vectors.assign(self.words.read(self._tokens.numpy()))
+        """Weighs the words of the items' texts, and reads every distinct text by them."""
+        tokens = self._tokens.numpy()
+        self.words.learn(tokens[np.unique(self.text_row.numpy())])
+        self.word_vectors.assign(self.words.read(tokens))
 
     def refresh_texts(self) -> None:
         """Reads every distinct text with the BERT as it is now."""

@@ -149,7 +149,14 @@ class Progress:
         self.restored = self._latest.latest_checkpoint is not None
         if self.restored:
             # Not by `_state`, which would hand the saved optimiser to the next one, of another phase even.
-            tf.train.Checkpoint(**kept).restore(self._latest.latest_checkpoint).expect_partial()
+            found = tf.train.Checkpoint(**kept).restore(self._latest.latest_checkpoint).expect_partial()
+            try:
+                found.assert_existing_objects_matched()
+            except AssertionError as error:
+                raise ModelError(
+                    f"the checkpoint {self._latest.latest_checkpoint} is of another model or version of tfrec; delete "
+                    "the folder to train anew"
+                ) from error
             say(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
 
     def track(self, optimizer: tf.keras.optimizers.Optimizer) -> None:

@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from tfrec.errors import ConfigError
 
-PART = 1024  # texts read at once
+PART = 256  # texts read at once
+MOST_TEXTS = 200_000  # that the dimensions are found by; the rarity of words is counted over all
+NOTHING = 1e-5  # of the largest singular value: what rounding leaves
 
 
 class WordEncoder(tf.keras.layers.Layer):
@@ -67,11 +69,15 @@ class WordEncoder(tf.keras.layers.Layer):
             return  # there is nothing to tell apart
         transformer = TfidfTransformer(sublinear_tf=True)
         weighted = transformer.fit_transform(counts[:, seen])
-        found = TruncatedSVD(rank, random_state=0).fit(weighted)
+        drawn = np.random.default_rng(0).choice(len(tokens), min(len(tokens), MOST_TEXTS), replace=False)
+        found = TruncatedSVD(rank, random_state=0).fit(weighted[np.sort(drawn)])
+        # Of few texts some dimensions hold nothing: nothing would train them, but a new text might stand in them.
+        is_real = found.singular_values_ > NOTHING * found.singular_values_[0]
+        components = found.components_ * is_real[:, np.newaxis]
         rarity, vectors = np.zeros(self.rarity.shape, np.float32), np.zeros(self.piece_vectors.shape, np.float32)
-        rarity[seen], vectors[seen, :rank] = transformer.idf_, found.components_.T
+        rarity[seen], vectors[seen, :rank] = transformer.idf_, components.T
         self.rarity.assign(rarity)
         self.piece_vectors.assign(vectors)
         mean = np.zeros(self.dim, np.float32)
-        mean[:rank] = np.asarray(weighted.mean(axis=0)).ravel() @ found.components_.T
+        mean[:rank] = np.asarray(weighted.mean(axis=0)).ravel() @ components.T
         self.mean.assign(mean)

@@ -345,6 +345,16 @@ def test_an_items_words_are_part_of_its_embedding(make_model):
     np.testing.assert_allclose(added, words[[0, 1, 0]] @ kernel, atol=1e-5)
 
 
+def test_words_are_weighed_by_the_items_and_not_by_what_was_searched(make_model):
+    model = make_model([WORDS[0], WORDS[1]])
+    rare = model._tokens.numpy()[2]
+    model.text_row.assign([0, 1, 1])  # the second text is a search's alone
+    model.learn_words()
+    only = rare[(rare > 0) & ~np.isin(rare, model._tokens.numpy()[1])]
+    assert len(only)
+    np.testing.assert_array_equal(tf.gather(model.words.rarity, only), 0.0)
+
+
 def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
     model = make_model([WORDS[0], WORDS[1], WORDS[0]])
     model.refresh_texts()
@@ -431,6 +441,7 @@ def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
     model.prepare(live_text=True)
     step(model, 2)
     model.refresh_texts()
+    model.learn_words()
     ask = (RICH, tf.constant([[NOON + 9 * DAY]] * 3, tf.int64), tf.ones([3, 1, 16]))
     assert np.abs(other.query(*ask) - model.query(*ask)).max() > 1e-3
     path = tf.train.Checkpoint(**model.learnt()).write(str(tmp_path / "checkpoint"))

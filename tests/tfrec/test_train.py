@@ -90,6 +90,13 @@ def test_a_run_leaves_a_model_with_a_score(finished):
     assert np.isfinite(finished.trained.model.all_candidates()).all()
 
 
+def test_a_run_leaves_items_that_were_read_by_their_words(finished):
+    model, catalog = finished.trained.model, finished.trained.catalog
+    read = model.words(tf.constant(catalog.tokens)).numpy()
+    assert np.abs(read[1:]).max(axis=1).min() > 0.1
+    np.testing.assert_allclose(model.word_vectors, read, atol=1e-5)
+
+
 def test_a_run_leaves_its_learning_curve(finished):
     curve = finished.trained.curve.epochs
     assert [(epoch.phase, epoch.number) for epoch in curve] == [("towers", 1), ("towers", 2)]
@@ -267,6 +274,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys
     assert int(place[1]) >= 2
     assert epochs(printed) == list(range(int(place[1]), 9))
     assert np.isfinite(trained.validation_ndcg)
+    assert np.abs(trained.model.word_vectors).max() > 0.1
     assert [epoch.number for epoch in trained.curve.epochs] == list(range(1, 9))
 
 
@@ -292,6 +300,15 @@ def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(ru
     printed = capsys.readouterr().out
     assert f"going on at phase 0, epoch 1, step {STEPS}" in printed
     assert epochs(printed) == [1, 2]
+
+
+def test_a_checkpoint_of_another_model_is_not_gone_on_with(run, progress_of, tmp_path):
+    model, _ = progress_of()
+    others = {name: value for name, value in model.learnt().items() if not name.startswith("word")}
+    other = tf.train.Checkpoint(**others)
+    tf.train.CheckpointManager(other, str(tmp_path / "checkpoints" / "latest"), max_to_keep=1).save()
+    with pytest.raises(ModelError, match=r"checkpoints/latest/ckpt-1 is of another model .*; delete the folder"):
+        run()
 
 
 def test_the_best_weights_are_kept_not_the_last(progress_of):

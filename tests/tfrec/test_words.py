@@ -55,6 +55,26 @@ def test_the_empty_text_is_not_counted_among_the_texts(encoder):
     np.testing.assert_array_equal(other.rarity > 0, encoder.rarity > 0)
 
 
+def test_a_dimension_that_no_text_of_the_catalogue_fills_says_nothing_of_a_new_one():
+    encoder = WordEncoder(PIECES, 4)
+    # Two kinds of text, each in two orders: but one direction tells them apart, and two dimensions hold them all.
+    encoder.learn(np.array([[5, 6, 7], [7, 6, 5], [8, 9, 10], [10, 9, 8], [5, 7, 6]]))
+    known = np.abs(encoder.projected(tf.constant([[5, 6, 7], [8, 9, 10]])).numpy()).max(axis=0) > 1e-4
+    assert known.sum() == 2
+    np.testing.assert_array_equal(encoder.projected(tf.constant([[5, 9, 9]])).numpy()[:, ~known], 0.0)
+
+
+def test_dimensions_are_found_by_a_part_of_many_texts_and_rarity_by_all(monkeypatch):
+    monkeypatch.setattr("tfrec.words.MOST_TEXTS", 6)
+    many = np.concatenate([np.tile([2, 5, 6], (20, 1)), np.tile([2, 7, 8], (20, 1)), [[2, 5, 9]]])
+    encoder = WordEncoder(PIECES, 2)
+    encoder.learn(many)
+    # Piece 9 is in one of the 41 texts, piece 5 in 21.
+    np.testing.assert_allclose(encoder.rarity.numpy()[[9, 5]], np.log([42 / 2, 42 / 22]) + 1, rtol=1e-6)
+    apart = encoder(tf.constant([[2, 5, 6], [2, 7, 8]])).numpy()
+    assert apart[0] @ apart[1] < -0.9
+
+
 @pytest.mark.parametrize("texts", [[[0, 0]], [[2, 5], [2, 5]], [[2, 5, 3]], [[5, 0], [6, 0]]])
 def test_a_catalogue_of_few_words_still_gives_finite_vectors(texts):
     encoder = WordEncoder(PIECES, 3)
