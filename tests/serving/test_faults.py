@@ -1,6 +1,6 @@
 """What a server lives through under load: versions that come, go and are broken, kills, clients that vanish or dawdle.
 
-TFREC_FAULT_SECONDS=60 loads for a minute in each test; the default is shorter.
+TFREC_FAULT_SECONDS=60 loads for a minute in each test, and `-s` shows what came of it; the default is shorter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tfrec.errors import MachineError
 from tfrec.push import push as push_model
 
 Eventually = Callable[[Callable[[], bool]], None]
-SECONDS = float(os.environ.get("TFREC_FAULT_SECONDS", "8"))
+SECONDS = float(os.environ.get("TFREC_FAULT_SECONDS", "6"))
 CHANGE_SECONDS = min(5.0, SECONDS / 6)
 
 
@@ -73,6 +73,11 @@ def withdraw(base: Path, version: int) -> None:
     shutil.rmtree(base / f".gone-{version}")
 
 
+def told(outcome: load.Outcome, server: Running, versions: str) -> None:
+    memory = psutil.Process(server.process.pid).memory_info().rss
+    print(f"\n{outcome.summary()}; {versions}; resident memory {memory / 1e6:.0f} MB")
+
+
 @contextlib.contextmanager
 def changing(step: Callable[[int], None]) -> Iterator[None]:
     """Calls step(0), step(1) ... every CHANGE_SECONDS until the block ends; raises what they raised."""
@@ -98,16 +103,30 @@ def changing(step: Callable[[int], None]) -> Iterator[None]:
     assert errors == []
 
 
-@pytest.fixture
-def base(exported: Path, tmp_path: Path) -> Path:
-    push(exported, tmp_path, 1)
-    return tmp_path
+@pytest.fixture(scope="module")
+def started(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Running]]:
+    """A folder of versions and the server of it that these tests share: to start one takes as long as a test."""
+    base = tmp_path_factory.mktemp("faults")
+    push(exported, base, 1)
+    with running("--file_system_poll_wait_seconds=0.1", base_path=base) as server:
+        yield base, server
 
 
 @pytest.fixture
-def server(base: Path) -> Iterator[Running]:
-    with running("--file_system_poll_wait_seconds=0.1", base_path=base) as started:
-        yield started
+def server(started: tuple[Path, Running], eventually: Eventually) -> Running:
+    """As it began: version 1 alone is in its folder, and answers."""
+    base, server = started
+    for version in (3, 2):
+        if (base / str(version)).exists():
+            withdraw(base, version)
+    eventually(lambda: ask(server.target) == 1)
+    return server
+
+
+@pytest.fixture
+def base(started: tuple[Path, Running], server: Running) -> Path:
+    """The folder of the shared server, with version 1 alone."""
+    return started[0]
 
 
 def test_versions_come_and_go_and_no_request_fails_or_is_answered_wrongly(
@@ -131,6 +150,7 @@ def test_versions_come_and_go_and_no_request_fails_or_is_answered_wrongly(
 
     with changing(step):
         outcome = load.closed(server.target, REQUESTS, 32, SECONDS, check)
+    told(outcome, server, f"versions {seen}")
     assert outcome.errors == {}
     assert len(outcome.latencies) > 100
     assert seen == {1, 2, 3}
@@ -156,6 +176,7 @@ def test_a_broken_version_in_between_harms_no_request(
 
     with changing(step):
         outcome = load.closed(server.target, REQUESTS, 32, SECONDS, wrong)
+    told(outcome, server, f"versions {states(server)}")
     assert outcome.errors == {}
     assert len(outcome.latencies) > 100
     assert "Cannot parse" in states(server)["2"]
@@ -229,7 +250,7 @@ def test_after_a_kill_a_new_server_answers_on_the_same_folder_and_clients_come_b
 def test_no_accepted_request_is_dropped_when_the_server_is_told_to_stop(base: Path, eventually: Eventually) -> None:
     with running(base_path=base) as server, grpc.insecure_channel(server.target) as channel:
         slow = predict_pb2.PredictRequest(model_spec={"name": "toy", "signature_name": "slow"})
-        slow.inputs["steps"].CopyFrom(tf.make_tensor_proto([1_000_000], tf.int64))
+        slow.inputs["steps"].CopyFrom(tf.make_tensor_proto([300_000], tf.int64))
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         stub.Predict(request(), timeout=20)
         asked = [stub.Predict.future(slow, timeout=60) for _ in range(4)]
@@ -237,16 +258,16 @@ def test_no_accepted_request_is_dropped_when_the_server_is_told_to_stop(base: Pa
         answers = []
         posting = threading.Thread(
             target=lambda: answers.append(
-                rest.post("/v1/models/toy:predict", json={"signature_name": "slow", "instances": [1_000_000]})
+                rest.post("/v1/models/toy:predict", json={"signature_name": "slow", "instances": [300_000]})
             )
         )
         posting.start()
         process = psutil.Process(server.process.pid)
         eventually(lambda: sum(one.status == "ESTABLISHED" for one in process.net_connections()) >= 2)
         server.process.terminate()
-        assert [call.result().outputs["last"].int64_val[0] for call in asked] == [1_000_000] * 4
+        assert [call.result().outputs["last"].int64_val[0] for call in asked] == [300_000] * 4
         posting.join()
-        assert answers[0].json() == {"predictions": [1_000_000]}
+        assert answers[0].json() == {"predictions": [300_000]}
         assert server.process.wait(60) == 0
 
 
