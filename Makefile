@@ -12,6 +12,10 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 ANY_PYTHON = $(or $(PYTHON),$(shell command -v python3 || command -v python))
 PREFLIGHT = $(or $(ANY_PYTHON),echo "There is no Python here; tfrec needs Python 3.11 with pip." && false) tools/preflight.py
 
+# Of the tests, each with up to 2 GB of memory. Files in the order of their names, so that the run of the pipeline, the
+# longest of them, is among the first and the others share what time is left.
+PROCESSES ?= 2
+
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
@@ -25,7 +29,7 @@ demo: .venv/.ready  ## raw data -> pipeline -> server -> recommendations, on rea
 	$(BIN)/tfrec demo $(ARGS)
 
 test: .venv/.ready  ## every test, the slow ones included
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready  ## format, lint and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
