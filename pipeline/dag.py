@@ -5,7 +5,6 @@ from __future__ import annotations
 import tfx.components  # not tfx.v1: it imports Google's cloud too, a quarter of the time that a run takes to start
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
@@ -14,6 +13,7 @@ from pipeline.components import AtomicPusher, check_examples, check_model, evalu
 from pipeline.curated_schema import write_schema
 from pipeline.example_gen import example_gen
 from pipeline.inputs import TRAINING, VALIDATION
+from pipeline.outcome import connection
 from pipeline.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank_candidates
 from pipeline.runs import BEAM, Run
 from tfrec.examples import SPLITS, boundaries
@@ -146,7 +146,7 @@ def create_pipeline(run: Run) -> Pipeline:
             evaluation,
             pusher,
         ],
-        metadata_connection_config=sqlite_metadata_connection_config(run.metadata),
+        metadata_connection_config=connection(run),
         enable_cache=True,
         beam_pipeline_args=list(BEAM),
     )

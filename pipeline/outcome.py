@@ -127,10 +127,19 @@ def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
     return None
 
 
+def connection(run: Run) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConfig:
+    """Where the run's ML Metadata is: a server, or a file that the first who opens it makes."""
+    if run.metadata_server:
+        host, _, port = run.metadata_server.rpartition(":")
+        return mlmd.MetadataStoreClientConfig(host=host, port=int(port))
+    file = mlmd.SqliteMetadataSourceConfig(
+        filename_uri=run.metadata, connection_mode=mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    )
+    return mlmd.ConnectionConfig(sqlite=file)
+
+
 def _store(run: Run) -> MetadataStore | None:
     """ML Metadata of the run; None before its first."""
-    if not Path(run.metadata).exists():
+    if not run.metadata_server and not Path(run.metadata).exists():
         return None
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = run.metadata
-    return MetadataStore(config)
+    return MetadataStore(connection(run))

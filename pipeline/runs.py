@@ -6,9 +6,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
-from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig, SplitConfig, TowerConfig, TrainConfig
+from tfrec.config import (
+    Config,
+    EvaluationConfig,
+    ExamplesConfig,
+    RankingConfig,
+    SplitConfig,
+    TowerConfig,
+    TrainConfig,
+    config_from_json,
+)
 from tfrec.errors import ConfigError
 
 COMPLETE_JOURNEY = "data/complete-journey"
@@ -24,6 +34,7 @@ class Run:
     tables: str = COMPLETE_JOURNEY  # the table set that `tfrec ingest` wrote
     out: str = "out"
     expects: str = "no time or score is known of it"  # on the demo's data, for a person
+    metadata_server: str = ""  # host:port of ML Metadata's gRPC server; "" for a file of its own
 
     @property
     def pipeline_root(self) -> str:
@@ -32,7 +43,7 @@ class Run:
 
     @property
     def metadata(self) -> str:
-        """ML Metadata's sqlite file."""
+        """ML Metadata's sqlite file, where it has no server."""
         return str(Path(self.pipeline_root) / "metadata.sqlite")
 
     @property
@@ -44,6 +55,10 @@ class Run:
     def serving(self) -> str:
         """TensorFlow Serving's model_base_path: a folder a version."""
         return str(Path(self.out).absolute() / "serving" / self.name)
+
+    def to_json(self) -> str:
+        """One line of JSON: how a run travels to the pods of a cluster."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
 BEAM = ("--runner=FnApiRunner", "--sdk_container_image=unused")
@@ -140,6 +155,12 @@ RUNS = {
         Run("gpu", GPU),
     )
 }
+
+
+def run_from_json(text: str) -> Run:
+    """The Run that `to_json` wrote."""
+    values = json.loads(text)
+    return Run(**values | {"config": config_from_json(json.dumps(values["config"]))})
 
 
 def named_run(name: str) -> Run:

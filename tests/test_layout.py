@@ -22,11 +22,11 @@ ORDER = """
     confidence records audit holdout baselines collaborative textual combined scores verdict groups
     tally evaluate tuning gains shoppers reliability report plots page
     push index filters diversity export handover scorer ranked cold_start judge probes linked_ops verify
-    machine doctor lookup answers flags asking_flags connecting subjects asking releasing cli
+    machine doctor lookup answers flags asking_flags connecting subjects asking releasing scheduling cli
 """.split()
 """Modules of tfrec: each may import those before it. A new module finds its place here."""
 
-EDGE = ("tfrec/cli.py", "tfrec/connecting.py", "tfrec/subjects.py", "tfrec/asking.py", "tfrec/releasing.py")
+EDGE = tuple(f"tfrec/{name}.py" for name in "cli connecting subjects asking releasing scheduling".split())
 """The command line: may import serving and pipeline, inside functions.
 
 docs/decisions/0001-the-command-line-is-the-edge.md
@@ -45,7 +45,7 @@ DOORS = {
     "keras_tuner": ("pipeline/",),
     "tfx": ("pipeline/",),
     "apache_beam": ("pipeline/",),
-    "kfp": ("pipeline/kubeflow_runner.py",),
+    "kfp": ("pipeline/kubeflow_",),
     "grpc": ("serving/",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),

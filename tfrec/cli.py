@@ -1,4 +1,4 @@
-"""The command line: its verbs, of which those that ask a server are in asking.py and releasing.py.
+"""The command line: its verbs; those that ask a server are in asking.py and releasing.py, Kubeflow's in scheduling.py.
 
 With these two the edge of the project: the files below tfrec/ that may call serving and pipeline; and the one that
 silences TensorFlow (docs/decisions/0001-the-command-line-is-the-edge.md). Nothing heavy is imported before
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tfrec import asking, asking_flags, flags, releasing
+from tfrec import asking, asking_flags, flags, releasing, scheduling
 from tfrec.errors import ConfigError, TfrecError
 
 DESCRIPTION = "From a shop's raw logs to a served recommender. `tfrec VERB --help` says more."
@@ -162,6 +162,7 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (releasing.canary, asking_flags.canary),
     (releasing.rollback, asking_flags.rollback),
     (doctor, flags.doctor),
+    (scheduling.kubeflow, scheduling.kubeflow_flags),
 )
 
 

@@ -1,0 +1,130 @@
+"""Runs a compiled pipeline without a cluster: its own command lines in order, each as a process of its own.
+
+A process gets what the pod's launcher would give it (kubeflow/pipelines: backend/src/v2/component/launcher_v2.go, and
+backend/src/v2/driver for the inputs) and no more: its command line with the placeholders that the launcher knows, a
+working directory of its own, the variables that the file names. Of the image it has this environment's programs.
+It knows no limits, no retries and no caching of Kubeflow's: `tfrec kubeflow compile` leaves the latter to TFX.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from google.protobuf import json_format, struct_pb2
+
+from pipeline.kubeflow_spec import Task, read_compiled
+from tfrec.errors import ConfigError, TfrecError
+
+Values = dict[str, str]
+"""Parameters by name; all that our pods pass is text."""
+
+
+def run_local(path: Path, until: str = "") -> None:
+    """Runs every task to its end, or those up to the task or TFX node `until`; TfrecError for the first that fails."""
+    tasks = read_compiled(path)
+    names = [name for task in tasks for name in (task.name, task.spec.task_info.name)]
+    if until and until not in names:
+        raise ConfigError(f"--until is {until!r}, which is no task of {path}; give one of {', '.join(names[1::2])}")
+    for task in tasks:
+        _check(task)
+    run = {"{{$.pipeline_job_uuid}}": str(uuid.uuid4())}
+    given: dict[tuple[str, str], str] = {}  # (task, output) -> value
+    started = time.monotonic()
+    for task in tasks:
+        title = task.spec.task_info.name or task.name
+        print(f"\n[{time.monotonic() - started:4.0f} s] {title}", flush=True)
+        given |= {(task.name, name): value for name, value in _run(task, _inputs(task, given, run)).items()}
+        if until in (task.name, title):
+            return
+
+
+def _check(task: Task) -> None:
+    """ConfigError where this machine lacks what the pod would be given."""
+    for mount in task.kubernetes.pvc_mount:
+        if not os.access(mount.mount_path, os.W_OK):
+            raise ConfigError(
+                f"task {task.name} mounts the volume {mount.constant!r} at {mount.mount_path}, which is no folder here "
+                "that may be written to; make it, or compile with another path in the cluster's file"
+            )
+    for secret in task.kubernetes.secret_as_volume:
+        if not os.path.isdir(secret.mount_path):
+            raise ConfigError(
+                f"task {task.name} has the secret {secret.secret_name!r} in {secret.mount_path}; make that folder here"
+            )
+    for name in _secret_variables(task):
+        if name not in os.environ:
+            raise ConfigError(f"task {task.name} has its variable {name} from a secret; set {name} here")
+
+
+def _inputs(task: Task, given: Mapping[tuple[str, str], str], run: Values) -> Values:
+    """As the driver resolves them: it replaces a placeholder that is the whole of a constant."""
+    inputs = {
+        name: _text(parameter.default_value) for name, parameter in task.component.input_definitions.parameters.items()
+    }
+    for name, parameter in task.spec.inputs.parameters.items():
+        kind = parameter.WhichOneof("kind")
+        if kind == "task_output_parameter":
+            source = parameter.task_output_parameter
+            inputs[name] = given[source.producer_task, source.output_parameter_key]
+        elif kind == "runtime_value":
+            constant = _text(parameter.runtime_value.constant)
+            inputs[name] = run.get(constant, constant)
+        else:
+            raise ConfigError(f"input {name} of task {task.name} is a {kind}, which only a cluster can resolve")
+    return inputs
+
+
+def _run(task: Task, inputs: Values) -> Values:
+    """The task's output parameters."""
+    with tempfile.TemporaryDirectory(prefix=f"{task.name}-") as pod:
+        home, told = Path(pod, "work"), Path(pod, "outputs")
+        home.mkdir()
+        told.mkdir()
+        outputs = {name: told / name for name in task.component.output_definitions.parameters}
+        command = _command(task, inputs, outputs)
+        try:
+            done = subprocess.run(command, cwd=home, env=_environment(task, home), check=False)
+        except OSError as error:
+            raise TfrecError(f"task {task.name} can't start {command[0]} ({error.strerror}); install it") from None
+        if done.returncode:
+            raise TfrecError(f"task {task.name} ended with code {done.returncode}; see what it said above")
+        for name, file in outputs.items():
+            if not file.is_file():
+                raise TfrecError(f"task {task.name}: failed to read output parameter name={name!r}: it wrote none")
+        return {name: file.read_text(encoding="utf-8") for name, file in outputs.items()}
+
+
+def _command(task: Task, inputs: Values, outputs: Mapping[str, Path]) -> list[str]:
+    """The command line as the launcher fills it in; ConfigError for a placeholder that it would leave as it is."""
+    placeholders = {f"{{{{$.inputs.parameters['{name}']}}}}": value for name, value in inputs.items()}
+    placeholders |= {f"{{{{$.outputs.parameters['{name}'].output_file}}}}": str(file) for name, file in outputs.items()}
+    words = [*task.container.command, *task.container.args]
+    for placeholder, value in placeholders.items():
+        words = [word.replace(placeholder, value) for word in words]
+    for word in words:
+        if "{{$" in word:
+            raise ConfigError(f"task {task.name} is told {word!r}, whose placeholder Kubeflow leaves as it is")
+    return words
+
+
+def _environment(task: Task, home: Path) -> dict[str, str]:
+    programs = f"{Path(sys.executable).parent}:{os.defpath}"
+    secrets = {name: os.environ[name] for name in _secret_variables(task)}
+    return {"PATH": programs, "HOME": str(home)} | {each.name: each.value for each in task.container.env} | secrets
+
+
+def _secret_variables(task: Task) -> list[str]:
+    return [pair.env_var for secret in task.kubernetes.secret_as_env for pair in secret.key_to_env]
+
+
+def _text(value: struct_pb2.Value) -> str:
+    """As the launcher writes a value: text as it is, all else as JSON."""
+    plain = json_format.MessageToDict(value)
+    return plain if isinstance(plain, str) else json_format.MessageToJson(value)

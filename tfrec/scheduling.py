@@ -1,0 +1,130 @@
+"""The verbs of `tfrec kubeflow`: compile, submit and run-local for a person; plan, node and outcome for a pod.
+
+Part of the edge (docs/decisions/0001-the-command-line-is-the-edge.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def kubeflow(options: argparse.Namespace) -> int | None:
+    """run the pipeline on Kubeflow, a pod a node"""
+    verb: Callable[[argparse.Namespace], int | None] = options.verb
+    return verb(options)
+
+
+def kubeflow_flags(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for name, command, flags in VERBS:
+        verb = verbs.add_parser(name, help=command.__doc__, description=command.__doc__)
+        verb.set_defaults(verb=command)
+        for flag, settings in flags:
+            verb.add_argument(flag, **settings)
+
+
+def compile_run(options: argparse.Namespace) -> None:
+    """write a run as the YAML that Kubeflow Pipelines takes"""
+    from pipeline.cluster import read_cluster
+    from pipeline.runs import named_run
+
+    run, cluster, out = (
+        named_run(options.run),
+        read_cluster(Path(options.cluster)),
+        options.out or f"{options.run}.yaml",
+    )
+    from pipeline.kubeflow_runner import compile_run as write  # TFX takes its time
+
+    write(run, cluster, out)
+    print(f"compiled: {out}")
+
+
+def submit(options: argparse.Namespace) -> None:
+    """hand a compiled run to a Kubeflow Pipelines server, to run now or again and again"""
+    from pipeline.kubeflow_client import submit as hand_over
+
+    token = Path(options.token_file).read_text(encoding="utf-8").strip() if options.token_file else None
+    print(hand_over(Path(options.file), options.host, options.namespace, options.experiment, options.every, token))
+
+
+def run_local(options: argparse.Namespace) -> None:
+    """run a compiled run here, each pod as a process"""
+    from pipeline.kubeflow_local import run_local as run
+
+    run(Path(options.file), options.until)
+
+
+def plan(options: argparse.Namespace) -> None:
+    """for a pod: plan the run over the tables that are in force"""
+    from pipeline.kubeflow_pod import plan as write
+    from pipeline.runs import run_from_json
+
+    path = write(run_from_json(options.run_json), options.run_id)
+    Path(options.told).write_text(str(path), encoding="utf-8")
+    print(f"planned: {path}")
+
+
+def node(options: argparse.Namespace) -> None:
+    """for a pod: launch one TFX node of a plan"""
+    from pipeline.kubeflow_pod import launch
+
+    print(f"node {options.node}: {launch(Path(options.plan), options.node)}")
+
+
+def outcome(options: argparse.Namespace) -> int:
+    """for a pod: say what came of the run; exit code 1 if its model was refused"""
+    from pipeline.outcome import put_in_service, read_outcome
+    from pipeline.runs import run_from_json
+
+    run = run_from_json(options.run_json)
+    put_in_service(run)
+    came = read_outcome(run)
+    print(came.sentence(run))
+    return 1 if came.refusal else 0
+
+
+_Flags = tuple[tuple[str, dict[str, Any]], ...]
+_FILE = ("file", {"help": "what `tfrec kubeflow compile` wrote"})
+_RUN = ("--run-json", {"required": True, "help": "the run"})
+VERBS: tuple[tuple[str, Callable[[argparse.Namespace], int | None], _Flags], ...] = (
+    (
+        "compile",
+        compile_run,
+        (
+            ("--run", {"default": "laptop", "help": "a name of pipeline/runs.py (%(default)s)"}),
+            ("--cluster", {"default": "cluster.yaml", "help": "images, volume, what each node is given (%(default)s)"}),
+            ("--out", {"help": "the file to write (RUN.yaml)"}),
+        ),
+    ),
+    (
+        "submit",
+        submit,
+        (
+            _FILE,
+            ("--host", {"required": True, "help": "of Kubeflow Pipelines' API, such as http://127.0.0.1:8888"}),
+            ("--namespace", {"help": "where the server is for several users"}),
+            ("--experiment", {"default": "tfrec", "help": "under which the runs are listed (%(default)s)"}),
+            ("--every", {"metavar": "CRON", "help": "six fields, the first of seconds: '0 0 3 * * *' is daily at 3"}),
+            ("--token-file", {"help": "file of a bearer token"}),
+        ),
+    ),
+    (
+        "run-local",
+        run_local,
+        (_FILE, ("--until", {"default": "", "metavar": "NODE", "help": "stop after this one"})),
+    ),
+    (
+        "plan",
+        plan,
+        (_RUN, ("--run-id", {"required": True}), ("--told", {"required": True, "help": "file for the plan's path"})),
+    ),
+    (
+        "node",
+        node,
+        (("--plan", {"required": True, "help": "what `plan` wrote"}), ("--node", {"required": True})),
+    ),
+    ("outcome", outcome, (_RUN,)),
+)
