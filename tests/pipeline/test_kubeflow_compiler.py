@@ -1,0 +1,134 @@
+"""The file that Kubeflow Pipelines is given: which pods, in which order, and what each of them is given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.cluster import Cluster, Node, Secret, Toleration, Volume, placed
+from pipeline.kubeflow_compiler import write_pipeline
+from pipeline.kubeflow_spec import Task, read_compiled
+from pipeline.runs import named_run, run_from_json
+
+GRAPH = {"Schema": [], "ExampleGen": [], "Trainer": ["ExampleGen", "Schema"], "check_model": ["Trainer"]}
+CLUSTER = Cluster(
+    image="shop:1",
+    gpu_image="shop:1-gpu",
+    volume=Volume("shop", "/v"),
+    further_volumes=(Volume("raw", "/raw"),),
+    secrets=(Secret("bucket", {"key": "BUCKET_KEY"}), Secret("ca", path="/ca")),
+    pull_secrets=("registry",),
+    env={"THREADS": "2"},
+    nodes={
+        "default": Node("1", "4Gi", retries=0),
+        "Trainer": Node("8", "32Gi", 2, "amd.com/gpu", {"pool": "gpu"}, (Toleration("gpu", effect="NoExecute"),), 3),
+    },
+)
+
+
+def compiled(folder: Path, **settings: Any) -> dict[str, Task]:
+    """Title -> task of the file that such a cluster gives."""
+    cluster = Cluster(**{**CLUSTER.__dict__, **settings})
+    write_pipeline(placed(named_run("tiny"), cluster), cluster, GRAPH, str(folder / "tiny.yaml"))
+    return {task.spec.task_info.name: task for task in read_compiled(folder / "tiny.yaml")}
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
+    return compiled(tmp_path_factory.mktemp("compiled"))
+
+
+def before(task: Task) -> set[str]:
+    return set(task.spec.dependent_tasks)
+
+
+def test_every_pod_has_image_command_resources_and_no_cache_of_kubeflows(tasks: dict[str, Task]) -> None:
+    assert list(tasks) == ["plan", "Schema", "ExampleGen", "Trainer", "check_model", "outcome"]
+    for title, task in tasks.items():
+        assert task.container.image == ("shop:1-gpu" if title == "Trainer" else "shop:1")
+        assert list(task.container.command) == ["tfrec", "kubeflow"]
+        assert task.container.resources.resource_memory_limit == ("32Gi" if title == "Trainer" else "4Gi")
+        assert task.container.resources.resource_cpu_request == ("8" if title == "Trainer" else "1")
+        assert not task.spec.caching_options.enable_cache
+
+
+def test_kfps_own_loader_reads_it(tmp_path: Path) -> None:
+    from kfp.components import load_component_from_file
+
+    compiled(tmp_path)
+    assert load_component_from_file(str(tmp_path / "tiny.yaml")).name == "tiny"
+
+
+def test_the_file_is_of_the_schema_that_the_server_takes(tmp_path: Path) -> None:
+    compiled(tmp_path)
+    pipeline, platform = yaml.safe_load_all((tmp_path / "tiny.yaml").read_text(encoding="utf-8"))
+    assert pipeline["schemaVersion"] == "2.1.0"
+    assert list(platform["platforms"]) == ["kubernetes"]
+
+
+def test_a_pod_launches_its_node_of_the_plan(tasks: dict[str, Task]) -> None:
+    told = ["node", "--plan", "{{$.inputs.parameters['plan']}}", "--node", "check_model"]
+    assert list(tasks["check_model"].container.args) == told
+    source = tasks["check_model"].spec.inputs.parameters["plan"].task_output_parameter
+    assert (source.producer_task, source.output_parameter_key) == ("plan", "plan")
+
+
+def test_the_plan_is_told_the_run_and_its_id(tasks: dict[str, Task]) -> None:
+    arguments = list(tasks["plan"].container.args)
+    assert run_from_json(arguments[arguments.index("--run-json") + 1]) == placed(named_run("tiny"), CLUSTER)
+    # The driver replaces the placeholder only where it is the whole of an input; in the command line it would stay.
+    run_id = tasks["plan"].spec.inputs.parameters["run_id"].runtime_value.constant.string_value
+    assert run_id == "{{$.pipeline_job_uuid}}"
+    assert run_id not in json.dumps(arguments)
+
+
+def test_with_a_file_of_metadata_nodes_run_one_after_another(tasks: dict[str, Task]) -> None:
+    assert before(tasks["Schema"]) == {"plan"}
+    assert before(tasks["ExampleGen"]) == {"plan", "schema"}
+    assert before(tasks["Trainer"]) == {"plan", "examplegen"}
+    assert before(tasks["outcome"]) == {"schema", "examplegen", "trainer", "check-model"}
+
+
+def test_with_a_server_of_metadata_a_node_waits_for_those_that_feed_it(tmp_path: Path) -> None:
+    tasks = compiled(tmp_path, metadata="mlmd:8080")
+    assert before(tasks["ExampleGen"]) == {"plan"}
+    assert before(tasks["Trainer"]) == {"plan", "examplegen", "schema"}
+
+
+def test_the_tables_are_ingested_first_where_the_cluster_says_so(tmp_path: Path) -> None:
+    tasks = compiled(tmp_path, ingest=("/raw/shop.yaml", "--partitions", "4"))
+    ingest = tasks["ingest"].container
+    told = ["tfrec", "ingest", "/raw/shop.yaml", "--partitions", "4", "--out", "/v/data/tiny"]
+    assert [*ingest.command, *ingest.args] == told
+    assert before(tasks["plan"]) == {"ingest"}
+
+
+def test_the_trainer_gets_its_gpus_on_machines_of_its_own(tasks: dict[str, Task]) -> None:
+    trainer = tasks["Trainer"]
+    accelerator = trainer.container.resources.accelerator
+    assert (accelerator.resource_type, accelerator.resource_count) == ("amd.com/gpu", "2")
+    assert dict(trainer.kubernetes.node_selector.labels) == {"pool": "gpu"}
+    (toleration,) = trainer.kubernetes.tolerations
+    assert (toleration.key, toleration.operator, toleration.effect) == ("gpu", "Exists", "NoExecute")
+    assert trainer.spec.retry_policy.max_retry_count == 3
+    other = tasks["Schema"]
+    assert not other.container.resources.HasField("accelerator")
+    assert not other.kubernetes.node_selector.labels
+    assert not other.kubernetes.tolerations
+    assert other.spec.retry_policy.max_retry_count == 0
+
+
+def test_all_pods_share_volumes_secrets_and_variables(tasks: dict[str, Task]) -> None:
+    for task in tasks.values():
+        mounts = {mount.constant: mount.mount_path for mount in task.kubernetes.pvc_mount}
+        assert mounts == {"shop": "/v", "raw": "/raw"}
+        (of_bucket,) = task.kubernetes.secret_as_env
+        (pair,) = of_bucket.key_to_env
+        assert (of_bucket.secret_name, pair.secret_key, pair.env_var) == ("bucket", "key", "BUCKET_KEY")
+        assert [secret.mount_path for secret in task.kubernetes.secret_as_volume] == ["/ca"]
+        assert [secret.secret_name for secret in task.kubernetes.image_pull_secret] == ["registry"]
+        assert {each.name: each.value for each in task.container.env} == {"THREADS": "2"}
