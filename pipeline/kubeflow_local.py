@@ -8,6 +8,7 @@ It knows no limits, no retries and no caching of Kubeflow's: `tfrec kubeflow com
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from google.protobuf import json_format, struct_pb2
 
 from pipeline.kubeflow_spec import Task, read_compiled
@@ -125,6 +127,13 @@ def _secret_variables(task: Task) -> list[str]:
 
 
 def _text(value: struct_pb2.Value) -> str:
-    """As the launcher writes a value: text as it is, all else as JSON."""
-    plain = json_format.MessageToDict(value)
-    return plain if isinstance(plain, str) else json_format.MessageToJson(value)
+    """As the launcher, in Go, writes a value: text as it is, numbers without an exponent, all else as JSON."""
+    if value.HasField("string_value"):
+        return value.string_value
+    if value.HasField("number_value"):
+        return np.format_float_positional(value.number_value, trim="-")
+    return json.dumps(json.loads(json_format.MessageToJson(value), parse_float=_number), separators=(",", ":"))
+
+
+def _number(text: str) -> int | float:
+    return int(float(text)) if float(text).is_integer() else float(text)
