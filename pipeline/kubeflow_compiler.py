@@ -15,6 +15,8 @@ from pipeline.cluster import Cluster
 from pipeline.runs import Run
 
 COMMAND = ("tfrec", "kubeflow")
+OUTCOME = "outcome"
+"""The last pod, which fails where the model was refused."""
 
 
 def write_pipeline(run: Run, cluster: Cluster, graph: Mapping[str, Sequence[str]], path: str) -> None:
@@ -42,7 +44,7 @@ def _tasks(run: Run, cluster: Cluster, graph: Mapping[str, Sequence[str]]) -> No
         # A file of metadata has one writer at a time; a server has no such limit.
         task.after(*([done[node] for node in before] if cluster.metadata else list(done.values())[-1:]))
         done[name] = _furnish(task, name, cluster)
-    _pod("outcome", COMMAND, ["outcome", "--run-json", run.to_json()], cluster).after(*done.values())
+    _pod(OUTCOME, COMMAND, ["outcome", "--run-json", run.to_json()], cluster).after(*done.values())
 
 
 def _planner(run: Run, cluster: Cluster) -> dsl.base_component.BaseComponent:
@@ -80,7 +82,7 @@ def _furnish(task: dsl.PipelineTask, name: str, cluster: Cluster) -> dsl.Pipelin
     task.set_memory_request(node.memory).set_memory_limit(node.memory)
     if node.gpus:
         task.set_accelerator_type(node.gpu_resource).set_accelerator_limit(node.gpus)
-    if node.retries:
+    if node.retries and name != OUTCOME:  # a refusal stays one
         task.set_retry(node.retries, backoff_duration="30s", backoff_factor=2)
     for label, value in node.selector.items():
         kubernetes.add_node_selector(task, label, value)
