@@ -10,11 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tfrec.errors import ConfigError
+
 
 def kubeflow(options: argparse.Namespace) -> int | None:
     """run the pipeline on Kubeflow, a pod a node"""
     verb: Callable[[argparse.Namespace], int | None] = options.verb
-    return verb(options)
+    try:
+        return verb(options)
+    except ModuleNotFoundError as error:
+        if str(error.name).split(".")[0] != "kfp":
+            raise
+        raise ConfigError(
+            "Kubeflow's library kfp is not installed; install the extra: pip install '.[kubeflow]'"
+        ) from None
 
 
 def kubeflow_flags(parser: argparse.ArgumentParser) -> None:
