@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.outcome import connection
+from pipeline.runs import Run, named_run
 from tfrec.cli import main
 from tfrec.scheduling import VERBS
+from tfrec.scores import Evaluation, Protocol, Verdict
 
 
 def test_help_names_every_verb_and_says_which_are_for_pods(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,3 +43,34 @@ def test_without_kubeflows_library_its_cure_is_told() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     told = "tfrec: error: Kubeflow's library kfp is not installed; install the extra: pip install '.[kubeflow]'\n"
     assert (done.returncode, done.stderr) == (2, told)
+
+
+def judged(folder: Path, verdict: Verdict) -> Run:
+    """A run whose metadata know of one evaluation."""
+    run = dataclasses.replace(named_run("tiny"), out=str(folder))
+    Path(run.pipeline_root).mkdir(parents=True)
+    protocol = Protocol("test", 0, "utc", ("purchase",), "sold", 1, 0, 1, 0, "", "")
+    (folder / "evaluation.json").write_text(Evaluation(protocol, {}, verdict).to_json(), encoding="utf-8")
+    store = MetadataStore(connection(run))
+    evaluation = mlmd.Artifact(type_id=store.put_artifact_type(mlmd.ArtifactType(name="ModelEvaluation")))
+    evaluation.uri = str(folder)
+    execution = mlmd.Execution(type_id=store.put_execution_type(mlmd.ExecutionType(name="evaluate_model")))
+    execution.last_known_state = mlmd.Execution.COMPLETE
+    event = mlmd.Event(type=mlmd.Event.OUTPUT)
+    event.path.steps.add(key="evaluation")
+    event.path.steps.add(index=0)
+    node = mlmd.Context(type_id=store.put_context_type(mlmd.ContextType(name="node")), name="tiny.evaluate_model")
+    store.put_execution(execution, [(evaluation, event)], [node])
+    return run
+
+
+def test_the_last_pod_fails_where_the_model_was_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = judged(tmp_path, Verdict(False, ("worse than popularity",)))
+    assert main(["kubeflow", "outcome", "--run-json", run.to_json()]) == 1
+    told = "the model was refused, so nothing was pushed: worse than popularity; nothing is in service\n"
+    assert capsys.readouterr().out == told
+
+
+def test_the_last_pod_ends_well_where_the_model_was_blessed(tmp_path: Path) -> None:
+    run = judged(tmp_path, Verdict(True, ("better than popularity",)))
+    assert main(["kubeflow", "outcome", "--run-json", run.to_json()]) == 0
