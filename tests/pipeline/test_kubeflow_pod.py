@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
+from ml_metadata.errors import UnavailableError
 from tfx import v1 as tfx
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.types.standard_artifacts import Model, ModelBlessing, String
 
 from pipeline.kubeflow_pod import launch
+from pipeline.outcome import connection
+from pipeline.runs import Run
+from tfrec.config import Config
 from tfrec.errors import DataError, TfrecError
 
 
@@ -44,8 +47,9 @@ def compare(latest: InputArtifact[Model], told: OutputArtifact[String], log: Par
 @pytest.fixture
 def planned(tmp_path: Path):
     """Plans a run of a model of that number."""
+    (tmp_path / "pipelines" / "toy").mkdir(parents=True)
 
-    def plan(weight: int, run_id: str) -> Path:
+    def plan(weight: int, run_id: str, server: str = "") -> Path:
         trained = train(weight=weight)
         latest = tfx.dsl.Resolver(
             strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
@@ -61,7 +65,7 @@ def planned(tmp_path: Path):
                 str(tmp_path),
                 components=[trained, blessed, latest, compared],
                 enable_cache=True,
-                metadata_connection_config=sqlite_metadata_connection_config(str(tmp_path / "metadata.sqlite")),
+                metadata_connection_config=connection(Run("toy", Config(), out=str(tmp_path), metadata_server=server)),
             )
         )
         runtime_parameter_utils.substitute_runtime_parameter(whole, {"pipeline-run-id": run_id})
@@ -107,3 +111,8 @@ def test_a_node_that_the_plan_does_not_have_is_told(planned) -> None:
 def test_a_plan_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no plan .*/nosuch.json; the pod `plan` writes it to a volume"):
         launch(tmp_path / "nosuch.json", "train")
+
+
+def test_metadata_may_be_a_servers(planned) -> None:
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1"):  # where nobody listens
+        launch(planned(1, "first", "127.0.0.1:1"), "train")
