@@ -22,6 +22,7 @@ assert _spec.loader is not None
 end_to_end = importlib.util.module_from_spec(_spec)
 sys.modules[_spec.name] = end_to_end  # its dataclasses look themselves up
 _spec.loader.exec_module(end_to_end)
+end_to_end.PATIENCE_SECONDS = 3600  # a run is a dozen processes, each of which imports TFX
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,7 @@ def order(shop: Any) -> list[str]:
 def test_a_run_takes_raw_files_to_a_pushed_model_and_a_verdict(shop: Any, ran: str) -> None:
     assert ends(ran) == dict.fromkeys(NODES, "complete")
     (version,) = shop.pushed()
-    assert ran.splitlines()[-1] == f"pushed: {shop.home}/out/serving/tiny/{version}"
+    assert f"\npushed: {shop.home}/out/serving/tiny/{version}\n" in ran
     assert (shop.home / "out" / "serving" / "tiny" / version / "saved_model.pb").is_file()
     assert "Verdict: BLESSED" in ran
 
@@ -91,10 +92,8 @@ def test_a_second_run_with_nothing_changed_is_cached_and_one_with_new_events_is_
 
     line = "c0,tools-1,buy,2024-02-25 20:00:00+00:00,1.5,\n"
     (shop.home / "raw" / "log2.csv").write_text("customer,sku,event,at,price,words\n" + line, encoding="utf-8")
-    said = ends(run(shop, "--until", "StatisticsGen"))
-    assert said["TableSetExampleGen"] == said["StatisticsGen"] == "complete"
-    assert set(said.values()) <= {"complete", "cached"}
-    assert said.get("ImportSchemaGen", "cached") == "cached"
+    said = ends(run(shop, "--until", "TableSetExampleGen"))
+    assert said == {"ImportSchemaGen": "cached", "TableSetExampleGen": "complete"}
 
 
 def test_tfxs_own_command_line_compiles_the_same_pipeline_for_vertex(shop: Any) -> None:
