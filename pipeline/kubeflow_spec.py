@@ -79,7 +79,9 @@ def _refusals(pipeline: PipelineSpec) -> Iterator[str]:
     if pipeline.schema_version != SCHEMA_VERSION:
         version = pipeline.schema_version
         yield f"KFP only supports schema version {SCHEMA_VERSION}, but the pipeline spec has version {version}"
-    if not NAME.fullmatch(pipeline.pipeline_info.name):
+    if not NAME.fullmatch(
+        pipeline.pipeline_info.name
+    ):  # the server looks for it anywhere, and Kubernetes refuses later
         yield f"invalid v2 pipeline spec: the name is {pipeline.pipeline_info.name!r}"
     config = PipelineDeploymentConfig()
     json_format.ParseDict(json_format.MessageToDict(pipeline.deployment_spec), config)
@@ -104,6 +106,8 @@ def _task_refusals(pipeline: PipelineSpec, config: PipelineDeploymentConfig, tas
     if task.HasField("artifact_iterator"):
         yield "artifact iterator not implemented yet"
     if not label:
+        if not pipeline.components[component].HasField("dag"):
+            yield "unsupported component implementation kind: <nil>"
         return
     if label not in config.executors:
         yield f"executor with label {label!r} not found"

@@ -162,6 +162,7 @@ TASK = ("root", "dag", "tasks", "first")
         (EXECUTOR, {"container": {"image": "toy"}}, r"command and arguments are empty"),
         ((*TASK, "componentRef", "name"), "comp-third", r"component spec for 'comp-third' not found"),
         ((*TASK, "artifactIterator"), {"itemInput": "x"}, r"artifact iterator not implemented yet"),
+        (("components", "comp-first"), {}, r"unsupported component implementation kind: <nil>"),
         (("components", "comp-first", "executorLabel"), "x", r"executor with label 'x' not found"),
         (("root", "dag", "tasks"), {}, r"DAG root must contain one or more non-exit tasks"),
     ],
