@@ -68,12 +68,12 @@ def _ask(steps: Steps, run: Run, tables: TableSet, address: str, query: str) -> 
     print(
         f"\nin service: {latest_version(run.serving)}\n"
         "\nTo go on:\n"
-        f"  .venv/bin/tfrec serve --model {os.path.relpath(run.serving)}     and in another window:\n"
+        f"  .venv/bin/tfrec serve --model {os.path.relpath(run.serving)}  # and in another window:\n"
         f"  .venv/bin/tfrec recommend --user {user_id}\n"
         f"  .venv/bin/tfrec search {quoted(query)} --user {user_id}\n"
         f"  .venv/bin/tfrec evaluate --run {run.name}\n"
-        f"  .venv/bin/tfrec report {run.name}     the same and more, as a page for a browser\n"
-        "  .venv/bin/tfrec ingest --help     your own shop's data\n"
+        f"  .venv/bin/tfrec report {run.name}  # the same and more, as a page for a browser\n"
+        "  .venv/bin/tfrec ingest --help  # your own shop's data\n"
         "  make test",
         flush=True,
     )

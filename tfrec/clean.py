@@ -26,6 +26,7 @@ from tfrec.sources import RawTables
 from tfrec.times import parse_times
 
 _DAY_MILLISECONDS = 86_400_000
+_BAD_TIME = "bad timestamp"
 _BROKEN_ID = "control character in an id"  # a line feed would break the vocabularies
 _EXAMPLE_CHARACTERS = 160
 
@@ -81,7 +82,7 @@ def _interaction_hits(rows: pa.Table, moments: np.ndarray, clock: str) -> dict[s
         "missing item_id": bools(pc.and_not(rows["item_id"].is_null(), is_search)),
         _BROKEN_ID: has_control(rows["user_id"]) | has_control(rows["item_id"]),
         "unknown kind": ~bools(pc.is_in(rows["kind"], pa.array(EVENT_KINDS))),
-        "bad timestamp": np.isnan(moments),
+        _BAD_TIME: np.isnan(moments),
         "timestamp in the future": moments > latest,
         "cancellation or return": flags(rows, "cancelled"),
         "quantity not positive": _at_most_zero(rows),
@@ -171,4 +172,5 @@ def _nothing_left(ledger: Ledger) -> DataError:
     return DataError(
         f"no interaction of {ledger.rejected.num_rows:,} is left after the rules, {worst.dropped:,} fell to "
         f"{worst.rule!r} (for example {example[:_EXAMPLE_CHARACTERS]}); correct the mapping or the data"
+        + (", or tell the mapping `timestamp_format`, such as '%d/%m/%Y %H:%M'" if worst.rule == _BAD_TIME else "")
     )

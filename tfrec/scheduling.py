@@ -43,7 +43,7 @@ def compile_run(options: argparse.Namespace) -> None:
     run, cluster, out = (
         named_run(options.run),
         read_cluster(Path(options.cluster)),
-        options.out or f"{options.run}.yaml",
+        options.out or f"{options.run}.pipeline.yaml",
     )
     from pipeline.kubeflow_runner import compile_run as write  # TFX takes its time
 
@@ -105,7 +105,7 @@ VERBS: tuple[tuple[str, Callable[[argparse.Namespace], int | None], _Flags], ...
         (
             ("--run", {"default": "laptop", "help": "a name of pipeline/runs.py (%(default)s)"}),
             ("--cluster", {"default": "cluster.yaml", "help": "images, volume, what each node is given (%(default)s)"}),
-            ("--out", {"help": "the file to write (RUN.yaml)"}),
+            ("--out", {"help": "the file to write (RUN.pipeline.yaml)"}),
         ),
     ),
     (

@@ -55,7 +55,7 @@ def ran(shop: Any) -> str:
 
 
 def run(shop: Any, *flags: str) -> str:
-    return shop.call(BIN / "tfrec", "kubeflow", "run-local", "tiny.yaml", *flags)
+    return shop.call(BIN / "tfrec", "kubeflow", "run-local", "tiny.pipeline.yaml", *flags)
 
 
 def ends(said: str) -> dict[str, str]:
@@ -65,7 +65,7 @@ def ends(said: str) -> dict[str, str]:
 
 
 def test_every_node_of_the_pipeline_is_a_pod(shop: Any) -> None:
-    tasks = read_compiled(shop.home / "tiny.yaml")
+    tasks = read_compiled(shop.home / "tiny.pipeline.yaml")
     assert [task.spec.task_info.name for task in tasks] == ["ingest", "plan", *order(shop), "outcome"]
     assert sorted(order(shop)) == sorted(NODES)
     assert not (shop.home / "out").exists()  # to compile is to write one file
@@ -73,7 +73,7 @@ def test_every_node_of_the_pipeline_is_a_pod(shop: Any) -> None:
 
 def order(shop: Any) -> list[str]:
     """The TFX nodes as the file orders them."""
-    tasks = read_compiled(shop.home / "tiny.yaml")
+    tasks = read_compiled(shop.home / "tiny.pipeline.yaml")
     return [task.container.args[-1] for task in tasks if task.container.args[0] == "node"]
 
 

@@ -74,3 +74,15 @@ def test_the_last_pod_fails_where_the_model_was_refused(tmp_path: Path, capsys: 
 def test_the_last_pod_ends_well_where_the_model_was_blessed(tmp_path: Path) -> None:
     run = judged(tmp_path, Verdict(True, ("better than popularity",)))
     assert main(["kubeflow", "outcome", "--run-json", run.to_json()]) == 0
+
+
+def test_a_compiled_run_has_a_name_that_no_mapping_has(monkeypatch, tmp_path, capsys):
+    written = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.kubeflow_runner.compile_run", lambda run, cluster, out: written.append(out))
+    (tmp_path / "cluster.yaml").write_text(
+        "image: shop/tfrec:1\nvolume: {claim: tfrec, path: /mnt/tfrec}\n", encoding="utf-8"
+    )
+    assert main(["kubeflow", "compile", "--run", "tiny"]) == 0
+    assert written == ["tiny.pipeline.yaml"]
+    assert capsys.readouterr().out == "compiled: tiny.pipeline.yaml\n"
