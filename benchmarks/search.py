@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ from tfrec.errors import DataError
 from tfrec.features import WordPiece
 from tfrec.schema import CATEGORY_SEPARATOR, read_table_set
 from tfrec.text import TextEncoder, pool_all, vocabulary
-from tfrec.words import WordEncoder
+from tfrec.words import WordEncoder, piece_counts
 
 K = 20
 
@@ -75,12 +75,6 @@ def aisles(root: str) -> tuple[list[str], list[str], sp.csr_matrix]:
     return list(aisles), list(titles), sp.csr_matrix((np.ones(len(items), np.float32), (aisle, title)))
 
 
-def counts(tokens: np.ndarray, size: int, without: Collection[int] = ()) -> sp.csr_matrix:
-    """[n, size] how often each of n texts [n, length] holds each token id; neither 0 nor those of `without`."""
-    row, place = np.nonzero((tokens > 0) & ~np.isin(tokens, list(without)))
-    return sp.csr_matrix((np.ones(len(row), np.float32), (row, tokens[row, place])), (len(tokens), size))
-
-
 def begins_a_word(vocabulary_file: str) -> set[int]:
     """The token ids of pieces of letters that begin a word: no marks, punctuation or numbers."""
     pieces = Path(vocabulary_file).read_text(encoding="utf-8").splitlines()
@@ -89,15 +83,13 @@ def begins_a_word(vocabulary_file: str) -> set[int]:
 
 def share_a_word(queries: np.ndarray, documents: np.ndarray, words: set[int]) -> np.ndarray:
     """[queries, documents] bool: whether they have one of `words`, token ids, in common."""
-    size = int(max(queries.max(), documents.max())) + 1
-    others = set(range(size)) - words
-    return np.asarray((counts(queries, size, others) @ counts(documents, size, others).T).todense() > 0)
+    of_queries, of_documents = _counts(queries, documents, without=lambda tokens: ~np.isin(tokens, list(words)))
+    return np.asarray((of_queries @ of_documents.T).todense() > 0)
 
 
 def by_tfidf(queries: np.ndarray, documents: np.ndarray, marks: set[int]) -> np.ndarray:
     """[queries, documents] cosines of token ids [n, length] by TF-IDF, every WordPiece but the marks a dimension."""
-    size = int(max(queries.max(), documents.max())) + 1
-    of_queries, of_documents = (counts(tokens, size, marks) for tokens in (queries, documents))
+    of_queries, of_documents = _counts(queries, documents, without=lambda tokens: np.isin(tokens, list(marks)))
     weights = TfidfTransformer(sublinear_tf=True).fit(of_documents)
     return np.asarray((weights.transform(of_queries) @ weights.transform(of_documents).T).todense())
 
@@ -125,6 +117,12 @@ def ndcg_of_others(scores: np.ndarray, relevant: sp.csr_matrix, shares: np.ndarr
     left = sp.csr_matrix(relevant.toarray() * ~shares)
     asked = np.diff(left.indptr) > 0
     return ndcg(np.where(shares, -np.inf, scores)[asked], left[asked])
+
+
+def _counts(*texts: np.ndarray, without: Callable[[np.ndarray], np.ndarray]) -> list[sp.csr_matrix]:
+    """Of each [n, length] of token ids, how often its texts hold each WordPiece but those that `without` marks."""
+    size = int(max(tokens.max() for tokens in texts)) + 1
+    return [piece_counts(np.where(without(tokens), 0, tokens), size) for tokens in texts]
 
 
 def told(name: str, values: np.ndarray, base: np.ndarray) -> dict[str, float]:

@@ -8,6 +8,7 @@ Salton and Buckley, "Term-weighting approaches in automatic text retrieval" (198
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec.errors import ConfigError
@@ -54,13 +55,10 @@ class WordEncoder(tf.keras.layers.Layer):
 
     def learn(self, tokens: np.ndarray) -> None:
         """Fits the table to a catalogue's distinct texts, [texts, length] token ids padded by 0."""
-        from scipy import sparse
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfTransformer
 
-        row, place = np.nonzero(tokens)
-        ones, shape = np.ones(len(row), np.float32), (len(tokens), self.rarity.shape[0])
-        counts = sparse.csr_matrix((ones, (row, tokens[row, place])), shape)
+        counts = piece_counts(tokens, self.rarity.shape[0])
         times = counts.getnnz(axis=0)
         # What stands in every text, as BERT's own marks do, tells none from another.
         seen = np.flatnonzero((times > 0) & (times < (tokens > 0).any(axis=1).sum()))
@@ -81,3 +79,9 @@ class WordEncoder(tf.keras.layers.Layer):
         mean = np.zeros(self.dim, np.float32)
         mean[:rank] = np.asarray(weighted.mean(axis=0)).ravel() @ components.T
         self.mean.assign(mean)
+
+
+def piece_counts(tokens: np.ndarray, pieces: int) -> sp.csr_matrix:
+    """[n, pieces] how often each of n texts [n, length], token ids padded by 0, holds each WordPiece."""
+    row, place = np.nonzero(tokens)
+    return sp.csr_matrix((np.ones(len(row), np.float32), (row, tokens[row, place])), (len(tokens), pieces))
