@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
+import httpx
 import pytest
 
 pytest.register_assert_rewrite("tests.serving.conformance.row")
@@ -31,6 +33,24 @@ def asked(folder: Path) -> Iterator[target.Target]:
         return
     with processes.running(*(flag.format(folder) for flag in export.FLAGS)) as running:
         yield target.Target(running.target, running.rest)
+
+
+@pytest.fixture(scope="module")
+def served(asked: target.Target) -> target.Target:
+    """The server of a module's rows; one that needs flags of its own has a fixture of this name."""
+    return asked
+
+
+@pytest.fixture(scope="module")
+def channel(served: target.Target) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(served.grpc, options=[("grpc.max_receive_message_length", -1)]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def http(served: target.Target) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=served.rest, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

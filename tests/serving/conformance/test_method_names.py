@@ -83,22 +83,10 @@ ROWS: dict[str, Row] = {
 
 
 @pytest.fixture(scope="module")
-def checking(own: None, folder: Path) -> Iterator[Target]:
+def served(own: None, folder: Path) -> Iterator[Target]:
     base_path = folder / "people"
     with processes.running("--enable_signature_method_name_check", name="people", base_path=base_path) as running:
         yield Target(running.target, running.rest)
-
-
-@pytest.fixture(scope="module")
-def channel(checking: Target) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(checking.grpc) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def http(checking: Target) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=checking.rest, trust_env=False) as client:
-        yield client
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())

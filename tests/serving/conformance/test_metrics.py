@@ -19,7 +19,7 @@ LATENCY = ":tensorflow:serving:request_latency"
 
 
 @pytest.fixture(scope="module")
-def watched(folder: Path) -> Iterator[target.Target]:
+def served(folder: Path) -> Iterator[target.Target]:
     """The named server, which wants export.MONITORING_FLAG, or one of ours that has it."""
     given = target.named()
     if given:
@@ -27,18 +27,6 @@ def watched(folder: Path) -> Iterator[target.Target]:
         return
     with processes.running(export.MONITORING_FLAG.format(folder), base_path=folder / "toy") as running:
         yield target.Target(running.target, running.rest)
-
-
-@pytest.fixture
-def http(watched: target.Target) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=watched.rest, trust_env=False) as client:
-        yield client
-
-
-@pytest.fixture
-def channel(watched: target.Target) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(watched.grpc) as opened:
-        yield opened
 
 
 def values(http: httpx.Client) -> dict[str, float]:
