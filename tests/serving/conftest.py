@@ -1,9 +1,9 @@
-"""A toy model whose every answer is worked out by hand, exported as a real SavedModel, and a server of it.
+"""A toy shop whose every answer is worked out by hand, exported as a real SavedModel, and a server of it.
 
-The catalogue is a (Apple), b (Brot), c (茶). `recommend` scores an item by how often it is in the history,
-+ 100 where the query is its title, + 0.5 for c where user_city is north; a is of the category Fruit, b and c of Food.
-Variety of 0.5 or more turns the order around. `search` is as older models have it, without wishes but `exclude_seen`;
-`rank` and `ctr` score given items. `x * scale + y` tells versions apart: a version's scale is its number.
+It is the model of conformance/toy.py with the signatures that a shop asks. The catalogue is a (Apple), b (Brot),
+c (茶). `recommend` scores an item by how often it is in the history, + 100 where the query is its title, + 0.5 for c
+where user_city is north; a is of the category Fruit, b and c of Food. Variety of 0.5 or more turns the order around.
+`search` is as older models have it, without wishes but `exclude_seen`; `rank` and `ctr` score given items.
 
 The second model, people, takes tf.Examples (conformance/people.py).
 """
@@ -16,14 +16,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
+import httpx
 import pytest
 import tensorflow as tf
-import tensorflow_text as text
 from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.embedded import Server, start
 from serving.model_config import single
-from tests.serving.conformance.people import export as export_people
+from tests.serving.conformance import people as people_model
+from tests.serving.conformance import toy
 
 IDS = ["a", "b", "c"]
 TITLES = ["Apple", "Brot", "茶"]
@@ -59,45 +61,23 @@ WISHES = [
 CANDIDATES = _spec("candidate_item_id", STRING, None)
 
 
-class Toy(tf.Module):
+class Shop(toy.Toy):
     """The model of this file's docstring."""
 
     def __init__(self, scale: float, words: Path) -> None:
-        super().__init__()
-        self.scale = tf.Variable(scale)
+        super().__init__(scale, words)
         self.ids, self.titles = tf.constant(IDS), tf.constant(TITLES)
-        lines = tf.lookup.TextFileInitializer(
-            str(words),
-            tf.string,
-            tf.lookup.TextFileIndex.WHOLE_LINE,
-            tf.int64,
-            tf.lookup.TextFileIndex.LINE_NUMBER,
-        )
-        self.words = tf.lookup.StaticHashTable(lines, -1)
 
-    @tf.function(input_signature=[_spec("x", FLOAT), _spec("y", FLOAT)])
-    def linear(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"sum": x * self.scale + y, "difference": x - y}
-
-    @tf.function(input_signature=[_spec("word", STRING)])
-    def lookup(self, word: tf.Tensor) -> dict[str, tf.Tensor]:
-        normal = text.normalize_utf8(text.case_fold_utf8(word), "NFKC")
-        return {"line": self.words.lookup(word), "normal": normal, "normal_bytes": normal}
-
-    @tf.function(input_signature=[_spec("flag", tf.bool), _spec("small", tf.int32), _spec("exact", tf.float64)])
-    def types(self, flag: tf.Tensor, small: tf.Tensor, exact: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"flag": flag, "small": small, "exact": exact, "total": tf.reduce_sum(exact)}
-
-    @tf.function(input_signature=[_spec("half", tf.float16)])
-    def halves(self, half: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"double": half + half}
-
-    @tf.function(input_signature=[_spec("steps", INT64)])
-    def slow(self, steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Counts to the largest of `steps`: a thousand million take minutes."""
-        end = tf.reduce_max(steps)
-        (last,) = tf.while_loop(lambda step: step < end, lambda step: [step + 1], [tf.zeros([], INT64)])
-        return {"last": tf.fill(tf.shape(steps), last)}
+    def signatures(self) -> dict[str, Any]:
+        return super().signatures() | {
+            "recommend": _named(self.recommend, [*SHOPPER, *WISHES]),
+            "search": _named(self.search, [*SHOPPER, SEEN]),
+            "rank": _named(self.rank, [*SHOPPER, CANDIDATES]),
+            "ctr": _named(self.ctr, [spec for spec in [*SHOPPER, CANDIDATES] if spec.name != "query"]),
+            "similar_items": self.similar,
+            "embed_query": _named(self.embed_query, SHOPPER),
+            "embed_item": _named(self.embed_item, ITEM),
+        }
 
     def recommend(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         def named(names: tf.Tensor, of_items: tf.Tensor) -> tf.Tensor:
@@ -179,26 +159,8 @@ def _named(function: Callable[..., Any], specs: list[tf.TensorSpec]) -> Any:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders 1, 2 and 3, each the toy model with that scale; never written to."""
     root = tmp_path_factory.mktemp("exported")
-    words = root / "words.txt"
-    words.write_text("pasta\ntee\n茶\n", encoding="utf-8")
     for number in (1, 2, 3):
-        toy = Toy(float(number), words)
-        signatures = {
-            "serving_default": toy.linear,
-            "lookup": toy.lookup,
-            "types": toy.types,
-            "halves": toy.halves,
-            "slow": toy.slow,
-            "recommend": _named(toy.recommend, [*SHOPPER, *WISHES]),
-            "search": _named(toy.search, [*SHOPPER, SEEN]),
-            "rank": _named(toy.rank, [*SHOPPER, CANDIDATES]),
-            "ctr": _named(toy.ctr, [spec for spec in [*SHOPPER, CANDIDATES] if spec.name != "query"]),
-            "similar_items": toy.similar,
-            "embed_query": _named(toy.embed_query, SHOPPER),
-            "embed_item": _named(toy.embed_item, ITEM),
-        }
-        tf.saved_model.save(toy, str(root / str(number)), signatures=signatures)
-    words.unlink()  # the asset was copied: serving must not need the original
+        toy.export(root / str(number), number, Shop)
     return root
 
 
@@ -218,6 +180,19 @@ def server(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
+@pytest.fixture
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    """To the server of a module, which may have its own fixture of that name."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def http(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.rest_api_port}", trust_env=False, timeout=30) as client:
+        yield client
+
+
 @pytest.fixture(scope="session")
 def eventually() -> Callable[[Callable[[], bool]], None]:
     """Waits until a claim holds; fails when it does not within 15 seconds."""
@@ -235,7 +210,7 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
 def exported_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model_base_path that holds version 1 of the second model; never written to."""
     root = tmp_path_factory.mktemp("people")
-    export_people(root / "1")
+    people_model.export(root / "1")
     return root
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,13 @@ from tests.serving.conformance.inference import (
 
 
 @pytest.fixture(scope="module")
-def stub(people: Server) -> Iterator[prediction_service_pb2_grpc.PredictionServiceStub]:
-    with grpc.insecure_channel(f"127.0.0.1:{people.port}") as channel:
-        yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
+def server(people: Server) -> Server:
+    return people
+
+
+@pytest.fixture
+def stub(channel: grpc.Channel) -> Any:
+    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
 def classes(result: Any) -> list[list[tuple[str, float]]]:

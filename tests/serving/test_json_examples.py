@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -19,9 +18,8 @@ ULM = {"age": 25.0, "city": "ulm"}
 
 
 @pytest.fixture(scope="module")
-def http(people: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{people.rest_api_port}", trust_env=False, timeout=30) as client:
-        yield client
+def server(people: Server) -> Server:
+    return people
 
 
 def mirrored(http: httpx.Client, body: str | bytes | dict[str, Any]) -> list[tf.train.Example]:

@@ -53,15 +53,8 @@ def server(base_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def stub(server: Server) -> Iterator[Stub]:
-    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Stub(channel)
-
-
-@pytest.fixture
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.rest_api_port}", trust_env=False) as client:
-        yield client
+def stub(channel: grpc.Channel) -> Stub:
+    return Stub(channel)
 
 
 def scraped(http: httpx.Client) -> dict[tuple[str, ...], float]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving.embedded import Server, start
+from serving.embedded import start
 from serving.loading import Loading
 from serving.model_config import single
 from serving.options import Options
@@ -29,19 +29,6 @@ from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
 GRPC_ALONE = Options(rest_api_port=None, loading=Loading(poll_seconds=0.05))
-
-
-@pytest.fixture(scope="module")
-def stub(server: Server) -> Iterator[prediction_service_pb2_grpc.PredictionServiceStub]:
-    """TensorFlow's own stub, as any client of TensorFlow Serving has it."""
-    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.rest_api_port}", trust_env=False) as client:
-        yield client
 
 
 def predict_request(signature: str = "", name: str = "toy", **inputs: Any) -> predict_pb2.PredictRequest:

@@ -33,7 +33,10 @@ TYPES = {
 
 
 class Toy(tf.Module):
-    """Its signatures take and give what the contract tells apart: types, ranks, batches, names."""
+    """Its signatures take and give what the contract tells apart: types, ranks, batches, names.
+
+    `x * scale + y` tells versions apart.
+    """
 
     def __init__(self, scale: float, words: Path) -> None:
         super().__init__()
@@ -100,17 +103,20 @@ class Toy(tf.Module):
         (last,) = tf.while_loop(lambda step: step < end, lambda step: [step + 1], [tf.zeros([], INT64)])
         return {"last": tf.fill(tf.shape(steps), last)}
 
+    def signatures(self) -> dict[str, Any]:
+        """Those that are exported, by name; `export` adds with_default."""
+        names = ("lookup", "mirror", "number", "halves", "to_half", "total", "joined", "uneven", "constant", "slow")
+        types = self.types.get_concrete_function(**{name: _spec(name, TYPES[name]) for name in TYPES})
+        return {"serving_default": self.linear, "types": types} | {name: getattr(self, name) for name in names}
 
-def export(version: Path, scale: int) -> None:
+
+def export(version: Path, scale: int, kind: type[Toy] = Toy) -> None:
     """Writes the model as the SavedModel `version`."""
     words = version.parent / "words.txt"
     words.write_text("\n".join(WORDS) + "\n", encoding="utf-8")
-    toy = Toy(float(scale), words)
-    names = ("lookup", "mirror", "number", "halves", "to_half", "total", "joined", "uneven", "constant", "slow")
-    signatures = {"serving_default": toy.linear} | {name: getattr(toy, name) for name in names}
-    signatures["types"] = toy.types.get_concrete_function(**{name: _spec(name, TYPES[name]) for name in TYPES})
-    tf.saved_model.save(toy, str(version), signatures=signatures)
-    words.unlink()  # the asset was copied
+    toy = kind(float(scale), words)
+    tf.saved_model.save(toy, str(version), signatures=toy.signatures())
+    words.unlink()  # the asset was copied: serving must not need the original
     _edit(version, _give_defaults)
 
 
