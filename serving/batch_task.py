@@ -8,17 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from serving.deadline import NO_DEADLINE, Deadline
 from serving.status import StatusError
 
 
 class BatchTask:
     """Feeds, fetches, and what became of them; one thread waits, another one ends it."""
 
-    __slots__ = ("_done", "_error", "_values", "created", "feeds", "fetches", "size")
+    __slots__ = ("_done", "_error", "_values", "created", "deadline", "feeds", "fetches", "size")
 
-    def __init__(self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any], size: int, created: float) -> None:
+    def __init__(
+        self,
+        feeds: Mapping[Any, np.ndarray],
+        fetches: Sequence[Any],
+        size: int,
+        created: float,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> None:
         """`size` is the first dimension of every array in `feeds`, `created` a reading of time.perf_counter()."""
-        self.feeds, self.fetches, self.size, self.created = feeds, fetches, size, created
+        self.feeds, self.fetches, self.size, self.created, self.deadline = feeds, fetches, size, created, deadline
         self._values: list[np.ndarray] = []
         self._error: StatusError | None = None
         self._done = threading.Lock()  # several times cheaper than an Event
@@ -32,7 +40,7 @@ class BatchTask:
         for size in sizes:
             rows = slice(start, start + size)
             feeds = {tensor: array[rows] for tensor, array in self.feeds.items()}
-            parts.append(BatchTask(feeds, self.fetches, size, self.created))
+            parts.append(BatchTask(feeds, self.fetches, size, self.created, self.deadline))
             start += size
         return parts
 

@@ -1,7 +1,7 @@
 """A session's run for many callers at once: calls that feed and fetch the same tensors are merged into one.
 
-As TensorFlow Serving's BatchingSession does, an error of a batch goes to everyone in it. It knows nothing of
-signatures, protocols or TensorFlow.
+As TensorFlow Serving's BatchingSession does, an error of a batch goes to everyone in it, and a batch is worked on until
+the last deadline in it. It knows nothing of signatures, protocols or TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from serving.batch_scheduler import BatchScheduler
 from serving.batch_task import BatchTask
 from serving.batch_tensors import batch_size, check_output, merge, mismatch, pad_to_largest
+from serving.deadline import NO_DEADLINE, Deadline
 from serving.monitoring import (
     INPUT_BATCH_SIZE,
     PADDING_SIZE,
@@ -26,7 +27,7 @@ from serving.monitoring import (
 )
 from serving.status import Code, StatusError
 
-Run: TypeAlias = Callable[[Mapping[Any, np.ndarray], Sequence[Any]], list[np.ndarray]]
+Run: TypeAlias = Callable[[Mapping[Any, np.ndarray], Sequence[Any], Deadline], list[np.ndarray]]
 """From an array for each tensor that is fed to the values of the tensors that are fetched; StatusError on refusal."""
 
 log = logging.getLogger(__name__)
@@ -39,11 +40,16 @@ class Batched:
         """`name_of` gives a tensor's name, for refusals."""
         self._run, self._scheduler, self._name_of = run, scheduler, name_of
 
-    def __call__(self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any]) -> list[np.ndarray]:
-        """What `run` gives for these rows alone; StatusError too when they can't be merged or their queue is full."""
+    def __call__(
+        self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any], deadline: Deadline = NO_DEADLINE
+    ) -> list[np.ndarray]:
+        """What `run` gives for these rows alone.
+
+        StatusError too when they can't be merged, their queue is full, or the batch's deadline passes in it.
+        """
         started, size = time.perf_counter(), batch_size(feeds.values())
         INPUT_BATCH_SIZE.add((), size, times=len(feeds))
-        task = BatchTask(feeds, fetches, size, started)
+        task = BatchTask(feeds, fetches, size, started, deadline)
         kind = self, frozenset(feeds), frozenset(fetches)
         parts = self._scheduler.run(kind, task, self._process)
         errors = [part.wait() for part in parts]  # every part, for none may run on a session that is closed
@@ -73,13 +79,16 @@ class Batched:
         """The value of each fetched tensor for the whole batch, padding included."""
         for task in tasks:
             QUEUING_LATENCY.add(("",), microseconds_since(task.created))
+        deadline = Deadline.of_all(task.deadline for task in tasks)
+        if deadline.has_passed():
+            raise StatusError(Code.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue")
         size = sum(task.size for task in tasks)
         rows = self._scheduler.options.padded(size) if size else 0
         PADDING_SIZE.add((str(rows),), rows - size)
         PROCESSED_BATCH_SIZE.add((), rows)
         feeds, fetches = self._merged(tasks, rows - size), tasks[0].fetches
         try:
-            values = self._run(feeds, fetches)
+            values = self._run(feeds, fetches, deadline)
         finally:
             WRAPPED_RUN_COUNT.add(())
         for value in values:

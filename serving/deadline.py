@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from serving.status import Code, StatusError
 
@@ -20,9 +20,20 @@ class Deadline:
         self._end = math.inf if seconds is None else time.monotonic() + seconds
         self._is_awaited = is_awaited
 
+    @staticmethod
+    def of_all(deadlines: Iterable[Deadline]) -> Deadline:
+        """Of work that is for several requests: the latest of theirs, whoever waits."""
+        common = Deadline()
+        common._end = max(deadline._end for deadline in deadlines)
+        return common
+
+    def has_passed(self) -> bool:
+        """Whether the moment is over."""
+        return time.monotonic() >= self._end
+
     def check(self) -> None:
         """StatusError DEADLINE_EXCEEDED once it has passed, CANCELLED once nobody waits."""
-        if time.monotonic() >= self._end:
+        if self.has_passed():
             raise StatusError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if not self._is_awaited():
             raise StatusError(Code.CANCELLED, "CANCELLED")

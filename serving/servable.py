@@ -60,7 +60,8 @@ class Servable:
     ) -> None:
         """Loads the version in `path`; StatusError when it is not a whole SavedModel with tag `serve`.
 
-        Metrics count it under `model_name`; with a scheduler concurrent calls are merged, and no deadline cancels them.
+        Metrics count it under `model_name`; with a scheduler concurrent calls are merged, and the last deadline among
+        them cancels them.
         With `checks_method_names` a signature answers only the calls that it was exported for (method_names.py).
         """
         self.checks_method_names = checks_method_names
@@ -131,7 +132,7 @@ class Servable:
         started = time.perf_counter()
         if self._batched:
             deadline.check()
-            values = self._batched(feeds, fetches)
+            values = self._batched(feeds, fetches, deadline)
         else:
             values = self._run_session(feeds, fetches, deadline)
         RUNTIME_LATENCY.add((self._model_name, api, "TF1"), microseconds_since(started))

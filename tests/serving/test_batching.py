@@ -15,6 +15,7 @@ from serving import monitoring
 from serving.batch_options import BatchOptions
 from serving.batch_scheduler import BatchScheduler
 from serving.batching import Batched
+from serving.deadline import Deadline
 from serving.status import Code, StatusError
 
 Eventually = Callable[[Callable[[], bool]], None]
@@ -28,13 +29,15 @@ def counted() -> dict[str, float]:
 
 
 class Doubling:
-    """Fetches twice and thrice of "x", row by row, and keeps what it was fed."""
+    """Fetches twice and thrice of "x", row by row, and keeps what it was fed and until when."""
 
     def __init__(self) -> None:
         self.fed: list[list[float]] = []
+        self.deadlines: list[Deadline] = []
 
-    def __call__(self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any]) -> list[np.ndarray]:
+    def __call__(self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any], deadline: Deadline) -> list[np.ndarray]:
         self.fed.append(feeds["x"].tolist())
+        self.deadlines.append(deadline)
         if -1 in feeds["x"]:
             raise StatusError(Code.OUT_OF_RANGE, "x is -1")
         return [feeds["x"] * {"twice": 2, "thrice": 3}[fetch] for fetch in fetches]
@@ -77,7 +80,7 @@ def test_a_batch_that_is_not_full_runs_after_the_timeout() -> None:
 def test_without_a_timeout_a_lone_call_runs_in_its_own_thread() -> None:
     threads = []
 
-    def run(feeds: Mapping[Any, np.ndarray], _: Sequence[Any]) -> list[np.ndarray]:
+    def run(feeds: Mapping[Any, np.ndarray], *_: Any) -> list[np.ndarray]:
         threads.append(threading.get_ident())
         return [feeds["x"]]
 
@@ -140,7 +143,7 @@ def test_an_error_goes_to_everyone_in_the_batch() -> None:
 
 
 def test_a_fault_of_the_function_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
-    def run(_: Mapping[Any, np.ndarray], __: Sequence[Any]) -> list[np.ndarray]:
+    def run(*_: Any) -> list[np.ndarray]:
         raise ZeroDivisionError("by zero")
 
     (error,) = ask(batched(run, BatchOptions(2)), [(1,)])
@@ -181,14 +184,14 @@ class Gate(Doubling):
         self.inside = self.most_inside = 0
         self._lock = threading.Lock()
 
-    def __call__(self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any]) -> list[np.ndarray]:
+    def __call__(self, feeds: Mapping[Any, np.ndarray], fetches: Sequence[Any], deadline: Deadline) -> list[np.ndarray]:
         with self._lock:
             self.inside += 1
             self.most_inside = max(self.most_inside, self.inside)
         assert self.open.wait(30)
         with self._lock:
             self.inside -= 1
-        return super().__call__(feeds, fetches)
+        return super().__call__(feeds, fetches, deadline)
 
 
 def test_calls_gather_in_one_batch_while_every_turn_is_taken(eventually: Eventually) -> None:
@@ -217,6 +220,39 @@ def test_no_more_batches_run_at_once_than_there_are_batch_threads(eventually: Ev
         gate.open.set()
     assert [future.result()[0].tolist() for future in futures] == [[2 * number] for number in range(10)]
     assert gate.most_inside == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "remaining"),
+    [((600, 900), 900_000), ((600, None), 0)],
+    ids=["the later one", "none, where a call has none"],
+)
+def test_a_batch_is_run_until_the_last_of_its_deadlines(seconds: tuple[float | None, ...], remaining: int) -> None:
+    doubling = Doubling()
+    run = batched(doubling, BatchOptions(2, LONG))
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(run, feed(1), ["twice"], Deadline(each)) for each in seconds]
+    assert [call.result()[0].tolist() for call in calls] == [[2], [2]]
+    (common,) = doubling.deadlines
+    assert remaining - 300_000 < common.remaining_milliseconds() <= remaining
+
+
+def test_calls_whose_deadlines_pass_in_the_queue_are_refused_and_not_run(eventually: Eventually) -> None:
+    gate = Gate()
+    run = batched(gate, BatchOptions(2, num_batch_threads=1))
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(run, feed(1), ["twice"])
+        eventually(lambda: gate.inside == 1)
+        late = [pool.submit(run, feed(2), ["twice"], Deadline(0.1)) for _ in range(2)]
+        time.sleep(0.3)
+        gate.open.set()
+    assert first.result()[0].tolist() == [2]
+    for call in late:
+        with pytest.raises(
+            StatusError, match=r"RESOURCE_EXHAUSTED: Run\(\) timeout exceeded while waiting in batching"
+        ):
+            call.result()
+    assert gate.fed == [[1]]
 
 
 def test_a_full_queue_refuses_and_takes_again_once_a_batch_has_left(eventually: Eventually) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.serving import processes
 from tests.serving.conformance import predict
-from tests.serving.conformance.row import Grpc, Like, Rest
+from tests.serving.conformance.row import ANY, Grpc, Like, Rest
 from tests.serving.conformance.target import Target
 
 PARAMETERS = """
@@ -29,24 +29,12 @@ STEPS = 3 * 10**6  # some seconds
 
 
 @pytest.fixture(scope="module")
-def batching(own: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def served(own: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     file = tmp_path_factory.mktemp("batching") / "batching.config"
     file.write_text(PARAMETERS, encoding="utf-8")
     flags = ("--enable_batching", f"--batching_parameters_file={file}")
     with processes.running(*flags, base_path=folder / "toy") as running:
         yield Target(running.target, running.rest)
-
-
-@pytest.fixture(scope="module")
-def channel(batching: Target) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(batching.grpc) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def http(batching: Target) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=batching.rest, trust_env=False) as client:
-        yield client
 
 
 def number(x: Any) -> Any:
@@ -110,6 +98,13 @@ def test_rows_of_different_shapes_in_a_batch_are_refused_together(channel: grpc.
         r"Set pad_variable_length_inputs to true, .*"
     )
     assert together(channel, *rows) == [("FAILED_PRECONDITION", text, None)] * 2
+
+
+def test_a_deadline_that_passes_ends_the_work_of_a_batch(channel: grpc.Channel) -> None:
+    minutes = predict.request("slow", {"steps": np.full(4, predict.MINUTES)})
+    predict.refused(minutes, ANY, "DEADLINE_EXCEEDED", seconds=0.5).ask(channel)
+    # The only thread of batches is free again.
+    predict.answered(number(FOUR), {"x": [0.0, 1.0, 2.0, 3.0]}, "number", 3).ask(channel)
 
 
 def test_a_full_queue_is_unavailable(channel: grpc.Channel, http: httpx.Client) -> None:
