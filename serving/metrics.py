@@ -10,7 +10,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
-MAX_SERIES = 1000
+MAX_SERIES, MAX_LABEL_CHARACTERS = 1000, 4096
 """Of one metric. A client may name any model; what comes beyond counts as OTHERS, so that memory stays bounded."""
 OTHERS = "(others)"
 
@@ -129,7 +129,8 @@ class _Histogram:
 
 
 def _bounded(labels: Labels, series: Mapping[Labels, object]) -> Labels:
-    return labels if len(series) < MAX_SERIES else (OTHERS, *labels[1:])
+    is_kept = len(series) < MAX_SERIES and all(len(label) <= MAX_LABEL_CHARACTERS for label in labels)
+    return labels if is_kept else (OTHERS, *labels[1:])
 
 
 def _exported(name: str) -> str:

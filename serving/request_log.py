@@ -12,6 +12,8 @@ from serving.status import StatusError, code_name
 
 HEADER = "x-request-id"
 """gRPC metadata, or HTTP header, of the id that a client gives a request; without one it gets one here."""
+MAX_CHARACTERS = 256
+"""Of what a client wrote, in a line."""
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger("serving.requests")
@@ -46,13 +48,13 @@ class logged:
             return
         model, api, entrypoint, given = self._about
         fields = {
-            "request_id": str(given) if given else uuid.uuid4().hex,
-            "model": model,
+            "request_id": str(given)[:MAX_CHARACTERS] if given else uuid.uuid4().hex,
+            "model": model[:MAX_CHARACTERS],
             "api": api,
             "entrypoint": entrypoint,
             "code": code_name(error),
             "milliseconds": round(1000 * (time.perf_counter() - self._started), 3),
         }
         if isinstance(error, StatusError):
-            fields["error"] = error.message[:256]
+            fields["error"] = error.message[:MAX_CHARACTERS]
         log.info(" ".join(f"{name}={value!r}" for name, value in fields.items()), extra=fields)

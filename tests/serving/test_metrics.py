@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics import MAX_SERIES, OTHERS, Counter, Registry, Sampler, exponential
+from serving.metrics import MAX_LABEL_CHARACTERS, MAX_SERIES, OTHERS, Counter, Registry, Sampler, exponential
 
 
 def test_the_page_is_printed_as_the_stock_exporter_prints_it() -> None:
@@ -93,6 +93,16 @@ def test_names_without_end_share_one_series_and_no_count_is_lost() -> None:
     assert f':count{{model_name="{OTHERS}",status="NOT_FOUND"}} 50' in lines
     assert ':count{model_name="model 0",status="NOT_FOUND"} 2' in lines
     assert f':sizes_count{{model_name="{OTHERS}"}} 50' in list(sizes.lines())
+
+
+def test_a_name_longer_than_a_path_is_not_kept() -> None:
+    count = Counter("/count", "model_name", "status")
+    for length in (MAX_LABEL_CHARACTERS, MAX_LABEL_CHARACTERS + 1):
+        count.add(("x" * length, "NOT_FOUND"))
+    assert [line.partition(",")[0] for line in list(count.lines())[1:]] == [
+        f':count{{model_name="{OTHERS}"',
+        f':count{{model_name="{"x" * MAX_LABEL_CHARACTERS}"',
+    ]
 
 
 class Slow(int):
