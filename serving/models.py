@@ -48,10 +48,11 @@ class Models:
     def configure(self, config: ModelServerConfig, go_on: Callable[[], None]) -> None:
         """Serves the models of `config`, and no others; returns once each new one has a version in service.
 
-        `go_on` is called now and then while it waits, and ends the wait by raising. StatusError, with the stock
-        server's texts, where the configuration is wrong (all is as before then) or a model can't be loaded.
+        `go_on` is called now and then while it waits, at first for its turn, and ends the wait by raising.
+        StatusError, with the stock server's texts, where the configuration is wrong (all is as before then) or a
+        model can't be loaded.
         """
-        with self._changing:
+        with self._turn(go_on):
             model_config.check(config, self._config)
             configs = {model.name: model for model in config.model_config_list.config}
             labels = {name: self._checked_labels(model) for name, model in configs.items()}
@@ -80,6 +81,22 @@ class Models:
         self._is_stopping = True
         with self._changing:
             self._retire(self._watched.values())
+
+    @contextlib.contextmanager
+    def _turn(self, go_on: Callable[[], None]) -> Iterator[None]:
+        """The right to change the configuration, for somebody who still wants it then."""
+        while not self._changing.acquire(timeout=_SLICE_SECONDS):
+            self._check(go_on)
+        try:
+            self._check(go_on)
+            yield
+        finally:
+            self._changing.release()
+
+    def _check(self, go_on: Callable[[], None]) -> None:
+        go_on()
+        if self._is_stopping:
+            raise StatusError(Code.UNAVAILABLE, "the server stops; ask again when it is back")
 
     def _number(self, spec: ModelSpec) -> int | None:
         if spec.HasField("version"):
@@ -125,9 +142,7 @@ class Models:
     def _await(self, models: Mapping[str, Model], go_on: Callable[[], None]) -> None:
         waiting = list(models.values())
         while waiting:
-            go_on()
-            if self._is_stopping:
-                raise StatusError(Code.UNAVAILABLE, "the server stops; ask again when it is back")
+            self._check(go_on)
             waiting[0].wait_until_decided(_SLICE_SECONDS)
             waiting = [model for model in waiting if not model.wait_until_decided(0)]
         failed = [model for model in models.values() if not model.is_available()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ from tensorflow_serving.apis import (
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, start
 from serving.loading import Loading
+from serving.models import Models
 from serving.options import Options
 from serving.protos import ModelServerConfig
 from serving.settings import read
+from serving.status import StatusError
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
@@ -239,6 +242,28 @@ def test_a_reload_whose_caller_has_gone_is_given_up(versions: Path, tmp_path: Pa
         call.cancel()
         ask.reload(config(toy(versions, specific(2))), timeout=20)
         eventually(lambda: ask.version() == 2)
+
+
+def test_a_reload_that_waits_for_another_one_in_vain_is_not_made(
+    versions: Path, tmp_path: Path, eventually: Eventually
+) -> None:
+    with start(config(toy(versions)), Options(rest_api_port=None, loading=FAST)) as server, asked(server) as ask:
+        call = waiting_for_nothing(ask, versions, tmp_path / "empty")
+        eventually(lambda: is_waiting(server))
+        with pytest.raises(grpc.RpcError) as caught:
+            ask.reload(config(toy(versions, specific(1))), timeout=0.5)
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        call.cancel()
+        time.sleep(1)  # it would have had its turn by now, and loaded version 1
+        assert ask.states() == {3: 30}
+
+
+def test_a_stopped_server_takes_no_configuration_up(versions: Path) -> None:
+    models = Models(FAST)
+    models.stop()
+    with pytest.raises(StatusError, match="UNAVAILABLE: the server stops"):
+        models.configure(config(toy(versions)), lambda: None)
+    assert models.statuses("toy") == []
 
 
 def test_a_server_stops_although_a_reload_waits_without_an_end(
