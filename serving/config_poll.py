@@ -43,6 +43,8 @@ class ConfigPoll:
                 return
             except (ServingError, StatusError) as error:
                 self._say(str(error))
+            except Exception:  # a poll that died would freeze the configuration for ever
+                log.exception("Reloading %s failed; trying again", self._path)
 
     def _go_on(self) -> None:
         if self._stopping.is_set():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from serving.protos import ModelConfig, ModelServerConfig, ModelType
 from serving.status import Code, StatusError, invalid
 
 PLATFORM = "tensorflow"
+_SCHEME = re.compile(r"[a-zA-Z][0-9a-zA-Z.]*://")
 
 
 def single(name: str, base_path: str | Path) -> ModelServerConfig:
@@ -33,7 +34,7 @@ def check(new: ModelServerConfig, old: ModelServerConfig) -> None:
             raise invalid(f"Illegal to list model {model.name} multiple times in config list")
         names.add(model.name)
     for model in new.model_config_list.config:
-        if _is_relative(model.base_path):
+        if not (model.base_path.startswith("/") or _SCHEME.match(model.base_path)):
             raise invalid(
                 f"Expected model {model.name} to have an absolute path or URI; got base_path()={model.base_path}"
             )
@@ -47,11 +48,6 @@ def check(new: ModelServerConfig, old: ModelServerConfig) -> None:
             )
         if platform != PLATFORM:
             raise invalid(f"Model {model.name} requests unsupported platform {platform}")
-
-
-def _is_relative(path: str) -> bool:
-    parts = urlsplit(path)
-    return not parts.scheme and not parts.netloc and not parts.path.startswith("/")
 
 
 def _platform(model: ModelConfig) -> str:

@@ -58,6 +58,9 @@ def refusals(base_path: object) -> dict[str, Grpc]:
             file_of(model("relative")),
             "Expected model toy to have an absolute path or URI; got base_path()=relative",
         ),
+        "a path that only looks like a URI": invalid(
+            file_of(model("c:/models")), "Expected model toy to have an absolute path or URI; got base_path()=c:/models"
+        ),
         "another platform": invalid(
             file_of(model(base_path, platform='model_platform: "tflite"')),
             "Illegal to change a model's platform. For model toy platform was tensorflow and "
