@@ -40,7 +40,7 @@ class Server:
     _http: HttpServer | None
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Takes no more requests, answers those in flight (for `grace_seconds` at most), unloads."""
+        """Takes no more requests, answers those in flight, cancels what still runs after `grace_seconds`, unloads."""
         stopping = threading.Thread(target=self._grpc.stop, args=(grace_seconds,))
         stopping.start()
         if self._http:

@@ -58,6 +58,13 @@ class Model:
         for unloading in self._unloading:  # also of versions that were replaced just now
             unloading.join()
 
+    def cancel(self) -> None:
+        """Ends what still runs on any version."""
+        with self._changed:  # else a request may end, and its servable be closed, meanwhile
+            for version in self._versions.values():
+                if version.servable and version.in_flight:
+                    version.servable.cancel()
+
     def wait_until_decided(self, timeout_seconds: float) -> bool:
         """Whether, within the timeout, a version came into service or one failed for good."""
 

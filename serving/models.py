@@ -77,8 +77,10 @@ class Models:
         return self._known[name].statuses() if name in self._known else []
 
     def stop(self) -> None:
-        """Unloads everything once its requests are answered; a configuration that waits for a model is given up."""
+        """Unloads everything. Requests in flight are cancelled, a configuration that waits for a model is given up."""
         self._is_stopping = True
+        for model in self._known.values():
+            model.cancel()
         with self._changing:
             self._retire(self._watched.values())
 

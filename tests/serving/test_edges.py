@@ -27,7 +27,7 @@ BODY = json.dumps({"instances": [{"x": 1, "y": 10}]}).encode()
 
 
 @pytest.fixture(scope="module")
-def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With half a second for each REST request."""
     base = tmp_path_factory.mktemp("served")
     shutil.copytree(exported / "1", base / "1")
@@ -36,41 +36,29 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-@pytest.fixture(scope="module")
-def channel(served: Server) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(f"127.0.0.1:{served.port}") as channel:
-        yield channel
-
-
-@pytest.fixture(scope="module")
-def http(served: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{served.rest_api_port}", trust_env=False) as client:
-        yield client
-
-
 def slow_request(steps: int) -> predict_pb2.PredictRequest:
     request = predict_pb2.PredictRequest(model_spec={"name": "toy", "signature_name": "slow"})
     request.inputs["steps"].CopyFrom(tf.make_tensor_proto([steps], tf.int64))
     return request
 
 
-def in_flight(served: Server) -> int:
-    return sum(version.in_flight for version in served.models._watched["toy"].model._versions.values())
+def in_flight(server: Server) -> int:
+    return sum(version.in_flight for version in server.models._watched["toy"].model._versions.values())
 
 
-def test_a_deadline_ends_the_call_and_the_work(served: Server, channel: grpc.Channel, eventually: Eventually) -> None:
+def test_a_deadline_ends_the_call_and_the_work(server: Server, channel: grpc.Channel, eventually: Eventually) -> None:
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     assert stub.Predict(slow_request(3), timeout=20).outputs["last"].int64_val[0] == 3
     with pytest.raises(grpc.RpcError) as caught:
         stub.Predict(slow_request(MINUTES), timeout=0.3)
     assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    eventually(lambda: in_flight(served) == 0)
+    eventually(lambda: in_flight(server) == 0)
 
 
-def test_a_rest_request_that_takes_too_long_is_answered_504(served: Server, http: httpx.Client) -> None:
+def test_a_rest_request_that_takes_too_long_is_answered_504(server: Server, http: httpx.Client) -> None:
     response = http.post("/v1/models/toy:predict", json={"signature_name": "slow", "instances": [MINUTES]}, timeout=20)
     assert response.status_code == 504
-    assert in_flight(served) == 0
+    assert in_flight(server) == 0
 
 
 def test_health_ends_when_the_server_begins_to_stop(exported: Path) -> None:
@@ -83,6 +71,21 @@ def test_health_ends_when_the_server_begins_to_stop(exported: Path) -> None:
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watch.cancel()
         stopping.join()
+
+
+def test_a_server_stops_although_a_request_without_a_deadline_never_ends(
+    exported: Path, eventually: Eventually
+) -> None:
+    other = start(single("toy", exported), Options(rest_api_port=None))
+    with grpc.insecure_channel(f"127.0.0.1:{other.port}") as connected:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(connected)
+        call = stub.Predict.future(slow_request(MINUTES))
+        eventually(lambda: in_flight(other) == 1)
+        stopping = threading.Thread(target=other.stop, args=(0.5,), daemon=True)
+        stopping.start()
+        stopping.join(20)
+        assert not stopping.is_alive()
+        assert call.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 @pytest.mark.parametrize(
