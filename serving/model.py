@@ -16,7 +16,7 @@ from pathlib import Path
 
 from serving.loading import DEFAULT_LOADING, Loading
 from serving.servable import Servable
-from serving.status import StatusError, not_found
+from serving.status import Code, StatusError, not_found
 from serving.storage import fingerprint
 from serving.version import Version, VersionStatus
 from serving.warmup import load
@@ -31,6 +31,7 @@ class Model:
         self.name = name
         self._loading = loading
         self._versions: dict[int, Version] = {}
+        self._serving: dict[int, Version] = {}  # those in service, of all that were ever seen
         self._unloading: list[threading.Thread] = []
         self._changed = threading.Condition()
 
@@ -101,14 +102,14 @@ class Model:
                     self._changed.notify_all()
 
     def _find(self, number: int | None) -> tuple[Version, Servable]:
-        for version in sorted(self._versions.values(), key=lambda version: -version.number):
-            if version.state == "AVAILABLE" and version.servable and number in (None, version.number):
-                return version, version.servable
-        raise not_found(self.name, number)
+        version = self._serving.get(max(self._serving, default=0) if number is None else number)
+        if version is None or version.servable is None:
+            raise not_found(self.name, number)
+        return version, version.servable
 
     def _in_service(self) -> list[Version]:
         with self._changed:
-            return [version for version in self._versions.values() if version.state == "AVAILABLE"]
+            return list(self._serving.values())
 
     def _load(self, version: Version) -> None:
         files = fingerprint(version.path)
@@ -116,14 +117,16 @@ class Model:
             version.begin(files)
         try:
             servable = load(version.path, self.name, self._loading)
-        except StatusError as error:
-            log.error("Loading version %d of %s failed: %s", version.number, self.name, error)
+        except Exception as error:  # whatever it is: a version that stayed LOADING would never be tried again
+            refusal = error if isinstance(error, StatusError) else StatusError(Code.UNKNOWN, str(error))
+            log.error("Loading version %d of %s failed: %s", version.number, self.name, refusal)
             with self._changed:
-                version.fail(error)
+                version.fail(refusal)
                 self._changed.notify_all()
             return
         with self._changed:
             version.succeed(servable)
+            self._serving[version.number] = version
             self._changed.notify_all()
         log.info("Successfully loaded servable version {name: %s version: %d}", self.name, version.number)
 
@@ -131,6 +134,7 @@ class Model:
         """Takes no more requests on `version`, and unloads it in a thread when its requests are answered."""
         with self._changed:
             version.state = "UNLOADING"
+            del self._serving[version.number]
         unloading = threading.Thread(target=self._unload, args=(version,), daemon=True)
         unloading.start()
         self._unloading = [*(thread for thread in self._unloading if thread.is_alive()), unloading]

@@ -70,3 +70,4 @@ class Version:
     def succeed(self, servable: Servable) -> None:
         """Puts it in service."""
         self.state, self.servable, self.failures = "AVAILABLE", servable, 0
+        self.files = frozenset()  # versions are remembered for ever, their files need not be

@@ -14,9 +14,11 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
+from serving.loading import Loading
 from serving.model import Model
 from serving.model_config import single
 from serving.protos import PredictionLog, VersionPolicy
+from serving.servable import Threads
 from serving.status import Code, StatusError
 from serving.storage import find_versions, wanted
 from serving.tensors import to_proto
@@ -177,6 +179,15 @@ def test_a_version_that_keeps_failing_is_given_up_after_five_retries(
     look(model, base_path)
     assert model.wait_until_decided(0)
     assert not model.is_available()
+
+
+def test_a_version_that_fails_in_an_unforeseen_way_is_told_as_any_other(base_path: Path) -> None:
+    model = Model("toy", Loading(threads=Threads(intra_op=2**40)))  # more than TensorFlow's own settings hold
+    look(model, base_path)
+    (status,) = model.statuses()
+    assert status.state == "END"
+    with pytest.raises(StatusError, match=r"UNKNOWN: .*out of range"):
+        raise status.error or AssertionError("no error")
 
 
 def test_a_failed_version_waits_before_it_is_tried_again(
