@@ -111,6 +111,8 @@ class RestConnection:
         except httpx.TransportError as error:
             details = str(error) or type(error).__name__
             raise failure(Code.UNAVAILABLE, details, what, call, self.target, is_reached=False) from error
+        except httpx.DecodingError as error:
+            raise self._foreign(what, error) from error
         except httpx.InvalidURL as error:
             raise ServingError(
                 f"target is {self.target} but it is no address ({error}); write http://host:port"

@@ -338,23 +338,26 @@ def test_a_server_that_answers_drop_by_drop_is_given_up_in_time(in_a_loop: bool)
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "text"),
+    ("status", "encoding", "body", "text"),
     [
         (
             200,
+            "",
             b"<html>welcome</html>",
             "answers its status unlike TensorFlow Serving .*; give the address of its REST API",
         ),
-        (200, b"[]", "unlike TensorFlow Serving .'no JSON object'"),
-        (200, b'{"model_version_status": 7}', "unlike TensorFlow Serving"),
-        (404, b"<html>\n no such page </html>", "HTTP 404: <html> no such page </html> .NOT_FOUND."),
-        (302, b"", "refused its status of 'tfrec': HTTP 302"),
+        (200, "", b"[]", "unlike TensorFlow Serving .'no JSON object'"),
+        (200, "", b'{"model_version_status": 7}', "unlike TensorFlow Serving"),
+        (200, "gzip", b"not packed", "unlike TensorFlow Serving .DecodingError"),
+        (404, "", b"<html>\n no such page </html>", "HTTP 404: <html> no such page </html> .NOT_FOUND."),
+        (302, "", b"", "refused its status of 'tfrec': HTTP 302"),
     ],
 )
-def test_a_server_that_is_another_is_told(status: int, body: bytes, text: str) -> None:
+def test_a_server_that_is_another_is_told(status: int, encoding: str, body: bytes, text: str) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
+            self.send_header("content-encoding", encoding)
             self.end_headers()
             self.wfile.write(body)
 
