@@ -10,11 +10,11 @@ import binascii
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from serving.json_text import echo
 from serving.protos import DataType
 from serving.status import Code, StatusError, invalid
-from serving.tensors import numpy_type
 
 MAX_RANK = 64  # of a NumPy array
 _RANGES = {
@@ -28,6 +28,9 @@ _RANGES = {
 }
 """The half-open range of integers that is taken for each type; narrower types wrap around, as in C++."""
 _FLOATS = ("DT_FLOAT", "DT_DOUBLE")
+_WIDEST = dict.fromkeys(_RANGES, np.int64) | {"DT_UINT64": np.uint64, "DT_BOOL": np.bool_}
+_WIDEST |= dict.fromkeys(_FLOATS, np.float64)
+"""What NumPy is told to read values as: by itself it takes 1 and 2**63 for floats."""
 
 
 def to_array(value: Any, dtype: int) -> np.ndarray:
@@ -42,7 +45,7 @@ def to_array(value: Any, dtype: int) -> np.ndarray:
         array[:] = flat
     else:
         with np.errstate(over="ignore"):  # what is too great for a float is infinite
-            array = np.array(flat).astype(numpy_type(dtype))
+            array = np.array(flat, _WIDEST.get(DataType.Name(dtype))).astype(tf.as_dtype(dtype).as_numpy_dtype)
     return array.reshape(shape)
 
 

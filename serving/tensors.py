@@ -86,7 +86,8 @@ def from_proto(proto: TensorProto) -> np.ndarray:
         elif not getattr(proto, field):
             flat = np.zeros(count, numpy_dtype)
         else:
-            flat = np.array(_filled(getattr(proto, field), count, 0)).astype(numpy_dtype)
+            read_as = np.uint64 if field == "uint64_val" else None  # by itself NumPy takes 1 and 2**63 for floats
+            flat = np.array(_filled(getattr(proto, field), count, 0), read_as).astype(numpy_dtype)
     else:
         import tensorflow as tf
 

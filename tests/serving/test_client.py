@@ -238,14 +238,20 @@ def test_any_signature_can_be_asked_for_some_of_its_outputs(client: Client) -> N
 def test_values_of_every_type_come_back_as_they_were_sent(client: Client) -> None:
     inputs = {
         "flag": np.array([True, False]),
+        "tiny": np.array([-128, 127], np.int8),
+        "short": np.array([-(2**15), 2**15 - 1], np.int16),
         "small": np.array([-(2**31), 2**31 - 1], np.int32),
+        "big": np.array([-(2**63), 2**63 - 1], np.int64),
+        "byte": np.array([0, 255], np.uint8),
+        "count": np.array([0, 2**32 - 1], np.uint32),
+        "hash": np.array([0, 2**64 - 1], np.uint64),
         "exact": np.array([0.1, float("-inf")]),
     }
     outputs = client.predict("types", inputs)
     for name, sent in inputs.items():
         assert outputs[name].dtype == sent.dtype
         assert outputs[name].tolist() == sent.tolist()
-    assert outputs["total"].shape == ()
+    assert client.predict("total", {"x": np.array([1.0, 2.0], np.float32)})["total"].shape == ()
     words = np.array([b"tee", "茶".encode(), b"", b"a\0b"], object)
     outputs = client.predict("lookup", {"word": words})
     assert outputs["normal"].tolist() == outputs["normal_bytes"].tolist() == words.tolist()

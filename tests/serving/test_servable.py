@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.protos import TensorProto
 from serving.servable import Servable, Threads
@@ -156,29 +155,16 @@ def test_what_the_runtime_refuses_is_an_invalid_argument(servable: Servable, x: 
     assert caught.value.code == Code.INVALID_ARGUMENT
 
 
-@pytest.fixture(scope="module")
-def with_default(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Servable:
-    """Version 3 whose signature gives y a default of [100]."""
-    path = tmp_path_factory.mktemp("default") / "3"
-    shutil.copytree(exported / "3", path)
-    file = path / "saved_model.pb"
-    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    signature = saved.meta_graphs[0].signature_def["serving_default"]
-    signature.defaults["y"].CopyFrom(tf.make_tensor_proto([100.0]))
-    file.write_bytes(saved.SerializeToString())
-    (path / "fingerprint.pb").unlink()
-    return Servable(path)
+def test_a_missing_input_takes_its_default(servable: Servable) -> None:
+    """Of y it is 100."""
+    assert servable.predict("with_default", {"x": X[:1]}, ["sum"])["sum"].tolist() == [103.0]
+    assert servable.predict("with_default", {"x": X[:1], "y": Y[:1]}, ["sum"])["sum"].tolist() == [13.0]
 
 
-def test_a_missing_input_takes_its_default(with_default: Servable) -> None:
-    assert with_default.predict("", {"x": X[:1]}, ["sum"])["sum"].tolist() == [103.0]
-    assert with_default.predict("", {"x": X[:1], "y": Y[:1]}, ["sum"])["sum"].tolist() == [13.0]
-
-
-def test_a_wrong_name_beside_defaults_is_refused(with_default: Servable) -> None:
+def test_a_wrong_name_beside_defaults_is_refused(servable: Servable) -> None:
     text = "Inputs contains invalid name. Used request inputs: x, request input: x,z"
     with pytest.raises(StatusError, match=text):
-        with_default.predict("", {"x": X, "z": Y})
+        servable.predict("with_default", {"x": X, "z": Y})
 
 
 def test_a_folder_without_a_model_is_not_found(tmp_path: Path) -> None:
@@ -229,6 +215,11 @@ def test_missing_values_repeat_the_last_one_and_none_means_zero() -> None:
     assert from_proto(proto).tolist() == [1.0, 2.0, 2.0, 2.0]
     del proto.float_val[:]
     assert from_proto(proto).tolist() == [0.0, 0.0, 0.0, 0.0]
+
+
+def test_integers_keep_every_bit_whether_packed_or_not() -> None:
+    values = [1, 2**63 + 1, 2**64 - 1]
+    assert from_proto(TensorProto(dtype=23, uint64_val=values, tensor_shape={"dim": [{"size": 3}]})).tolist() == values
 
 
 def test_a_small_message_that_claims_a_huge_tensor_is_refused_before_memory_is_taken() -> None:

@@ -69,6 +69,7 @@ ANSWERS: dict[str, Row] = {
         by("uneven", inputs=[1, 2]), {"once": [1.0, 2.0], "twice": [1.0, 2.0, 1.0, 2.0]}
     ),
     "an empty column": outputs(by("number", inputs=[]), []),
+    "an empty column of a type that JSON lacks": outputs(by("halves", inputs=[]), []),
     "columns of unknown names are passed over": outputs(by("number", inputs={"x": [1], "z": ["?"]}), [1.0]),
     "unknown keys are passed over": outputs({"id": 7, **by("number", inputs=[1])}, [1.0]),
     "an empty signature_name is the default": outputs(
@@ -89,6 +90,7 @@ ANSWERS: dict[str, Row] = {
         typed(big=-(2**63), hash=2**64 - 1, count=2**32 - 1),
         ONES | {"big": [-(2**63)], "hash": [2**64 - 1], "count": [2**32 - 1]},
     ),
+    "a large integer beside a small one too": outputs(typed(hash=[1, 2**63 + 1]), ONES | {"hash": [[1, 2**63 + 1]]}),
     "narrow integers wrap around": outputs(typed(tiny=300, byte=-1), ONES | {"tiny": [44], "byte": [255]}),
     "a decimal keeps its digits": outputs(typed(exact=0.1), ONES | {"exact": [0.1]}),
     "a float is written in few digits": posted(number("0.1"), raw=Like(r'\{\s*"outputs": ?\[\s*0.1\s*\]\s*\}')),

@@ -89,6 +89,19 @@ ANSWERS: dict[str, Row] = {
     "each type comes back as itself": answered(
         request("types", TYPED), {name: array.tolist() for name, array in TYPED.items()}, "types"
     ),
+    "a large integer beside a small one keeps its bits": answered(
+        request(
+            "types",
+            TYPED
+            | {
+                "hash": TensorProto(
+                    dtype=tf.uint64.as_datatype_enum, tensor_shape={"dim": [{"size": 2}]}, uint64_val=[1, 2**63 + 1]
+                )
+            },
+        ),
+        {name: array.tolist() for name, array in TYPED.items()} | {"hash": [1, 2**63 + 1]},
+        "types",
+    ),
     "half, which JSON lacks, goes over gRPC": answered(
         request("halves", {"half": np.array([1.5], np.float16)}), {"double": [3.0]}, "halves"
     ),
