@@ -125,9 +125,10 @@ def _spec(match: re.Match[str]) -> ModelSpec:
     name, version, label = match[1], match[2], match[3]
     spec = ModelSpec()
     if version:
-        if int(version) >= 2**63:
+        digits = version.lstrip("0") or "0"
+        if len(digits) > 19 or int(digits) >= 2**63:  # Python converts no more than 4,300 digits
             raise invalid(f"Failed to convert version: {version} to numeric.")
-        spec.version.value = int(version)
+        spec.version.value = int(digits)
     if not name:
         raise invalid("Missing model name in request.")
     spec.name = unquote(name)

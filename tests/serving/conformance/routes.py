@@ -76,13 +76,12 @@ ROWS: dict[str, Row] = {
     "predict by an unknown label": predict(
         "/v1/models/toy/labels/nope:predict", status=400, error="Unrecognized servable version label: nope"
     ),
+    "zeros may lead a version": predict(f"/v1/models/toy/versions/{'0' * 5000}1:predict", answer=BY_1),
+    # The stock server answers these two with no body at all.
     "a version too long for an int64": Rest(
-        # The stock server answers this with no body at all.
-        method="GET",
-        path="/v1/models/toy/versions/9223372036854775808",
-        status=400,
-        raw=ANY,
+        method="GET", path="/v1/models/toy/versions/9223372036854775808", status=400, raw=ANY
     ),
+    "a version of 5,000 digits": Rest(method="GET", path=f"/v1/models/toy/versions/{'9' * 5000}", status=400, raw=ANY),
     "the largest int64 is a version": Rest(
         method="GET",
         path="/v1/models/toy/versions/9223372036854775807",
