@@ -43,7 +43,8 @@ class HttpServer:
 
     def start(self, application: ASGIApp) -> None:
         """Serves `application`; returns once connections are accepted."""
-        config = uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off")
+        # Its log goes where all of the process's does.
+        config = uvicorn.Config(application, log_config=None, log_level="warning", access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="rest", daemon=True)
         self._thread.start()

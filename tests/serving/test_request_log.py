@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.serving.processes import ROOT, free_port
 
 
 def asked(base: Path, *flags: str) -> str:
-    """What the server's stderr holds after one right request by gRPC and one by REST for a model that is not there."""
+    """The server's stderr after a right request by gRPC, one by REST for no model, and one that is no HTTP."""
     rest = free_port()
     command = [sys.executable, "-m", "serving.server", "--model_name=toy", f"--model_base_path={base}", "--port=0"]
     with subprocess.Popen(
@@ -39,6 +40,9 @@ def asked(base: Path, *flags: str) -> str:
             stub.Predict(request, timeout=20, metadata=[("x-request-id", "first")])
         url = f"http://127.0.0.1:{rest}/v1/models/nosuch:predict"
         httpx.post(url, json={"instances": [1]}, headers={"X-Request-Id": "second"}, trust_env=False, timeout=20)
+        with socket.create_connection(("127.0.0.1", rest)) as connection:
+            connection.sendall(b"no HTTP at all\r\n\r\n")
+            connection.recv(1)
         process.terminate()
         return process.communicate(timeout=60)[1]
 
@@ -59,7 +63,8 @@ def test_each_request_is_a_line_of_json_under_its_clients_id(base: Path) -> None
     ]
     assert told[1]["error"] == "Servable not found for request: Latest(nosuch)"
     assert all(entry["milliseconds"] > 0 for entry in told)
-    assert any(entry["logger"] == "serving.model" for entry in map(json.loads, lines))  # the rest of the log as well
+    # The rest of the log as well, that of the HTTP library too.
+    assert {"serving.model", "uvicorn.error"} <= {entry["logger"] for entry in map(json.loads, lines)}
 
 
 def test_a_server_whose_listener_has_gone_ends_well(base: Path) -> None:
