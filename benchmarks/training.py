@@ -48,7 +48,7 @@ def main() -> None:
     path.write_text(json.dumps(vars(options) | {"cores": os.cpu_count(), "events_per_second": result}, indent=2))
 
 
-def build(length: int, batch: int) -> TwoTower:
+def build(length: int, batch: int, items: int = ITEMS, texts: int = TEXTS) -> TwoTower:
     """A model of the shop's size with random text vectors; the BERT itself is tiny, since it does not run."""
     rng = np.random.default_rng(0)
     config = Config(
@@ -57,17 +57,17 @@ def build(length: int, batch: int) -> TwoTower:
         towers=TowerConfig(random_bert=True),
         train=TrainConfig(batch_size=batch),
     )
-    ids = np.array([b""] + [b"item-%d" % row for row in range(ITEMS)], object)
+    ids = np.array([b""] + [b"item-%d" % row for row in range(items)], object)
     catalog = Catalog(
         item_ids=ids,
         titles=ids,
-        text_row=np.append(0, rng.integers(1, TEXTS, ITEMS)),
-        tokens=rng.integers(1000, 20_000, (TEXTS, 12)),
-        category=rng.integers(0, 300, (ITEMS + 1, 3)),
-        category_path=np.full(ITEMS + 1, b"", object),
-        brand=rng.integers(0, 100, ITEMS + 1),
-        price=rng.integers(0, 11, ITEMS + 1),
-        frequency=np.append(0, (1e5 / np.arange(1, ITEMS + 1)).astype(np.int64) + 1),
+        text_row=np.append(0, rng.integers(1, texts, items)),
+        tokens=rng.integers(1000, 20_000, (texts, 12)),
+        category=rng.integers(0, 300, (items + 1, 3)),
+        category_path=np.full(items + 1, b"", object),
+        brand=rng.integers(0, 100, items + 1),
+        price=rng.integers(0, 11, items + 1),
+        frequency=np.append(0, (1e5 / np.arange(1, items + 1)).astype(np.int64) + 1),
         queries=np.array([], object),
         query_row=np.array([], np.int64),
         category_size=300,
@@ -76,7 +76,7 @@ def build(length: int, batch: int) -> TwoTower:
         profile_sizes={},
     )
     model = TwoTower(catalog, config)
-    model.text_vectors = tf.Variable(rng.normal(size=(TEXTS, TEXT_DIM)).astype(np.float32), trainable=False)
+    model.text_vectors = tf.Variable(rng.normal(size=(texts, TEXT_DIM)).astype(np.float32), trainable=False)
     model.candidate_tower._text = tf.keras.layers.Dense(config.towers.dim, use_bias=False)
     model.query_tower._query = tf.keras.layers.Dense(config.towers.dim, use_bias=False)
     return model
@@ -87,7 +87,7 @@ def batches(model: TwoTower, batch: int, length: int, count: int = 16) -> tf.dat
     rng = np.random.default_rng(1)
     made: list[Batch] = []
     for _ in range(count):
-        rows = np.minimum(rng.zipf(1.2, (batch, length)), ITEMS)
+        rows = np.minimum(rng.zipf(1.2, (batch, length)), model.rows - 1)
         made.append(
             {
                 "event_item_id": tf.constant(np.char.add(b"item-", rows.astype("S"))),

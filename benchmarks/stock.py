@@ -1,0 +1,104 @@
+"""A shop's examples by TFX's stock parquet executor, then our Transform over them: scale.py's comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow uses, before TFX imports it
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import tfx.components
+from tfx.components.example_gen.component import FileBasedExampleGen
+from tfx.components.example_gen.custom_executors import parquet_executor
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.compiler.compiler import Compiler
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import example_gen_pb2, transform_pb2
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline import settings
+from pipeline.curated_schema import write_schema
+from pipeline.runs import BEAM, Run, run_from_json
+from tfrec.examples import SEQUENCE_SPLITS, boundaries, build_catalog, build_sequences
+from tfrec.schema import TableSet, read_table_set
+
+WHOLE = 10**6
+"""Events of a chunk: no history is cut, so that no event is written twice."""
+
+
+def run(run_json: str, folder: str, rows: str, until: str) -> None:
+    """Executes the stock pipeline up to a node; `rows` is "row" (an event each) or "given" (a history each)."""
+    of = run_from_json(run_json)
+    home = Path(folder)
+    if not (home / "rows").exists():
+        write_rows(read_table_set(of.tables), home, of, histories=rows == "given")
+    options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until]})
+    LocalDagRunner().run_with_ir(Compiler().compile(stock_pipeline(of, home)), options)
+
+
+def write_rows(tables: TableSet, home: Path, of: Run, histories: bool) -> None:
+    """Parquet files as the executor takes them: a file a partition and split."""
+    beside = home / "rows.tmp"
+    for split in (*SEQUENCE_SPLITS, "catalog"):
+        (beside / split).mkdir(parents=True, exist_ok=True)
+    manifest, config = tables.manifest, of.config.examples
+    if not histories:
+        config = dataclasses.replace(config, max_events=WHOLE, stride=WHOLE, window_history=0)
+    bounds = boundaries(manifest, config.split)
+    for index in range(manifest.partitions):
+        users = pq.read_table(tables.part("users", index)) if manifest.profile_columns else None
+        events = pq.read_table(tables.part("interactions", index))
+        batches = build_sequences(events, users, manifest.profile_columns, bounds, config)
+        batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)), manifest.item_columns)
+        for split, batch in batches.items():
+            table = pa.Table.from_batches([batch if histories or split == "catalog" else one_a_row(batch)])
+            pq.write_table(table, beside / split / f"{index}.parquet")
+    beside.rename(home / "rows")
+
+
+def one_a_row(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Sequences of events as rows of one event each, the user's columns repeated."""
+    parents = pc.list_parent_indices(batch["event_item_id"])
+    columns = {
+        name: pc.list_flatten(batch[name]) if name.startswith("event_") else pc.list_flatten(batch[name]).take(parents)
+        for name in batch.schema.names
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def stock_pipeline(of: Run, home: Path) -> Pipeline:
+    """TFX's FileBasedExampleGen with its parquet executor, and our Transform."""
+    config = settings.complete(of)
+    splits = [
+        example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.parquet") for split in (*SEQUENCE_SPLITS, "catalog")
+    ]
+    examples = FileBasedExampleGen(
+        input_base=str(home.absolute() / "rows"),
+        input_config=example_gen_pb2.Input(splits=splits),
+        custom_executor_spec=BeamExecutorSpec(parquet_executor.Executor),
+    )
+    schema = ImportSchemaGen(write_schema(config.features.profile_columns, config.features.item_columns, of.work))
+    transform = tfx.components.Transform(
+        examples=examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn="tfrec.features.preprocessing_fn",
+        custom_config={"config": settings.of_transform(config).to_json()},
+        disable_statistics=True,
+        splits_config=transform_pb2.SplitsConfig(analyze=["train", "catalog"], transform=[*SEQUENCE_SPLITS, "catalog"]),
+    )
+    root = home.absolute() / "out"
+    root.mkdir(exist_ok=True)
+    return Pipeline(
+        pipeline_name="stock",
+        pipeline_root=str(root),
+        components=[examples, schema, transform],
+        metadata_connection_config=sqlite_metadata_connection_config(str(root / "metadata.sqlite")),
+        enable_cache=True,
+        beam_pipeline_args=list(BEAM),
+    )
