@@ -67,11 +67,53 @@ def sequences(
     files: Sequence[str], profile_columns: Sequence[str], batch_size: int, shuffle_seed: int | None = None
 ) -> tf.data.Dataset:
     """Batches of dense features by name: event_* [batch, longest], user_id [batch], user_<column> [batch]."""
+    names = [f"user_{column}" for column in profile_columns]
+    return _serialized(files, batch_size, shuffle_seed).map(lambda batch: parse_sequences(batch, names)).prefetch(2)
+
+
+def parts_of_sequences(
+    files: Sequence[str],
+    profile_columns: Sequence[str],
+    batch_size: int,
+    shuffle_seed: int,
+    first_step: int,
+    context: tf.distribute.InputContext,
+) -> tf.data.Dataset:
+    """The parts of the batches of `sequences`, from a step on and without end, that this worker's replicas are given.
+
+    The parts of its replicas follow each other. All have equally many sequences: a batch that can't be divided is
+    filled up by its first sequence without its targets.
+    """
+    names = [f"user_{column}" for column in profile_columns]
+    replicas = context.num_replicas_in_sync
+    own = replicas // context.num_input_pipelines
+    first_part = own * context.input_pipeline_id
+
+    def parts(batch: tf.Tensor) -> tf.data.Dataset:
+        own_parts = tf.data.Dataset.range(first_part, first_part + own)
+        return own_parts.map(lambda part: _parse_part(batch, part, replicas, names))
+
+    found = _serialized(files, batch_size, shuffle_seed).repeat().skip(first_step).flat_map(parts)
+    # Else the replicas ask each other at every step whether there is one.
+    return found.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(2 * own)
+
+
+def _serialized(files: Sequence[str], batch_size: int, shuffle_seed: int | None) -> tf.data.Dataset:
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     if shuffle_seed is not None:
         records = records.shuffle(SHUFFLE_SEQUENCES, shuffle_seed, reshuffle_each_iteration=False)
-    names = [f"user_{column}" for column in profile_columns]
-    return records.batch(batch_size).map(lambda batch: parse_sequences(batch, names)).prefetch(2)
+    return records.batch(batch_size)
+
+
+def _parse_part(batch: tf.Tensor, part: tf.Tensor, parts: int, names: Sequence[str]) -> dict[str, tf.Tensor]:
+    """As `parse_sequences`, of a part of the batch, whose number is from 0 to `parts` - 1."""
+    count = tf.shape(batch, tf.int64)[0]
+    length = -(-count // parts)
+    place = part * length + tf.range(length)
+    is_filling = place >= count
+    parsed = parse_sequences(tf.gather(batch, tf.where(is_filling, tf.zeros_like(place), place)), names)
+    parsed["event_is_target"] *= tf.cast(~is_filling, tf.int64)[:, tf.newaxis]
+    return parsed
 
 
 def parse_sequences(serialized: tf.Tensor, profile_names: Sequence[str]) -> dict[str, tf.Tensor]:

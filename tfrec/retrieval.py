@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from tfrec import replicas
 from tfrec.catalog import Catalog
 from tfrec.config import Config
 from tfrec.text import Reader, TextEncoder
@@ -170,13 +171,18 @@ class TwoTower(tfrs.Model):
         return super().train_step(batch) | {"targets": targets}
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
-        """Mean cross-entropy of the batch's targets; see https://arxiv.org/abs/2508.06450 for the recipe."""
+        """Mean cross-entropy of the batch's targets; see https://arxiv.org/abs/2508.06450 for the recipe.
+
+        Of several replicas each has a part of the batch and draws a part of the negatives. Its targets compete with the
+        candidates of all, and it gives its part of the mean: the sum over replicas is what one alone would give.
+        """
         history = self.read_history(batch)
-        drawn = tf.random.uniform([self._negatives()], 1, self.rows, tf.int64)
+        drawn = self._draw()
+        count = tf.shape(drawn)[0] if drawn.shape[0] is None else drawn.shape[0]
         rows, place = tf.unique(tf.concat([drawn, tf.reshape(history.row, [-1])], axis=0), out_idx=tf.int64)
         texts = self._text_vectors(rows, self.live_text, training)
         items = self.candidate_tower(self._items(rows, texts), training=training)
-        drawn_place, place = place[: self._negatives()], place[self._negatives() :]
+        drawn_place, place = place[:count], place[count:]
         place = tf.reshape(place, tf.shape(history.row))
         queries = self._training_queries(batch, history, items, texts, place, training)
 
@@ -184,17 +190,27 @@ class TwoTower(tfrs.Model):
         target_rows = tf.boolean_mask(history.row, is_target)
         columns = tf.concat([tf.boolean_mask(place, is_target), drawn_place], axis=0)
         candidates = Candidates(tf.gather(items, columns), tf.concat([target_rows, drawn], axis=0))
+        weights = self._target_weights(history, is_target)
+        in_batch, weight = tf.shape(target_rows)[0], tf.reduce_sum(weights)
+        if replicas.are_there():
+            candidates = Candidates(*replicas.own_first(candidates))
+            in_batch, weight = replicas.totals(in_batch, weight)
         losses = self.task(
             tf.boolean_mask(queries, is_target),
             candidates.embedding,
-            candidate_sampling_probability=self._sampling_probability(candidates.row, tf.shape(target_rows)[0]),
+            candidate_sampling_probability=self._sampling_probability(candidates.row, in_batch),
             score_mask=self._score_mask(history, is_target, candidates.row),
             compute_metrics=False,
             compute_batch_metrics=False,
         )
-        weights = self._target_weights(history, is_target)
-        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
-        return loss / tf.distribute.get_strategy().num_replicas_in_sync  # replicas' gradients are added
+        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), weight)
+
+    def _draw(self) -> tf.Tensor:
+        """[n] int64 rows drawn uniformly; of several replicas' draw this one's share."""
+        if not replicas.are_there():
+            return tf.random.uniform([self._negatives()], 1, self.rows, tf.int64)
+        seed = tf.stack([tf.constant(self.config.train.seed, tf.int64), self.optimizer.iterations])
+        return replicas.share(tf.random.stateless_uniform([self._negatives()], seed, 1, self.rows, tf.int64))
 
     def _negatives(self) -> int:
         """Candidates drawn uniformly in a step."""
@@ -291,7 +307,9 @@ class TwoTower(tfrs.Model):
         settings = self.config.train
         weights = tf.where(_is_again(history), settings.repeat_weight, 1.0)
         if settings.recency_half_life_days > 0:
-            age = tf.cast(tf.reduce_max(history.timestamp) - history.timestamp, tf.float32)
+            now = tf.reduce_max(history.timestamp)
+            now = replicas.largest(now) if replicas.are_there() else now
+            age = tf.cast(now - history.timestamp, tf.float32)
             weights *= tf.pow(0.5, age / (settings.recency_half_life_days * 86_400))
         return tf.boolean_mask(weights, is_target)
 

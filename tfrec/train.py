@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfrec.catalog import Catalog
 from tfrec.config import Config
-from tfrec.dataset import count_sequences, load_catalog, read_events, sequences
+from tfrec.dataset import count_sequences, load_catalog, parts_of_sequences, read_events, sequences
 from tfrec.errors import ConfigError, ModelError
 from tfrec.features import Transformed
 from tfrec.learning import Epoch, LearningCurve
@@ -26,6 +26,7 @@ from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower, latest
 from tfrec.trend import trend
 from tfrec.validation import Validation
+from tfrec.workers import Worker
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +61,15 @@ def train(
     config: Config,
     checkpoint_dir: str,
     log_dir: str,
+    worker: Worker | None = None,
 ) -> Trained:
     """The model after all phases, with the weights of its best validation score.
 
-    An interrupted call with the same `checkpoint_dir` goes on. Raises ModelError when the loss is no number.
+    An interrupted call with the same `checkpoint_dir` goes on. Of several workers each makes this call, as the `worker`
+    that it is, and they share the folder. Raises ModelError when the loss is no number.
     """
     catalog = load_catalog(catalog_files, train_files, transformed, config.features)
-    return fit(catalog, TwoTower, train_files, validation_files, config, checkpoint_dir, log_dir)
+    return fit(catalog, TwoTower, train_files, validation_files, config, checkpoint_dir, log_dir, worker)
 
 
 def fit(
@@ -77,13 +80,20 @@ def fit(
     config: Config,
     checkpoint_dir: str,
     log_dir: str,
+    worker: Worker | None = None,
 ) -> Trained:
     """As `train`, of a model that `make_model` makes over a catalogue that is loaded already."""
+    worker = worker or Worker(strategy())
     tf.keras.utils.set_random_seed(config.train.seed)
-    with strategy().scope():
+    with worker.strategy.scope():
         model = make_model(catalog, config)
+    if not worker.is_chief:
+        tf.keras.utils.set_random_seed(config.train.seed + worker.number)  # its dropout is its own
     validation = Validation(validation_files, config)
-    progress, curve = Progress(model, checkpoint_dir), LearningCurve(checkpoint_dir)
+    progress, curve = (
+        Progress(model, checkpoint_dir, worker),
+        LearningCurve(checkpoint_dir if worker.is_chief else None),
+    )
     if not progress.restored:
         say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
         model.refresh_texts()
@@ -135,17 +145,18 @@ def say(message: str) -> None:
 class Progress:
     """Where training stands, on disk: weights, optimiser, phase, epoch, step, and the best weights so far."""
 
-    def __init__(self, model: TwoTower, folder: str):
-        self._model = model
+    def __init__(self, model: TwoTower, folder: str, worker: Worker | None = None):
+        """Of several workers the first alone writes, and all read what it wrote."""
+        self._model, self._folder = model, Path(folder)
+        self.worker = worker or Worker(model.distribute_strategy)
         self.phase, self.epoch, self.step, self.waited = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
         self.best = tf.Variable(-1.0)
         counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best")}
         kept = model.learnt() | counters
         self._state = tf.train.Checkpoint(**kept)
         self._latest = tf.train.CheckpointManager(self._state, str(Path(folder) / "latest"), max_to_keep=2)
-        self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**model.learnt()), str(Path(folder) / "best"), max_to_keep=1
-        )
+        self._weights = tf.train.Checkpoint(**model.learnt())
+        self._best = tf.train.CheckpointManager(self._weights, str(Path(folder) / "best"), max_to_keep=1)
         self.restored = self._latest.latest_checkpoint is not None
         if self.restored:
             # Not by `_state`, which would hand the saved optimiser to the next one, of another phase even.
@@ -169,14 +180,16 @@ class Progress:
 
     def save(self) -> None:
         """Writes where training stands."""
-        self._latest.save()
+        if self.worker.is_chief:
+            self._latest.save()
 
     def end_epoch(self, score: float) -> None:
         """Counts the epoch, and keeps its weights when its score is the best so far (or there is no score)."""
         better = math.isnan(score) or score > float(self.best)
         if better:
             self.best.assign(-1.0 if math.isnan(score) else score)
-            self._best.save()
+            if self.worker.is_chief:
+                self._best.save()
         self.waited.assign(0 if better else self.waited + 1)
         self.epoch.assign_add(1)
         self.step.assign(0)
@@ -192,8 +205,10 @@ class Progress:
 
     def restore_best(self) -> None:
         """The best weights so far into the model."""
-        if self._best.latest_checkpoint:
-            self._best.restore_or_initialize()
+        self.worker.agreed(0.0)  # the chief has written them by now
+        found = tf.train.latest_checkpoint(str(self._folder / "best"))
+        if found:
+            self._weights.restore(found)
 
 
 def follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
@@ -225,10 +240,15 @@ def catch_up(model: TwoTower, files: Sequence[str]) -> None:
 
 def _falling_rate(phase: Phase, files: Sequence[str]) -> tf.keras.optimizers.schedules.LearningRateSchedule:
     """From the phase's learning rate down to a hundredth of it at its last step."""
-    steps = phase.steps or -(-count_sequences(files) // phase.batch_size)
+    steps = _steps(phase, files)
     return tf.keras.optimizers.schedules.PolynomialDecay(
         phase.learning_rate, max(phase.epochs * steps, 1), phase.learning_rate / 100
     )
+
+
+def _steps(phase: Phase, files: Sequence[str]) -> int:
+    """Of an epoch."""
+    return phase.steps or -(-count_sequences(files) // phase.batch_size)
 
 
 def _run_phase(
@@ -247,27 +267,48 @@ def _run_phase(
         progress.track(optimizer)
         model.compile(optimizer=optimizer)
     board = tf.keras.callbacks.TensorBoard(str(Path(log_dir) / phase.name), profile_batch=0)
+    worker = progress.worker
     while int(progress.epoch) < phase.epochs and int(progress.waited) < config.train.patience:
         epoch = int(progress.epoch)
-        data = sequences(files, config.features.profile_columns, phase.batch_size, config.train.seed + epoch)
-        data = data.repeat().take(phase.steps) if phase.steps else data
         reporter = Reporter(phase, progress, config.train.checkpoint_seconds)
-        rest = data.skip(int(progress.step))
-        # A run killed after the last step of an epoch has none left, which Keras takes for an error.
-        if not int(progress.step) or any(True for _ in rest.take(1)):
-            model.fit(rest, initial_epoch=epoch, epochs=epoch + 1, verbose=0, callbacks=[reporter, board])
+        callbacks = [reporter, board] if worker.is_chief else [reporter]
+        _fit_rest_of_epoch(model, phase, files, progress, callbacks)
         if phase.live_text:
             say("reading all texts again with the trained BERT")
             model.refresh_texts()
-        scores = validation.ndcg(model)
+        scores = validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
         curve.add(Epoch(phase.name, epoch + 1, reporter.loss, reporter.seconds, *scores))
-        progress.end_epoch(validation.decisive(scores))
+        progress.end_epoch(worker.agreed(validation.decisive(scores)))
         say(
             f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
             f"{scores[1]:.4f} on what a shopper never chose before"
         )
     if int(progress.epoch) < phase.epochs:
         say(f"no better in {config.train.patience} epochs: {phase.name} ends here, with the best epoch's weights")
+
+
+def _fit_rest_of_epoch(
+    model: TwoTower,
+    phase: Phase,
+    files: Sequence[str],
+    progress: Progress,
+    callbacks: list[tf.keras.callbacks.Callback],
+) -> None:
+    """A run killed after the last step of an epoch has none left, which Keras takes for an error."""
+    epoch, done = int(progress.epoch), int(progress.step)
+    what = (files, model.config.features.profile_columns, phase.batch_size, model.config.train.seed + epoch)
+    if progress.worker.shares_steps:
+        data = model.distribute_strategy.distribute_datasets_from_function(
+            lambda context: parts_of_sequences(*what, done, context)
+        )
+        count = _steps(phase, files) - done
+        is_left = count > 0
+    else:
+        data = sequences(*what)
+        data = (data.repeat().take(phase.steps) if phase.steps else data).skip(done)
+        is_left, count = not done or any(True for _ in data.take(1)), None
+    if is_left:
+        model.fit(data, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=count, verbose=0, callbacks=callbacks)
 
 
 class Reporter(tf.keras.callbacks.Callback):

@@ -1,0 +1,108 @@
+"""Replicas that share a step learn what one learns from the whole batch: on logical CPUs, in a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+PROGRAM = """
+import json, sys
+import tfrec
+import tensorflow as tf
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tfrec.config import config_from_json
+from tfrec.dataset import load_catalog, parts_of_sequences, sequences
+from tfrec.features import Transformed
+from tfrec.optimizer import LazyAdam
+from tfrec.retrieval import TwoTower
+
+files, graph, config, batch_size = json.load(sys.stdin)
+config = config_from_json(config)
+catalog = load_catalog(files["catalog"], files["train"], Transformed(graph), config.features)
+columns = config.features.profile_columns
+STEPS = 4
+
+
+class DrawsAlike(TwoTower):
+    "The model as it is without any strategy, but for its negatives: those that replicas draw together."
+
+    def _draw(self):
+        seed = tf.stack([tf.constant(config.train.seed, tf.int64), self.optimizer.iterations])
+        return tf.random.stateless_uniform([self._negatives()], seed, 1, self.rows, tf.int64)
+
+
+class Losses(tf.keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs):
+        told.append({"loss": float(logs["loss"]), "targets": float(logs["targets"])})
+
+
+results = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    is_alone = strategy.num_replicas_in_sync == 1
+    tf.keras.utils.set_random_seed(7)
+    with strategy.scope():
+        model = (DrawsAlike if is_alone else TwoTower)(catalog, config)
+    model.refresh_texts()
+    model.learn_words()
+    model.prepare(live_text=True)
+    with strategy.scope():
+        model.compile(optimizer=LazyAdam(0.01))
+    if is_alone:
+        data = sequences(files["train"], columns, batch_size, 3).repeat().take(STEPS)
+    else:
+        data = strategy.distribute_datasets_from_function(
+            lambda context: parts_of_sequences(files["train"], columns, batch_size, 3, 0, context)
+        )
+    told = []
+    model.fit(data, steps_per_epoch=STEPS, verbose=0, callbacks=[Losses()])
+    weights = [weight.numpy().tolist() for weight in model.trainable_weights]
+    results.append({"steps": told, "items": model.all_candidates().numpy().tolist(), "weights": weights})
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def alone_and_together(transformed_shop) -> tuple[dict, dict]:
+    """Losses, items' embeddings and weights after some steps without any strategy, and by two replicas.
+
+    The BERT is read live, so that its gradient too has to come from the other replica. The batch is odd, and the last
+    one of the shop is smaller: replicas have unlike numbers of targets, one of them none.
+    """
+    shop = transformed_shop.config
+    config = dataclasses.replace(
+        shop,
+        towers=dataclasses.replace(shop.towers, text_mode="full"),
+        train=dataclasses.replace(
+            shop.train,
+            mask_positives="habit",
+            recency_half_life_days=1.0,
+            repeat_weight=0.3,
+            query_from_title=0.0,
+            text_negatives=7,
+        ),
+    )
+    task = json.dumps([transformed_shop.files, transformed_shop.folder, config.to_json(), 3])
+    done = subprocess.run([sys.executable, "-c", PROGRAM], input=task, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return tuple(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_loss_of_replicas_is_that_of_one_model_over_the_whole_batch(alone_and_together):
+    alone, together = (result["steps"] for result in alone_and_together)
+    np.testing.assert_allclose([step["loss"] for step in together], [step["loss"] for step in alone], rtol=1e-4)
+    assert [step["targets"] for step in together] == [step["targets"] for step in alone]
+    assert len({step["targets"] for step in alone}) > 1  # batches of unlike sizes
+
+
+def test_replicas_learn_what_one_model_learns(alone_and_together):
+    alone, together = alone_and_together
+    np.testing.assert_allclose(together["items"], alone["items"], atol=1e-3)
+    assert len(together["weights"]) == len(alone["weights"]) > 20
+    for one, other in zip(together["weights"], alone["weights"], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
