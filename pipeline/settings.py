@@ -45,7 +45,7 @@ def of_transform(config: Config) -> Config:
 
 def of_tuner(config: Config) -> Config:
     """What the towers are told, and where to search; `tune` has epochs of its own, and nothing comes after a trial."""
-    train = dataclasses.replace(config.train, epochs=TrainConfig().epochs, catch_up_rate=0.0)
+    train = dataclasses.replace(config.train, epochs=TrainConfig().epochs, catch_up_rate=0.0, workers=1)
     return dataclasses.replace(of_towers(config), train=train, serving=ServingConfig(), tune=config.tune)
 
 

@@ -1,4 +1,7 @@
-"""run_fn of the node Trainer: the two towers. It leaves its checkpoints for an interrupted run."""
+"""run_fn of the node Trainer: the two towers. It leaves its checkpoints for an interrupted run.
+
+Where several workers train (`train.workers`) it goes on from theirs, with nothing left to train.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.inputs import inputs_of
+from pipeline.workers import Task, have_trained
 from tfrec.config import Config
 
 
@@ -24,14 +28,25 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.train import catch_up, train
 
     inputs = inputs_of(fn_args)
+    task = Task(
+        train=inputs.train,
+        validation=inputs.validation,
+        catalog=inputs.catalog,
+        graph=fn_args.transform_graph_path,
+        config=inputs.config.to_json(),
+        checkpoints=str(_checkpoint_dir(fn_args, inputs.config)),
+        logs=fn_args.model_run_dir,
+    )
+    if inputs.config.train.workers > 1:
+        have_trained(task, Path(fn_args.custom_config["work"]))
     trained = train(
         train_files=inputs.train,
         validation_files=inputs.validation,
         catalog_files=inputs.catalog,
         transformed=inputs.transformed,
         config=inputs.config,
-        checkpoint_dir=str(_checkpoint_dir(fn_args, inputs.config)),
-        log_dir=fn_args.model_run_dir,
+        checkpoint_dir=task.checkpoints,
+        log_dir=task.logs,
     )
     if fn_args.custom_config["is_last"]:
         catch_up(trained.model, inputs.validation)

@@ -77,6 +77,14 @@ def train(options: argparse.Namespace) -> int:
     return 1 if outcome.refusal else 0
 
 
+def join(options: argparse.Namespace) -> None:
+    """train a run's towers with other processes, as TF_CONFIG says, when its Trainer waits for them"""
+    from pipeline.runs import named_run
+    from pipeline.workers import join as take_part
+
+    take_part(Path(named_run(options.run).work))
+
+
 def evaluate(options: argparse.Namespace) -> None:
     """print the last evaluation of a run beside its baselines"""
     from pipeline.outcome import read_outcome
@@ -146,6 +154,7 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (demo, flags.run),
     (ingest, flags.ingest),
     (train, flags.run),
+    (join, flags.run),
     (evaluate, flags.run),
     (compare, flags.compare),
     (report, flags.report),

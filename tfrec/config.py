@@ -140,6 +140,9 @@ class TrainConfig:
     the model and taught the ranker, what is served may know it too."""
     checkpoint_seconds: float = 30.0
     """How much training an interruption can cost."""
+    workers: int = 1
+    """Processes that train the towers together, each `tfrec join`; `batch_size` and `uniform_negatives` are what all of
+    them have in a step. With 1 the pipeline's own process does it."""
     seed: int = 7
 
 
