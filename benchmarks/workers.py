@@ -1,0 +1,105 @@
+"""What training by two workers costs: two processes on loopback and one, at the same global batch, in turns.
+
+    python benchmarks/workers.py [--rounds 3] [--steps 40] [--batch 32]
+
+The model and its data are those of benchmarks/training.py. The two share the cores that one has for itself, so two
+can't be faster here: what they lose are the messages of a step, and the work that both do. Run on CPUs; what several
+GPUs gain was never measured. Prints a table and writes out/benchmarks/workers.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import tensorflow as tf
+
+from benchmarks import training
+from tfrec.optimizer import LazyAdam
+from tfrec.retrieval import Batch
+from tfrec.workers import Worker, join_workers
+
+OUT = Path("out/benchmarks/workers.json")
+LENGTH, WARM_UP = 50, 5
+NUMBERS = (1, 2)
+
+
+def main() -> None:
+    """Measures, prints and writes; with --join it is one of the workers that are measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--join", type=int, default=0, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.join:
+        worker = join_workers(options.join) if options.join > 1 else Worker(tf.distribute.get_strategy())
+        print(speed(worker, options.batch, options.steps))
+        return
+    rates: dict[int, list[float]] = {number: [] for number in NUMBERS}
+    for _ in range(options.rounds):
+        for number in NUMBERS:
+            rates[number].append(measured(number, options))
+    middle = {number: statistics.median(of) for number, of in rates.items()}
+    print(f"{os.cpu_count()} cores, {options.batch} histories of {LENGTH} events a step, median of {options.rounds}")
+    print(f"{'workers':<8}{'predicted events/s':>20}{'of one':>8}")
+    for number, rate in middle.items():
+        print(f"{number:<8}{rate:>20,.0f}{rate / middle[1]:>8.2f}")
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    known = {"steps": options.steps, "batch": options.batch, "cores": os.cpu_count()}
+    result = known | {"events_per_second": rates, "of_one": middle[2] / middle[1]}
+    OUT.write_text(json.dumps(result, indent=2))
+
+
+def measured(number: int, options: argparse.Namespace) -> float:
+    """Predicted events per second of so many workers; one alone runs without any strategy's messages."""
+    ports = [free_port() for _ in range(number)]
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    flags = [f"--steps={options.steps}", f"--batch={options.batch}", f"--join={number}"]
+    children = [
+        subprocess.Popen(
+            [sys.executable, __file__, *flags],
+            env=os.environ
+            | {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(number)
+    ]
+    said = [child.communicate()[0] for child in children]
+    return float(said[0].splitlines()[-1])
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def speed(worker: Worker, batch: int, steps: int) -> float:
+    """Predicted events per second of all workers, after some steps of warm-up."""
+    with worker.strategy.scope():
+        model = training.build(LENGTH, batch)
+        model.compile(optimizer=LazyAdam(1e-3))
+    whole = training.batches(model, batch, LENGTH)
+    own = batch // worker.count
+
+    def part(of: Batch) -> Batch:
+        return {name: value[worker.number * own : (worker.number + 1) * own] for name, value in of.items()}
+
+    data = worker.strategy.distribute_datasets_from_function(lambda _: whole.map(part).prefetch(2))
+    model.fit(data, steps_per_epoch=WARM_UP, epochs=1, verbose=0)
+    started = time.perf_counter()
+    model.fit(data, steps_per_epoch=steps, epochs=1, verbose=0)
+    return steps * own * worker.count * LENGTH / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
