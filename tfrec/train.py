@@ -279,10 +279,11 @@ def _run_phase(
         scores = validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
         curve.add(Epoch(phase.name, epoch + 1, reporter.loss, reporter.seconds, *scores))
         progress.end_epoch(worker.agreed(validation.decisive(scores)))
-        say(
-            f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
-            f"{scores[1]:.4f} on what a shopper never chose before"
-        )
+        if worker.is_chief:
+            say(
+                f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
+                f"{scores[1]:.4f} on what a shopper never chose before"
+            )
     if int(progress.epoch) < phase.epochs:
         say(f"no better in {config.train.patience} epochs: {phase.name} ends here, with the best epoch's weights")
 

@@ -7,6 +7,8 @@ list from TF_CONFIG, as Kubeflow's training operator writes it. The first of the
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -38,13 +40,12 @@ class Worker:
         """The chief's value, a float32, once all workers have come here."""
         if self.count == 1:
             return value
+        return float(self.strategy.experimental_local_results(self._gathered(tf.constant([value])))[0][0])
 
-        @tf.function
-        def every_value(own: tf.Tensor) -> tf.Tensor:
-            return self.strategy.run(lambda: replicas.gathered(tf.identity(own)))
-
-        values = self.strategy.experimental_local_results(every_value(tf.constant([value])))
-        return float(values[0][0])
+    @functools.cached_property
+    def _gathered(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Every replica's value [1], one after another."""
+        return tf.function(lambda own: self.strategy.run(lambda: replicas.gathered(tf.identity(own))), autograph=False)
 
 
 def join_workers(count: int) -> Worker:
