@@ -1,4 +1,4 @@
-"""A cluster as a run sees it, from one YAML file: images, the volume, ML Metadata, what each node's pod is given.
+"""A cluster as a run sees it, from one YAML file: images, the volume, ML Metadata, each node's pod, Beam's engines.
 
 It knows nothing of TFX and Kubeflow, and imports neither; examples/cluster.yaml shows every setting.
 """
@@ -12,11 +12,9 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from pipeline.engines import DEFAULT, Engine, Step
 from pipeline.runs import Run
 from tfrec.errors import ConfigError
-
-DEFAULT = "default"
-"""The entry of `nodes` that holds for all that have none of their own, and that fills in what the others leave out."""
 
 _STRICT = ConfigDict(extra="forbid")
 _Text = Annotated[str, Field(min_length=1)]
@@ -87,7 +85,9 @@ class Cluster:
     secrets: tuple[Secret, ...] = ()
     pull_secrets: tuple[str, ...] = ()  # of the image's registry
     env: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Of both the entry "default" holds for all that have none of their own, and fills in what the others leave out.
     nodes: dict[str, Node] = dataclasses.field(default_factory=dict)  # id of a TFX node -> what its pod is given
+    beam: dict[Step, Engine] = dataclasses.field(default_factory=dict)  # what runs each Beam step; {}: as the run says
 
     def node(self, name: str) -> Node:
         """What the pod of that node is given."""
@@ -121,14 +121,28 @@ def placed(run: Run, cluster: Cluster) -> Run:
     """The run as its pods see it: what lies in this working directory here lies on the cluster's volume there."""
     root = PurePosixPath(cluster.volume.path)
     return dataclasses.replace(
-        run, tables=str(root / run.tables), out=str(root / run.out), metadata_server=cluster.metadata
+        run,
+        tables=str(root / run.tables),
+        out=str(root / run.out),
+        metadata_server=cluster.metadata,
+        beam=cluster.beam or run.beam,
     )
 
 
 def _filled_in(raw: Any) -> Any:
-    """The same with the default node's settings in every node that leaves them out."""
-    nodes = raw.get("nodes") if isinstance(raw, dict) else None
-    if not isinstance(nodes, dict) or not all(isinstance(node, dict) for node in nodes.values()):
+    """The same with the default entry's settings in every node and engine that leaves them out."""
+    if not isinstance(raw, dict):
         return raw
-    default = nodes.get(DEFAULT, {})
-    return raw | {"nodes": {name: default | node for name, node in nodes.items()}}
+    return raw | {section: _by_default(raw[section]) for section in ("nodes", "beam") if section in raw}
+
+
+def _by_default(entries: Any) -> Any:
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        return entries
+    default = entries.get(DEFAULT, {})
+    return {name: default | entry if _is_alike(entry, default) else entry for name, entry in entries.items()}
+
+
+def _is_alike(entry: dict[str, Any], default: dict[str, Any]) -> bool:
+    """Whether the default's settings may be its too: those of another engine of Beam's may not."""
+    return entry.get("engine", default.get("engine")) == default.get("engine")

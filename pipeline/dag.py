@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import tfx.components  # not tfx.v1: it imports Google's cloud too, a quarter of the time that a run takes to start
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
@@ -11,11 +15,12 @@ from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 from pipeline import fingerprint, settings
 from pipeline.components import AtomicPusher, check_examples, check_model, evaluate_model
 from pipeline.curated_schema import write_schema
+from pipeline.engines import engine_of, engines_from
 from pipeline.example_gen import example_gen
 from pipeline.inputs import TRAINING, VALIDATION
 from pipeline.outcome import connection
 from pipeline.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank_candidates
-from pipeline.runs import BEAM, Run
+from pipeline.runs import Run
 from tfrec.examples import SPLITS, boundaries
 from tfrec.schema import read_table_set
 
@@ -132,21 +137,32 @@ def create_pipeline(run: Run) -> Pipeline:
     return Pipeline(
         pipeline_name=run.name,
         pipeline_root=run.pipeline_root,
-        components=[
-            examples,
-            statistics,
-            schema,
-            validator,
-            sound,
-            transform,
-            *tuning,
-            trainer,
-            *ranking,
-            check,
-            evaluation,
-            pusher,
-        ],
+        components=with_engines(
+            run,
+            [
+                examples,
+                statistics,
+                schema,
+                validator,
+                sound,
+                transform,
+                *tuning,
+                trainer,
+                *ranking,
+                check,
+                evaluation,
+                pusher,
+            ],
+        ),
         metadata_connection_config=connection(run),
         enable_cache=True,
-        beam_pipeline_args=list(BEAM),
     )
+
+
+def with_engines(run: Run, nodes: list[BaseNode]) -> list[BaseNode]:
+    """The same nodes, those of Beam told which engine the run has them on."""
+    engines = engines_from({step: dataclasses.asdict(engine) for step, engine in run.beam.items()})
+    for node in nodes:
+        if isinstance(node, BaseBeamComponent):
+            node.with_beam_pipeline_args(engine_of(engines, node.id).beam_flags())
+    return nodes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -43,7 +44,7 @@ class TableSetExecutor(BaseExampleGenExecutor):
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.pvalue.PCollection]:
         """Split name -> PCollection of serialized tf.train.Examples."""
-        root = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        root = Path(exec_properties[standard_component_specs.INPUT_BASE_KEY]).absolute()  # workers start elsewhere
         config = _examples_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         tables = read_table_set(root)  # once: an ingest may put another snapshot in force meanwhile
         resolved = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME) or ""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.engines import Engine, Step, engines_from
 from tfrec.config import (
     Config,
     EvaluationConfig,
@@ -35,6 +37,7 @@ class Run:
     out: str = "out"
     expects: str = "no time or score is known of it"  # on the demo's data, for a person
     metadata_server: str = ""  # host:port of ML Metadata's gRPC server; "" for a file of its own
+    beam: Mapping[Step, Engine] = dataclasses.field(default_factory=dict)  # of each Beam step, or "default" of all
 
     @property
     def pipeline_root(self) -> str:
@@ -60,9 +63,6 @@ class Run:
         """One line of JSON: how a run travels to the pods of a cluster."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
-
-BEAM = ("--runner=FnApiRunner", "--sdk_container_image=unused")
-"""In-process Beam; without these flags it tries to download a runner and packs our source anew for each step."""
 
 GROCER = TrainConfig(
     batch_size=16,
@@ -160,7 +160,8 @@ RUNS = {
 def run_from_json(text: str) -> Run:
     """The Run that `to_json` wrote."""
     values = json.loads(text)
-    return Run(**values | {"config": config_from_json(json.dumps(values["config"]))})
+    config, beam = config_from_json(json.dumps(values["config"])), engines_from(values["beam"])
+    return Run(**values | {"config": config, "beam": beam})
 
 
 def named_run(name: str) -> Run:

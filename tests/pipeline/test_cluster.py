@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from pipeline.cluster import Cluster, Node, Toleration, Volume, placed, read_cluster
+from pipeline.engines import Flink, Local, LocalParallel
 from pipeline.runs import named_run, run_from_json
 from tfrec.errors import ConfigError
 
@@ -46,7 +48,7 @@ def test_the_example_is_valid_and_shows_every_setting():
     cluster = read_cluster(EXAMPLE)
     assert cluster.node("Trainer").tolerations == (Toleration("nvidia.com/gpu", "Exists", None, "NoSchedule"),)
     text = EXAMPLE.read_text(encoding="utf-8")
-    for kind in (Cluster, Node, Toleration, Volume):
+    for kind in (Cluster, Node, Toleration, Volume, Flink):
         for name in set(kind.__dataclass_fields__) - {"value"}:
             assert f"{name}:" in text
 
@@ -60,6 +62,14 @@ def test_the_example_is_valid_and_shows_every_setting():
         (LEAST + "nodes: {Trainer: {cpu: many}}", r"nodes.Trainer.cpu of cluster .* is 'many': String should"),
         (LEAST + "metadata: some.host", r"metadata of cluster .* is 'some.host': String should match"),
         ("image: shop:1\nvolume: {claim: shop, path: here}", r"volume.path of cluster .* is 'here': String should"),
+        (LEAST + "beam: {default: {engine: flink}}", r"beam.default.flink.job_endpoint of .* is .*: Field required"),
+        (LEAST + "beam: {default: {engine: local, workers: 2}}", r"beam.default.local.workers of .* is 2: Unexpected"),
+        (
+            LEAST + "beam: {Trainer: {engine: local}}",
+            r"beam.Trainer.* of cluster .* is 'Trainer': Input should be 'def",
+        ),
+        (LEAST + "beam: {default: {engine: samza}}", r"beam.default of .*: Input tag 'samza' found .* of the expected"),
+        (LEAST + "beam: local", r"beam of cluster .* is 'local': Input should be a valid dictionary"),
         ("- image", r"the whole of cluster .* is \['image'\]: .*; see examples/cluster.yaml"),
         ("image: [", r"cluster .* is not YAML \(while parsing"),
     ],
@@ -78,6 +88,22 @@ def test_a_run_lies_below_the_volume_and_knows_the_server_of_its_metadata():
     there = placed(named_run("tiny"), Cluster("shop:1", Volume("shop", "/v"), metadata="mlmd:8080"))
     assert (there.tables, there.serving) == ("/v/data/tiny", "/v/out/serving/tiny")
     assert there.metadata_server == "mlmd:8080"
+
+
+def test_a_beam_step_takes_from_the_default_what_it_leaves_out_unless_it_runs_elsewhere(read):
+    flink = "default: {engine: flink, job_endpoint: 'jobs:8099', worker_pool: 'localhost:50000', workers: 4}"
+    cluster = read(LEAST + f"beam: {{{flink}, Transform: {{workers: 9}}, StatisticsGen: {{engine: local}}}}")
+    assert cluster.beam == {
+        "default": Flink("jobs:8099", "localhost:50000", workers=4),
+        "Transform": Flink("jobs:8099", "localhost:50000", workers=9),
+        "StatisticsGen": Local(),
+    }
+
+
+def test_the_clusters_engines_replace_the_runs_where_it_names_any(read):
+    run = dataclasses.replace(named_run("tiny"), beam={"Transform": LocalParallel(2)})
+    assert placed(run, read(LEAST)).beam == {"Transform": LocalParallel(2)}
+    assert placed(run, read(LEAST + "beam: {default: {engine: local}}")).beam == {"default": Local()}
 
 
 @pytest.mark.parametrize("name", ["tiny", "discovery", "gpu"])

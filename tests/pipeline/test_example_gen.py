@@ -11,13 +11,11 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from pipeline.engines import Local
 from pipeline.example_gen import TableSetExecutor, example_gen
-from pipeline.runs import BEAM
 from tfrec.config import Config, ExamplesConfig
 from tfrec.errors import DataError
 from tfrec.schema import TableSet, read_table_set
-
-BEAM_ARGS = ["--runner=FnApiRunner", "--sdk_container_image=unused"]
 
 
 def run(tables_root: Path, home: Path, config: Config | None = None) -> list[str]:
@@ -35,7 +33,7 @@ def run(tables_root: Path, home: Path, config: Config | None = None) -> list[str
             components=[example_gen(str(tables_root), config or Config())],
             enable_cache=True,
             metadata_connection_config=connection,
-            beam_pipeline_args=BEAM_ARGS,
+            beam_pipeline_args=Local().beam_flags(),
         )
     )
     with metadata.Metadata(connection) as handle:
@@ -133,7 +131,7 @@ def test_tables_that_changed_between_driver_and_executor_end_the_run(write_table
     write_tables(tmp_path, interactions=rows)
     properties = {**example_gen(str(tmp_path), Config()).exec_properties, "input_fingerprint": '{"snapshot": "other"}'}
     with pytest.raises(DataError, match="was ingested again while the pipeline started; run it again"):
-        TableSetExecutor().GenerateExamplesByBeam(beam.Pipeline(argv=list(BEAM)), properties)
+        TableSetExecutor().GenerateExamplesByBeam(beam.Pipeline(argv=Local().beam_flags()), properties)
 
 
 def test_tables_that_were_never_ingested_are_named(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tfx.types import Artifact, standard_artifacts
 
+from pipeline.engines import Local
 from pipeline.ranking_evaluator import EVAL_CONFIG, TableExecutor, _example, read_slices, render
-from pipeline.runs import BEAM
 
 COMMON = {"head": "purchase", "department": "Tea", "activity": "none"}
 CANDIDATES = [
@@ -38,7 +38,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.write(_example(candidate).SerializeToString())
     candidates = artifact("Examples", home / "candidates")
     candidates.split_names = '["eval"]'
-    context = TableExecutor.Context(beam_pipeline_args=list(BEAM), tmp_dir=str(home / "tmp"), unique_id="1")
+    context = TableExecutor.Context(beam_pipeline_args=Local().beam_flags(), tmp_dir=str(home / "tmp"), unique_id="1")
     outputs = {
         "evaluation": [artifact("ModelEvaluation", home / "evaluation")],
         "blessing": [artifact("ModelBlessing", home / "blessing")],
