@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def test_a_python_that_is_too_old_is_told_so_by_make(tmp_path):
     assert "The Python found here is 3.9.2" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["demo", "test", "check", "bench", "serve", "clean", "help"])
+@pytest.mark.parametrize("verb", ["demo", "test", "check", "bench", "serve", "flink", "clean", "help"])
 def test_help_lists_every_verb(verb):
     assert f"make {verb}\t" in make("help").stdout
 
@@ -103,6 +104,21 @@ def test_a_setup_that_was_killed_is_laid_anew(tmp_path):
     assert "--reinstall" in make("-n", "test", folder=clone).stdout
     (clone / ".tools" / "unfinished").unlink()
     assert "--reinstall" not in make("-n", "test", folder=clone).stdout
+
+
+def test_without_maven_make_flink_says_what_it_needs(tmp_path):
+    for tool in ("make", "sh", "echo", "java"):
+        (tmp_path / tool).symlink_to(shutil.which(tool) or "/bin/true")
+    done = make("flink", path=str(tmp_path), folder=bare_copy(tmp_path / "clone"))
+    assert done.returncode == 2
+    said = "there is no java or no mvn here; install Java 11 or newer and Maven, on Debian by: apt-get install"
+    assert said in done.stderr
+    assert "mvn --" not in done.stdout
+
+
+def test_flinks_job_server_is_of_the_version_that_beam_is():
+    [line] = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("FLINK_JOB_SERVER :=")]
+    assert line.rpartition(":")[2] == importlib.metadata.version("apache-beam")
 
 
 def preflight(**changes: str) -> subprocess.CompletedProcess[str]:
