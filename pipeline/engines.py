@@ -25,6 +25,8 @@ _Count = Annotated[int, Field(ge=0)]
 
 # Named, so that TFX does not pack its own source anew for each step, which takes 11 s and serves nobody.
 _NO_SDIST = "--sdk_container_image=unused"
+_PATIENCE = "--job_server_timeout=86400"
+"""Seconds: Beam's default of 300 bounds a whole step too, as the deadline of the stream that tells how it goes."""
 _PLUGIN = "--beam_plugin=pipeline.beam_worker"
 """What workers that Beam's own script starts import first."""
 
@@ -70,7 +72,8 @@ class Portable:
     def beam_flags(self) -> list[str]:
         """As Beam takes them."""
         environment = ["--environment_type=EXTERNAL", f"--environment_config={self.worker_pool}"]
-        return ["--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}", *environment, _NO_SDIST, *self.flags]
+        server = [f"--job_endpoint={self.job_endpoint}", _PATIENCE]
+        return ["--runner=PortableRunner", *server, *environment, _NO_SDIST, *self.flags]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,6 +83,7 @@ def test_flink_is_a_job_server_beside_pools_of_our_python() -> None:
     portable = options.view_as(PortableOptions)
     assert (portable.job_endpoint, portable.environment_type) == ("jobs:8099", "EXTERNAL")
     assert portable.environment_config == "localhost:50000"
+    assert portable.job_server_timeout == 86_400  # the deadline of a whole step
     assert options.view_as(FlinkRunnerOptions).parallelism == 3
     assert isinstance(beam.Pipeline(options=options).runner, PortableRunner)
 
