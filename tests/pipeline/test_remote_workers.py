@@ -1,0 +1,136 @@
+"""ExampleGen and Transform on real engines: job servers and worker pools as processes, their rows beside the local.
+
+Flink runs where `make flink` fetched its job server and Java is there; elsewhere its test is skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.engines import Engine, Flink, Local, Portable
+from pipeline.local_runner import run as run_here
+from pipeline.runs import Run, named_run
+from tfrec.config import Config
+from tfrec.examples import SPLITS
+from tfrec.schema import TableSet
+
+ROOT = Path(__file__).parents[2]
+FLINK_JAR = ROOT / ".tools" / "flink-job-server.jar"
+PATIENCE_SECONDS = 1200  # for a machine that is busy with other things
+BOUNDED = (f"--job_server_timeout={PATIENCE_SECONDS}",)
+
+Rows = dict[str, list[str]]
+"""Artifact and split, or vocabulary -> its rows, sorted."""
+
+
+@pytest.fixture(scope="module")
+def local(shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """What the two steps give in this process."""
+    return rows_of(shop, tmp_path_factory.mktemp("local"), Local())
+
+
+@pytest.fixture
+def worker_pool(tmp_path: Path) -> Iterator[str]:
+    """host:port of a pool of Beam's workers, in a folder and an environment that know nothing of the run."""
+    port = free_port()
+    worker = Path(sys.executable).with_name("tfrec-beam-worker")
+    pool = (sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main")
+    with serving(tmp_path, port, *pool, f"--service_port={port}", f"--container_executable={worker}"):
+        yield f"localhost:{port}"
+
+
+def test_a_job_service_with_a_worker_pool_gives_the_local_rows(
+    shop: TableSet, local: Rows, worker_pool: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    module = "apache_beam.runners.portability.local_job_service_main"
+    with serving(tmp_path, port, sys.executable, "-m", module, f"--port={port}"):
+        assert rows_of(shop, tmp_path, Portable(f"localhost:{port}", worker_pool, flags=BOUNDED)) == local
+
+
+@pytest.mark.skipif(not FLINK_JAR.is_file(), reason="there is no .tools/flink-job-server.jar; `make flink` fetches it")
+@pytest.mark.skipif(not shutil.which("java"), reason="there is no java; Flink's job server needs Java 11 or newer")
+def test_flink_gives_the_local_rows(shop: TableSet, local: Rows, worker_pool: str, tmp_path: Path) -> None:
+    port = free_port()
+    ports = (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")
+    files = f"--artifacts-dir={tmp_path / 'artifacts'}"
+    with serving(tmp_path, port, "java", "-jar", str(FLINK_JAR), "--flink-master=[local]", *ports, files):
+        assert rows_of(shop, tmp_path, Flink(f"localhost:{port}", worker_pool, workers=2, flags=BOUNDED)) == local
+
+
+def rows_of(shop: TableSet, out: Path, engine: Engine) -> Rows:
+    """What ExampleGen and Transform give of the shop on that engine."""
+    tiny = named_run("tiny")
+    examples = dataclasses.replace(tiny.config.examples, split=Config().examples.split)
+    run = Run(
+        "engines",
+        dataclasses.replace(tiny.config, examples=examples),
+        tables=os.path.relpath(shop.root),  # as a person names them: from a folder that is not the workers'
+        out=str(out),
+        beam={"default": engine},
+    )
+    run_here(run, until="Transform")
+    return _read(Path(run.pipeline_root))
+
+
+def _read(root: Path) -> Rows:
+    import tensorflow as tf
+
+    rows = {}
+    for folder in ("TableSetExampleGen/examples", "Transform/transformed_examples"):
+        for split in SPLITS:
+            files = sorted(map(str, root.glob(f"{folder}/*/Split-{split}/*.gz")))
+            records = tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator()
+            rows[f"{folder} {split}"] = sorted(_text(tf.train.Example.FromString(record)) for record in records)
+    for file in sorted(root.glob("Transform/transform_graph/*/transform_fn/assets/*")):
+        rows[f"vocabulary {file.name}"] = [file.read_bytes().hex()]
+    assert all(rows.values())
+    return rows
+
+
+def _text(example: object) -> str:
+    features = example.features.feature  # type: ignore[attr-defined]
+    return repr(sorted((name, str(value)) for name, value in features.items()))
+
+
+@contextlib.contextmanager
+def serving(folder: Path, port: int, *command: str) -> Iterator[None]:
+    """A process that serves on that port and knows nothing of this one's environment; ends with the block."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    with (folder / f"{port}.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        _wait_for(port, process, folder / f"{port}.log")
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its workers too
+        process.wait()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("localhost", port)):
+            return
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.create_server(("localhost", 0)) as taken:
+        return int(taken.getsockname()[1])
