@@ -24,7 +24,8 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline import settings
 from pipeline.curated_schema import write_schema
-from pipeline.runs import BEAM, Run, run_from_json
+from pipeline.engines import Local
+from pipeline.runs import Run, run_from_json
 from tfrec.examples import SEQUENCE_SPLITS, boundaries, build_catalog, build_sequences
 from tfrec.schema import TableSet, read_table_set
 
@@ -100,5 +101,5 @@ def stock_pipeline(of: Run, home: Path) -> Pipeline:
         components=[examples, schema, transform],
         metadata_connection_config=sqlite_metadata_connection_config(str(root / "metadata.sqlite")),
         enable_cache=True,
-        beam_pipeline_args=list(BEAM),
+        beam_pipeline_args=Local().beam_flags(),
     )
