@@ -103,6 +103,12 @@ class TrainConfig:
     epochs: int = 8
     learning_rate: float = 1e-3
     """At the first step; it falls in a straight line to nearly nothing at the last one of all epochs."""
+    warm_start: bool = False
+    """Begin with the towers in service instead of random ones, where they have the same settings (tfrec/warm.py)."""
+    warm_epochs: int = 1
+    """Epochs of a training that begins so, in place of `epochs`."""
+    warm_learning_rate: float = 0.0
+    """And at its first step, in place of `learning_rate`; 0 is `learning_rate`."""
     uniform_negatives: int = 1024
     """Candidates drawn uniformly from the catalogue each step, beside the in-batch ones."""
     hard_negatives: int = 0

@@ -185,6 +185,10 @@ class Transformed:
         pairs = (record.split(b" ", 1) for batch in batches for record in batch)
         return {item_id: int(count) for count, item_id in pairs}
 
+    def vocabulary(self, name: str) -> list[bytes]:
+        """The entries of a vocabulary, in the order of their indices from 1 on."""
+        return list(self._output.vocabulary_by_name(name))
+
     def indices(self, name: str, oov_buckets: int) -> int:
         """How many indices `_vocabulary_index` gives for a feature: "", the vocabulary, the other buckets."""
         return 1 + self._output.vocabulary_size_by_name(name) + oov_buckets

@@ -155,14 +155,19 @@ class TwoTower(tfrs.Model):
         """Weighs the words of the items' texts, and reads every distinct text by them."""
         tokens = self._tokens.numpy()
         self.words.learn(tokens[np.unique(self.text_row.numpy())])
-        self.word_vectors.assign(self.words.read(tokens))
+        self.read_words()
 
-    def refresh_texts(self) -> None:
-        """Reads every distinct text with the BERT as it is now."""
+    def read_words(self) -> None:
+        """Reads every distinct text by its words as they are weighed now."""
+        self.word_vectors.assign(self.words.read(self._tokens.numpy()))
+
+    def refresh_texts(self, keep_mean: bool = False) -> None:
+        """Reads every distinct text with the BERT as it is now, and centres it on their mean, or the one before."""
         if self._reader is None:
             self._reader = Reader(self.encoder, self._tokens.numpy())
         pooled = self._reader.read()
-        self.encoder.mean.assign(pooled.mean(axis=0))
+        if not keep_mean:
+            self.encoder.mean.assign(pooled.mean(axis=0))
         self.text_vectors.assign(self.encoder.normalise(pooled))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:

@@ -72,6 +72,14 @@ class CandidateTower(tf.keras.layers.Layer):
         self._price = _embedding(catalog.price_size, config.dim, "price")
         self._content_bias = tf.keras.layers.Dense(1, use_bias=False, name="content_bias")
 
+    def tables(self) -> dict[str, list[tf.Variable]]:
+        """Feature -> the tables with a row for each of its indices, where these stand for entries of a vocabulary."""
+        return {
+            "item_id": [self._ids.embeddings, self._id_bias.embeddings],
+            "item_category": [self._category.embeddings],
+            "item_brand": [self._brand.embeddings],
+        }
+
     def call(self, items: ItemFeatures, training: bool = False) -> tf.Tensor:
         """Embeddings [n, dim + 1] float32, the item's bias last."""
         has_id = items.id_row > 0
@@ -120,6 +128,10 @@ class QueryTower(tf.keras.layers.Layer):
     def build(self, _: tf.TensorShape) -> None:
         """The state of a shopper without any event."""
         self._start = self.add_weight(name="start", shape=[self._config.dim], initializer="zeros")
+
+    def tables(self) -> dict[str, list[tf.Variable]]:
+        """As CandidateTower's, of the profile's columns."""
+        return {name: [embedding.embeddings] for name, embedding in self._profile.items()}
 
     def call(self, embeddings: tf.Tensor, history: History, context: Context, training: bool = False) -> tf.Tensor:
         """Embeddings [batch, moments, dim + 1] of the shopper at each moment.

@@ -53,6 +53,10 @@ class Trained:
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve)
 
 
+Begin = Callable[[TwoTower, Catalog], bool]
+"""Gives a fresh model what it knows before its first step; whether that comes from an earlier training."""
+
+
 def train(
     train_files: Sequence[str],
     validation_files: Sequence[str],
@@ -62,14 +66,16 @@ def train(
     checkpoint_dir: str,
     log_dir: str,
     worker: Worker | None = None,
+    begin: Begin | None = None,
 ) -> Trained:
     """The model after all phases, with the weights of its best validation score.
 
-    An interrupted call with the same `checkpoint_dir` goes on. Of several workers each makes this call, as the `worker`
-    that it is, and they share the folder. Raises ModelError when the loss is no number.
+    Without `begin` it begins `afresh`. An interrupted call with the same `checkpoint_dir` goes on. Of several workers
+    each makes this call, as the `worker` that it is, and they share the folder. Raises ModelError when the loss is no
+    number.
     """
     catalog = load_catalog(catalog_files, train_files, transformed, config.features)
-    return fit(catalog, TwoTower, train_files, validation_files, config, checkpoint_dir, log_dir, worker)
+    return fit(catalog, TwoTower, train_files, validation_files, config, checkpoint_dir, log_dir, worker, begin)
 
 
 def fit(
@@ -81,6 +87,7 @@ def fit(
     checkpoint_dir: str,
     log_dir: str,
     worker: Worker | None = None,
+    begin: Begin | None = None,
 ) -> Trained:
     """As `train`, of a model that `make_model` makes over a catalogue that is loaded already."""
     worker = worker or Worker(strategy())
@@ -95,13 +102,11 @@ def fit(
         LearningCurve(checkpoint_dir if worker.is_chief else None),
     )
     if not progress.restored:
-        say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
-        model.refresh_texts()
-        model.learn_words()
+        progress.is_warm.assign(int((begin or afresh)(model, catalog)))
         progress.save()
     past = read_events(train_files, catalog)
     follow_trend(model, past)
-    for number, phase in enumerate(phases(config)):
+    for number, phase in enumerate(phases(config, bool(progress.is_warm))):
         if number >= int(progress.phase):
             _run_phase(model, phase, train_files, validation, progress, curve, log_dir)
             progress.next_phase()
@@ -111,10 +116,21 @@ def fit(
     return Trained(model, catalog, float(progress.best), curve)
 
 
-def phases(config: Config) -> list[Phase]:
+def afresh(model: TwoTower, catalog: Catalog) -> bool:
+    """Reads all texts and weighs their words: all that a model knows that was never trained."""
+    say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
+    model.refresh_texts()
+    model.learn_words()
+    return False
+
+
+def phases(config: Config, is_warm: bool = False) -> list[Phase]:
     """First the towers over fixed text vectors, then the BERT with them, where the configuration says so."""
     settings = config.train
-    found = [Phase("towers", settings.epochs, settings.batch_size, settings.learning_rate)]
+    epochs, learning_rate = settings.epochs, settings.learning_rate
+    if is_warm:
+        epochs, learning_rate = settings.warm_epochs, settings.warm_learning_rate or learning_rate
+    found = [Phase("towers", epochs, settings.batch_size, learning_rate)]
     if config.towers.text_mode != "frozen":
         if settings.text_steps < 1:
             raise ConfigError(
@@ -151,7 +167,8 @@ class Progress:
         self.worker = worker or Worker(model.distribute_strategy)
         self.phase, self.epoch, self.step, self.waited = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
         self.best = tf.Variable(-1.0)
-        counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best")}
+        self.is_warm = tf.Variable(0, dtype=tf.int64)
+        counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best", "is_warm")}
         kept = model.learnt() | counters
         self._state = tf.train.Checkpoint(**kept)
         self._latest = tf.train.CheckpointManager(self._state, str(Path(folder) / "latest"), max_to_keep=2)
