@@ -85,6 +85,8 @@ def create_pipeline(run: Run) -> Pipeline:
         custom_config={
             "config": settings.of_towers(config).to_json(),
             "is_last": not config.ranking.epochs,
+            # A path, as evaluate_model's `production`: as an input artifact each push would train again.
+            "serving": run.serving if config.train.warm_start else "",
             "code": fingerprint.code("pipeline.trainer"),
             **towers_from,
         },

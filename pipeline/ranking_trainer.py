@@ -16,6 +16,7 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.learning import IN_MODEL
     from tfrec.probes import write_probes
     from tfrec.rank_training import fit_second_stage
+    from tfrec.warm import record_of, write_record
 
     inputs = inputs_of(fn_args)
     trained = read_towers(fn_args.base_model, inputs.train, inputs.catalog, inputs.transformed, inputs.config)
@@ -23,4 +24,7 @@ def run_fn(fn_args: FnArgs) -> None:
     recommender = Recommender(trained, inputs.transformed, inputs.config, stage)
     export(recommender, fn_args.serving_model_dir)
     write_probes(recommender, trained.catalog, inputs.config, fn_args.serving_model_dir)
+    is_caught_up = inputs.config.train.catch_up_rate > 0
+    known = record_of(trained.catalog, inputs.transformed, inputs.config, inputs.validation, is_caught_up)
+    write_record(known, fn_args.serving_model_dir)
     trained.curve.write(Path(fn_args.serving_model_dir) / IN_MODEL)

@@ -46,6 +46,7 @@ def of_transform(config: Config) -> Config:
 def of_tuner(config: Config) -> Config:
     """What the towers are told, and where to search; `tune` has epochs of its own, and nothing comes after a trial."""
     train = dataclasses.replace(config.train, epochs=TrainConfig().epochs, catch_up_rate=0.0, workers=1)
+    train = dataclasses.replace(train, warm_start=False, warm_epochs=1, warm_learning_rate=0.0)
     return dataclasses.replace(of_towers(config), train=train, serving=ServingConfig(), tune=config.tune)
 
 

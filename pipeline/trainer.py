@@ -26,16 +26,19 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.learning import IN_MODEL
     from tfrec.probes import write_probes
     from tfrec.train import catch_up, train
+    from tfrec.warm import beginning, record_of, write_record
 
     inputs = inputs_of(fn_args)
+    version = _version(fn_args)
     task = Task(
         train=inputs.train,
         validation=inputs.validation,
         catalog=inputs.catalog,
         graph=fn_args.transform_graph_path,
         config=inputs.config.to_json(),
-        checkpoints=str(_checkpoint_dir(fn_args, inputs.config)),
+        checkpoints=str(_checkpoint_dir(fn_args, inputs.config, version)),
         logs=fn_args.model_run_dir,
+        version=str(version or ""),
     )
     if inputs.config.train.workers > 1:
         have_trained(task, Path(fn_args.custom_config["work"]))
@@ -47,6 +50,7 @@ def run_fn(fn_args: FnArgs) -> None:
         config=inputs.config,
         checkpoint_dir=task.checkpoints,
         log_dir=task.logs,
+        begin=beginning(task.version, inputs.transformed, inputs.config, inputs.validation),
     )
     if fn_args.custom_config["is_last"]:
         catch_up(trained.model, inputs.validation)
@@ -54,15 +58,27 @@ def run_fn(fn_args: FnArgs) -> None:
     if fn_args.custom_config["is_last"]:
         export(recommender, fn_args.serving_model_dir)
         write_probes(recommender, trained.catalog, inputs.config, fn_args.serving_model_dir)
+        is_caught_up = inputs.config.train.catch_up_rate > 0
+        known = record_of(trained.catalog, inputs.transformed, inputs.config, inputs.validation, is_caught_up)
+        write_record(known, fn_args.serving_model_dir)
     else:
         export(recommender, fn_args.serving_model_dir, recommender.embeddings())
     trained.curve.write(Path(fn_args.serving_model_dir) / IN_MODEL)
 
 
-def _checkpoint_dir(fn_args: FnArgs, config: Config) -> Path:
-    """A folder of this very data and configuration; those of others are finished or given up."""
+def _version(fn_args: FnArgs) -> Path | None:
+    """The version in service that training is to go on from, if any."""
+    from tfrec.push import latest_version
+
+    serving = fn_args.custom_config.get("serving")
+    return latest_version(serving) if serving else None
+
+
+def _checkpoint_dir(fn_args: FnArgs, config: Config, version: Path | None) -> Path:
+    """A folder of this very data, configuration and version to go on from; those of others are finished or given up."""
     work = Path(fn_args.custom_config["work"])
     known = {name: fn_args.custom_config[name] for name in ("code", "weights", "snapshot")}
+    known["version"] = version.name if version else ""
     content = repr((sorted(fn_args.train_files), fn_args.transform_graph_path, config.to_json(), sorted(known.items())))
     name = hashlib.sha256(content.encode()).hexdigest()[:16]
     for other in work.glob("checkpoints-*"):

@@ -39,6 +39,7 @@ class Task:
     config: str  # JSON
     checkpoints: str
     logs: str
+    version: str  # folder of the one to go on from, "" none
 
     @property
     def is_done(self) -> bool:
@@ -70,20 +71,23 @@ def join(work: Path) -> None:
 
     from tfrec.features import Transformed
     from tfrec.train import train
+    from tfrec.warm import beginning
     from tfrec.workers import join_workers
 
     worker = join_workers(config.train.workers)
     print(f"tfrec: worker {worker.number} of {worker.count}, all are there", flush=True)
+    transformed = Transformed(task.graph)
     try:
         train(
             task.train,
             task.validation,
             task.catalog,
-            Transformed(task.graph),
+            transformed,
             config,
             task.checkpoints,
             task.logs,
             worker,
+            beginning(task.version, transformed, config, task.validation),
         )
     except tf.errors.OpError as error:
         raise TfrecError(

@@ -71,6 +71,13 @@ def read_record(version: Path) -> Record:
         raise ModelError(f"version {version.name} does not say what its towers have learnt ({error!r})") from error
 
 
+def beginning(version: str, transformed: Transformed, config: Config, validation_files: Sequence[str]) -> Begin:
+    """As the configuration says: afresh, or with the towers of the version in that folder ("": there is none)."""
+    if not config.train.warm_start:
+        return afresh
+    return going_on(Path(version) if version else None, transformed, config, validation_files)
+
+
 def going_on(version: Path | None, transformed: Transformed, config: Config, validation_files: Sequence[str]) -> Begin:
     """Begins with the towers of a version; where they can't be taken it says why in a line and begins afresh."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,24 @@ def test_without_a_ranker_the_towers_are_judged_and_pushed(run: Run) -> None:
     for name in ("check_model", "evaluate_model", "Pusher"):
         assert fed_by(found[name], "model") == "Trainer"
     assert json.loads(found["Trainer"].exec_properties["custom_config"])["is_last"]
+
+
+def test_the_version_of_a_warm_start_is_found_by_its_path_so_a_push_trains_nothing_again(run: Run) -> None:
+    warm = changed(run, train=dataclasses.replace(run.config.train, warm_start=True))
+    assert differing(run, warm) == {"Trainer", "RankingTrainer"}
+    before, trainer = told(warm), nodes(warm)["Trainer"]
+    assert json.loads(trainer.exec_properties["custom_config"])["serving"] == warm.serving
+    assert set(trainer.inputs) == set(nodes(run)["Trainer"].inputs)  # no model among them
+    (Path(warm.serving) / "1700000000").mkdir(parents=True)
+    assert told(warm) == before
+    # Without it a run is told of no folder, and needs none.
+    assert json.loads(nodes(run)["Trainer"].exec_properties["custom_config"])["serving"] == ""
+
+
+def test_a_warm_start_searches_nothing_again(run: Run) -> None:
+    searching = changed(run, tune=TuneConfig(max_trials=2, space=(("train.learning_rate", (0.01, 0.02)),)))
+    train = dataclasses.replace(run.config.train, warm_start=True, warm_epochs=9, warm_learning_rate=0.1)
+    assert differing(searching, changed(searching, train=train)) == {"Trainer", "RankingTrainer"}
 
 
 def test_settings_of_the_ranker_train_no_towers_again(run: Run) -> None:

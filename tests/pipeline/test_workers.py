@@ -19,7 +19,7 @@ def task(tmp_path: Path) -> Task:
     config = Config(train=TrainConfig(workers=3))
     checkpoints = tmp_path / "checkpoints"
     checkpoints.mkdir()
-    return Task(["train"], ["validation"], ["catalog"], "graph", config.to_json(), str(checkpoints), "logs")
+    return Task(["train"], ["validation"], ["catalog"], "graph", config.to_json(), str(checkpoints), "logs", "")
 
 
 def test_the_trainer_says_what_is_to_be_trained_and_waits_until_it_is(task, tmp_path, capsys):

@@ -96,6 +96,7 @@ def make_job(transformed_shop, tmp_path_factory) -> Callable[[int], Job]:
             config=config.to_json(),
             checkpoints=str(folder / "checkpoints"),
             logs=str(folder / "logs"),
+            version="",
         )
         work = folder / "out" / "pipelines" / "tiny" / "work"
         work.mkdir(parents=True)
