@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import handlers
@@ -31,6 +32,8 @@ from tfrec.errors import ServingError
 MAX_RECEIVE_BYTES = 2**31 - 1
 """Of a request; gRPC bounds no reply. Clients keep gRPC's 4 MB unless they raise it, as ours does."""
 MAX_ERROR_CHARACTERS = 1024
+UNREADABLE = "Exception deserializing request!"
+"""Of bytes that are no message, in gRPC's own words."""
 DEFAULT_THREADS = 4 * (os.cpu_count() or 1)
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
 """As the stock server registers them: not the services' full names."""
@@ -112,7 +115,15 @@ def _counted(method: str, answer: _Answer) -> _Answer:
 
 
 def _rpc(models: Models, method: str, answer: _Answer, request_type: Any) -> grpc.RpcMethodHandler:
+    def read(data: bytes) -> Any:
+        try:
+            return request_type.FromString(data)
+        except DecodeError as error:  # for `call` to refuse: of what gRPC refuses here it never frees 16 kB
+            return error
+
     def call(request: Any, context: grpc.ServicerContext) -> Any:
+        if isinstance(request, DecodeError):
+            context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
         try:
             with logged(_model(request), method, "GRPC", _given_id(context)):
                 return answer(models, request, Deadline(context.time_remaining(), context.is_active))
@@ -121,7 +132,7 @@ def _rpc(models: Models, method: str, answer: _Answer, request_type: Any) -> grp
 
     return grpc.unary_unary_rpc_method_handler(
         call,
-        request_deserializer=request_type.FromString,
+        request_deserializer=read,
         response_serializer=lambda response: response.SerializeToString(),
     )
 

@@ -141,6 +141,16 @@ def test_bytes_that_are_no_message(memory: None, channel: grpc.Channel, method: 
     check(channel, method, body)
 
 
+def test_bytes_that_are_no_message_leave_nothing_in_memory(server: Running, channel: grpc.Channel) -> None:
+    process = psutil.Process(server.process.pid)
+    resident = []
+    for count in (500, 2000):
+        codes = {call(channel, METHODS[0], b"\xff\xff\xff") for _ in range(count)}
+        assert codes == {"INTERNAL"}
+        resident.append(process.memory_info().rss)
+    assert resident[1] - resident[0] < 2000 * 8_000  # gRPC's own refusal never freed 16 kB of each
+
+
 @FUZZ
 @given(predict_requests(), st.data())
 def test_messages_with_wrong_types_shapes_and_names(
