@@ -1,0 +1,146 @@
+"""Dockerfile, built on a base made of Debian's packages, and the first pods of a compiled pipeline run in the image.
+
+The base stands in for python:3.11-slim: a root file system by debootstrap. It trusts the certificates that this
+machine trusts. Packages come as uv.lock has them, so the registry must be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.cluster import Cluster, Volume, placed
+from pipeline.kubeflow_compiler import write_pipeline
+from pipeline.kubeflow_spec import Task, read_compiled
+from pipeline.runs import named_run
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+CLUSTER = Cluster(image="tfrec", volume=Volume("tfrec"))
+VOLUME = CLUSTER.volume.path
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+BASE = f"""FROM scratch
+COPY rootfs /
+ENV PIP_CERT={CERTIFICATES} SSL_CERT_FILE={CERTIFICATES}
+"""
+
+Buildah = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
+    """Runs buildah on a storage of this module's own."""
+    for tool in ("buildah", "debootstrap"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} makes the image and its base; Debian 12: apt-get install buildah debootstrap")
+    storage = tmp_path_factory.mktemp("storage")
+    own = ["--root", str(storage / "root"), "--runroot", str(storage / "run")]
+
+    def run(*words: str) -> str:
+        done = subprocess.run(["buildah", *own, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    yield run
+    run("rm", "--all")
+    run("rmi", "--all", "--force")  # gigabytes, which pytest would keep for three more runs
+
+
+@pytest.fixture(scope="module")
+def image(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What buildah tells of the image that the Dockerfile gives."""
+    base = tmp_path_factory.mktemp("base")
+    include = "--include=python3,python3-pip,ca-certificates"
+    made = subprocess.run(
+        ["debootstrap", "--variant=minbase", include, "bookworm", str(base / "rootfs")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip(f"debootstrap could not make the base: {made.stdout[-300:]}")
+    shutil.copy(CERTIFICATES, base / "rootfs" / CERTIFICATES.lstrip("/"))
+    (base / "Dockerfile").write_text(BASE, encoding="utf-8")
+    build = ["bud", "--isolation", "chroot", "--network", "host", "--format", "docker", "--pull-never"]
+    buildah(*build, "-t", "base", str(base))
+    shutil.rmtree(base)
+    buildah(*build, "--layers", "--build-arg", "BASE=localhost/base", "-t", "tfrec", str(ROOT))
+    return json.loads(buildah("inspect", "--type", "image", "tfrec"))
+
+
+@pytest.fixture(scope="module")
+def volume(write_tables: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cluster's volume, which the image's user may write to: the shop's tables are there."""
+    folder = tmp_path_factory.mktemp("volume")
+    (folder / "data").mkdir()
+    write_tables(folder / "data" / "tiny")
+    for path in (folder, *folder.rglob("*")):
+        shutil.chown(path, 10001, 10001)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inside(buildah: Buildah, image: dict[str, Any], volume: Path) -> Buildah:
+    """Runs a command in a container of the image that mounts the volume."""
+    container = buildah("from", "--pull-never", "tfrec").strip()
+    mounted = ["--isolation", "chroot", "--volume", f"{volume}:{VOLUME}", container]
+    return lambda *words: buildah("run", *mounted, "--", *words)
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
+    """The first tasks of the tiny run, compiled, by the name that a person sees."""
+    path = tmp_path_factory.mktemp("compiled") / "tiny.yaml"
+    graph = {"ImportSchemaGen": [], "TableSetExampleGen": []}
+    write_pipeline(placed(named_run("tiny"), CLUSTER), CLUSTER, graph, str(path))
+    return {task.spec.task_info.name: task for task in read_compiled(path)}
+
+
+def test_the_image_is_built_with_the_uv_that_wrote_the_lock():
+    (of_make,) = re.findall(r"^UV_VERSION := (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.findall(r"^ARG UV_VERSION=(\S+)", DOCKERFILE, re.MULTILINE) == [of_make]
+
+
+def test_the_image_runs_as_a_user_who_is_not_root_and_has_no_tool_that_built_it(image, inside):
+    assert image["Docker"]["config"]["User"] == "10001:10001"
+    assert inside("id", "-u").strip() == "10001"
+    inside("sh", "-c", "! command -v uv && ! command -v gcc && ! touch /opt/tfrec/here")
+
+
+def test_the_image_has_the_packages_of_the_lock_and_the_project_as_a_layer_of_its_own(image, inside):
+    assert (
+        inside("sh", "-c", "cd / && python -c 'import tfrec; print(tfrec.__file__)'").strip().startswith("/opt/tfrec/")
+    )
+    inside("python", "-m", "pip", "show", "tensorflow", "tfrec")
+    locked = re.search(r'name = "tfx"\nversion = "(\S+)"', (ROOT / "uv.lock").read_text(encoding="utf-8"))
+    assert locked is not None
+    assert f"Version: {locked[1]}\n" in inside("python", "-m", "pip", "show", "tfx")
+    copied = [each["created_by"] for each in image["Docker"]["history"] if "COPY" in each["created_by"]]
+    assert len(copied) >= 2
+
+
+def test_a_node_of_the_compiled_pipeline_runs_in_the_image_from_its_own_command_line(inside, tasks, volume):
+    inside(*command(tasks["plan"], run="1", told=f"{VOLUME}/told"))
+    planned = (volume / "told").read_text(encoding="utf-8")
+    assert "node ImportSchemaGen: complete" in inside(*command(tasks["ImportSchemaGen"], planned))
+    assert "node TableSetExampleGen: complete" in inside(*command(tasks["TableSetExampleGen"], planned))
+    assert list(volume.glob("out/pipelines/tiny/TableSetExampleGen/examples/*/Split-train/*"))
+
+
+def command(task: Task, plan: str = "", run: str = "", told: str = "") -> list[str]:
+    """The task's own command line, its placeholders replaced."""
+    given = {
+        "{{$.inputs.parameters['plan']}}": plan,
+        "{{$.inputs.parameters['run_id']}}": run,
+        "{{$.outputs.parameters['plan'].output_file}}": told,
+    }
+    return [given.get(word, word) for word in [*task.container.command, *task.container.args]]
