@@ -94,8 +94,6 @@ def fit(
     tf.keras.utils.set_random_seed(config.train.seed)
     with worker.strategy.scope():
         model = make_model(catalog, config)
-    if not worker.is_chief:
-        tf.keras.utils.set_random_seed(config.train.seed + worker.number)  # its dropout is its own
     validation = Validation(validation_files, config)
     progress, curve = (
         Progress(model, checkpoint_dir, worker),
@@ -316,9 +314,13 @@ def _fit_rest_of_epoch(
     epoch, done = int(progress.epoch), int(progress.step)
     what = (files, model.config.features.profile_columns, phase.batch_size, model.config.train.seed + epoch)
     if progress.worker.shares_steps:
+        tf.keras.utils.set_random_seed(
+            model.config.train.seed
+        )  # the order of the records hangs on it too, and is that of all workers
         data = model.distribute_strategy.distribute_datasets_from_function(
             lambda context: parts_of_sequences(*what, done, context)
         )
+        tf.keras.utils.set_random_seed(model.config.train.seed + progress.worker.number)  # dropout is a worker's own
         count = _steps(phase, files) - done
         is_left = count > 0
     else:

@@ -33,8 +33,8 @@ class Worker:
 
     @property
     def shares_steps(self) -> bool:
-        """Whether a step is divided among replicas, here or elsewhere."""
-        return self.count > 1 or self.strategy.num_replicas_in_sync > 1
+        """Whether a step is divided among replicas, here or elsewhere; a group of one counts as such."""
+        return isinstance(self.strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
 
     def agreed(self, value: float) -> float:
         """The chief's value, a float32, once all workers have come here."""

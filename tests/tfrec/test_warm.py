@@ -274,7 +274,7 @@ def warm_config(config: Config, **settings: object) -> Config:
 def train_warm(transformed_shop, config: Config, folder: Path, begin) -> TwoTower:
     files = [transformed_shop.files[split] for split in ("train", "validation", "catalog")]
     graph = Transformed(transformed_shop.folder)
-    return train(*files, graph, config, str(folder / "checkpoints"), str(folder / "logs"), begin).model
+    return train(*files, graph, config, str(folder / "checkpoints"), str(folder / "logs"), begin=begin).model
 
 
 def test_a_warm_training_has_epochs_and_a_rate_of_its_own():
