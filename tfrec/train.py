@@ -200,7 +200,7 @@ class Progress:
 
     def end_epoch(self, score: float) -> None:
         """Counts the epoch, and keeps its weights when its score is the best so far (or there is no score)."""
-        better = math.isnan(score) or score > float(self.best)
+        better = math.isnan(score) or bool(tf.constant(score, tf.float32) > self.best)  # a tie is none
         if better:
             self.best.assign(-1.0 if math.isnan(score) else score)
             if self.worker.is_chief:
