@@ -314,13 +314,12 @@ def _fit_rest_of_epoch(
     epoch, done = int(progress.epoch), int(progress.step)
     what = (files, model.config.features.profile_columns, phase.batch_size, model.config.train.seed + epoch)
     if progress.worker.shares_steps:
-        tf.keras.utils.set_random_seed(
-            model.config.train.seed
-        )  # the order of the records hangs on it too, and is that of all workers
+        # The order of the records hangs on this seed too, and is that of all workers; dropout is a worker's own.
+        tf.keras.utils.set_random_seed(model.config.train.seed)
         data = model.distribute_strategy.distribute_datasets_from_function(
             lambda context: parts_of_sequences(*what, done, context)
         )
-        tf.keras.utils.set_random_seed(model.config.train.seed + progress.worker.number)  # dropout is a worker's own
+        tf.keras.utils.set_random_seed(model.config.train.seed + progress.worker.number)
         count = _steps(phase, files) - done
         is_left = count > 0
     else:
