@@ -19,10 +19,8 @@ PROCESSES ?= 2
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-# Flink with Beam's job server inside, in the version that Beam has in uv.lock.
-FLINK_JOB_SERVER := org.apache.beam:beam-runners-flink-2.2-job-server:2.77.0
-FLINK_JAR := .tools/flink-job-server.jar
-MAVEN_COPY := mvn --batch-mode --quiet --strict-checksums org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
+FLINK := .tools/flink
+MAVEN_COPY := mvn --batch-mode --quiet --strict-checksums org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
 .PHONY: help demo test check bench serve flink clean
 .DELETE_ON_ERROR:
@@ -48,15 +46,15 @@ data/complete-journey/manifest.json: | .venv/.ready
 serve: .venv/.ready  ## answer TensorFlow Serving's protocol on ports 8500 (gRPC) and 8501 (REST)
 	$(BIN)/tfrec serve $(ARGS)
 
-flink: $(FLINK_JAR)  ## fetch Flink by Maven (both need Java), so that `make test` runs steps of the pipeline on it
+flink: $(FLINK)  ## fetch Flink by Maven (both need Java), so that `make test` runs steps of the pipeline on it
 
 # A download whose checksum is not the one that the registry publishes is refused by --strict-checksums.
-$(FLINK_JAR):
+$(FLINK): tools/flink/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "make flink: there is no java or no mvn here;" \
 	  "install Java 11 or newer and Maven, on Debian by: apt-get install default-jre-headless maven" >&2; exit 1; }
-	rm -rf .tools/fetched
-	$(MAVEN_COPY) -Dartifact=$(FLINK_JOB_SERVER) -DoutputDirectory=.tools/fetched
-	@mv .tools/fetched/*.jar $@
+	rm -rf $@ .tools/fetched
+	$(MAVEN_COPY) --file $< -DoutputDirectory=$(CURDIR)/.tools/fetched
+	@mv .tools/fetched $@ && touch $@
 
 clean:  ## drop the environment and the caches; data/ and out/ stay
 	rm -rf .venv .tools build .pytest_cache .mypy_cache .ruff_cache

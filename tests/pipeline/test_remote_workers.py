@@ -27,7 +27,7 @@ from tfrec.examples import SPLITS
 from tfrec.schema import TableSet
 
 ROOT = Path(__file__).parents[2]
-FLINK_JAR = ROOT / ".tools" / "flink-job-server.jar"
+FLINK = ROOT / ".tools" / "flink"
 PATIENCE_SECONDS = 1200  # for a machine that is busy with other things
 BOUNDED = (f"--job_server_timeout={PATIENCE_SECONDS}",)
 
@@ -60,13 +60,14 @@ def test_a_job_service_with_a_worker_pool_gives_the_local_rows(
         assert rows_of(shop, tmp_path, Portable(f"localhost:{port}", worker_pool, flags=BOUNDED)) == local
 
 
-@pytest.mark.skipif(not FLINK_JAR.is_file(), reason="there is no .tools/flink-job-server.jar; `make flink` fetches it")
+@pytest.mark.skipif(not FLINK.is_dir(), reason="there is no .tools/flink; `make flink` fetches it")
 @pytest.mark.skipif(not shutil.which("java"), reason="there is no java; Flink's job server needs Java 11 or newer")
 def test_flink_gives_the_local_rows(shop: TableSet, local: Rows, worker_pool: str, tmp_path: Path) -> None:
     port = free_port()
     ports = (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")
-    files = f"--artifacts-dir={tmp_path / 'artifacts'}"
-    with serving(tmp_path, port, "java", "-jar", str(FLINK_JAR), "--flink-master=[local]", *ports, files):
+    files = (f"--artifacts-dir={tmp_path / 'artifacts'}", f"--flink-conf-dir={ROOT / 'tools' / 'flink'}")
+    server = ("java", "-cp", f"{FLINK}/*", "org.apache.beam.runners.flink.FlinkJobServerDriver")
+    with serving(tmp_path, port, *server, "--flink-master=[local]", *ports, *files):
         assert rows_of(shop, tmp_path, Flink(f"localhost:{port}", worker_pool, workers=2, flags=BOUNDED)) == local
 
 
