@@ -52,7 +52,7 @@ flink: $(FLINK)  ## fetch Flink by Maven (both need Java), so that `make test` r
 $(FLINK): tools/flink/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "make flink: there is no java or no mvn here;" \
 	  "install Java 11 or newer and Maven, on Debian by: apt-get install default-jre-headless maven" >&2; exit 1; }
-	rm -rf $@ .tools/fetched
+	@rm -rf $@ .tools/fetched && mkdir -p .tools
 	$(MAVEN_COPY) --file $< -DoutputDirectory=$(CURDIR)/.tools/fetched
 	@mv .tools/fetched $@ && touch $@
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import shutil
 import subprocess
 import sys
@@ -116,9 +115,22 @@ def test_without_maven_make_flink_says_what_it_needs(tmp_path):
     assert "mvn --" not in done.stdout
 
 
-def test_flinks_job_server_is_of_the_version_that_beam_is():
-    [line] = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("FLINK_JOB_SERVER :=")]
-    assert line.rpartition(":")[2] == importlib.metadata.version("apache-beam")
+def test_a_fetch_of_flink_that_breaks_off_leaves_nothing_that_looks_whole(tmp_path):
+    clone, tools = bare_copy(tmp_path / "clone"), tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("make", "sh", "echo", "java", "rm", "mv", "touch", "mkdir"):
+        (tools / tool).symlink_to(shutil.which(tool) or "/bin/true")
+    maven = tools / "mvn"  # writes one jar where it is told to, then does as a network that fails does
+    maven.write_text(
+        "#!/bin/sh\nfor word; do case $word in -DoutputDirectory=*) folder=${word#*=};; esac; done\n"
+        'mkdir "$folder" && touch "$folder/one.jar" && exit 1\n'
+    )
+    maven.chmod(0o755)
+    assert make("flink", path=str(tools), folder=clone).returncode == 2
+    assert not (clone / ".tools" / "flink").exists()
+    maven.write_text(maven.read_text().replace("exit 1", "exit 0"))
+    assert make("flink", path=str(tools), folder=clone).returncode == 0
+    assert [jar.name for jar in (clone / ".tools" / "flink").iterdir()] == ["one.jar"]
 
 
 def preflight(**changes: str) -> subprocess.CompletedProcess[str]:
@@ -137,7 +149,7 @@ def make(*words: str, path: str | None = None, folder: Path = ROOT) -> subproces
 
 def bare_copy(folder: Path) -> Path:
     """What make reads of a fresh clone."""
-    (folder / "tools").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "uv.lock", "tools/preflight.py"):
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    for name in ("Makefile", "pyproject.toml", "uv.lock"):
         shutil.copy(ROOT / name, folder / name)
     return folder
