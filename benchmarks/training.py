@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tfrec.catalog import Catalog
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
+from tfrec.dataset import untuned
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import Batch, TwoTower
 from tfrec.text import vocabulary
@@ -100,7 +101,7 @@ def batches(model: TwoTower, batch: int, length: int, count: int = 16) -> tf.dat
             }
         )
     stacked = {name: tf.stack([one[name] for one in made]) for name in made[0]}
-    return tf.data.Dataset.from_tensor_slices(stacked).cache().repeat()
+    return untuned(tf.data.Dataset.from_tensor_slices(stacked).cache().repeat())
 
 
 def speed(model: TwoTower, optimizer: tf.keras.optimizers.Optimizer, data: tf.data.Dataset, steps: int) -> float:

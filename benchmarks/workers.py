@@ -1,6 +1,6 @@
 """What training by two workers costs: two processes on loopback and one, at the same global batch, in turns.
 
-    python benchmarks/workers.py [--rounds 3] [--steps 40] [--batch 32]
+    python benchmarks/workers.py [--rounds 3] [--steps 40] [--batches 32 64 128]
 
 The model and its data are those of benchmarks/training.py. The two share the cores that one has for itself, so two
 can't be faster here: what they lose are the messages of a step, and the work that both do. Run on CPUs; what several
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -36,33 +37,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128])
     parser.add_argument("--join", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.join:
         worker = join_workers(options.join) if options.join > 1 else Worker(tf.distribute.get_strategy())
-        print(speed(worker, options.batch, options.steps))
+        print(speed(worker, options.batches[0], options.steps))
         return
-    rates: dict[int, list[float]] = {number: [] for number in NUMBERS}
-    for _ in range(options.rounds):
-        for number in NUMBERS:
-            rates[number].append(measured(number, options))
-    middle = {number: statistics.median(of) for number, of in rates.items()}
-    print(f"{os.cpu_count()} cores, {options.batch} histories of {LENGTH} events a step, median of {options.rounds}")
-    print(f"{'workers':<8}{'predicted events/s':>20}{'of one':>8}")
-    for number, rate in middle.items():
-        print(f"{number:<8}{rate:>20,.0f}{rate / middle[1]:>8.2f}")
+    print(f"{os.cpu_count()} cores, histories of {LENGTH} events, median of {options.rounds}")
+    print(f"{'histories a step':<18}{'workers':>8}{'predicted events/s':>20}{'of one':>8}")
+    results = [compared(batch, options.steps, options.rounds) for batch in options.batches]
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    known = {"steps": options.steps, "batch": options.batch, "cores": os.cpu_count()}
-    result = known | {"events_per_second": rates, "of_one": middle[2] / middle[1]}
-    OUT.write_text(json.dumps(result, indent=2))
+    OUT.write_text(json.dumps({"steps": options.steps, "cores": os.cpu_count(), "batches": results}, indent=2))
 
 
-def measured(number: int, options: argparse.Namespace) -> float:
+def compared(batch: int, steps: int, rounds: int) -> dict[str, Any]:
+    """One worker and two in turns, at the same global batch; prints a row for each."""
+    rates: dict[int, list[float]] = {number: [] for number in NUMBERS}
+    for _ in range(rounds):
+        for number in NUMBERS:
+            rates[number].append(measured(number, batch, steps))
+    middle = {number: statistics.median(of) for number, of in rates.items()}
+    for number, rate in middle.items():
+        print(f"{batch:<18}{number:>8}{rate:>20,.0f}{rate / middle[1]:>8.2f}", flush=True)
+    return {"batch": batch, "events_per_second": rates, "of_one": middle[2] / middle[1]}
+
+
+def measured(number: int, batch: int, steps: int) -> float:
     """Predicted events per second of so many workers; one alone runs without any strategy's messages."""
     ports = [free_port() for _ in range(number)]
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    flags = [f"--steps={options.steps}", f"--batch={options.batch}", f"--join={number}"]
+    flags = [f"--steps={steps}", f"--batches={batch}", f"--join={number}"]
     children = [
         subprocess.Popen(
             [sys.executable, __file__, *flags],
@@ -95,10 +100,11 @@ def speed(worker: Worker, batch: int, steps: int) -> float:
         return {name: value[worker.number * own : (worker.number + 1) * own] for name, value in of.items()}
 
     data = worker.strategy.distribute_datasets_from_function(lambda _: whole.map(part).prefetch(2))
-    model.fit(data, steps_per_epoch=WARM_UP, epochs=1, verbose=0)
-    started = time.perf_counter()
-    model.fit(data, steps_per_epoch=steps, epochs=1, verbose=0)
-    return steps * own * worker.count * LENGTH / (time.perf_counter() - started)
+    moments: list[float] = []
+    told = tf.keras.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: moments.append(time.perf_counter()))
+    # Of steps alone: a distributed data set's tuner may keep `fit` after the last one (tfrec.dataset.untuned).
+    model.fit(data, steps_per_epoch=WARM_UP + steps, epochs=1, verbose=0, callbacks=[told])
+    return steps * own * worker.count * LENGTH / (moments[-1] - moments[WARM_UP - 1])
 
 
 if __name__ == "__main__":

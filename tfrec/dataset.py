@@ -102,7 +102,18 @@ def _serialized(files: Sequence[str], batch_size: int, shuffle_seed: int | None)
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     if shuffle_seed is not None:
         records = records.shuffle(SHUFFLE_SEQUENCES, shuffle_seed, reshuffle_each_iteration=False)
-    return records.batch(batch_size)
+    return untuned(records.batch(batch_size))
+
+
+def untuned(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Without tf.data's tuner, for which nothing is left open here.
+
+    Of TensorFlow 2.21 its thread, which sleeps twice as long each time, may miss that it is to end: now and then `fit`
+    came back only when as much time again had gone by since its last step.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
 
 
 def _parse_part(batch: tf.Tensor, part: tf.Tensor, parts: int, names: Sequence[str]) -> dict[str, tf.Tensor]:

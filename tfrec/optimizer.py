@@ -6,6 +6,8 @@ of a step's time on a CPU. Source of the idea: LazyAdam of TensorFlow Addons, no
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 from tfrec import replicas
@@ -23,14 +25,17 @@ class LazyAdam(tf.keras.optimizers.Adam):
         super().__init__(learning_rate, jit_compile=False)
 
     def aggregate_gradients(self, grads_and_vars: Gradients) -> Gradients:
-        """The sums over replicas. Small tables go with what is dense, in one message; a large one takes three."""
+        """The sums over replicas. Small tables go with what is dense, in one message; a large one's rows in another."""
         if not replicas.are_there():
             return super().aggregate_gradients(grads_and_vars)
         pairs = list(grads_and_vars)
-        small = [isinstance(g, tf.IndexedSlices) and v.shape[0] <= SMALL for g, v in pairs]
-        sent = [(_whole(g, v.shape[0]) if is_small else g, v) for (g, v), is_small in zip(pairs, small, strict=True)]
-        summed = super().aggregate_gradients(sent)
-        return [(_rows_used(g, v) if is_small else g, v) for (g, v), is_small in zip(summed, small, strict=True)]
+        is_large = [isinstance(g, tf.IndexedSlices) and v.shape[0] > SMALL for g, v in pairs]
+        dense = [(_whole(g, v), v) for (g, v), large in zip(pairs, is_large, strict=True) if not large]
+        summed = iter(super().aggregate_gradients(dense))
+        return [
+            (_of_all(g, v) if large else _as_before(next(summed)[0], g, v), v)
+            for (g, v), large in zip(pairs, is_large, strict=True)
+        ]
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """One update of one variable; rows of an IndexedSlices must be distinct, as apply_gradients makes them."""
@@ -42,22 +47,43 @@ class LazyAdam(tf.keras.optimizers.Adam):
         rows, values = gradient.indices, gradient.values
         step = tf.cast(self.iterations + 1, variable.dtype)
         rate = self.learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
-        m = self.beta_1 * tf.gather(momentum, rows) + (1 - self.beta_1) * values
-        v = self.beta_2 * tf.gather(velocity, rows) + (1 - self.beta_2) * tf.square(values)
+        m = self.beta_1 * replicas.rows_of(momentum, rows) + (1 - self.beta_1) * values
+        v = self.beta_2 * replicas.rows_of(velocity, rows) + (1 - self.beta_2) * tf.square(values)
         momentum.scatter_update(tf.IndexedSlices(m, rows))
         velocity.scatter_update(tf.IndexedSlices(v, rows))
         variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
 
 
-def _whole(slices: tf.IndexedSlices, rows: int) -> tf.Tensor:
-    """[rows, width + 1]: the sum of the slices of a table, and last how many there are of each row."""
-    values = tf.reshape(slices.values, [tf.shape(slices.indices)[0], -1])
+def _of_all(slices: tf.IndexedSlices, table: tf.Variable) -> tf.IndexedSlices:
+    """The slices of every replica, one after another."""
+    values, rows = replicas.rows_of_all(_flat(slices), tf.cast(slices.indices, tf.int64))
+    return _slices(values, rows, table)
+
+
+def _whole(gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable) -> tf.Tensor | None:
+    """Of slices [rows, width + 1]: the sum for each row of the table, and last how many there are of it."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    values = _flat(gradient)
     counted = tf.concat([values, tf.ones_like(values[:, :1])], axis=1)
-    return tf.math.unsorted_segment_sum(counted, slices.indices, rows)
+    return tf.math.unsorted_segment_sum(counted, gradient.indices, table.shape[0])
 
 
-def _rows_used(whole: tf.Tensor, table: tf.Variable) -> tf.IndexedSlices:
-    """What `_whole` was made of, each row once."""
+def _as_before(
+    whole: tf.Tensor | None, gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable
+) -> tf.Tensor | tf.IndexedSlices | None:
+    """What `_whole` was made of by the gradients of all replicas, each row once."""
+    if not isinstance(gradient, tf.IndexedSlices) or whole is None:
+        return whole
     rows = tf.where(whole[:, -1] > 0)[:, 0]
-    values = tf.reshape(tf.gather(whole[:, :-1], rows), [-1, *table.shape[1:]])
-    return tf.IndexedSlices(values, rows, tf.constant(table.shape.as_list()))
+    return _slices(tf.gather(whole[:, :-1], rows), rows, table)
+
+
+def _flat(slices: tf.IndexedSlices) -> tf.Tensor:
+    """[slices, width]."""
+    return tf.reshape(slices.values, [tf.shape(slices.indices)[0], math.prod(slices.values.shape[1:])])
+
+
+def _slices(values: tf.Tensor, rows: tf.Tensor, table: tf.Variable) -> tf.IndexedSlices:
+    shape = table.shape.as_list()
+    return tf.IndexedSlices(tf.reshape(values, [-1, *shape[1:]]), rows, tf.constant(shape))

@@ -6,14 +6,26 @@ the batch; every function here is a message in which all of them take part, in t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
 
 import tensorflow as tf
+
+_PIECE = 2**22  # a float32 holds every whole number up to 2**24
 
 
 def are_there() -> bool:
     """Whether a strategy runs this step: there may be others, and they expect messages."""
     return tf.distribute.has_strategy()
+
+
+def rows_of(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+    """As tf.gather, which of a variable with a copy for each replica would read the whole copy first."""
+    if are_there():
+        with contextlib.suppress(ValueError):  # between steps: no copy is this replica's
+            own = table.handle
+            copies = tf.distribute.get_strategy().experimental_local_results(table)
+            table = next(copy for copy in copies if copy.handle is own)
+    return tf.gather(table, rows)
 
 
 def share(drawn: tf.Tensor) -> tf.Tensor:
@@ -27,15 +39,23 @@ def gathered(own: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_gather(own, axis=0)
 
 
-def own_first(values: Iterable[tf.Tensor]) -> list[tf.Tensor]:
-    """Of tensors [own, ...] the rows of every replica [all, ...], this one's before the others'; with their gradient.
+def rows_of_all(values: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The rows [n, width] of every replica, and the int64 [n] that goes with each, in the order of the replicas.
 
-    Replicas may have unlike numbers of rows.
+    Replicas may have unlike numbers of rows. A message costs more than the bytes in it, so numbers travel as floats.
     """
-    values = list(values)
-    counts = gathered(tf.shape(values[0])[:1])
-    before = tf.reduce_sum(counts[: tf.distribute.get_replica_context().replica_id_in_sync_group])
-    return [tf.roll(gathered(value), -before, axis=0) for value in values]
+    width = values.shape[1]
+    together = gathered(tf.concat([values, _as_floats(numbers)], axis=1))
+    return together[:, :width], _from_floats(together[:, width:])
+
+
+def own_first(values: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `rows_of_all`, with this replica's rows before the others', and with the gradient of the values."""
+    own = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
+    signed = tf.concat([values, tf.fill([tf.shape(values)[0], 1], own)], axis=1)
+    together, numbers = rows_of_all(signed, numbers)
+    before = tf.math.count_nonzero(together[:, -1] < own, dtype=tf.int32)
+    return tf.roll(together[:, :-1], -before, axis=0), tf.roll(numbers, -before, axis=0)
 
 
 def totals(*values: tf.Tensor) -> list[tf.Tensor]:
@@ -45,5 +65,18 @@ def totals(*values: tf.Tensor) -> list[tf.Tensor]:
 
 
 def largest(value: tf.Tensor) -> tf.Tensor:
-    """The largest of a scalar over the replicas."""
-    return tf.reduce_max(gathered(value[tf.newaxis]))
+    """The largest of an int64 scalar over the replicas."""
+    context = tf.distribute.get_replica_context()
+    place = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync)
+    each = context.all_reduce(tf.distribute.ReduceOp.SUM, place[:, tf.newaxis] * _as_floats(value))
+    return tf.reduce_max(_from_floats(each))
+
+
+def _as_floats(numbers: tf.Tensor) -> tf.Tensor:
+    """[..., 2] float32 that hold int64 [...] exactly, up to 2**45."""
+    return tf.cast(tf.stack([numbers // _PIECE, numbers % _PIECE], axis=-1), tf.float32)
+
+
+def _from_floats(pairs: tf.Tensor) -> tf.Tensor:
+    pairs = tf.cast(pairs, tf.int64)
+    return pairs[..., 0] * _PIECE + pairs[..., 1]

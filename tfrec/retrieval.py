@@ -36,6 +36,7 @@ class TwoTower(tfrs.Model):
 
     def __init__(self, catalog: Catalog, config: Config):
         super().__init__()
+        self.distribute_reduction_method = "first"  # train_step has summed over replicas already
         self.config = config
         self.encoder = TextEncoder(config.features, config.towers, config.train.seed)
         self.words = WordEncoder(self.encoder.pieces, config.towers.word_dim)
@@ -171,9 +172,10 @@ class TwoTower(tfrs.Model):
         self.text_vectors.assign(self.encoder.normalise(pooled))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """As TFRS's; also counts the step's targets."""
+        """As TFRS's; also counts the step's targets. Of several replicas each tells what all of them came to."""
         targets = tf.reduce_sum(tf.cast(batch["event_is_target"] > 0, tf.float32))
-        return super().train_step(batch) | {"targets": targets}
+        told = super().train_step(batch) | {"targets": targets}
+        return dict(zip(told, replicas.totals(*told.values()), strict=True)) if replicas.are_there() else told
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Mean cross-entropy of the batch's targets; see https://arxiv.org/abs/2508.06450 for the recipe.
@@ -198,7 +200,7 @@ class TwoTower(tfrs.Model):
         weights = self._target_weights(history, is_target)
         in_batch, weight = tf.shape(target_rows)[0], tf.reduce_sum(weights)
         if replicas.are_there():
-            candidates = Candidates(*replicas.own_first(candidates))
+            candidates = Candidates(*replicas.own_first(*candidates))
             in_batch, weight = replicas.totals(in_batch, weight)
         losses = self.task(
             tf.boolean_mask(queries, is_target),

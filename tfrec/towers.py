@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfrec import replicas
 from tfrec.catalog import Catalog
 from tfrec.config import TowerConfig
 from tfrec.features import DAYS_PER_WEEK, day_of_week
@@ -50,10 +51,15 @@ class ItemFeatures(NamedTuple):
     price: tf.Tensor  # [n] int64
 
 
-def _embedding(size: int, dim: int, name: str, stddev: float = 0.02) -> tf.keras.layers.Embedding:
-    return tf.keras.layers.Embedding(
-        size, dim, embeddings_initializer=tf.keras.initializers.RandomNormal(stddev=stddev), name=name
-    )
+class _Embedding(tf.keras.layers.Embedding):
+    """Keras's, which of several replicas' tables reads the rows alone that are asked for."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return replicas.rows_of(self.embeddings, inputs)
+
+
+def _embedding(size: int, dim: int, name: str, stddev: float = 0.02) -> _Embedding:
+    return _Embedding(size, dim, embeddings_initializer=tf.keras.initializers.RandomNormal(stddev=stddev), name=name)
 
 
 class CandidateTower(tf.keras.layers.Layer):

@@ -9,6 +9,9 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
+
+from tfrec import replicas
 
 PROGRAM = """
 import json, sys
@@ -106,3 +109,32 @@ def test_replicas_learn_what_one_model_learns(alone_and_together):
     assert len(together["weights"]) == len(alone["weights"]) > 20
     for one, other in zip(together["weights"], alone["weights"], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def operations(of_a_replica) -> set[str]:
+    """What a strategy's replica runs."""
+    strategy = tf.distribute.get_strategy()
+    return {
+        op.type for op in tf.function(lambda: strategy.run(of_a_replica)).get_concrete_function().graph.get_operations()
+    }
+
+
+def test_a_replica_reads_the_rows_of_a_table_that_it_asks_for_and_no_others():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        table = tf.Variable(tf.zeros([9, 2]))
+        assert "ReadVariableOp" in operations(lambda: tf.gather(table, [3, 3]))  # 2.5 GB a step of ten million items
+        assert "ResourceGather" in operations(lambda: replicas.rows_of(table, [3, 3]))
+        assert "ReadVariableOp" not in operations(lambda: replicas.rows_of(table, [3, 3]))
+        assert replicas.rows_of(table, [3, 3]).shape == (2, 2)  # between steps, too
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**22 - 1, 2**22, 2**24 + 1, 2**33 + 3, 2**45, -1, -(2**33) - 3])
+def test_a_whole_number_survives_travelling_as_floats(number):
+    def there_and_back():
+        values, numbers = replicas.rows_of_all(tf.constant([[0.5], [0.25]]), tf.constant([number, 7], tf.int64))
+        return values, numbers, replicas.largest(tf.constant(number, tf.int64))
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    values, numbers, largest = strategy.run(tf.function(there_and_back))
+    assert (values.numpy().tolist(), numbers.numpy().tolist()) == ([[0.5], [0.25]], [number, 7])
+    assert largest == number
