@@ -39,7 +39,9 @@ def run(run_json: str, folder: str, rows: str, until: str) -> None:
     home = Path(folder)
     if not (home / "rows").exists():
         write_rows(read_table_set(of.tables), home, of, histories=rows == "given")
-    options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until]})
+    # A node beside those that run, such as an importer, would be taken over from the run before.
+    before = {"latest_pipeline_run_strategy": {}}
+    options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": before})
     LocalDagRunner().run_with_ir(Compiler().compile(stock_pipeline(of, home)), options)
 
 

@@ -19,7 +19,9 @@ def run(chosen: Run, until: str = "") -> None:
     """Executes every node whose inputs changed since the last time; only what the node `until` needs, if given."""
     whole = create_pipeline(chosen)
     if until:
-        options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until]})
+        # A node beside those that run, such as an importer, would be taken over from the run before.
+        before = {"latest_pipeline_run_strategy": {}}
+        options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": before})
         LocalDagRunner().run_with_ir(Compiler().compile(whole), options)
         return
     LocalDagRunner().run(whole)
