@@ -76,6 +76,8 @@ def measure(tables: TableSet, factor: int, stock: bool) -> Iterator[Cost]:
         if step == OURS or stock:
             told = what.rpartition(" ")[2]
             arguments = [of_run(home)] if step == OURS else [of_run(home), str(home / told), told]
+            if step == STOCK:
+                watched([sys.executable, "-c", step, *arguments, ""])  # its files, which a shop has
             for node in ("TableSetExampleGen" if step == OURS else "FileBasedExampleGen", "Transform"):
                 command = [sys.executable, "-c", step, *arguments, node]
                 seconds, peak = watched(command)

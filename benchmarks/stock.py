@@ -34,15 +34,19 @@ WHOLE = 10**6
 
 
 def run(run_json: str, folder: str, rows: str, until: str) -> None:
-    """Executes the stock pipeline up to a node; `rows` is "row" (an event each) or "given" (a history each)."""
+    """Executes the stock pipeline up to a node, or makes its files where `until` is "".
+
+    `rows` is "row" (an event each) or "given" (a history each).
+    """
     of = run_from_json(run_json)
     home = Path(folder)
     if not (home / "rows").exists():
         write_rows(read_table_set(of.tables), home, of, histories=rows == "given")
-    # A node beside those that run, such as an importer, would be taken over from the run before.
-    before = {"latest_pipeline_run_strategy": {}}
-    options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": before})
-    LocalDagRunner().run_with_ir(Compiler().compile(stock_pipeline(of, home)), options)
+    if until:
+        # A node beside those that run, such as an importer, would be taken over from the run before.
+        before: dict[str, object] = {"latest_pipeline_run_strategy": {}}
+        options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": before})
+        LocalDagRunner().run_with_ir(Compiler().compile(stock_pipeline(of, home)), options)
 
 
 def write_rows(tables: TableSet, home: Path, of: Run, histories: bool) -> None:
@@ -61,8 +65,19 @@ def write_rows(tables: TableSet, home: Path, of: Run, histories: bool) -> None:
         batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)), manifest.item_columns)
         for split, batch in batches.items():
             table = pa.Table.from_batches([batch if histories or split == "catalog" else one_a_row(batch)])
-            pq.write_table(table, beside / split / f"{index}.parquet")
+            pq.write_table(as_text(table), beside / split / f"{index}.parquet")
     beside.rename(home / "rows")
+
+
+def as_text(table: pa.Table) -> pa.Table:
+    """Bytes as strings, for the executor takes no bytes."""
+
+    def text(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_large_list(kind):
+            return pa.large_list(text(kind.value_type))
+        return pa.large_string() if pa.types.is_large_binary(kind) else kind
+
+    return table.cast(pa.schema([field.with_type(text(field.type)) for field in table.schema]))
 
 
 def one_a_row(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -20,7 +20,7 @@ def run(chosen: Run, until: str = "") -> None:
     whole = create_pipeline(chosen)
     if until:
         # A node beside those that run, such as an importer, would be taken over from the run before.
-        before = {"latest_pipeline_run_strategy": {}}
+        before: dict[str, object] = {"latest_pipeline_run_strategy": {}}
         options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": before})
         LocalDagRunner().run_with_ir(Compiler().compile(whole), options)
         return
