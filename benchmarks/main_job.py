@@ -43,7 +43,7 @@ def main() -> None:
 def watch(command: list[str], folder: str) -> tuple[float, int]:
     """Minutes of a command in a folder and the most bytes that it and its children held; exits where it fails."""
     started, peak = time.monotonic(), 0
-    with (Path(folder) / "said").open("w+", encoding="utf-8") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         process = psutil.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
         while process.poll() is None:
             peak = max(peak, resident(process))
