@@ -108,8 +108,8 @@ def _serialized(files: Sequence[str], batch_size: int, shuffle_seed: int | None)
 def untuned(data: tf.data.Dataset) -> tf.data.Dataset:
     """Without tf.data's tuner, for which nothing is left open here.
 
-    Of TensorFlow 2.21 its thread, which sleeps twice as long each time, may miss that it is to end: now and then `fit`
-    came back only when as much time again had gone by since its last step.
+    The tuner's thread sleeps twice as long each time and in TensorFlow 2.21 may miss that it is to end: now and then
+    `fit` came back as long after its last step as the steps had taken.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

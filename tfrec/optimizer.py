@@ -31,7 +31,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
         pairs = list(grads_and_vars)
         is_large = [isinstance(g, tf.IndexedSlices) and v.shape[0] > SMALL for g, v in pairs]
         dense = [(_whole(g, v), v) for (g, v), large in zip(pairs, is_large, strict=True) if not large]
-        summed = iter(super().aggregate_gradients(dense))
+        summed = iter(super().aggregate_gradients(dense) if any(g is not None for g, _ in dense) else dense)
         return [
             (_of_all(g, v) if large else _as_before(next(summed)[0], g, v), v)
             for (g, v), large in zip(pairs, is_large, strict=True)
@@ -56,8 +56,8 @@ class LazyAdam(tf.keras.optimizers.Adam):
 
 def _of_all(slices: tf.IndexedSlices, table: tf.Variable) -> tf.IndexedSlices:
     """The slices of every replica, one after another."""
-    values, rows = replicas.rows_of_all(_flat(slices), tf.cast(slices.indices, tf.int64))
-    return _slices(values, rows, table)
+    values, rows = replicas.rows_of_all(tf.cast(_flat(slices), tf.float32), tf.cast(slices.indices, tf.int64))
+    return _slices(tf.cast(values, slices.dtype), rows, table)
 
 
 def _whole(gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable) -> tf.Tensor | None:

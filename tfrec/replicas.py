@@ -6,8 +6,6 @@ the batch; every function here is a message in which all of them take part, in t
 
 from __future__ import annotations
 
-import contextlib
-
 import tensorflow as tf
 
 _PIECE = 2**22  # a float32 holds every whole number up to 2**24
@@ -20,12 +18,14 @@ def are_there() -> bool:
 
 def rows_of(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
     """As tf.gather, which of a variable with a copy for each replica would read the whole copy first."""
-    if are_there():
-        with contextlib.suppress(ValueError):  # between steps: no copy is this replica's
-            own = table.handle
-            copies = tf.distribute.get_strategy().experimental_local_results(table)
-            table = next(copy for copy in copies if copy.handle is own)
-    return tf.gather(table, rows)
+    if not are_there():
+        return tf.gather(table, rows)
+    try:
+        own = table.handle
+    except ValueError:  # between steps: no copy is this replica's
+        return tf.gather(table, rows)
+    copies = tf.distribute.get_strategy().experimental_local_results(table)
+    return tf.gather(next((copy for copy in copies if copy.handle is own), table), rows)
 
 
 def share(drawn: tf.Tensor) -> tf.Tensor:

@@ -36,7 +36,7 @@ class TwoTower(tfrs.Model):
 
     def __init__(self, catalog: Catalog, config: Config):
         super().__init__()
-        self.distribute_reduction_method = "first"  # train_step has summed over replicas already
+        self.distribute_reduction_method = "first"  # a step has summed over replicas already
         self.config = config
         self.encoder = TextEncoder(config.features, config.towers, config.train.seed)
         self.words = WordEncoder(self.encoder.pieces, config.towers.word_dim)
@@ -53,6 +53,7 @@ class TwoTower(tfrs.Model):
         self._brand = _constant(catalog.brand, "brand_index")
         self._price = _constant(catalog.price, "price_bucket")
         self._frequency = _constant(catalog.frequency, "frequency")
+        self._choices = np.float32(catalog.frequency.sum())
         self.trend = _constant(np.zeros(catalog.rows, np.float32), "trend")
         self.text_vectors = tf.Variable(
             tf.zeros([len(catalog.tokens), self.encoder.dim]), trainable=False, name="text_vectors"
@@ -174,8 +175,11 @@ class TwoTower(tfrs.Model):
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """As TFRS's; also counts the step's targets. Of several replicas each tells what all of them came to."""
         targets = tf.reduce_sum(tf.cast(batch["event_is_target"] > 0, tf.float32))
-        told = super().train_step(batch) | {"targets": targets}
-        return dict(zip(told, replicas.totals(*told.values()), strict=True)) if replicas.are_there() else told
+        return _of_all_replicas(super().train_step(batch) | {"targets": targets})
+
+    def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """As TFRS's, likewise."""
+        return _of_all_replicas(super().test_step(batch))
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Mean cross-entropy of the batch's targets; see https://arxiv.org/abs/2508.06450 for the recipe.
@@ -281,8 +285,7 @@ class TwoTower(tfrs.Model):
             return None
         uniform = float(self._negatives())
         in_batch = tf.cast(in_batch, tf.float32)
-        total = tf.cast(tf.reduce_sum(self._frequency), tf.float32)
-        by_frequency = tf.cast(tf.gather(self._frequency, rows), tf.float32) / total
+        by_frequency = tf.cast(tf.gather(self._frequency, rows), tf.float32) / self._choices
         expected = in_batch * by_frequency + uniform / (self.rows - 1)
         return expected / tf.reduce_max(expected)
 
@@ -319,6 +322,11 @@ class TwoTower(tfrs.Model):
             age = tf.cast(now - history.timestamp, tf.float32)
             weights *= tf.pow(0.5, age / (settings.recency_half_life_days * 86_400))
         return tf.boolean_mask(weights, is_target)
+
+
+def _of_all_replicas(told: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The sums of what each replica tells, which are parts of sums and of means."""
+    return dict(zip(told, replicas.totals(*told.values()), strict=True)) if replicas.are_there() else told
 
 
 def latest(batch: Batch, longest: int) -> Batch:

@@ -55,7 +55,7 @@ class _Embedding(tf.keras.layers.Embedding):
     """Keras's, which of several replicas' tables reads the rows alone that are asked for."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return replicas.rows_of(self.embeddings, inputs)
+        return tf.cast(replicas.rows_of(self.embeddings, inputs), self.compute_dtype)
 
 
 def _embedding(size: int, dim: int, name: str, stddev: float = 0.02) -> _Embedding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfrec.optimizer import LazyAdam, _as_before, _whole
+from tfrec.optimizer import SMALL, LazyAdam, _as_before, _whole
 
 
 def slices(rows: list[int], values: list[float]) -> tf.IndexedSlices:
@@ -47,3 +47,41 @@ def test_a_small_tables_gradient_that_travelled_as_a_whole_touches_the_rows_that
     found = _as_before(whole + whole, gradient, table)  # of two replicas that are alike
     np.testing.assert_array_equal(found.indices, [0, 1, 2])
     np.testing.assert_array_equal(found.values, [[6.0], [0.0], [-10.0]])
+
+
+def test_replicas_hand_every_kind_of_gradient_back_in_its_place():
+    rows = SMALL + 1
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        shapes = {"large": [rows, 2], "scalar": [], "vector": [rows], "small": [3, 1], "idle": [2], "half": [rows, 2]}
+        kinds = {"half": tf.bfloat16}
+        tables = {name: tf.Variable(tf.zeros(shape, kinds.get(name, tf.float32))) for name, shape in shapes.items()}
+        optimizer = LazyAdam(0.1)
+
+    def large(values: list, name: str) -> tf.IndexedSlices:
+        return tf.IndexedSlices(
+            tf.constant(values, tables[name].dtype), tf.constant([4096, 1]), tf.constant(shapes[name])
+        )
+
+    gradients = {
+        "large": large([[1.0, 2.0], [3.0, 4.0]], "large"),
+        "scalar": tf.constant(5.0),
+        "vector": large([6.0, 7.0], "vector"),
+        "small": slices([2, 2, 0], [8.0, 1.0, 0.0]),
+        "idle": None,
+        "half": large([[1.0, 2.0], [3.0, 4.0]], "half"),
+    }
+    for names in (list(tables), ["large", "idle"]):  # of the second, nothing that is dense has a gradient
+        pairs = [(gradients[name], tables[name]) for name in names]
+        found = strategy.run(lambda pairs=pairs: optimizer.aggregate_gradients(pairs))
+        for name, (gradient, table) in zip(names, found, strict=True):
+            assert table is tables[name]
+            if name == "idle":
+                assert gradient is None
+            elif name == "scalar":
+                assert gradient == 5.0
+            else:
+                values = [[0.0], [9.0]] if name == "small" else gradients[name].values
+                assert gradient.indices.numpy().tolist() == ([0, 2] if name == "small" else [4096, 1])
+                np.testing.assert_array_equal(gradient.values, values)
+                assert gradient.dtype == table.dtype
