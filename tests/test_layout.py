@@ -17,7 +17,7 @@ OURS = ("tfrec", "pipeline", "serving")
 
 ORDER = """
     errors schema config columns times readers mapping sources ledger clean snapshot ingest
-    examples features text words catalog dataset towers replicas optimizer retrieval metrics trend validation learning
+    examples features text words catalog dataset replicas towers optimizer retrieval metrics trend validation learning
     workers train warm
     linear popularity evidence newcomers candidates ranking calibration second_stage rank_examples rank_training
     confidence records audit holdout baselines collaborative textual combined scores verdict groups
