@@ -14,17 +14,15 @@ import tfx.components
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.components.example_gen.custom_executors import parquet_executor
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.dsl.compiler.compiler import Compiler
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
-from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, transform_pb2
-from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline import settings
 from pipeline.curated_schema import write_schema
 from pipeline.engines import Local
+from pipeline.local_runner import run_part
 from pipeline.runs import Run, run_from_json
 from tfrec.examples import SEQUENCE_SPLITS, boundaries, build_catalog, build_sequences
 from tfrec.schema import TableSet, read_table_set
@@ -43,10 +41,7 @@ def run(run_json: str, folder: str, rows: str, until: str) -> None:
     if not (home / "rows").exists():
         write_rows(read_table_set(of.tables), home, of, histories=rows == "given")
     if until:
-        # A node beside those that run, such as an importer, would be taken over from the run before.
-        before: dict[str, object] = {"latest_pipeline_run_strategy": {}}
-        options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": before})
-        LocalDagRunner().run_with_ir(Compiler().compile(stock_pipeline(of, home)), options)
+        run_part(stock_pipeline(of, home), until)
 
 
 def write_rows(tables: TableSet, home: Path, of: Run, histories: bool) -> None:
