@@ -37,7 +37,7 @@ def kubeflow_flags(parser: argparse.ArgumentParser) -> None:
 
 def compile_run(options: argparse.Namespace) -> None:
     """write a run as the YAML that Kubeflow Pipelines takes"""
-    from pipeline.cluster import read_cluster
+    from pipeline.kubeflow.cluster import read_cluster
     from pipeline.runs import named_run
 
     run, cluster, out = (
@@ -45,7 +45,7 @@ def compile_run(options: argparse.Namespace) -> None:
         read_cluster(Path(options.cluster)),
         options.out or f"{options.run}.pipeline.yaml",
     )
-    from pipeline.kubeflow_runner import compile_run as write  # TFX takes its time
+    from pipeline.kubeflow.runner import compile_run as write  # TFX takes its time
 
     write(run, cluster, out)
     print(f"compiled: {out}")
@@ -53,7 +53,7 @@ def compile_run(options: argparse.Namespace) -> None:
 
 def submit(options: argparse.Namespace) -> None:
     """hand a compiled run to a Kubeflow Pipelines server, to run now or again and again"""
-    from pipeline.kubeflow_client import submit as hand_over
+    from pipeline.kubeflow.client import submit as hand_over
 
     token = Path(options.token_file).read_text(encoding="utf-8").strip() if options.token_file else None
     print(hand_over(Path(options.file), options.host, options.namespace, options.experiment, options.every, token))
@@ -61,14 +61,14 @@ def submit(options: argparse.Namespace) -> None:
 
 def run_local(options: argparse.Namespace) -> None:
     """run a compiled run here, each pod as a process"""
-    from pipeline.kubeflow_local import run_local as run
+    from pipeline.kubeflow.local import run_local as run
 
     run(Path(options.file), options.until)
 
 
 def plan(options: argparse.Namespace) -> None:
     """for a pod: plan the run over the tables that are in force"""
-    from pipeline.kubeflow_pod import plan as write
+    from pipeline.kubeflow.pod import plan as write
     from pipeline.runs import run_from_json
 
     path = write(run_from_json(options.run_json), options.run_id)
@@ -78,7 +78,7 @@ def plan(options: argparse.Namespace) -> None:
 
 def node(options: argparse.Namespace) -> None:
     """for a pod: launch one TFX node of a plan"""
-    from pipeline.kubeflow_pod import launch
+    from pipeline.kubeflow.pod import launch
 
     print(f"node {options.node}: {launch(Path(options.plan), options.node)}")
 

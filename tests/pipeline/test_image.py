@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.cluster import Cluster, Volume, placed
-from pipeline.kubeflow_compiler import write_pipeline
-from pipeline.kubeflow_spec import Task, read_compiled
+from pipeline.kubeflow.cluster import Cluster, Volume, placed
+from pipeline.kubeflow.compiler import write_pipeline
+from pipeline.kubeflow.spec import Task, read_compiled
 from pipeline.runs import named_run
 
 pytestmark = pytest.mark.slow

@@ -79,7 +79,7 @@ def test_the_last_pod_ends_well_where_the_model_was_blessed(tmp_path: Path) -> N
 def test_a_compiled_run_has_a_name_that_no_mapping_has(monkeypatch, tmp_path, capsys):
     written = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.kubeflow_runner.compile_run", lambda run, cluster, out: written.append(out))
+    monkeypatch.setattr("pipeline.kubeflow.runner.compile_run", lambda run, cluster, out: written.append(out))
     (tmp_path / "cluster.yaml").write_text(
         "image: shop/tfrec:1\nvolume: {claim: tfrec, path: /mnt/tfrec}\n", encoding="utf-8"
     )

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.cluster import Cluster, Volume, placed
-from pipeline.kubeflow_client import submit
-from pipeline.kubeflow_compiler import write_pipeline
+from pipeline.kubeflow.client import submit
+from pipeline.kubeflow.cluster import Cluster, Volume, placed
+from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.runs import named_run
 from tfrec.errors import ConfigError, TfrecError
 

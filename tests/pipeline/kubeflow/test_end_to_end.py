@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.kubeflow_spec import read_compiled
+from pipeline.kubeflow.spec import read_compiled
 
 _spec = importlib.util.spec_from_file_location("end_to_end", Path(__file__).with_name("test_end_to_end.py"))
 assert _spec is not None
@@ -27,7 +27,7 @@ end_to_end.PATIENCE_SECONDS = 3600  # a run is a dozen processes, each of which 
 pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
-RUNNER = Path(__file__).parents[2] / "pipeline" / "kubeflow_runner.py"
+RUNNER = Path(__file__).parents[3] / "pipeline" / "kubeflow_runner.py"
 NODES = end_to_end.NODES
 CLUSTER = """\
 image: registry.example.com/shop/tfrec:1

@@ -10,7 +10,7 @@ import kfp
 from kfp_server_api import ApiException
 from urllib3.exceptions import HTTPError
 
-from pipeline.kubeflow_spec import read_compiled
+from pipeline.kubeflow.spec import read_compiled
 from tfrec.errors import TfrecError
 
 

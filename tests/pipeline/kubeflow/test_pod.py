@@ -15,7 +15,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.types.standard_artifacts import Model, ModelBlessing, String
 
-from pipeline.kubeflow_pod import launch
+from pipeline.kubeflow.pod import launch
 from pipeline.outcome import connection
 from pipeline.runs import Run
 from tfrec.config import Config

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.cluster import Cluster, Node, Secret, Toleration, Volume, placed
-from pipeline.kubeflow_compiler import write_pipeline
-from pipeline.kubeflow_spec import Task, read_compiled
+from pipeline.kubeflow.cluster import Cluster, Node, Secret, Toleration, Volume, placed
+from pipeline.kubeflow.compiler import write_pipeline
+from pipeline.kubeflow.spec import Task, read_compiled
 from pipeline.runs import named_run, run_from_json
 
 GRAPH = {"Schema": [], "ExampleGen": [], "Trainer": ["ExampleGen", "Schema"], "check_model": ["Trainer"]}

@@ -15,9 +15,9 @@ import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow use
 
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 
-from pipeline.cluster import Cluster, placed
 from pipeline.dag import create_pipeline
-from pipeline.kubeflow_compiler import write_pipeline
+from pipeline.kubeflow.cluster import Cluster, placed
+from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.runs import Run, named_run
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cluster import Cluster, Node, Toleration, Volume, placed, read_cluster
 from pipeline.engines import Flink, Local, LocalParallel
+from pipeline.kubeflow.cluster import Cluster, Node, Toleration, Volume, placed, read_cluster
 from pipeline.runs import named_run, run_from_json
 from tfrec.errors import ConfigError
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "cluster.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "cluster.yaml"
 LEAST = "image: shop:1\nvolume: {claim: shop}\n"
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from google.protobuf import json_format, struct_pb2
 
-from pipeline.kubeflow_spec import Task, read_compiled
+from pipeline.kubeflow.spec import Task, read_compiled
 from tfrec.errors import ConfigError, TfrecError
 
 Values = dict[str, str]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from kfp import compiler, dsl, kubernetes
 
-from pipeline.cluster import Cluster
+from pipeline.kubeflow.cluster import Cluster
 from pipeline.runs import Run
 
 COMMAND = ("tfrec", "kubeflow")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
-from pipeline.kubeflow_local import run_local
+from pipeline.kubeflow.local import run_local
 from tfrec.errors import ConfigError, TfrecError
 
 SAY = """

@@ -13,7 +13,7 @@ import yaml
 
 from tfrec.config import TrainConfig
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "examples" / "tfjob.yaml"
 
 
