@@ -82,7 +82,7 @@ def build_through_beam(tables: TableSet) -> None:
     """The executor's Beam graph, without the writing."""
     import apache_beam as beam
 
-    from pipeline.example_gen import TableSetExecutor, example_gen
+    from pipeline.nodes.example_gen import TableSetExecutor, example_gen
 
     properties = example_gen(str(tables.root), Config()).exec_properties
     with beam.Pipeline(argv=BEAM_ARGS) as graph:

@@ -20,9 +20,9 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, transform_pb2
 
 from pipeline import settings
-from pipeline.curated_schema import write_schema
 from pipeline.engines import Local
 from pipeline.local_runner import run_part
+from pipeline.nodes.curated_schema import write_schema
 from pipeline.runs import Run, run_from_json
 from tfrec.examples import SEQUENCE_SPLITS, boundaries, build_catalog, build_sequences
 from tfrec.schema import TableSet, read_table_set

@@ -12,14 +12,15 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
-from pipeline import fingerprint, settings
-from pipeline.components import AtomicPusher, check_examples, check_model, evaluate_model
-from pipeline.curated_schema import write_schema
+from pipeline import settings
 from pipeline.engines import engine_of, engines_from
-from pipeline.example_gen import example_gen
-from pipeline.inputs import TRAINING, VALIDATION
+from pipeline.nodes import fingerprint
+from pipeline.nodes.components import AtomicPusher, check_examples, check_model, evaluate_model
+from pipeline.nodes.curated_schema import write_schema
+from pipeline.nodes.example_gen import example_gen
+from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank_candidates
+from pipeline.nodes.trainer_inputs import TRAINING, VALIDATION
 from pipeline.outcome import connection
-from pipeline.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank_candidates
 from pipeline.runs import Run
 from tfrec.examples import SPLITS, boundaries
 from tfrec.schema import read_table_set
@@ -70,10 +71,10 @@ def create_pipeline(run: Run) -> Pipeline:
     tuning, found = [], {}
     if config.tune.max_trials:
         tuner = tfx.components.Tuner(
-            tuner_fn="pipeline.tuner.tuner_fn",
+            tuner_fn="pipeline.nodes.tuner.tuner_fn",
             custom_config={
                 "config": settings.of_tuner(config).to_json(),
-                "code": fingerprint.code("pipeline.tuner"),
+                "code": fingerprint.code("pipeline.nodes.tuner"),
                 **towers_from,
             },
             **learnt_from,
@@ -81,13 +82,13 @@ def create_pipeline(run: Run) -> Pipeline:
         tuner.add_upstream_node(sound)
         tuning, found = [tuner], {"hyperparameters": tuner.outputs["best_hyperparameters"]}
     trainer = tfx.components.Trainer(
-        run_fn="pipeline.trainer.run_fn",
+        run_fn="pipeline.nodes.trainer.run_fn",
         custom_config={
             "config": settings.of_towers(config).to_json(),
             "is_last": not config.ranking.epochs,
             # A path, as evaluate_model's `production`: as an input artifact each push would train again.
             "serving": run.serving if config.train.warm_start else "",
-            "code": fingerprint.code("pipeline.trainer"),
+            "code": fingerprint.code("pipeline.nodes.trainer"),
             **towers_from,
         },
         **learnt_from,
@@ -98,11 +99,11 @@ def create_pipeline(run: Run) -> Pipeline:
     ranking = []
     if config.ranking.epochs:
         ranker = tfx.components.Trainer(
-            run_fn="pipeline.ranking_trainer.run_fn",
+            run_fn="pipeline.nodes.ranking_trainer.run_fn",
             base_model=model,
             custom_config={
                 "config": settings.of_ranker(config).to_json(),
-                "code": fingerprint.code("pipeline.ranking_trainer"),
+                "code": fingerprint.code("pipeline.nodes.ranking_trainer"),
             },
             **learnt_from,
             **found,
@@ -115,7 +116,7 @@ def create_pipeline(run: Run) -> Pipeline:
                 model=model,
                 users=config.evaluation.ranking_users,
                 clock=config.clock,
-                code=fingerprint.code("tfrec.ranked", "pipeline.ranking_evaluator"),
+                code=fingerprint.code("tfrec.ranked", "pipeline.nodes.ranking_evaluator"),
             )
             measured = RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)
             ranking += [candidates, measured]

@@ -79,8 +79,8 @@ def train(options: argparse.Namespace) -> int:
 
 def join(options: argparse.Namespace) -> None:
     """train a run's towers with other processes, as TF_CONFIG says, when its Trainer waits for them"""
+    from pipeline.nodes.remote_training import join as take_part
     from pipeline.runs import named_run
-    from pipeline.workers import join as take_part
 
     take_part(Path(named_run(options.run).work))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.workers import FILE, Task, have_trained
+from pipeline.nodes.remote_training import FILE, Task, have_trained
 from tfrec.config import Config
 from tfrec.features import Transformed
 from tfrec.learning import Epoch, read_epochs

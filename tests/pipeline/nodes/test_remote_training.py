@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workers import FILE, TRAINED, Task, have_trained, join
+from pipeline.nodes.remote_training import FILE, TRAINED, Task, have_trained, join
 from tfrec.config import Config, TrainConfig
 from tfrec.errors import ConfigError
 

@@ -16,7 +16,7 @@ from keras_tuner.engine.trial import Trial
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
-from pipeline.inputs import Inputs, inputs_of
+from pipeline.nodes.trainer_inputs import Inputs, inputs_of
 from tfrec.config import TuneConfig, with_settings
 
 OBJECTIVE = "validation_ndcg"

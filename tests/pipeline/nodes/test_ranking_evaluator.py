@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from tfx.types import Artifact, standard_artifacts
 
 from pipeline.engines import Local
-from pipeline.ranking_evaluator import EVAL_CONFIG, TableExecutor, _example, read_slices, render
+from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, TableExecutor, _example, read_slices, render
 
 COMMON = {"head": "purchase", "department": "Tea", "activity": "none"}
 CANDIDATES = [

@@ -32,7 +32,7 @@ class Node:
             "custom_config": json.dumps(custom),
             "train_args": '{"splits": ["train", "catalog"]}',
             "eval_args": '{"splits": ["validation"]}',
-            "run_fn": "pipeline.trainer.run_fn",
+            "run_fn": "pipeline.nodes.trainer.run_fn",
         }
         made = self.home / f"model-{day}"
         outputs = {

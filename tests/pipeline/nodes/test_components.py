@@ -16,7 +16,14 @@ import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import Artifact, standard_artifacts
 
-from pipeline.components import EVALUATION_FILE, REPORT_FILE, AtomicPusher, check_examples, check_model, evaluate_model
+from pipeline.nodes.components import (
+    EVALUATION_FILE,
+    REPORT_FILE,
+    AtomicPusher,
+    check_examples,
+    check_model,
+    evaluate_model,
+)
 from tfrec.config import Config
 from tfrec.errors import DataError
 from tfrec.scores import Evaluation

@@ -23,7 +23,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
-from pipeline.fingerprint import code
+from pipeline.nodes.fingerprint import code
 from tfrec.config import Config, ExamplesConfig, config_from_json
 from tfrec.errors import DataError
 from tfrec.examples import SPLITS, build_partition

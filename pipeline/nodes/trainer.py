@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from pipeline.inputs import inputs_of
-from pipeline.workers import Task, have_trained
+from pipeline.nodes.remote_training import Task, have_trained
+from pipeline.nodes.trainer_inputs import inputs_of
 from tfrec.config import Config
 
 

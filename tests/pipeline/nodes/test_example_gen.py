@@ -12,7 +12,7 @@ import apache_beam as beam
 import pytest
 
 from pipeline.engines import Local
-from pipeline.example_gen import TableSetExecutor, example_gen
+from pipeline.nodes.example_gen import TableSetExecutor, example_gen
 from tfrec.config import Config, ExamplesConfig
 from tfrec.errors import DataError
 from tfrec.schema import TableSet, read_table_set

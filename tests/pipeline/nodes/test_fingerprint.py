@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline import fingerprint
+from pipeline.nodes import fingerprint
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def test_a_module_or_what_it_needs_makes_another_fingerprint_and_nothing_else_do
 
 
 def test_the_trainer_needs_the_towers_and_not_the_command_line():
-    with_imports = all_imports("pipeline.trainer")
+    with_imports = all_imports("pipeline.nodes.trainer")
     assert {"tfrec.towers", "tfrec.metrics", "tfrec.probes", "tfrec.config"} <= with_imports
     assert "tfrec.cli" not in with_imports
 
 
 def test_the_code_of_the_ranker_trains_no_towers_again():
-    assert {"tfrec.ranking", "tfrec.towers"} <= all_imports("pipeline.ranking_trainer")
-    assert not {"tfrec.ranking", "tfrec.second_stage", "tfrec.evidence"} & all_imports("pipeline.trainer")
+    assert {"tfrec.ranking", "tfrec.towers"} <= all_imports("pipeline.nodes.ranking_trainer")
+    assert not {"tfrec.ranking", "tfrec.second_stage", "tfrec.evidence"} & all_imports("pipeline.nodes.trainer")
 
 
 def all_imports(module):

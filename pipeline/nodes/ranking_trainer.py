@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from pipeline.inputs import inputs_of
+from pipeline.nodes.trainer_inputs import inputs_of
 
 
 def run_fn(fn_args: FnArgs) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import tfrec
 from tfrec.text import bert_directory
 
-ROOT = Path(str(tfrec.__file__)).parents[1]
+ROOT = Path(str(tfrec.__file__)).parents[2]
 OURS = ("tfrec", "pipeline", "serving")
 
 

@@ -13,7 +13,7 @@ from tfx.components.trainer.executor import GenericExecutor
 from tfx.components.tuner.executor import Executor
 from tfx.types import Artifact, standard_artifacts
 
-from pipeline.tuner import space_of
+from pipeline.nodes.tuner import space_of
 from tfrec.config import Config, RankingConfig, TuneConfig, config_from_json, with_settings
 
 TUNE = TuneConfig(max_trials=2, space=(("towers.dim", (4, 6)), ("train.logq", (True,))), epochs=1)
@@ -42,7 +42,7 @@ class Searched:
             "best_hyperparameters": [artifact("HyperParameters", self.home / "best")],
             "tuner_results": [artifact("TunerResults", self.home / "results")],
         }
-        told = self.properties | {"tuner_fn": "pipeline.tuner.tuner_fn"}
+        told = self.properties | {"tuner_fn": "pipeline.nodes.tuner.tuner_fn"}
         Executor(Executor.Context(tmp_dir=str(self.home / "tmp"), unique_id="1")).Do(self.inputs, outputs, told)
 
 
@@ -103,7 +103,7 @@ def test_the_trainer_trains_what_was_found(searched: Searched, tmp_path: Path) -
     assert config_from_json(custom["config"]).towers.dim == 8
     outputs = {"model": [artifact("Model", tmp_path / "model")], "model_run": [artifact("ModelRun", tmp_path / "run")]}
     found = {"hyperparameters": [artifact("HyperParameters", searched.home / "best")]}
-    told = searched.properties | {"custom_config": json.dumps(custom), "run_fn": "pipeline.trainer.run_fn"}
+    told = searched.properties | {"custom_config": json.dumps(custom), "run_fn": "pipeline.nodes.trainer.run_fn"}
     GenericExecutor().Do(searched.inputs | found, outputs, told)
     embed = tf.saved_model.load(str(tmp_path / "model" / "Format-Serving")).signatures["embed_query"]
     assert embed.structured_outputs["embedding"].shape[-1] == searched.best["towers.dim"] + 1
