@@ -64,10 +64,10 @@ def ingest(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> int:
     """run the pipeline here, from examples to a pushed model"""
+    from pipeline.demo.steps import alone
     from pipeline.local_runner import run
     from pipeline.outcome import read_outcome
     from pipeline.runs import named_run
-    from pipeline.steps import alone
 
     chosen = named_run(options.run)
     with alone(Path(chosen.out)):
@@ -128,7 +128,7 @@ def serve(options: argparse.Namespace) -> None:
 
 def demo(options: argparse.Namespace) -> None:
     """show the whole system on real data, from ingest to search"""
-    from pipeline.demo import demonstrate
+    from pipeline.demo.demo import demonstrate
     from pipeline.runs import named_run
 
     demonstrate(named_run(options.run))

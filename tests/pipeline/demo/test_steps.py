@@ -10,7 +10,7 @@ from subprocess import PIPE
 
 import pytest
 
-from pipeline.steps import Steps, alone, quoted
+from pipeline.demo.steps import Steps, alone, quoted
 from tfrec.errors import TfrecError
 
 
@@ -61,14 +61,12 @@ def test_the_server_of_a_block_ends_with_the_block(tmp_path):
 def test_a_second_demo_waits_for_a_step_that_a_killed_one_left(tmp_path):
     # The step of the first demo runs until it is told something; the demo itself dies of kill -9 meanwhile.
     first = (
-        "import sys\nfrom pathlib import Path\nfrom pipeline.steps import Steps, alone\n"
+        "import sys\nfrom pathlib import Path\nfrom pipeline.demo.steps import Steps, alone\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "with alone(folder) as lock:\n"
         "    Steps(folder, lock, {}).run('long', sys.executable, '-c', 'print(\"tfrec: begun\"); input()')"
     )
-    second = (
-        f"from pathlib import Path\nfrom pipeline.steps import alone\nwith alone(Path({str(tmp_path)!r})): print('in')"
-    )
+    second = f"from pathlib import Path\nfrom pipeline.demo.steps import alone\nwith alone(Path({str(tmp_path)!r})): print('in')"
     demo = subprocess.Popen([sys.executable, "-c", first], stdin=PIPE, stdout=PIPE, text=True)
     while "begun" not in demo.stdout.readline():
         assert demo.poll() is None

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from pipeline.demo.steps import Steps, alone, quoted
 from pipeline.outcome import Outcome, read_outcome
 from pipeline.runs import COMPLETE_JOURNEY, Run
-from pipeline.steps import Steps, alone, quoted
 from tfrec.errors import ModelError
 from tfrec.examples import boundaries
 from tfrec.push import latest_version

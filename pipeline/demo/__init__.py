@@ -1,0 +1,1 @@
+"""The demo: the commands that a user would type, run one after the other."""
