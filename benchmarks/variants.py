@@ -93,7 +93,7 @@ def prepare(run: Run) -> None:
 
 def measure(run: Run, variant: Variant, kept: Path) -> None:
     """Trains, exports, reads the export back and scores it on the test window. An interrupted call goes on."""
-    from pipeline.settings import complete
+    from pipeline.node_configs import complete
     from tfrec.dataset import load_catalog
     from tfrec.export import Recommender, export
     from tfrec.features import Transformed

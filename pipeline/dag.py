@@ -12,7 +12,7 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
-from pipeline import settings
+from pipeline import node_configs
 from pipeline.engines import engine_of, engines_from
 from pipeline.nodes import fingerprint
 from pipeline.nodes.components import AtomicPusher, check_examples, check_model, evaluate_model
@@ -28,7 +28,7 @@ from tfrec.schema import read_table_set
 
 def create_pipeline(run: Run) -> Pipeline:
     """The TFX pipeline of a named run over the tables that were ingested for it."""
-    config = settings.complete(run)
+    config = node_configs.complete(run)
 
     examples = example_gen(run.tables, config)
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
@@ -49,7 +49,7 @@ def create_pipeline(run: Run) -> Pipeline:
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.features.preprocessing_fn",
         custom_config={
-            "config": settings.of_transform(config).to_json(),
+            "config": node_configs.of_transform(config).to_json(),
             "code": fingerprint.code("tfrec.features"),
         },
         disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
@@ -73,7 +73,7 @@ def create_pipeline(run: Run) -> Pipeline:
         tuner = tfx.components.Tuner(
             tuner_fn="pipeline.nodes.tuner.tuner_fn",
             custom_config={
-                "config": settings.of_tuner(config).to_json(),
+                "config": node_configs.of_tuner(config).to_json(),
                 "code": fingerprint.code("pipeline.nodes.tuner"),
                 **towers_from,
             },
@@ -84,7 +84,7 @@ def create_pipeline(run: Run) -> Pipeline:
     trainer = tfx.components.Trainer(
         run_fn="pipeline.nodes.trainer.run_fn",
         custom_config={
-            "config": settings.of_towers(config).to_json(),
+            "config": node_configs.of_towers(config).to_json(),
             "is_last": not config.ranking.epochs,
             # A path, as evaluate_model's `production`: as an input artifact each push would train again.
             "serving": run.serving if config.train.warm_start else "",
@@ -102,7 +102,7 @@ def create_pipeline(run: Run) -> Pipeline:
             run_fn="pipeline.nodes.ranking_trainer.run_fn",
             base_model=model,
             custom_config={
-                "config": settings.of_ranker(config).to_json(),
+                "config": node_configs.of_ranker(config).to_json(),
                 "code": fingerprint.code("pipeline.nodes.ranking_trainer"),
             },
             **learnt_from,
@@ -124,7 +124,7 @@ def create_pipeline(run: Run) -> Pipeline:
     evaluation = evaluate_model(
         examples=examples.outputs["examples"],
         model=model,
-        config=settings.of_evaluation(config).to_json(),
+        config=node_configs.of_evaluation(config).to_json(),
         production=run.serving,
         code=fingerprint.code("tfrec.judge"),
     )
