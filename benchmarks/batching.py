@@ -22,8 +22,8 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from serving.protos import PredictRequest
-from serving.tensors import to_proto
+from serving.wire.protos import PredictRequest
+from serving.wire.tensors import to_proto
 
 OUT = Path("out/benchmarks/batching.json")
 IN_FLIGHT = (1, 8, 32)

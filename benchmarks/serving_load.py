@@ -75,9 +75,9 @@ def loads(target: str, requests: Sequence[bytes], seconds: float) -> dict[str, A
 
 def in_process(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
     """The same session call without a server: one after the other, and by 8 threads."""
-    from serving.protos import PredictRequest
     from serving.servable import Servable
-    from serving.tensors import from_proto
+    from serving.wire.protos import PredictRequest
+    from serving.wire.tensors import from_proto
 
     servable = Servable(model)
     fed = []
@@ -180,8 +180,8 @@ def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
     from benchmarks.recommend import one
     from benchmarks.served import build, exported
     from pipeline.outcome import latest_artifact
-    from serving.protos import ModelSpec, PredictRequest
-    from serving.tensors import to_proto
+    from serving.wire.protos import ModelSpec, PredictRequest
+    from serving.wire.tensors import to_proto
     from tfrec.records import read_histories
     from tfrec.scorer import EVENTS
 

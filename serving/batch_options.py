@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import os
 
-from serving.settings import BatchingParameters, read
+from serving.wire.config_protos import BatchingParameters, read
 from tfrec.errors import ServingError
 
 _WRAPPED = (

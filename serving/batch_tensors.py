@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from serving.status import Code, StatusError, invalid
-from serving.tensors import dtype_name
+from serving.wire.tensors import dtype_name
 
 MAX_RANK = 6  # of what can be padded
 

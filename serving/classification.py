@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from serving.protos import ClassificationResult, SignatureDef
 from serving.status import Code, StatusError, invalid
-from serving.tensors import dtype_name
+from serving.wire.protos import ClassificationResult, SignatureDef
+from serving.wire.tensors import dtype_name
 
 INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
 _DTYPES = {CLASSES: "DT_STRING", SCORES: "DT_FLOAT"}

@@ -19,8 +19,8 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from serving import settings
-from serving.protos import ModelServerConfig
+from serving.wire import config_protos
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 _NOTES = re.compile(r"^# tfrec: (.*)\n", re.MULTILINE)
@@ -40,7 +40,7 @@ class ConfigFile:
 
     def config(self) -> ModelServerConfig:
         """What it says to a server; ServingError when it is no ModelServerConfig."""
-        return settings.read("--model_config_file", self.path, ModelServerConfig)
+        return config_protos.read("--model_config_file", self.path, ModelServerConfig)
 
     def notes(self) -> dict[str, Any]:
         """What we wrote down beside it, by model; nothing where somebody removed the comment."""

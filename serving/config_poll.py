@@ -6,10 +6,10 @@ import logging
 import threading
 from pathlib import Path
 
-from serving import settings
 from serving.models import Models
-from serving.protos import ModelServerConfig
 from serving.status import StatusError
+from serving.wire import config_protos
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,9 @@ class ConfigPoll:
     def _run(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
             try:
-                self._models.configure(settings.read("--model_config_file", self._path, ModelServerConfig), self._go_on)
+                self._models.configure(
+                    config_protos.read("--model_config_file", self._path, ModelServerConfig), self._go_on
+                )
                 self._said = ""
             except _Stopped:
                 return

@@ -17,8 +17,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from grpc import StatusCode as Code
 
-from serving.protos import ModelServerConfig
 from serving.served import Metadata, Tensor, VersionStatus
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 Arrays = Mapping[str, np.ndarray]

@@ -16,9 +16,9 @@ from serving.grpc_service import GrpcServer
 from serving.http_server import HttpServer, bind
 from serving.models import Models
 from serving.options import Options
-from serving.protos import ModelServerConfig
 from serving.rest import application
 from serving.status import StatusError
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 GRACE_SECONDS = 30.0

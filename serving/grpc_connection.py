@@ -11,7 +11,8 @@ import numpy as np
 
 from serving.client_tls import Tls
 from serving.connection import Arrays, Call, Choice, failure, ready
-from serving.protos import (
+from serving.served import Metadata, Tensor, VersionStatus, signatures, statuses
+from serving.wire.protos import (
     GetModelMetadataRequest,
     GetModelStatusRequest,
     ModelServerConfig,
@@ -22,8 +23,7 @@ from serving.protos import (
     ReloadConfigRequest,
     SignatureDefMap,
 )
-from serving.served import Metadata, Tensor, VersionStatus, signatures, statuses
-from serving.tensors import from_proto, to_proto
+from serving.wire.tensors import from_proto, to_proto
 
 _SERVICE_CONFIG = {
     "methodConfig": [

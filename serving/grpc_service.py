@@ -16,7 +16,9 @@ from serving.deadline import Deadline
 from serving.models import Models
 from serving.monitoring import observed
 from serving.options import Options
-from serving.protos import (
+from serving.request_log import HEADER, logged
+from serving.status import StatusError
+from serving.wire.protos import (
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelStatusRequest,
@@ -25,8 +27,6 @@ from serving.protos import (
     RegressionRequest,
     ReloadConfigRequest,
 )
-from serving.request_log import HEADER, logged
-from serving.status import StatusError
 from tfrec.errors import ServingError
 
 MAX_RECEIVE_BYTES = 2**31 - 1

@@ -9,7 +9,9 @@ from serving import inference
 from serving.deadline import Deadline
 from serving.models import Models
 from serving.monitoring import first_values
-from serving.protos import (
+from serving.servable import DEFAULT_SIGNATURE
+from serving.status import Code, StatusError, invalid
+from serving.wire.protos import (
     ClassificationRequest,
     ClassificationResponse,
     GetModelMetadataRequest,
@@ -28,9 +30,7 @@ from serving.protos import (
     ReloadConfigResponse,
     SignatureDefMap,
 )
-from serving.servable import DEFAULT_SIGNATURE
-from serving.status import Code, StatusError, invalid
-from serving.tensors import as_array, to_proto
+from serving.wire.tensors import as_array, to_proto
 
 
 def predict(models: Models, request: PredictRequest, deadline: Deadline) -> PredictResponse:

@@ -15,7 +15,9 @@ from serving import classification, method_names, regression
 from serving.deadline import NO_DEADLINE, Deadline
 from serving.method_names import CLASSIFY, REGRESS
 from serving.monitoring import REQUEST_EXAMPLE_COUNT_TOTAL, REQUEST_EXAMPLE_COUNTS
-from serving.protos import (
+from serving.servable import DEFAULT_SIGNATURE, Servable
+from serving.status import Code, StatusError, invalid
+from serving.wire.protos import (
     ClassificationRequest,
     ClassificationResponse,
     InferenceTask,
@@ -27,8 +29,6 @@ from serving.protos import (
     RegressionResponse,
     SignatureDef,
 )
-from serving.servable import DEFAULT_SIGNATURE, Servable
-from serving.status import Code, StatusError, invalid
 
 INPUTS = "inputs"
 

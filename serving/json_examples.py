@@ -13,7 +13,8 @@ import numpy as np
 from serving.json_request import signature_name
 from serving.json_text import echo, parse
 from serving.json_values import is_base64, json_type, to_array
-from serving.protos import (
+from serving.status import invalid
+from serving.wire.protos import (
     ClassificationRequest,
     ClassificationResult,
     DataType,
@@ -22,7 +23,6 @@ from serving.protos import (
     RegressionRequest,
     RegressionResult,
 )
-from serving.status import invalid
 
 _FLOAT, _STRING = DataType.Value("DT_FLOAT"), DataType.Value("DT_STRING")
 

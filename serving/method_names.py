@@ -6,8 +6,8 @@ classifier.cc, regressor.cc). Without that flag nothing looks: in a TF2 export t
 
 from __future__ import annotations
 
-from serving.protos import SignatureDef
 from serving.status import Code, StatusError, invalid
+from serving.wire.protos import SignatureDef
 
 PREDICT, CLASSIFY, REGRESS = (f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
 _KINDS = {CLASSIFY: "classification", REGRESS: "regression"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serving.protos import ModelConfig, ModelServerConfig, ModelType
 from serving.status import Code, StatusError, invalid
+from serving.wire.protos import ModelConfig, ModelServerConfig, ModelType
 
 PLATFORM = "tensorflow"
 _SCHEME = re.compile(r"[a-zA-Z][0-9a-zA-Z.]*://")

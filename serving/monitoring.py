@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable
 
 from serving.metrics import Registry, exponential
-from serving.settings import MonitoringConfig, read
 from serving.status import code_name
+from serving.wire.config_protos import MonitoringConfig, read
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from serving.protos import RegressionResult, SignatureDef
 from serving.status import invalid
-from serving.tensors import dtype_name
+from serving.wire.protos import RegressionResult, SignatureDef
+from serving.wire.tensors import dtype_name
 
 INPUTS, OUTPUTS = "inputs", "outputs"
 

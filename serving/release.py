@@ -12,7 +12,7 @@ from typing import Any
 
 from serving.canary import CANARY, STABLE, Canary
 from serving.config_file import ConfigFile
-from serving.protos import ModelConfig, ModelServerConfig
+from serving.wire.protos import ModelConfig, ModelServerConfig
 from tfrec.errors import ServingError
 
 MAX_PREVIOUS = 10

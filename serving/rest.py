@@ -21,7 +21,11 @@ from serving.json_reply import reply
 from serving.models import Models
 from serving.monitoring import observed
 from serving.options import Options
-from serving.protos import (
+from serving.request_log import HEADER, logged
+from serving.servable import DEFAULT_SIGNATURE
+from serving.status import HTTP_STATUS, Code, StatusError, invalid
+from serving.unzip import unzipped
+from serving.wire.protos import (
     ClassificationRequest,
     GetModelMetadataRequest,
     GetModelStatusRequest,
@@ -29,10 +33,6 @@ from serving.protos import (
     RegressionRequest,
     SignatureDefMap,
 )
-from serving.request_log import HEADER, logged
-from serving.servable import DEFAULT_SIGNATURE
-from serving.status import HTTP_STATUS, Code, StatusError, invalid
-from serving.unzip import unzipped
 
 _MODEL, _VERSION = r"/v1/models/([^/:]+)", r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"{_MODEL}{_VERSION}:(classify|regress|predict)", re.IGNORECASE | re.ASCII)

@@ -17,9 +17,9 @@ from tenacity.wait import wait_random_exponential
 from serving.client_tls import Tls
 from serving.connection import Arrays, Call, CallError, ChangedAnswer, Choice, Code, failure
 from serving.http_exchange import Asynchronous, Blocking, Exchange, Received, Sent
-from serving.protos import GetModelStatusResponse, ModelServerConfig, SignatureDefMap
 from serving.rest_tensors import from_json, to_json
 from serving.served import Metadata, Tensor, VersionStatus, signatures, statuses
+from serving.wire.protos import GetModelStatusResponse, ModelServerConfig, SignatureDefMap
 from tfrec.errors import ServingError
 
 CODES = {

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from serving.connection import Arrays, ChangedAnswer
-from serving.protos import DataType
 from serving.served import Tensor
-from serving.tensors import numpy_type
+from serving.wire.protos import DataType
+from serving.wire.tensors import numpy_type
 from tfrec.errors import ServingError
 
 

@@ -25,9 +25,9 @@ from serving.batching import Batched
 from serving.deadline import NO_DEADLINE, Deadline
 from serving.method_names import check_predicts
 from serving.monitoring import RUNTIME_LATENCY, microseconds_since
-from serving.protos import RunOptions, SignatureDef
 from serving.signature import Value, resolve
 from serving.status import Code, StatusError, from_tensorflow
+from serving.wire.protos import RunOptions, SignatureDef
 
 DEFAULT_SIGNATURE = "serving_default"
 _INIT_SIGNATURE = "__saved_model_init_op"

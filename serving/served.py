@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from serving.protos import DataType, GetModelStatusResponse, ModelVersionStatus, SignatureDefMap
+from serving.wire.protos import DataType, GetModelStatusResponse, ModelVersionStatus, SignatureDefMap
 
 
 @dataclasses.dataclass(frozen=True)

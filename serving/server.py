@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from serving import flags, model_config, request_log, settings, tls
+from serving import flags, model_config, request_log, tls
 from serving.batch_options import batch_options
 from serving.batch_scheduler import BatchScheduler
 from serving.config_poll import ConfigPoll
@@ -24,8 +24,9 @@ from serving.grpc_service import DEFAULT_THREADS
 from serving.loading import Loading
 from serving.monitoring import metrics_path
 from serving.options import Options
-from serving.protos import ModelServerConfig
 from serving.servable import Threads
+from serving.wire import config_protos
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ConfigError, TfrecError
 
 __all__ = ["Server", "main", "run", "start"]
@@ -59,7 +60,7 @@ def run(given: argparse.Namespace) -> None:
 def config_of(given: argparse.Namespace) -> ModelServerConfig:
     """The models that the flags name; ConfigError or ServingError where they name none."""
     if given.model_config_file:
-        return settings.read("--model_config_file", given.model_config_file, ModelServerConfig)
+        return config_protos.read("--model_config_file", given.model_config_file, ModelServerConfig)
     if not given.model_base_path:
         raise ConfigError(
             "--model_base_path and --model_config_file are both missing; name a folder of versions or a file of models"

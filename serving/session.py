@@ -11,8 +11,8 @@ import numpy as np
 
 from serving.canary import CANARY, STABLE, Canary
 from serving.connection import Arrays, Call, CallError, ChangedAnswer, Choice, Code, Connection
-from serving.protos import ModelServerConfig
 from serving.served import Signature, Tensor, VersionStatus
+from serving.wire.protos import ModelServerConfig
 from serving.wishes import UnknownInput
 from tfrec.errors import ServingError
 

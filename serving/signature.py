@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from serving.protos import SignatureDef
 from serving.status import invalid
-from serving.tensors import from_proto
+from serving.wire.protos import SignatureDef
+from serving.wire.tensors import from_proto
 
 Value: TypeAlias = Any
 """An array or a TensorProto (whose generated class is no type to a checker)."""

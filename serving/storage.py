@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from serving.protos import VersionPolicy
+from serving.wire.protos import VersionPolicy
 
 LATEST = VersionPolicy()
 _INT64 = re.compile(r"[+-]?[0-9]+")

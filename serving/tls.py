@@ -9,7 +9,7 @@ import grpc
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import load_pem_x509_certificates
 
-from serving.settings import SSLConfig, read
+from serving.wire.config_protos import SSLConfig, read
 from tfrec.errors import ServingError
 
 FLAG = "--ssl_config_file"

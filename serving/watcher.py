@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 from serving.model import Model
-from serving.protos import ModelConfig, VersionPolicy
 from serving.storage import find_versions, wanted
+from serving.wire.protos import ModelConfig, VersionPolicy
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from serving.canary import Canary
 from serving.client import Client, Event
 from serving.embedded import Server, start
 from serving.model_config import single
-from serving.protos import ModelServerConfig
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 # The first 8 bytes of BLAKE2b as coreutils prints them: `printf 7:ann | b2sum -l 64`.

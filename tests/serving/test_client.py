@@ -405,7 +405,7 @@ def test_importing_the_client_imports_no_tensorflow_and_leaves_it_importable() -
         "import sys, serving.client\n"
         "assert not {'tensorflow', 'pandas', 'pyarrow', 'httpx'} & set(sys.modules), 'heavy'\n"
         "import tensorflow as tf\n"
-        "from serving.protos import PredictRequest\n"
+        "from serving.wire.protos import PredictRequest\n"
         "request = PredictRequest()\n"
         "request.inputs['x'].CopyFrom(tf.make_tensor_proto([1.5]))\n"
         "print(tf.make_ndarray(request.inputs['x']))"

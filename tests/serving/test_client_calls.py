@@ -24,7 +24,7 @@ from google.protobuf import text_format
 from serving.client import AsyncClient, CallError, Client, Event
 from serving.embedded import Server, start
 from serving.model_config import single
-from serving.protos import ModelServerConfig
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 ONE = {"x": np.array([1.0], np.float32), "y": np.array([10.0], np.float32)}

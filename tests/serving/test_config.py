@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.settings import BatchingParameters, MonitoringConfig
+from serving.wire.config_protos import BatchingParameters, MonitoringConfig
 
 ROOT = Path(__file__).parents[2]
 

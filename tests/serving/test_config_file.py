@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import text_format
 
 from serving.config_file import ConfigFile
-from serving.protos import ModelServerConfig
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 TEXT = """# The shop's models.

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.protos import DataType, PredictRequest, TensorProto
+from serving.wire.protos import DataType, PredictRequest, TensorProto
 from tests.serving.processes import Running, running
 
 REQUESTS = int(os.environ.get("TFREC_FUZZ_REQUESTS", "1500"))

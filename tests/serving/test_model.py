@@ -17,13 +17,13 @@ from google.protobuf import text_format
 from serving.loading import Loading
 from serving.model import Model
 from serving.model_config import single
-from serving.protos import PredictionLog, VersionPolicy
 from serving.servable import Threads
 from serving.status import Code, StatusError
 from serving.storage import find_versions, wanted
-from serving.tensors import to_proto
 from serving.warmup import MAX_RECORDS, WARMUP_FILE
 from serving.watcher import Watcher
+from serving.wire.protos import PredictionLog, VersionPolicy
+from serving.wire.tensors import to_proto
 
 Eventually = Callable[[Callable[[], bool]], None]
 ONE, TEN = np.array([1.0], np.float32), np.array([10.0], np.float32)

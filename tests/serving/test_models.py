@@ -27,9 +27,9 @@ from serving.embedded import Server, start
 from serving.loading import Loading
 from serving.models import Models
 from serving.options import Options
-from serving.protos import ModelServerConfig
-from serving.settings import read
 from serving.status import StatusError
+from serving.wire.config_protos import read
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]

@@ -23,10 +23,10 @@ from serving.embedded import Server, start
 from serving.loading import Loading
 from serving.model_config import single
 from serving.options import Options
-from serving.protos import ClassificationRequest, GetModelMetadataRequest, PredictionLog
 from serving.server import main
-from serving.tensors import to_proto
 from serving.warmup import WARMUP_FILE
+from serving.wire.protos import ClassificationRequest, GetModelMetadataRequest, PredictionLog
+from serving.wire.tensors import to_proto
 
 Eventually = Callable[[Callable[[], bool]], None]
 Stub = prediction_service_pb2_grpc.PredictionServiceStub

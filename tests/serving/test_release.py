@@ -8,8 +8,8 @@ import pytest
 
 from serving import release
 from serving.canary import Canary
-from serving.protos import ModelConfig
 from serving.release import Release, configure, promoted, rolled_back, with_canary
+from serving.wire.protos import ModelConfig
 from tfrec.errors import ServingError
 
 

@@ -19,9 +19,9 @@ from serving.config_poll import ConfigPoll
 from serving.embedded import Server, start
 from serving.loading import Loading
 from serving.options import Options
-from serving.protos import ModelServerConfig
 from serving.release import Release, promoted, rolled_back, with_canary
 from serving.rollout import Rollout
+from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]

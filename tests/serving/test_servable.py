@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.protos import TensorProto
 from serving.servable import Servable, Threads
 from serving.status import Code, StatusError
-from serving.tensors import from_proto, to_proto
+from serving.wire.protos import TensorProto
+from serving.wire.tensors import from_proto, to_proto
 
 X = np.array([1.0, 2.0], np.float32)
 Y = np.array([10.0, 20.0], np.float32)

@@ -20,8 +20,8 @@ from serving.embedded import Server, start
 from serving.model_config import single
 from serving.options import Options
 from serving.server import _warn
-from serving.settings import SSLConfig
 from serving.tls import credentials
+from serving.wire.config_protos import SSLConfig
 from tfrec.errors import ServingError
 
 AUTHORITY, OTHER_AUTHORITY = trustme.CA(), trustme.CA()

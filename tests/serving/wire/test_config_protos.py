@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.settings import BatchingParameters, MonitoringConfig, SSLConfig, read
+from serving.wire.config_protos import BatchingParameters, MonitoringConfig, SSLConfig, read
 from tfrec.errors import ServingError
 
 EVERY_FIELD = """

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.protos import DataType, TensorProto
+from serving.wire.protos import DataType, TensorProto
 
 _NUMERIC: dict[int, tuple[Any, str]] = {
     DataType.Value("DT_FLOAT"): (np.float32, "float_val"),
