@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from serving.batch_options import BatchOptions
-from serving.status import Code, StatusError, invalid
+from serving.request.status import Code, StatusError, invalid
 
 
 class Sized(Protocol):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.deadline import NO_DEADLINE, Deadline
-from serving.status import StatusError
+from serving.request.deadline import NO_DEADLINE, Deadline
+from serving.request.status import StatusError
 
 
 class BatchTask:

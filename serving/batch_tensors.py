@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from serving.status import Code, StatusError, invalid
+from serving.request.status import Code, StatusError, invalid
 from serving.wire.tensors import dtype_name
 
 MAX_RANK = 6  # of what can be padded

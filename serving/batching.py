@@ -16,8 +16,8 @@ import numpy as np
 from serving.batch_scheduler import BatchScheduler
 from serving.batch_task import BatchTask
 from serving.batch_tensors import batch_size, check_output, merge, mismatch, pad_to_largest
-from serving.deadline import NO_DEADLINE, Deadline
-from serving.monitoring import (
+from serving.request.deadline import NO_DEADLINE, Deadline
+from serving.request.monitoring import (
     INPUT_BATCH_SIZE,
     PADDING_SIZE,
     PROCESSED_BATCH_SIZE,
@@ -25,7 +25,7 @@ from serving.monitoring import (
     WRAPPED_RUN_COUNT,
     microseconds_since,
 )
-from serving.status import Code, StatusError
+from serving.request.status import Code, StatusError
 
 Run: TypeAlias = Callable[[Mapping[Any, np.ndarray], Sequence[Any], Deadline], list[np.ndarray]]
 """From an array for each tensor that is fed to the values of the tensors that are fetched; StatusError on refusal."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from serving.status import Code, StatusError, invalid
+from serving.request.status import Code, StatusError, invalid
 from serving.wire.protos import ClassificationResult, SignatureDef
 from serving.wire.tensors import dtype_name
 

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from serving.models import Models
-from serving.status import StatusError
+from serving.request.status import StatusError
 from serving.wire import config_protos
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError

@@ -16,8 +16,8 @@ from serving.grpc_service import GrpcServer
 from serving.http_server import HttpServer, bind
 from serving.models import Models
 from serving.options import Options
+from serving.request.status import StatusError
 from serving.rest import application
-from serving.status import StatusError
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

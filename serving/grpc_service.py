@@ -12,12 +12,12 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import handlers
-from serving.deadline import Deadline
 from serving.models import Models
-from serving.monitoring import observed
 from serving.options import Options
-from serving.request_log import HEADER, logged
-from serving.status import StatusError
+from serving.request.deadline import Deadline
+from serving.request.monitoring import observed
+from serving.request.request_log import HEADER, logged
+from serving.request.status import StatusError
 from serving.wire.protos import (
     ClassificationRequest,
     GetModelMetadataRequest,

@@ -13,7 +13,7 @@ import numpy as np
 from serving.json_request import signature_name
 from serving.json_text import echo, parse
 from serving.json_values import is_base64, json_type, to_array
-from serving.status import invalid
+from serving.request.status import invalid
 from serving.wire.protos import (
     ClassificationRequest,
     ClassificationResult,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.status import invalid
+from serving.request.status import invalid
 from serving.wire.tensors import as_array, dtype_name
 
 _WRITTEN = [np.dtype(name) for name in ("O", "?", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "f4", "f8")]

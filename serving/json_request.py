@@ -13,7 +13,7 @@ import numpy as np
 
 from serving.json_text import echo
 from serving.json_values import is_base64, to_array
-from serving.status import StatusError, invalid
+from serving.request.status import StatusError, invalid
 
 Dtypes = Mapping[str, int]
 """DataType number of each input of a signature, by alias."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import rapidjson
 
-from serving.status import invalid
+from serving.request.status import invalid
 
 MAX_ECHO_BYTES = 256
 

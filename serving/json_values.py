@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.json_text import echo
-from serving.status import Code, StatusError, invalid
+from serving.request.status import Code, StatusError, invalid
 from serving.wire.protos import DataType
 
 MAX_RANK = 64  # of a NumPy array

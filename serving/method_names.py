@@ -6,7 +6,7 @@ classifier.cc, regressor.cc). Without that flag nothing looks: in a TF2 export t
 
 from __future__ import annotations
 
-from serving.status import Code, StatusError, invalid
+from serving.request.status import Code, StatusError, invalid
 from serving.wire.protos import SignatureDef
 
 PREDICT, CLASSIFY, REGRESS = (f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from serving.loading import DEFAULT_LOADING, Loading
+from serving.request.status import Code, StatusError, not_found
 from serving.servable import Servable
-from serving.status import Code, StatusError, not_found
 from serving.storage import fingerprint
 from serving.version import Version, VersionStatus
 from serving.warmup import load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from serving.status import Code, StatusError, invalid
+from serving.request.status import Code, StatusError, invalid
 from serving.wire.protos import ModelConfig, ModelServerConfig, ModelType
 
 PLATFORM = "tensorflow"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from serving.status import invalid
+from serving.request.status import invalid
 from serving.wire.protos import RegressionResult, SignatureDef
 from serving.wire.tensors import dtype_name
 

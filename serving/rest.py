@@ -15,15 +15,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import handlers, json_examples, json_request, json_text, monitoring
-from serving.deadline import NO_DEADLINE, Deadline
+from serving import handlers, json_examples, json_request, json_text
 from serving.json_reply import reply
 from serving.models import Models
-from serving.monitoring import observed
 from serving.options import Options
-from serving.request_log import HEADER, logged
+from serving.request import monitoring
+from serving.request.deadline import NO_DEADLINE, Deadline
+from serving.request.monitoring import observed
+from serving.request.request_log import HEADER, logged
+from serving.request.status import HTTP_STATUS, Code, StatusError, invalid
 from serving.servable import DEFAULT_SIGNATURE
-from serving.status import HTTP_STATUS, Code, StatusError, invalid
 from serving.unzip import unzipped
 from serving.wire.protos import (
     ClassificationRequest,

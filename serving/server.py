@@ -15,15 +15,16 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from serving import flags, model_config, request_log, tls
+from serving import flags, model_config, tls
 from serving.batch_options import batch_options
 from serving.batch_scheduler import BatchScheduler
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, Stopped, start
 from serving.grpc_service import DEFAULT_THREADS
 from serving.loading import Loading
-from serving.monitoring import metrics_path
 from serving.options import Options
+from serving.request import request_log
+from serving.request.monitoring import metrics_path
 from serving.servable import Threads
 from serving.wire import config_protos
 from serving.wire.protos import ModelServerConfig

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from serving.status import invalid
+from serving.request.status import invalid
 from serving.wire.protos import SignatureDef
 from serving.wire.tensors import from_proto
 

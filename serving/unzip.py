@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from serving.status import Code, StatusError, invalid
+from serving.request.status import Code, StatusError, invalid
 
 MAX_BYTES = 2**28
 _GZIP = 16 + zlib.MAX_WBITS

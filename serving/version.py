@@ -6,8 +6,8 @@ import dataclasses
 import time
 from pathlib import Path
 
+from serving.request.status import StatusError
 from serving.servable import Servable
-from serving.status import StatusError
 from serving.storage import fingerprint
 
 MAX_RETRIES = 5

@@ -17,9 +17,9 @@ from tensorflow.python.util import deprecation
 
 from serving import inference
 from serving.loading import DEFAULT_LOADING, Loading
-from serving.monitoring import LOAD_ATTEMPT_COUNT, LOAD_LATENCY, MODEL_WARMUP_LATENCY, microseconds_since
+from serving.request.monitoring import LOAD_ATTEMPT_COUNT, LOAD_LATENCY, MODEL_WARMUP_LATENCY, microseconds_since
+from serving.request.status import Code, StatusError, from_tensorflow, invalid
 from serving.servable import Servable
-from serving.status import Code, StatusError, from_tensorflow, invalid
 from serving.wire.protos import PredictionLog
 
 WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")

@@ -8,7 +8,7 @@ import pytest
 
 from serving.batch_options import BatchOptions
 from serving.batch_queue import BatchQueue
-from serving.status import Code, StatusError
+from serving.request.status import Code, StatusError
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.batch_tensors import batch_size, check_output, merge, mismatch, pad_to_largest
-from serving.status import Code, StatusError
+from serving.request.status import Code, StatusError
 
 
 def floats(*values: object) -> np.ndarray:

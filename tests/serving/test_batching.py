@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving import monitoring
 from serving.batch_options import BatchOptions
 from serving.batch_scheduler import BatchScheduler
 from serving.batching import Batched
-from serving.deadline import Deadline
-from serving.status import Code, StatusError
+from serving.request import monitoring
+from serving.request.deadline import Deadline
+from serving.request.status import Code, StatusError
 
 Eventually = Callable[[Callable[[], bool]], None]
 LONG = 30_000_000  # microseconds: no test waits for it

@@ -22,10 +22,10 @@ from serving.batch_options import BatchOptions
 from serving.batch_scheduler import BatchScheduler
 from serving.embedded import Server, start
 from serving.loading import Loading
-from serving.metrics import Counter, Sampler
 from serving.model_config import single
-from serving.monitoring import INPUT_BATCH_SIZE, WRAPPED_RUN_COUNT
 from serving.options import Options
+from serving.request.metrics import Counter, Sampler
+from serving.request.monitoring import INPUT_BATCH_SIZE, WRAPPED_RUN_COUNT
 
 Eventually = Callable[[Callable[[], bool]], None]
 Stub = prediction_service_pb2_grpc.PredictionServiceStub

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import prediction_log_pb2, prediction_service_pb2_g
 
 from serving.embedded import Server
 from serving.inference import CLASSIFY, REGRESS
-from serving.status import Code, StatusError
+from serving.request.status import Code, StatusError
 from serving.warmup import WARMUP_FILE, load
 from tests.serving.conformance.inference import (
     classify_request,

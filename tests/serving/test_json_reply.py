@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.json_reply import reply
-from serving.status import StatusError
+from serving.request.status import StatusError
 
 
 def test_what_a_session_gives_for_a_tensor_without_dimensions_is_written_bare() -> None:

@@ -27,7 +27,7 @@ from serving.embedded import Server, start
 from serving.loading import Loading
 from serving.models import Models
 from serving.options import Options
-from serving.status import StatusError
+from serving.request.status import StatusError
 from serving.wire.config_protos import read
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from serving.connection import ChangedAnswer
+from serving.request.status import HTTP_STATUS
 from serving.rest_connection import CODES
 from serving.rest_tensors import from_json, to_json
 from serving.served import Tensor
-from serving.status import HTTP_STATUS
 from tfrec.errors import ServingError
 
 

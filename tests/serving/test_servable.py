@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.request.status import Code, StatusError
 from serving.servable import Servable, Threads
-from serving.status import Code, StatusError
 from serving.wire.protos import TensorProto
 from serving.wire.tensors import from_proto, to_proto
 

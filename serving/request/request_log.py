@@ -8,7 +8,7 @@ import uuid
 
 from pythonjsonlogger.json import JsonFormatter
 
-from serving.status import StatusError, code_name
+from serving.request.status import StatusError, code_name
 
 HEADER = "x-request-id"
 """gRPC metadata, or HTTP header, of the id that a client gives a request; without one it gets one here."""

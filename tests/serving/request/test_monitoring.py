@@ -18,11 +18,11 @@ import tensorflow as tf
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving import monitoring
 from serving.embedded import Server, start
 from serving.loading import Loading
 from serving.model_config import single
 from serving.options import Options
+from serving.request import monitoring
 from serving.server import main
 from serving.warmup import WARMUP_FILE
 from serving.wire.protos import ClassificationRequest, GetModelMetadataRequest, PredictionLog
@@ -31,7 +31,7 @@ from serving.wire.tensors import to_proto
 Eventually = Callable[[Callable[[], bool]], None]
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
 EXAMPLE_TOTAL = ":tensorflow:serving:request_example_count_total{"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROMETHEUS = shutil.which("prometheus")
 INPUTS = {"x": np.array([1.0], np.float32), "y": np.array([10.0], np.float32)}
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics import MAX_LABEL_CHARACTERS, MAX_SERIES, OTHERS, Counter, Registry, Sampler, exponential
+from serving.request.metrics import MAX_LABEL_CHARACTERS, MAX_SERIES, OTHERS, Counter, Registry, Sampler, exponential
 
 
 def test_the_page_is_printed_as_the_stock_exporter_prints_it() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from serving.metrics import Registry, exponential
-from serving.status import code_name
+from serving.request.metrics import Registry, exponential
+from serving.request.status import code_name
 from serving.wire.config_protos import MonitoringConfig, read
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"

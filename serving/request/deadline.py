@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 
-from serving.status import Code, StatusError
+from serving.request.status import Code, StatusError
 
 
 def _always() -> bool:

@@ -1,0 +1,1 @@
+"""What belongs to one request: its status, deadline, metrics and log entry."""
