@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from serving.batch_scheduler import BatchScheduler
+from serving.batching.scheduler import BatchScheduler
 from serving.servable import DEFAULT_THREADS, Threads
 
 

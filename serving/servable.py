@@ -20,8 +20,8 @@ import tensorflow_text  # noqa: F401  registers the text ops that a served model
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
-from serving.batch_scheduler import BatchScheduler
-from serving.batching import Batched
+from serving.batching.scheduler import BatchScheduler
+from serving.batching.session import Batched
 from serving.method_names import check_predicts
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import RUNTIME_LATENCY, microseconds_since

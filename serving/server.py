@@ -16,8 +16,8 @@ import threading
 from collections.abc import Sequence
 
 from serving import flags, model_config, tls
-from serving.batch_options import batch_options
-from serving.batch_scheduler import BatchScheduler
+from serving.batching.options import batch_options
+from serving.batching.scheduler import BatchScheduler
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, Stopped, start
 from serving.grpc_service import DEFAULT_THREADS

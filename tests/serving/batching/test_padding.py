@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serving.batch_tensors import batch_size, check_output, merge, mismatch, pad_to_largest
+from serving.batching.padding import batch_size, check_output, merge, mismatch, pad_to_largest
 from serving.request.status import Code, StatusError
 
 

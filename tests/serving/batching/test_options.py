@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from serving.batch_options import BatchOptions, batch_options
+from serving.batching.options import BatchOptions, batch_options
 from serving.server import main
 from tfrec.errors import ServingError
 
-SHIPPED = Path(__file__).parents[2] / "serving" / "batching.config"
+SHIPPED = Path(__file__).parents[3] / "serving" / "batching.config"
 
 
 def written(folder: Path, text: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from serving.batch_scheduler import BatchScheduler
-from serving.batch_task import BatchTask
-from serving.batch_tensors import batch_size, check_output, merge, mismatch, pad_to_largest
+from serving.batching.padding import batch_size, check_output, merge, mismatch, pad_to_largest
+from serving.batching.scheduler import BatchScheduler
+from serving.batching.task import BatchTask
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import (
     INPUT_BATCH_SIZE,

@@ -18,8 +18,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving import grpc_service
-from serving.batch_options import BatchOptions
-from serving.batch_scheduler import BatchScheduler
+from serving.batching.options import BatchOptions
+from serving.batching.scheduler import BatchScheduler
 from serving.embedded import Server, start
 from serving.loading import Loading
 from serving.model_config import single

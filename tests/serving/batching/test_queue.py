@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from serving.batch_options import BatchOptions
-from serving.batch_queue import BatchQueue
+from serving.batching.options import BatchOptions
+from serving.batching.queue import BatchQueue
 from serving.request.status import Code, StatusError
 
 

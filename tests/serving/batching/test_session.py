@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.batch_options import BatchOptions
-from serving.batch_scheduler import BatchScheduler
-from serving.batching import Batched
+from serving.batching.options import BatchOptions
+from serving.batching.scheduler import BatchScheduler
+from serving.batching.session import Batched
 from serving.request import monitoring
 from serving.request.deadline import Deadline
 from serving.request.status import Code, StatusError

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
-from serving.batch_options import BatchOptions
+from serving.batching.options import BatchOptions
 from serving.request.status import Code, StatusError, invalid
 
 

@@ -11,9 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable
 
-from serving.batch_options import BatchOptions
-from serving.batch_queue import Batch, BatchQueue
-from serving.batch_task import BatchTask
+from serving.batching.options import BatchOptions
+from serving.batching.queue import Batch, BatchQueue
+from serving.batching.task import BatchTask
 
 
 class BatchScheduler:

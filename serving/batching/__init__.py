@@ -1,0 +1,1 @@
+"""Server-side batching: concurrent calls of one model in, padded batches out."""
