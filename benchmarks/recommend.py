@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.outcome import latest_artifact
 from pipeline.runs import named_run
-from serving.servable import Servable
+from serving.servable.servable import Servable
 from serving.wishes import INPUTS as WISH_INPUTS
 from serving.wishes import NO_WISHES
 from tfrec.push import latest_version

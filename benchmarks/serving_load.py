@@ -75,7 +75,7 @@ def loads(target: str, requests: Sequence[bytes], seconds: float) -> dict[str, A
 
 def in_process(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
     """The same session call without a server: one after the other, and by 8 threads."""
-    from serving.servable import Servable
+    from serving.servable.servable import Servable
     from serving.wire.protos import PredictRequest
     from serving.wire.tensors import from_proto
 

@@ -5,12 +5,12 @@ gRPC and REST both end here. It knows nothing of sockets.
 
 from __future__ import annotations
 
-from serving import inference
 from serving.models import Models
 from serving.request.deadline import Deadline
 from serving.request.monitoring import first_values
 from serving.request.status import Code, StatusError, invalid
-from serving.servable import DEFAULT_SIGNATURE
+from serving.servable import inference
+from serving.servable.servable import DEFAULT_SIGNATURE
 from serving.wire.protos import (
     ClassificationRequest,
     ClassificationResponse,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from serving.batching.scheduler import BatchScheduler
-from serving.servable import DEFAULT_THREADS, Threads
+from serving.servable.servable import DEFAULT_THREADS, Threads
 
 
 @dataclasses.dataclass(frozen=True)

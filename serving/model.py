@@ -16,7 +16,7 @@ from pathlib import Path
 
 from serving.loading import DEFAULT_LOADING, Loading
 from serving.request.status import Code, StatusError, not_found
-from serving.servable import Servable
+from serving.servable.servable import Servable
 from serving.storage import fingerprint
 from serving.version import Version, VersionStatus
 from serving.warmup import load

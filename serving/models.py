@@ -16,7 +16,7 @@ from serving import model_config
 from serving.loading import DEFAULT_LOADING, Loading
 from serving.model import Model
 from serving.request.status import Code, StatusError, invalid, not_found
-from serving.servable import Servable
+from serving.servable.servable import Servable
 from serving.version import VersionStatus
 from serving.watcher import Watcher
 from serving.wire.protos import ModelConfig, ModelServerConfig, ModelSpec

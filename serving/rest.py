@@ -24,7 +24,7 @@ from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import observed
 from serving.request.request_log import HEADER, logged
 from serving.request.status import HTTP_STATUS, Code, StatusError, invalid
-from serving.servable import DEFAULT_SIGNATURE
+from serving.servable.servable import DEFAULT_SIGNATURE
 from serving.unzip import unzipped
 from serving.wire.protos import (
     ClassificationRequest,

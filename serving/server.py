@@ -25,7 +25,7 @@ from serving.loading import Loading
 from serving.options import Options
 from serving.request import request_log
 from serving.request.monitoring import metrics_path
-from serving.servable import Threads
+from serving.servable.servable import Threads
 from serving.wire import config_protos
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ConfigError, TfrecError

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from serving.request.status import StatusError
-from serving.servable import Servable
+from serving.servable.servable import Servable
 from serving.storage import fingerprint
 
 MAX_RETRIES = 5

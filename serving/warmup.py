@@ -15,11 +15,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.util import deprecation
 
-from serving import inference
 from serving.loading import DEFAULT_LOADING, Loading
 from serving.request.monitoring import LOAD_ATTEMPT_COUNT, LOAD_LATENCY, MODEL_WARMUP_LATENCY, microseconds_since
 from serving.request.status import Code, StatusError, from_tensorflow, invalid
-from serving.servable import Servable
+from serving.servable import inference
+from serving.servable.servable import Servable
 from serving.wire.protos import PredictionLog
 
 WARMUP_FILE = Path("assets.extra/tf_serving_warmup_requests")

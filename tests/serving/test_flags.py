@@ -12,7 +12,7 @@ from serving import flags
 from serving.loading import Loading
 from serving.model_config import single
 from serving.options import Options
-from serving.servable import Threads
+from serving.servable.servable import Threads
 from serving.server import _warn, config_of, options_of
 from tfrec.errors import ConfigError
 

@@ -18,7 +18,7 @@ from serving.loading import Loading
 from serving.model import Model
 from serving.model_config import single
 from serving.request.status import Code, StatusError
-from serving.servable import Threads
+from serving.servable.servable import Threads
 from serving.storage import find_versions, wanted
 from serving.warmup import MAX_RECORDS, WARMUP_FILE
 from serving.watcher import Watcher

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from serving.request.status import Code, StatusError
-from serving.servable import Servable, Threads
+from serving.servable.servable import Servable, Threads
 from serving.wire.protos import TensorProto
 from serving.wire.tensors import from_proto, to_proto
 

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from serving import classification, method_names, regression
-from serving.method_names import CLASSIFY, REGRESS
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import REQUEST_EXAMPLE_COUNT_TOTAL, REQUEST_EXAMPLE_COUNTS
 from serving.request.status import Code, StatusError, invalid
-from serving.servable import DEFAULT_SIGNATURE, Servable
+from serving.servable import classification, method_names, regression
+from serving.servable.method_names import CLASSIFY, REGRESS
+from serving.servable.servable import DEFAULT_SIGNATURE, Servable
 from serving.wire.protos import (
     ClassificationRequest,
     ClassificationResponse,

@@ -22,11 +22,11 @@ from tensorflow.python.util import deprecation
 
 from serving.batching.scheduler import BatchScheduler
 from serving.batching.session import Batched
-from serving.method_names import check_predicts
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import RUNTIME_LATENCY, microseconds_since
 from serving.request.status import Code, StatusError, from_tensorflow
-from serving.signature import Value, resolve
+from serving.servable.method_names import check_predicts
+from serving.servable.signature import Value, resolve
 from serving.wire.protos import RunOptions, SignatureDef
 
 DEFAULT_SIGNATURE = "serving_default"

@@ -1,0 +1,1 @@
+"""One loaded SavedModel version: request messages in, answers of its signatures out."""
