@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from serving.grpc_service import GrpcServer
 from serving.http_server import HttpServer, bind
-from serving.models import Models
+from serving.lifecycle.manager import Models
 from serving.options import Options
 from serving.request.status import StatusError
 from serving.rest import application

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import handlers
-from serving.models import Models
+from serving.lifecycle.manager import Models
 from serving.options import Options
 from serving.request.deadline import Deadline
 from serving.request.monitoring import observed

@@ -5,7 +5,7 @@ gRPC and REST both end here. It knows nothing of sockets.
 
 from __future__ import annotations
 
-from serving.models import Models
+from serving.lifecycle.manager import Models
 from serving.request.deadline import Deadline
 from serving.request.monitoring import first_values
 from serving.request.status import Code, StatusError, invalid

@@ -6,7 +6,7 @@ import dataclasses
 
 import grpc
 
-from serving.loading import DEFAULT_LOADING, Loading
+from serving.lifecycle.options import DEFAULT_LOADING, Loading
 
 
 @dataclasses.dataclass(frozen=True)

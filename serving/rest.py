@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from serving import handlers, json_examples, json_request, json_text
 from serving.json_reply import reply
-from serving.models import Models
+from serving.lifecycle.manager import Models
 from serving.options import Options
 from serving.request import monitoring
 from serving.request.deadline import NO_DEADLINE, Deadline

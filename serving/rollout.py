@@ -15,8 +15,8 @@ from pathlib import Path
 from serving.client import CallError, Client, VersionStatus
 from serving.config_file import ConfigFile
 from serving.connection import Code
+from serving.lifecycle.storage import find_versions
 from serving.release import Release, configure, model_of, read
-from serving.storage import find_versions
 from serving.wire.protos import ModelConfig, ModelServerConfig
 from tfrec.errors import ServingError
 

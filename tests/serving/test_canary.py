@@ -13,7 +13,7 @@ import pytest
 from serving.canary import Canary
 from serving.client import Client, Event
 from serving.embedded import Server, start
-from serving.model_config import single
+from serving.lifecycle.model_config import single
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

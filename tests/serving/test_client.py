@@ -24,8 +24,8 @@ import tensorflow as tf
 from serving.asker import Asker
 from serving.client import AsyncClient, CallError, Client, Event, Item, Recommendation, Tensor, VersionStatus
 from serving.embedded import Server, start
-from serving.loading import Loading
-from serving.model_config import single
+from serving.lifecycle.model_config import single
+from serving.lifecycle.options import Loading
 from serving.options import Options
 from serving.queries import EVENT_KINDS, Shopper, item_inputs
 from tfrec import schema

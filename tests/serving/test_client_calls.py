@@ -23,7 +23,7 @@ from google.protobuf import text_format
 
 from serving.client import AsyncClient, CallError, Client, Event
 from serving.embedded import Server, start
-from serving.model_config import single
+from serving.lifecycle.model_config import single
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

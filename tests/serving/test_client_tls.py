@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from serving.client import AsyncClient, Client, Tls
 from serving.embedded import Server, start
-from serving.model_config import single
+from serving.lifecycle.model_config import single
 from serving.options import Options
 from tfrec.errors import ServingError
 

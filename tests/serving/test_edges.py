@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.embedded import Server, start
-from serving.model_config import single
+from serving.lifecycle.model_config import single
 from serving.options import Options
 from serving.unzip import MAX_BYTES
 

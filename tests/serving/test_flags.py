@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from serving import flags
-from serving.loading import Loading
-from serving.model_config import single
+from serving.lifecycle.model_config import single
+from serving.lifecycle.options import Loading
 from serving.options import Options
 from serving.servable.servable import Threads
 from serving.server import _warn, config_of, options_of

@@ -17,7 +17,7 @@ from serving.client import Client
 from serving.config_file import ConfigFile
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, start
-from serving.loading import Loading
+from serving.lifecycle.options import Loading
 from serving.options import Options
 from serving.release import Release, promoted, rolled_back, with_canary
 from serving.rollout import Rollout

@@ -22,8 +22,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.embedded import start
-from serving.loading import Loading
-from serving.model_config import single
+from serving.lifecycle.model_config import single
+from serving.lifecycle.options import Loading
 from serving.options import Options
 from tfrec.errors import ServingError
 
@@ -119,7 +119,7 @@ def test_a_base_path_without_a_version_is_told_once(tmp_path: Path, caplog: pyte
 def test_a_first_version_that_can_not_be_loaded_ends_the_start(
     base_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.version.MAX_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("serving.lifecycle.version.MAX_RETRY_SECONDS", 0.0)
     (base_path / "1" / "saved_model.pb").write_bytes(b"not a model")
     with pytest.raises(
         ServingError, match=r"1 model\(s\) did not become available: .*version: 1} due to error: .*Cannot parse file"

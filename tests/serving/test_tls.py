@@ -17,7 +17,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving import flags
 from serving.embedded import Server, start
-from serving.model_config import single
+from serving.lifecycle.model_config import single
 from serving.options import Options
 from serving.server import _warn
 from serving.tls import credentials

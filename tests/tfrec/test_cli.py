@@ -453,7 +453,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def addresses(served: Path) -> Iterator[tuple[str, str]]:
     """A server of the toy model, its gRPC and its REST."""
     from serving.embedded import start
-    from serving.model_config import single
+    from serving.lifecycle.model_config import single
 
     with start(single("tfrec", served)) as server:
         yield f"127.0.0.1:{server.port}", f"127.0.0.1:{server.rest_api_port}"

@@ -75,7 +75,7 @@ def test_the_warmup_file_holds_a_readable_request_for_every_signature(exported_s
 
 
 def test_the_server_replays_the_warmup_and_gives_the_probes_answers(exported_shop):
-    from serving.warmup import load, warm_up
+    from serving.lifecycle.warmup import load, warm_up
 
     servable = load(exported_shop.folder, "shop")  # a request that fails fails the load
     try:

@@ -58,7 +58,7 @@ def address(file: Path) -> Iterator[str]:
     from serving.config_file import ConfigFile
     from serving.config_poll import ConfigPoll
     from serving.embedded import start
-    from serving.models import Loading
+    from serving.lifecycle.manager import Loading
     from serving.options import Options
 
     options = Options(loading=Loading(poll_seconds=0.05, labels_may_wait=True))
@@ -156,7 +156,7 @@ def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
 
 def test_tls_by_flags(capsys, exported, tmp_path):
     from serving.embedded import start
-    from serving.model_config import single
+    from serving.lifecycle.model_config import single
     from serving.options import Options
 
     authority = trustme.CA()

@@ -21,8 +21,8 @@ from serving import grpc_service
 from serving.batching.options import BatchOptions
 from serving.batching.scheduler import BatchScheduler
 from serving.embedded import Server, start
-from serving.loading import Loading
-from serving.model_config import single
+from serving.lifecycle.model_config import single
+from serving.lifecycle.options import Loading
 from serving.options import Options
 from serving.request.metrics import Counter, Sampler
 from serving.request.monitoring import INPUT_BATCH_SIZE, WRAPPED_RUN_COUNT

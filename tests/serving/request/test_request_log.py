@@ -64,7 +64,7 @@ def test_each_request_is_a_line_of_json_under_its_clients_id(base: Path) -> None
     assert told[1]["error"] == "Servable not found for request: Latest(nosuch)"
     assert all(entry["milliseconds"] > 0 for entry in told)
     # The rest of the log as well, that of the HTTP library too.
-    assert {"serving.model", "uvicorn.error"} <= {entry["logger"] for entry in map(json.loads, lines)}
+    assert {"serving.lifecycle.model", "uvicorn.error"} <= {entry["logger"] for entry in map(json.loads, lines)}
 
 
 def test_a_server_whose_listener_has_gone_ends_well(base: Path) -> None:
@@ -86,4 +86,4 @@ def test_a_server_whose_listener_has_gone_ends_well(base: Path) -> None:
 def test_without_the_flag_no_request_is_told_and_the_log_is_text(base: Path) -> None:
     told = asked(base)
     assert "serving.requests" not in told
-    assert "INFO serving.model: Successfully loaded servable version {name: toy version: 1}" in told
+    assert "INFO serving.lifecycle.model: Successfully loaded servable version {name: toy version: 1}" in told

@@ -14,14 +14,14 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from serving.loading import Loading
-from serving.model import Model
-from serving.model_config import single
+from serving.lifecycle.model import Model
+from serving.lifecycle.model_config import single
+from serving.lifecycle.options import Loading
+from serving.lifecycle.storage import find_versions, wanted
+from serving.lifecycle.warmup import MAX_RECORDS, WARMUP_FILE
+from serving.lifecycle.watcher import Watcher
 from serving.request.status import Code, StatusError
 from serving.servable.servable import Threads
-from serving.storage import find_versions, wanted
-from serving.warmup import MAX_RECORDS, WARMUP_FILE
-from serving.watcher import Watcher
 from serving.wire.protos import PredictionLog, VersionPolicy
 from serving.wire.tensors import to_proto
 
@@ -171,7 +171,7 @@ def test_a_half_copied_version_heals_once_its_files_are_there(model: Model, expo
 def test_a_version_that_keeps_failing_is_given_up_after_five_retries(
     model: Model, base_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.version.MAX_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("serving.lifecycle.version.MAX_RETRY_SECONDS", 0.0)
     corrupt(base_path / "1")
     for _ in range(5):
         look(model, base_path)

@@ -6,9 +6,9 @@ import dataclasses
 import time
 from pathlib import Path
 
+from serving.lifecycle.storage import fingerprint
 from serving.request.status import StatusError
 from serving.servable.servable import Servable
-from serving.storage import fingerprint
 
 MAX_RETRIES = 5
 MAX_RETRY_SECONDS = 60.0

@@ -12,13 +12,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from serving import model_config
-from serving.loading import DEFAULT_LOADING, Loading
-from serving.model import Model
+from serving.lifecycle import model_config
+from serving.lifecycle.model import Model
+from serving.lifecycle.options import DEFAULT_LOADING, Loading
+from serving.lifecycle.version import VersionStatus
+from serving.lifecycle.watcher import Watcher
 from serving.request.status import Code, StatusError, invalid, not_found
 from serving.servable.servable import Servable
-from serving.version import VersionStatus
-from serving.watcher import Watcher
 from serving.wire.protos import ModelConfig, ModelServerConfig, ModelSpec
 
 _SLICE_SECONDS = 0.2  # a wait that is given up is noticed within it

@@ -24,8 +24,8 @@ from tensorflow_serving.apis import (
 
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, start
-from serving.loading import Loading
-from serving.models import Models
+from serving.lifecycle.manager import Models
+from serving.lifecycle.options import Loading
 from serving.options import Options
 from serving.request.status import StatusError
 from serving.wire.config_protos import read
@@ -197,7 +197,7 @@ def test_a_wrong_configuration_is_refused_and_all_stays(
 def test_a_model_that_can_not_be_loaded_is_told_and_the_others_serve(
     versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.version.MAX_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("serving.lifecycle.version.MAX_RETRY_SECONDS", 0.0)
     (tmp_path / "bad" / "7").mkdir(parents=True)
     (tmp_path / "bad" / "7" / "saved_model.pb").write_bytes(b"not a model")
     with served(config(toy(versions))) as ask:

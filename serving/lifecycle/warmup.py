@@ -15,7 +15,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.util import deprecation
 
-from serving.loading import DEFAULT_LOADING, Loading
+from serving.lifecycle.options import DEFAULT_LOADING, Loading
 from serving.request.monitoring import LOAD_ATTEMPT_COUNT, LOAD_LATENCY, MODEL_WARMUP_LATENCY, microseconds_since
 from serving.request.status import Code, StatusError, from_tensorflow, invalid
 from serving.servable import inference

@@ -14,12 +14,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from serving.loading import DEFAULT_LOADING, Loading
+from serving.lifecycle.options import DEFAULT_LOADING, Loading
+from serving.lifecycle.storage import fingerprint
+from serving.lifecycle.version import Version, VersionStatus
+from serving.lifecycle.warmup import load
 from serving.request.status import Code, StatusError, not_found
 from serving.servable.servable import Servable
-from serving.storage import fingerprint
-from serving.version import Version, VersionStatus
-from serving.warmup import load
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import logging
 import threading
 from pathlib import Path
 
-from serving.model import Model
-from serving.storage import find_versions, wanted
+from serving.lifecycle.model import Model
+from serving.lifecycle.storage import find_versions, wanted
 from serving.wire.protos import ModelConfig, VersionPolicy
 
 log = logging.getLogger(__name__)
