@@ -52,7 +52,7 @@ DOORS = {
     "uvicorn": ("serving/",),
     "httpx": ("serving/http_exchange.py", "serving/rest_connection.py"),
     "tenacity": ("serving/rest_connection.py",),
-    "rapidjson": ("serving/json_text.py",),
+    "rapidjson": ("serving/api/rest/json_text.py",),
 }
 """Foreign library -> the files, or folders, that may import it."""
 
@@ -76,8 +76,8 @@ def test_each_foreign_library_has_one_door():
         ("tfrec/schema.py", "def f():\n    from pipeline import dag", "tfrec/schema.py imports pipeline.dag"),
         ("tfrec/cli.py", "from serving.client import Client", "tfrec/cli.py imports serving.client.Client"),
         ("tfrec/flags.py", "def f():\n    import serving.flags", "tfrec/flags.py imports serving.flags"),
-        ("serving/rest.py", "from tfrec import config", "serving/rest.py imports tfrec.config"),
-        ("serving/rest.py", "import pipeline", "serving/rest.py imports pipeline"),
+        ("serving/api/rest/app.py", "from tfrec import config", "serving/api/rest/app.py imports tfrec.config"),
+        ("serving/api/rest/app.py", "import pipeline", "serving/api/rest/app.py imports pipeline"),
         ("pipeline/dag.py", "import serving", "pipeline/dag.py imports serving"),
     ],
 )
@@ -90,7 +90,7 @@ def test_an_import_across_the_border_is_named(tmp_path, file, line, breach):
     [
         ("tfrec/cli.py", "def serve():\n    from serving.server import serve"),
         ("tfrec/asking.py", "def rank():\n    from serving.client import Client"),
-        ("serving/rest.py", "from tfrec.schema import EVENT_KINDS\nimport tfrec.errors"),
+        ("serving/api/rest/app.py", "from tfrec.schema import EVENT_KINDS\nimport tfrec.errors"),
         ("pipeline/dag.py", "from tfrec.examples import SPLITS"),
     ],
 )

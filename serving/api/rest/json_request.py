@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.json_text import echo
-from serving.json_values import is_base64, to_array
+from serving.api.rest.json_text import echo
+from serving.api.rest.json_values import is_base64, to_array
 from serving.request.status import StatusError, invalid
 
 Dtypes = Mapping[str, int]

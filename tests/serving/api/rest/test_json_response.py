@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serving.json_reply import reply
+from serving.api.rest.json_response import reply
 from serving.request.status import StatusError
 
 

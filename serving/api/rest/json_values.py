@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from serving.json_text import echo
+from serving.api.rest.json_text import echo
 from serving.request.status import Code, StatusError, invalid
 from serving.wire.protos import DataType
 

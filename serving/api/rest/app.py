@@ -15,8 +15,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import handlers, json_examples, json_request, json_text
-from serving.json_reply import reply
+from serving import handlers
+from serving.api.rest import json_examples, json_request, json_text
+from serving.api.rest.gzip_body import unzipped
+from serving.api.rest.json_response import reply
 from serving.lifecycle.manager import Models
 from serving.options import Options
 from serving.request import monitoring
@@ -25,7 +27,6 @@ from serving.request.monitoring import observed
 from serving.request.request_log import HEADER, logged
 from serving.request.status import HTTP_STATUS, Code, StatusError, invalid
 from serving.servable.servable import DEFAULT_SIGNATURE
-from serving.unzip import unzipped
 from serving.wire.protos import (
     ClassificationRequest,
     GetModelMetadataRequest,

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from serving.json_request import signature_name
-from serving.json_text import echo, parse
-from serving.json_values import is_base64, json_type, to_array
+from serving.api.rest.json_request import signature_name
+from serving.api.rest.json_text import echo, parse
+from serving.api.rest.json_values import is_base64, json_type, to_array
 from serving.request.status import invalid
 from serving.wire.protos import (
     ClassificationRequest,
