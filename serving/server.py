@@ -16,14 +16,14 @@ import threading
 from collections.abc import Sequence
 
 from serving import flags, tls
+from serving.api.grpc_service import DEFAULT_THREADS
+from serving.api.options import Options
 from serving.batching.options import batch_options
 from serving.batching.scheduler import BatchScheduler
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, Stopped, start
-from serving.grpc_service import DEFAULT_THREADS
 from serving.lifecycle import model_config
 from serving.lifecycle.options import Loading
-from serving.options import Options
 from serving.request import request_log
 from serving.request.monitoring import metrics_path
 from serving.servable.servable import Threads

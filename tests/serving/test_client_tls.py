@@ -15,10 +15,10 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
+from serving.api.options import Options
 from serving.client import AsyncClient, Client, Tls
 from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
-from serving.options import Options
 from tfrec.errors import ServingError
 
 Files = dict[str, Path]

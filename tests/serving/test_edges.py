@@ -16,10 +16,10 @@ import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving.api.options import Options
 from serving.api.rest.gzip_body import MAX_BYTES
 from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
-from serving.options import Options
 
 Eventually = Callable[[Callable[[], bool]], None]
 MINUTES = 10**9  # steps

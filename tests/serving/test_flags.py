@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from serving import flags
+from serving.api.options import Options
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
-from serving.options import Options
 from serving.servable.servable import Threads
 from serving.server import _warn, config_of, options_of
 from tfrec.errors import ConfigError

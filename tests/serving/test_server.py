@@ -21,10 +21,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving.api.options import Options
 from serving.embedded import start
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
-from serving.options import Options
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]

@@ -16,9 +16,9 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving import flags
+from serving.api.options import Options
 from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
-from serving.options import Options
 from serving.server import _warn
 from serving.tls import credentials
 from serving.wire.config_protos import SSLConfig

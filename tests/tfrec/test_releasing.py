@@ -55,11 +55,11 @@ def file(exported: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def address(file: Path) -> Iterator[str]:
     """A server that reads the file again and again."""
+    from serving.api.options import Options
     from serving.config_file import ConfigFile
     from serving.config_poll import ConfigPoll
     from serving.embedded import start
     from serving.lifecycle.manager import Loading
-    from serving.options import Options
 
     options = Options(loading=Loading(poll_seconds=0.05, labels_may_wait=True))
     with start(ConfigFile(file).config(), options) as server, ConfigPoll(server.models, str(file), 0.05):
@@ -155,9 +155,9 @@ def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
 
 
 def test_tls_by_flags(capsys, exported, tmp_path):
+    from serving.api.options import Options
     from serving.embedded import start
     from serving.lifecycle.model_config import single
-    from serving.options import Options
 
     authority = trustme.CA()
     of_server, of_client = authority.issue_cert("127.0.0.1"), authority.issue_cert("shop@example.org")

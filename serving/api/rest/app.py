@@ -15,12 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving import handlers
+from serving.api import handlers
+from serving.api.options import Options
 from serving.api.rest import json_examples, json_request, json_text
 from serving.api.rest.gzip_body import unzipped
 from serving.api.rest.json_response import reply
 from serving.lifecycle.manager import Models
-from serving.options import Options
 from serving.request import monitoring
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import observed

@@ -17,13 +17,13 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving import grpc_service
+from serving.api import grpc_service
+from serving.api.options import Options
 from serving.batching.options import BatchOptions
 from serving.batching.scheduler import BatchScheduler
 from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
-from serving.options import Options
 from serving.request.metrics import Counter, Sampler
 from serving.request.monitoring import INPUT_BATCH_SIZE, WRAPPED_RUN_COUNT
 

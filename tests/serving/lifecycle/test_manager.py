@@ -22,11 +22,11 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.api.options import Options
 from serving.config_poll import ConfigPoll
 from serving.embedded import Server, start
 from serving.lifecycle.manager import Models
 from serving.lifecycle.options import Loading
-from serving.options import Options
 from serving.request.status import StatusError
 from serving.wire.config_protos import read
 from serving.wire.protos import ModelServerConfig

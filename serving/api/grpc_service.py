@@ -11,9 +11,9 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from serving import handlers
+from serving.api import handlers
+from serving.api.options import Options
 from serving.lifecycle.manager import Models
-from serving.options import Options
 from serving.request.deadline import Deadline
 from serving.request.monitoring import observed
 from serving.request.request_log import HEADER, logged
