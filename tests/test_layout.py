@@ -75,7 +75,7 @@ def test_each_foreign_library_has_one_door():
         ("tfrec/schema.py", "import serving.client", "tfrec/schema.py imports serving.client"),
         ("tfrec/schema.py", "def f():\n    from pipeline import dag", "tfrec/schema.py imports pipeline.dag"),
         ("tfrec/cli.py", "from serving.client import Client", "tfrec/cli.py imports serving.client.Client"),
-        ("tfrec/flags.py", "def f():\n    import serving.flags", "tfrec/flags.py imports serving.flags"),
+        ("tfrec/flags.py", "def f():\n    import serving.server.flags", "tfrec/flags.py imports serving.server.flags"),
         ("serving/api/rest/app.py", "from tfrec import config", "serving/api/rest/app.py imports tfrec.config"),
         ("serving/api/rest/app.py", "import pipeline", "serving/api/rest/app.py imports pipeline"),
         ("pipeline/dag.py", "import serving", "pipeline/dag.py imports serving"),

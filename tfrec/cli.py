@@ -121,7 +121,7 @@ def serve(options: argparse.Namespace) -> None:
             f"--model is {options.model_base_path!r} but there is no such folder; `tfrec train` pushes a model, "
             "`tfrec status` lists those that are there"
         )
-    from serving.server import run
+    from serving.server.main import run
 
     run(options)
 
@@ -144,7 +144,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _serve_flags(parser: argparse.ArgumentParser) -> None:
-    from serving import flags as of_server
+    from serving.server import flags as of_server
 
     of_server.add(parser, flags.MODEL_NAME, "out/serving/laptop")
 

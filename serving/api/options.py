@@ -11,7 +11,7 @@ from serving.lifecycle.options import DEFAULT_LOADING, Loading
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The defaults are those of an embedded server in a test; serving/flags.py has the command line's."""
+    """The defaults are those of an embedded server in a test; serving/server/flags.py has the command line's."""
 
     host: str = "127.0.0.1"
     port: int = 0

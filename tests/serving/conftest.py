@@ -22,8 +22,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
+from serving.server.embedded import Server, start
 from tests.serving.conformance import people as people_model
 from tests.serving.conformance import toy
 

@@ -12,8 +12,8 @@ import pytest
 
 from serving.canary import Canary
 from serving.client import Client, Event
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
+from serving.server.embedded import Server, start
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

@@ -24,10 +24,10 @@ import tensorflow as tf
 from serving.api.options import Options
 from serving.asker import Asker
 from serving.client import AsyncClient, CallError, Client, Event, Item, Recommendation, Tensor, VersionStatus
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
 from serving.queries import EVENT_KINDS, Shopper, item_inputs
+from serving.server.embedded import Server, start
 from tfrec import schema
 from tfrec.errors import ServingError
 

@@ -22,8 +22,8 @@ import pytest
 from google.protobuf import text_format
 
 from serving.client import AsyncClient, CallError, Client, Event
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
+from serving.server.embedded import Server, start
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import serialization
 
 from serving.api.options import Options
 from serving.client import AsyncClient, Client, Tls
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
+from serving.server.embedded import Server, start
 from tfrec.errors import ServingError
 
 Files = dict[str, Path]

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from serving.embedded import Server
+from serving.server.embedded import Server
 
 ROOT = Path(__file__).parents[2]
 HEALTHCHECK = ROOT / "serving" / "deploy" / "healthcheck.sh"

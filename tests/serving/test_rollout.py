@@ -16,11 +16,11 @@ from serving import release
 from serving.api.options import Options
 from serving.client import Client
 from serving.config_file import ConfigFile
-from serving.config_poll import ConfigPoll
-from serving.embedded import Server, start
 from serving.lifecycle.options import Loading
 from serving.release import Release, promoted, rolled_back, with_canary
 from serving.rollout import Rollout
+from serving.server.config_poll import ConfigPoll
+from serving.server.embedded import Server, start
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

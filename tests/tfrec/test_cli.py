@@ -452,8 +452,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def addresses(served: Path) -> Iterator[tuple[str, str]]:
     """A server of the toy model, its gRPC and its REST."""
-    from serving.embedded import start
     from serving.lifecycle.model_config import single
+    from serving.server.embedded import start
 
     with start(single("tfrec", served)) as server:
         yield f"127.0.0.1:{server.port}", f"127.0.0.1:{server.rest_api_port}"

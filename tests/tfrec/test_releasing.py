@@ -57,9 +57,9 @@ def address(file: Path) -> Iterator[str]:
     """A server that reads the file again and again."""
     from serving.api.options import Options
     from serving.config_file import ConfigFile
-    from serving.config_poll import ConfigPoll
-    from serving.embedded import start
     from serving.lifecycle.manager import Loading
+    from serving.server.config_poll import ConfigPoll
+    from serving.server.embedded import start
 
     options = Options(loading=Loading(poll_seconds=0.05, labels_may_wait=True))
     with start(ConfigFile(file).config(), options) as server, ConfigPoll(server.models, str(file), 0.05):
@@ -110,7 +110,7 @@ def test_status_says_what_a_label_leads_to_and_what_the_file_says(capsys, file, 
 
 def test_a_server_that_does_not_read_the_file_again_is_sent_it(capsys, file):
     from serving.config_file import ConfigFile
-    from serving.embedded import start
+    from serving.server.embedded import start
 
     with start(ConfigFile(file).config()) as server:
         address = f"127.0.0.1:{server.port}"
@@ -126,7 +126,7 @@ def test_a_server_that_does_not_read_the_file_again_is_sent_it(capsys, file):
 def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
     """No server reads the file, so the version never comes: the command waits until it is ended."""
     from serving.config_file import ConfigFile
-    from serving.embedded import start
+    from serving.server.embedded import start
 
     before = file.read_text(encoding="utf-8")
     with start(ConfigFile(file).config()) as server:
@@ -156,8 +156,8 @@ def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
 
 def test_tls_by_flags(capsys, exported, tmp_path):
     from serving.api.options import Options
-    from serving.embedded import start
     from serving.lifecycle.model_config import single
+    from serving.server.embedded import start
 
     authority = trustme.CA()
     of_server, of_client = authority.issue_cert("127.0.0.1"), authority.issue_cert("shop@example.org")

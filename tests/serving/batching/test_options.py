@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serving.batching.options import BatchOptions, batch_options
-from serving.server import main
+from serving.server.main import main
 from tfrec.errors import ServingError
 
 SHIPPED = Path(__file__).parents[3] / "serving" / "batching.config"

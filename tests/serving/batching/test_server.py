@@ -21,11 +21,11 @@ from serving.api import grpc_service
 from serving.api.options import Options
 from serving.batching.options import BatchOptions
 from serving.batching.scheduler import BatchScheduler
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
 from serving.request.metrics import Counter, Sampler
 from serving.request.monitoring import INPUT_BATCH_SIZE, WRAPPED_RUN_COUNT
+from serving.server.embedded import Server, start
 
 Eventually = Callable[[Callable[[], bool]], None]
 Stub = prediction_service_pb2_grpc.PredictionServiceStub

@@ -23,11 +23,11 @@ from tensorflow_serving.apis import (
 )
 
 from serving.api.options import Options
-from serving.config_poll import ConfigPoll
-from serving.embedded import Server, start
 from serving.lifecycle.manager import Models
 from serving.lifecycle.options import Loading
 from serving.request.status import StatusError
+from serving.server.config_poll import ConfigPoll
+from serving.server.embedded import Server, start
 from serving.wire.config_protos import read
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError

@@ -19,12 +19,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.api.options import Options
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
 from serving.lifecycle.warmup import WARMUP_FILE
 from serving.request import monitoring
-from serving.server import main
+from serving.server.embedded import Server, start
+from serving.server.main import main
 from serving.wire.protos import ClassificationRequest, GetModelMetadataRequest, PredictionLog
 from serving.wire.tensors import to_proto
 

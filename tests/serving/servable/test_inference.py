@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2, prediction_service_pb2_grpc
 
-from serving.embedded import Server
 from serving.lifecycle.warmup import WARMUP_FILE, load
 from serving.request.status import Code, StatusError
 from serving.servable.inference import CLASSIFY, REGRESS
+from serving.server.embedded import Server
 from tests.serving.conformance.inference import (
     classify_request,
     example,

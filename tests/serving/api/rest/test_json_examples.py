@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from serving.embedded import Server
+from serving.server.embedded import Server
 
 CLASSIFY, REGRESS = "/v1/models/people:classify", "/v1/models/people:regress"
 ULM = {"age": 25.0, "city": "ulm"}

@@ -15,12 +15,12 @@ import trustme
 from google.protobuf import text_format
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from serving import flags
 from serving.api.options import Options
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
-from serving.server import _warn
-from serving.tls import credentials
+from serving.server import flags
+from serving.server.embedded import Server, start
+from serving.server.main import _warn
+from serving.server.tls import credentials
 from serving.wire.config_protos import SSLConfig
 from tfrec.errors import ServingError
 

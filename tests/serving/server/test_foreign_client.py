@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from serving.embedded import Server
+from serving.server.embedded import Server
 
 PROGRAM = """
 import json, sys

@@ -18,8 +18,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.api.options import Options
 from serving.api.rest.gzip_body import MAX_BYTES
-from serving.embedded import Server, start
 from serving.lifecycle.model_config import single
+from serving.server.embedded import Server, start
 
 Eventually = Callable[[Callable[[], bool]], None]
 MINUTES = 10**9  # steps

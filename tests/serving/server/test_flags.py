@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from serving import flags
 from serving.api.options import Options
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
 from serving.servable.servable import Threads
-from serving.server import _warn, config_of, options_of
+from serving.server import flags
+from serving.server.main import _warn, config_of, options_of
 from tfrec.errors import ConfigError
 
 

@@ -15,18 +15,18 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from serving import flags, tls
 from serving.api.grpc_service import DEFAULT_THREADS
 from serving.api.options import Options
 from serving.batching.options import batch_options
 from serving.batching.scheduler import BatchScheduler
-from serving.config_poll import ConfigPoll
-from serving.embedded import Server, Stopped, start
 from serving.lifecycle import model_config
 from serving.lifecycle.options import Loading
 from serving.request import request_log
 from serving.request.monitoring import metrics_path
 from serving.servable.servable import Threads
+from serving.server import flags, tls
+from serving.server.config_poll import ConfigPoll
+from serving.server.embedded import Server, Stopped, start
 from serving.wire import config_protos
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ConfigError, TfrecError
@@ -144,7 +144,3 @@ def _warn(given: argparse.Namespace) -> None:
             "or give --rest_api_port=0",
             given.host,
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

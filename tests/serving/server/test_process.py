@@ -22,9 +22,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.api.options import Options
-from serving.embedded import start
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
+from serving.server.embedded import start
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
@@ -155,7 +155,7 @@ def test_the_process_says_where_it_listens_and_ends_well_on_a_signal(base_path: 
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
