@@ -16,9 +16,9 @@ import numpy as np
 
 from pipeline.outcome import latest_artifact
 from pipeline.runs import named_run
+from serving.client.constraints import INPUTS as WISH_INPUTS
+from serving.client.constraints import NO_WISHES
 from serving.servable.servable import Servable
-from serving.wishes import INPUTS as WISH_INPUTS
-from serving.wishes import NO_WISHES
 from tfrec.push import latest_version
 from tfrec.records import read_histories
 from tfrec.scorer import EVENTS

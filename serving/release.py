@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from serving.canary import CANARY, STABLE, Canary
+from serving.client.canary import CANARY, STABLE, Canary
 from serving.config_file import ConfigFile
 from serving.wire.protos import ModelConfig, ModelServerConfig
 from tfrec.errors import ServingError

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from serving.client import CallError, Client, VersionStatus
+from serving.client.connection import Code
 from serving.config_file import ConfigFile
-from serving.connection import Code
 from serving.lifecycle.storage import find_versions
 from serving.release import Release, configure, model_of, read
 from serving.wire.protos import ModelConfig, ModelServerConfig

@@ -50,8 +50,8 @@ DOORS = {
     "grpc": ("serving/",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),
-    "httpx": ("serving/http_exchange.py", "serving/rest_connection.py"),
-    "tenacity": ("serving/rest_connection.py",),
+    "httpx": ("serving/client/http_exchange.py", "serving/client/rest_connection.py"),
+    "tenacity": ("serving/client/rest_connection.py",),
     "rapidjson": ("serving/api/rest/json_text.py",),
 }
 """Foreign library -> the files, or folders, that may import it."""

@@ -18,7 +18,7 @@ from tfrec.errors import ConfigError, DataError, TfrecError
 if TYPE_CHECKING:
     import numpy as np
 
-    from serving.queries import Recommendation
+    from serving.client.types import Recommendation
     from tfrec.subjects import Shopper
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving import release
-from serving.canary import Canary
+from serving.client.canary import Canary
 from serving.release import Release, configure, promoted, rolled_back, with_canary
 from serving.wire.protos import ModelConfig
 from tfrec.errors import ServingError

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from serving.connection import Arrays, ChangedAnswer
-from serving.served import Tensor
+from serving.client.connection import Arrays, ChangedAnswer
+from serving.client.model_info import Tensor
 from serving.wire.protos import DataType
 from serving.wire.tensors import numpy_type
 from tfrec.errors import ServingError

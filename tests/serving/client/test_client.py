@@ -22,11 +22,11 @@ import pytest
 import tensorflow as tf
 
 from serving.api.options import Options
-from serving.asker import Asker
 from serving.client import AsyncClient, CallError, Client, Event, Item, Recommendation, Tensor, VersionStatus
+from serving.client.stub import Asker
+from serving.client.types import EVENT_KINDS, Shopper, item_inputs
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import Loading
-from serving.queries import EVENT_KINDS, Shopper, item_inputs
 from serving.server.embedded import Server, start
 from tfrec import schema
 from tfrec.errors import ServingError
@@ -410,7 +410,7 @@ def test_importing_the_client_imports_no_tensorflow_and_leaves_it_importable() -
         "request.inputs['x'].CopyFrom(tf.make_tensor_proto([1.5]))\n"
         "print(tf.make_ndarray(request.inputs['x']))"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert done.stdout == "[1.5]\n", done.stderr
     assert tf.__version__

@@ -1,17 +1,10 @@
-"""One client for both servers, the embedded one and TensorFlow Serving: a shop's questions, typed answers.
+"""The client's two classes, for threads and for an event loop.
 
-    with Client("127.0.0.1:8500") as client:
-        for item in client.recommend([Event("1082185", "purchase", 1500000000)], k=10):
-            print(item.item_id, item.title, item.score)
-
-    async with AsyncClient("127.0.0.1:8500") as client:
-        items = await client.recommend([Event("1082185", "purchase", 1500000000)], k=10)
-
-Their methods are those of serving.asker.Asker. A target is "host:port" for gRPC, "http://host:port" for REST. Each
+Their methods are those of serving.client.stub.Asker. A target is "host:port" for gRPC, "http://host:port" for REST. Each
 method is one request, and the first also reads the model's signatures; all of them only read, but `reload`, and so
 are sent again while the server is UNAVAILABLE, within `timeout_seconds`. Threads may share a Client, the tasks of
-one event loop an AsyncClient, and both keep their connection: make one a process, not one a request. Importing this
-takes 0.5 s and no TensorFlow. Every method raises tfrec.errors.ServingError with one sentence.
+one event loop an AsyncClient, and both keep their connection: make one a process, not one a request. Every method
+raises tfrec.errors.ServingError with one sentence.
 """
 
 from __future__ import annotations
@@ -22,29 +15,12 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from serving.asker import Asker
-from serving.canary import Canary
-from serving.client_tls import Tls
-from serving.connection import CallError, Choice, Connection, finished
-from serving.grpc_connection import GrpcConnection
-from serving.queries import Chances, Event, Item, Recommendation
-from serving.served import Signature, Tensor, VersionStatus
+from serving.client.canary import Canary
+from serving.client.connection import Choice, Connection, finished
+from serving.client.grpc_connection import GrpcConnection
+from serving.client.stub import Asker
+from serving.client.tls import Tls
 from tfrec.errors import ServingError
-
-__all__ = [
-    "AsyncClient",
-    "CallError",
-    "Canary",
-    "Chances",
-    "Client",
-    "Event",
-    "Item",
-    "Recommendation",
-    "Signature",
-    "Tensor",
-    "Tls",
-    "VersionStatus",
-]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -192,6 +168,6 @@ def _connection(target: str, tls: Tls | None, is_async: bool) -> Connection:
             raise ServingError("AsyncClient is made outside of an event loop; make it in a coroutine") from error
     if not target.startswith(("http://", "https://")):
         return GrpcConnection(target, tls, is_async)
-    from serving.rest_connection import RestConnection  # what it imports takes as long as all the rest
+    from serving.client.rest_connection import RestConnection  # what it imports takes as long as all the rest
 
     return RestConnection(target, tls, is_async)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.connection import ChangedAnswer
+from serving.client.connection import ChangedAnswer
+from serving.client.model_info import Tensor
+from serving.client.rest_connection import CODES
+from serving.client.rest_tensors import from_json, to_json
 from serving.request.status import HTTP_STATUS
-from serving.rest_connection import CODES
-from serving.rest_tensors import from_json, to_json
-from serving.served import Tensor
 from tfrec.errors import ServingError
 
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 
-from serving.canary import CANARY, STABLE, Canary
-from serving.connection import Arrays, Call, CallError, ChangedAnswer, Choice, Code, Connection
-from serving.served import Signature, Tensor, VersionStatus
+from serving.client.canary import CANARY, STABLE, Canary
+from serving.client.connection import Arrays, Call, CallError, ChangedAnswer, Choice, Code, Connection
+from serving.client.constraints import UnknownInput
+from serving.client.model_info import Signature, Tensor, VersionStatus
 from serving.wire.protos import ModelServerConfig
-from serving.wishes import UnknownInput
 from tfrec.errors import ServingError
 
 Inputs = Callable[[Mapping[str, Tensor]], Arrays]

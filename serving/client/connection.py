@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from grpc import StatusCode as Code
 
-from serving.served import Metadata, Tensor, VersionStatus
+from serving.client.model_info import Metadata, Tensor, VersionStatus
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

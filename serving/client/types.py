@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from serving.wishes import NO_WISHES, UnknownInput, Wishes
+from serving.client.constraints import NO_WISHES, UnknownInput, Wishes
 from tfrec.errors import ServingError
 
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from serving.connection import Arrays
-from serving.queries import (
+from serving.client.connection import Arrays
+from serving.client.constraints import Wishes
+from serving.client.model_info import Tensor
+from serving.client.session import Session
+from serving.client.types import (
     NO_PROFILE,
     Chances,
     Event,
@@ -20,9 +23,6 @@ from serving.queries import (
     recommendations,
     strings,
 )
-from serving.served import Tensor
-from serving.session import Session
-from serving.wishes import Wishes
 
 
 class Asker(Session):
@@ -47,7 +47,7 @@ class Asker(Session):
 
         `history` in any order; `profile` by column of the users table; `now` in seconds since the epoch
         (0: the server's own clock, or just after the last event where events have an order alone).
-        `exclude_seen` and what follows `user_id` are serving.wishes.Wishes.
+        `exclude_seen` and what follows `user_id` are serving.client.constraints.Wishes.
         """
         wishes = Wishes(exclude, categories, not_categories, exclude_seen, diversity)
         return await self._items("recommend", Shopper(history, now, profile, query, user_id, wishes), k)

@@ -14,11 +14,11 @@ from google.protobuf.json_format import ParseDict, ParseError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_any, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from serving.client_tls import Tls
-from serving.connection import Arrays, Call, CallError, ChangedAnswer, Choice, Code, failure
-from serving.http_exchange import Asynchronous, Blocking, Exchange, Received, Sent
-from serving.rest_tensors import from_json, to_json
-from serving.served import Metadata, Tensor, VersionStatus, signatures, statuses
+from serving.client.connection import Arrays, Call, CallError, ChangedAnswer, Choice, Code, failure
+from serving.client.http_exchange import Asynchronous, Blocking, Exchange, Received, Sent
+from serving.client.model_info import Metadata, Tensor, VersionStatus, signatures, statuses
+from serving.client.rest_tensors import from_json, to_json
+from serving.client.tls import Tls
 from serving.wire.protos import GetModelStatusResponse, ModelServerConfig, SignatureDefMap
 from tfrec.errors import ServingError
 
@@ -42,7 +42,7 @@ _ATTEMPTS = 4
 
 
 class RestConnection:
-    """A serving.connection.Connection, to "http://..." or "https://..."; `is_async` as in GrpcConnection."""
+    """A serving.client.connection.Connection, to "http://..." or "https://..."; `is_async` as in GrpcConnection."""
 
     needs_signature = True
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.canary import Canary
 from serving.client import Client, Event
+from serving.client.canary import Canary
 from serving.lifecycle.model_config import single
 from serving.server.embedded import Server, start
 from serving.wire.protos import ModelServerConfig

@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.client_tls import Tls
-from serving.connection import Arrays, Call, Choice, failure, ready
-from serving.served import Metadata, Tensor, VersionStatus, signatures, statuses
+from serving.client.connection import Arrays, Call, Choice, failure, ready
+from serving.client.model_info import Metadata, Tensor, VersionStatus, signatures, statuses
+from serving.client.tls import Tls
 from serving.wire.protos import (
     GetModelMetadataRequest,
     GetModelStatusRequest,
@@ -59,7 +59,7 @@ _NOT_REACHED = ("failed to connect", "resolution failed", "socket closed", "conn
 
 
 class GrpcConnection:
-    """A serving.connection.Connection; of the running event loop if `is_async`, else one that threads may share."""
+    """A serving.client.connection.Connection; of the running event loop if `is_async`, else one that threads may share."""
 
     needs_signature = False
 
