@@ -12,7 +12,7 @@ from tfrec.asking_flags import GRPC_SERVER, REST_SERVER
 
 if TYPE_CHECKING:
     from serving.client import Client
-    from serving.release import Release
+    from serving.rollout.release import Release
 
 
 def connect(options: argparse.Namespace, server: str | None = None) -> Client:
@@ -37,6 +37,6 @@ def _choice(options: argparse.Namespace) -> dict[str, Any]:
 
 def release_of(options: argparse.Namespace) -> Release:
     """Which versions are for whom, as --model_config_file says."""
-    from serving.release import read
+    from serving.rollout.release import read
 
     return read(options.model_config_file, options.name)

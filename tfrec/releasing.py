@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 from tfrec.connecting import connect
 
 if TYPE_CHECKING:
-    from serving.release import Release
+    from serving.rollout.release import Release
 
 
 def promote(options: argparse.Namespace) -> None:
     """let a version answer everybody, and remember the one before"""
-    from serving.release import promoted
+    from serving.rollout.release import promoted
 
     _change(options, lambda release: promoted(release, options.version))
 
 
 def canary(options: argparse.Namespace) -> None:
     """let a version answer a share of the users"""
-    from serving.release import with_canary
+    from serving.rollout.release import with_canary
 
     release = _change(options, lambda release: with_canary(release, options.version, options.share))
     highest = max(release.stable or 0, options.version)
@@ -34,13 +34,13 @@ def canary(options: argparse.Namespace) -> None:
 
 def rollback(options: argparse.Namespace) -> None:
     """withdraw the canary, or else go back to the version that was stable before"""
-    from serving.release import rolled_back
+    from serving.rollout.release import rolled_back
 
     _change(options, rolled_back)
 
 
 def _change(options: argparse.Namespace, step: Callable[[Release], Release]) -> Release:
-    from serving.rollout import Rollout
+    from serving.rollout.rollout import Rollout
 
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(connect(options, server)) for server in options.server or [None]]

@@ -56,8 +56,8 @@ def file(exported: Path, tmp_path: Path) -> Path:
 def address(file: Path) -> Iterator[str]:
     """A server that reads the file again and again."""
     from serving.api.options import Options
-    from serving.config_file import ConfigFile
     from serving.lifecycle.manager import Loading
+    from serving.rollout.config_file import ConfigFile
     from serving.server.config_poll import ConfigPoll
     from serving.server.embedded import start
 
@@ -109,7 +109,7 @@ def test_status_says_what_a_label_leads_to_and_what_the_file_says(capsys, file, 
 
 
 def test_a_server_that_does_not_read_the_file_again_is_sent_it(capsys, file):
-    from serving.config_file import ConfigFile
+    from serving.rollout.config_file import ConfigFile
     from serving.server.embedded import start
 
     with start(ConfigFile(file).config()) as server:
@@ -125,7 +125,7 @@ def test_a_server_that_does_not_read_the_file_again_is_sent_it(capsys, file):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
     """No server reads the file, so the version never comes: the command waits until it is ended."""
-    from serving.config_file import ConfigFile
+    from serving.rollout.config_file import ConfigFile
     from serving.server.embedded import start
 
     before = file.read_text(encoding="utf-8")

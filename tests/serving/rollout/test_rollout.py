@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from serving import release
 from serving.api.options import Options
 from serving.client import Client
-from serving.config_file import ConfigFile
 from serving.lifecycle.options import Loading
-from serving.release import Release, promoted, rolled_back, with_canary
-from serving.rollout import Rollout
+from serving.rollout import release
+from serving.rollout.config_file import ConfigFile
+from serving.rollout.release import Release, promoted, rolled_back, with_canary
+from serving.rollout.rollout import Rollout
 from serving.server.config_poll import ConfigPoll
 from serving.server.embedded import Server, start
 from serving.wire.protos import ModelServerConfig

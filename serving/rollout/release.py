@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.client.canary import CANARY, STABLE, Canary
-from serving.config_file import ConfigFile
+from serving.rollout.config_file import ConfigFile
 from serving.wire.protos import ModelConfig, ModelServerConfig
 from tfrec.errors import ServingError
 

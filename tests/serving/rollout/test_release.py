@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from serving import release
 from serving.client.canary import Canary
-from serving.release import Release, configure, promoted, rolled_back, with_canary
+from serving.rollout import release
+from serving.rollout.release import Release, configure, promoted, rolled_back, with_canary
 from serving.wire.protos import ModelConfig
 from tfrec.errors import ServingError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from serving.config_file import ConfigFile
+from serving.rollout.config_file import ConfigFile
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 

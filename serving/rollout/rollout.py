@@ -14,9 +14,9 @@ from pathlib import Path
 
 from serving.client import CallError, Client, VersionStatus
 from serving.client.connection import Code
-from serving.config_file import ConfigFile
 from serving.lifecycle.storage import find_versions
-from serving.release import Release, configure, model_of, read
+from serving.rollout.config_file import ConfigFile
+from serving.rollout.release import Release, configure, model_of, read
 from serving.wire.protos import ModelConfig, ModelServerConfig
 from tfrec.errors import ServingError
 
