@@ -21,7 +21,7 @@ import pytest
 
 from serving.server.embedded import Server
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HEALTHCHECK = ROOT / "serving" / "deploy" / "healthcheck.sh"
 
 ENTRY_POINT = "/usr/bin/tf_serving_entrypoint.sh"

@@ -14,7 +14,7 @@ import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SERVING = ROOT / "serving"
 CANARY = SERVING / "deploy" / "canary"
 FILES = sorted((SERVING / "deploy" / "kubernetes").glob("*.yaml"))

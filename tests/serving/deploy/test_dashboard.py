@@ -17,7 +17,7 @@ import promql_parser
 import pytest
 import yaml
 
-SERVING = Path(__file__).parents[2] / "serving"
+SERVING = Path(__file__).parents[3] / "serving"
 PROMETHEUS = SERVING / "deploy" / "prometheus"
 GRAFANA = SERVING / "deploy" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "tensorflow-serving.json").read_text(encoding="utf-8"))
