@@ -19,9 +19,9 @@ from pipeline.runs import named_run
 from serving.client.constraints import INPUTS as WISH_INPUTS
 from serving.client.constraints import NO_WISHES
 from serving.servable.servable import Servable
-from tfrec.push import latest_version
 from tfrec.records import read_histories
 from tfrec.scorer import EVENTS
+from tfrec.versions import latest_version
 
 OUT = Path("out/benchmarks/recommend.json")
 

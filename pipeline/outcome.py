@@ -11,8 +11,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.runs import Run, named_run
 from tfrec.errors import DataError
-from tfrec.push import is_same_model, latest_version, push, versions
 from tfrec.scores import Evaluation
+from tfrec.versions import is_same_model, latest_version, push, versions
 
 EVALUATION_FILE = "evaluation.json"
 REPORT_FILE = "report.html"

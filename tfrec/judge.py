@@ -13,12 +13,12 @@ from tfrec.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protoc
 from tfrec.gains import gains, strongest
 from tfrec.groups import groups
 from tfrec.learning import IN_MODEL, read_epochs
-from tfrec.push import latest_version
 from tfrec.records import read_items
 from tfrec.reliability import Chances
 from tfrec.scorer import Exported, exported_model
 from tfrec.scores import Details
 from tfrec.shoppers import shoppers
+from tfrec.versions import latest_version
 
 BOTH = "two stages"
 STAGES = ("two-tower", BOTH)

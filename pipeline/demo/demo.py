@@ -18,9 +18,9 @@ from pipeline.outcome import Outcome, read_outcome
 from pipeline.runs import COMPLETE_JOURNEY, Run
 from tfrec.errors import ModelError
 from tfrec.examples import boundaries
-from tfrec.push import latest_version
 from tfrec.report import render_table
 from tfrec.schema import TableSet, read_table_set
+from tfrec.versions import latest_version
 
 USER = "900"
 QUERY = "gluten free pasta"

@@ -108,7 +108,7 @@ class AtomicPusher(pusher.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Pushes by rename when both blessings were given; see pusher.Executor.Do for the arguments."""
-        from tfrec.push import push
+        from tfrec.versions import push
 
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not self.CheckBlessing(input_dict):

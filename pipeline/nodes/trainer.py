@@ -68,7 +68,7 @@ def run_fn(fn_args: FnArgs) -> None:
 
 def _version(fn_args: FnArgs) -> Path | None:
     """The version in service that training is to go on from, if any."""
-    from tfrec.push import latest_version
+    from tfrec.versions import latest_version
 
     serving = fn_args.custom_config.get("serving")
     return latest_version(serving) if serving else None

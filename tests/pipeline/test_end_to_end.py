@@ -29,8 +29,8 @@ import pytest
 from pipeline.outcome import put_in_service
 from pipeline.runs import named_run
 from serving.client import Client, Event
-from tfrec.push import is_same_model, latest_version
 from tfrec.scores import Evaluation
+from tfrec.versions import is_same_model, latest_version
 
 pytestmark = pytest.mark.slow
 

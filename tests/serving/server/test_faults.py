@@ -24,7 +24,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from benchmarks import load
 from tests.serving.processes import Running, running
 from tfrec.errors import MachineError
-from tfrec.push import push as push_model
+from tfrec.versions import push as push_model
 
 Eventually = Callable[[Callable[[], bool]], None]
 SECONDS = float(os.environ.get("TFREC_FAULT_SECONDS", "6"))

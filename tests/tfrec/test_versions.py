@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tfrec.push import latest_version, push
+from tfrec.versions import latest_version, push
 
 
 def model(folder: Path, weights: str = "weights") -> str:
