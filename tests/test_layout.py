@@ -113,7 +113,7 @@ def test_an_import_that_is_allowed_is_not_named(tmp_path, file, line):
         ),
         (
             "tfrec/sources/a.py",
-            "import tfrec.clean",
+            "import tfrec.data.clean",
             "tfrec/sources/a.py imports clean, which stands below it",
         ),
         ("tfrec/utils.py", "", "tfrec/utils.py is not in ORDER"),

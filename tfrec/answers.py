@@ -8,8 +8,8 @@ from typing import Protocol
 import pandas as pd
 
 from tfrec import report
+from tfrec.data.lookup import read_items
 from tfrec.errors import DataError
-from tfrec.lookup import read_items
 from tfrec.schema import TableSet
 
 LATER = 10  # items of the truth that are shown

@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def ingest(options: argparse.Namespace) -> None:
     """read and clean a shop's files into partitioned tables"""
-    from tfrec import ingest as library
-    from tfrec.mapping import mapping_from_flags, read_mapping
+    from tfrec.data import ingest as library
+    from tfrec.data.mapping import mapping_from_flags, read_mapping
     from tfrec.sources import complete_journey, movielens
 
     source, out = options.source, options.out or f"data/{Path(options.source or 'shop').stem}"

@@ -13,7 +13,7 @@ from tfrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from serving.client import Event, Item
-    from tfrec.lookup import User
+    from tfrec.data.lookup import User
     from tfrec.schema import TableSet
 
 
@@ -33,7 +33,7 @@ class Shopper(NamedTuple):
 
 def shopper(options: argparse.Namespace) -> Shopper:
     """Whom --user names, as known at --until where there is such a flag, else at the end of the log."""
-    from tfrec.lookup import read_user
+    from tfrec.data.lookup import read_user
     from tfrec.schema import read_table_set
 
     tables = read_table_set(options.tables)
@@ -60,7 +60,7 @@ def events(user: User) -> list[Event]:
 
 def items(options: argparse.Namespace) -> list[Item]:
     """Those that --item names, with all that the tables say of them."""
-    from tfrec.lookup import read_items
+    from tfrec.data.lookup import read_items
     from tfrec.schema import read_table_set
 
     tables = read_table_set(options.tables)

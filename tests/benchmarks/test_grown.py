@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.grown import grow
-from tfrec.ingest import ingest
-from tfrec.mapping import read_mapping
+from tfrec.data.ingest import ingest
+from tfrec.data.mapping import read_mapping
 from tfrec.schema import TableSet, read_table_set
 
 

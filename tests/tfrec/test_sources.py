@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfrec.data.ingest import ingest_tables
 from tfrec.errors import DataError
-from tfrec.ingest import ingest_tables
 from tfrec.schema import TableSet
 from tfrec.sources import complete_journey, movielens
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 @dataclasses.dataclass(frozen=True)
 class RawTables:
-    """What `tfrec.ingest.ingest_tables` cleans: columns under our names, in the order of the raw rows."""
+    """What `tfrec.data.ingest.ingest_tables` cleans: columns under our names, in the order of the raw rows."""
 
     interactions: pa.Table
     """Columns of schema.INTERACTIONS, the optional ones where known, and optionally `cancelled` (bool).

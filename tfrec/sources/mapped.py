@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrec.data.file_readers import find_files, read_file
+from tfrec.data.mapping import EventMapping, Mapping, TableMapping
 from tfrec.errors import DataError
-from tfrec.mapping import EventMapping, Mapping, TableMapping
-from tfrec.readers import find_files, read_file
 from tfrec.schema import CATEGORY_SEPARATOR, ITEMS, TABLES, USERS
 from tfrec.sources import RawTables
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tfrec.data.file_readers import read_file, read_headless
 from tfrec.errors import DataError
-from tfrec.readers import read_file, read_headless
 from tfrec.schema import USERS
 from tfrec.sources import RawTables
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfrec.data.file_readers import find_files, read_file, read_headless
 from tfrec.errors import DataError
-from tfrec.readers import find_files, read_file, read_headless
 
 TRICKY_IDS = ["a,b", '"quoted"', "it's", "商品 1", "NA", "null", "007", "1e5", "ünï", "two\nlines", "😀"]
 

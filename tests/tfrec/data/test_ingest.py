@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tfrec.data.ingest import IngestReport, ingest, ingest_tables
+from tfrec.data.mapping import mapping_from_flags, read_mapping
 from tfrec.errors import ConfigError, DataError
-from tfrec.ingest import IngestReport, ingest, ingest_tables
-from tfrec.mapping import mapping_from_flags, read_mapping
 from tfrec.schema import INTERACTIONS, ITEMS, TableSet, partition_of, read_table_set
 from tfrec.sources import RawTables
 
@@ -488,7 +488,7 @@ def test_a_killed_ingest_leaves_the_last_tables_and_the_next_one_clears_up(
     rows = _rows(good.tables, "interactions")
     mapping = _shop(tmp_path / "shop", lines=_line(user="u9"))
     command = [sys.executable, "-c", KILLED, str(mapping), str(tmp_path / "out"), where, str(call)]
-    killed = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    killed = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(_snapshots(tmp_path / "out")) == 2  # something was left behind
     assert read_table_set(tmp_path / "out") == good.tables
@@ -550,9 +550,9 @@ def test_ingest_needs_no_tensorflow_and_prints_nothing(tmp_path: Path) -> None:
     mapping = _shop(tmp_path / "shop")
     program = (
         "import sys; from pathlib import Path; "
-        "from tfrec.ingest import ingest; from tfrec.mapping import read_mapping; "
+        "from tfrec.data.ingest import ingest; from tfrec.data.mapping import read_mapping; "
         f"ingest(read_mapping(Path({str(mapping)!r})), Path({str(tmp_path / 'out')!r})); "
         "assert 'tensorflow' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=Path(__file__).parents[3])
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -18,12 +18,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.columns import bools, codes, conformed, flags, has_control, repeated, tidy
+from tfrec.data.arrow import bools, codes, conformed, flags, has_control, repeated, tidy
+from tfrec.data.cleaning_report import Ledger, Rule
+from tfrec.data.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
-from tfrec.ledger import Ledger, Rule
 from tfrec.schema import EVENT_KINDS, INTERACTIONS, ITEMS, USERS
 from tfrec.sources import RawTables
-from tfrec.times import parse_times
 
 _DAY_MILLISECONDS = 86_400_000
 _BAD_TIME = "bad timestamp"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tfrec.data.mapping import Cancelled, mapping_from_flags, read_mapping
 from tfrec.errors import ConfigError
-from tfrec.mapping import Cancelled, mapping_from_flags, read_mapping
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def _read(folder: Path, text: str):

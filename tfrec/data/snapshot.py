@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfrec.clean import CleanTables
+from tfrec.data.clean import CleanTables
 from tfrec.errors import DataError
 from tfrec.schema import ITEMS, TABLES, Manifest, TableSet, part_name, partition_of, read_table_set
 

@@ -7,11 +7,11 @@ import logging
 import time
 from pathlib import Path
 
-from tfrec.clean import clean
+from tfrec.data.clean import clean
+from tfrec.data.mapping import Mapping
+from tfrec.data.snapshot import commit
 from tfrec.errors import ConfigError
-from tfrec.mapping import Mapping
 from tfrec.schema import TableSet
-from tfrec.snapshot import commit
 from tfrec.sources import RawTables, mapped
 
 _LOGGER = logging.getLogger(__name__)

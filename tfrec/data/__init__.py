@@ -1,0 +1,1 @@
+"""A shop's own files in, clean partitioned tables out."""
