@@ -43,7 +43,7 @@ def ingest(options: argparse.Namespace) -> None:
     """read and clean a shop's files into partitioned tables"""
     from tfrec.data import ingest as library
     from tfrec.data.mapping import mapping_from_flags, read_mapping
-    from tfrec.sources import complete_journey, movielens
+    from tfrec.data.sources import complete_journey, movielens
 
     source, out = options.source, options.out or f"data/{Path(options.source or 'shop').stem}"
     if source == "complete-journey":

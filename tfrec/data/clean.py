@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 
 from tfrec.data.arrow import bools, codes, conformed, flags, has_control, repeated, tidy
 from tfrec.data.cleaning_report import Ledger, Rule
+from tfrec.data.sources import RawTables
 from tfrec.data.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import EVENT_KINDS, INTERACTIONS, ITEMS, USERS
-from tfrec.sources import RawTables
 
 _DAY_MILLISECONDS = 86_400_000
 _BAD_TIME = "bad timestamp"

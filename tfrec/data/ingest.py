@@ -10,9 +10,9 @@ from pathlib import Path
 from tfrec.data.clean import clean
 from tfrec.data.mapping import Mapping
 from tfrec.data.snapshot import commit
+from tfrec.data.sources import RawTables, own_files
 from tfrec.errors import ConfigError
 from tfrec.schema import TableSet
-from tfrec.sources import RawTables, mapped
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def ingest(mapping: Mapping, root: str | Path, partitions: int = 16) -> IngestRe
     """
     _check_partitions(partitions)
     started = time.monotonic()
-    raw = mapped.load(mapping)
+    raw = own_files.load(mapping)
     _LOGGER.info("read %s in %.1f s", mapping.source, time.monotonic() - started)
     return ingest_tables(raw, root, mapping.source, partitions)
 

@@ -18,9 +18,9 @@ import pytest
 
 from tfrec.data.ingest import IngestReport, ingest, ingest_tables
 from tfrec.data.mapping import mapping_from_flags, read_mapping
+from tfrec.data.sources import RawTables
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import INTERACTIONS, ITEMS, TableSet, partition_of, read_table_set
-from tfrec.sources import RawTables
 
 HEADER = "user,item,what,when,n,price,basket\n"
 # Line 1 is good; then one line for every rule, in the order of the rules.

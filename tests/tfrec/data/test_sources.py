@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfrec.data.ingest import ingest_tables
+from tfrec.data.sources import complete_journey, movielens
 from tfrec.errors import DataError
 from tfrec.schema import TableSet
-from tfrec.sources import complete_journey, movielens
 
 
 def _rows(tables: TableSet, table: str, key: str) -> list[dict[str, object]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from tfrec.data.file_readers import read_file, read_headless
+from tfrec.data.sources import RawTables
 from tfrec.errors import DataError
 from tfrec.schema import USERS
-from tfrec.sources import RawTables
 
 _GENRES = (  # the order of the flags in u.item
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
