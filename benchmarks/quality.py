@@ -35,10 +35,10 @@ from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
 from tfrec.features import WordPiece
 from tfrec.holdout import Holdout, read_holdout
+from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.records import read_texts
 from tfrec.schema import read_table_set
 from tfrec.scores import Evaluation
-from tfrec.text import TextEncoder, pool_all, vocabulary
 from tfrec.train import say
 from tfrec.tuning import Shop, compare, names
 

@@ -28,9 +28,9 @@ from tfrec.confidence import interval
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
 from tfrec.features import WordPiece
+from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
+from tfrec.language.tfidf_encoder import WordEncoder, piece_counts
 from tfrec.schema import CATEGORY_SEPARATOR, read_table_set
-from tfrec.text import TextEncoder, pool_all, vocabulary
-from tfrec.words import WordEncoder, piece_counts
 
 K = 20
 

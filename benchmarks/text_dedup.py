@@ -20,8 +20,8 @@ import tensorflow as tf
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
 from tfrec.features import WordPiece, item_text
+from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.schema import read_table_set
-from tfrec.text import TextEncoder, pool_all, vocabulary
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ import tensorflow as tf
 from tfrec.catalog import Catalog
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
 from tfrec.dataset import untuned
+from tfrec.language.text_encoder import vocabulary
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import Batch, TwoTower
-from tfrec.text import vocabulary
 
 ITEMS, TEXTS, TEXT_DIM = 68_000, 20_000, 384
 

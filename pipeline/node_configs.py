@@ -18,8 +18,8 @@ from tfrec.config import (
 )
 from tfrec.errors import ConfigError
 from tfrec.examples import boundaries
+from tfrec.language.text_encoder import vocabulary
 from tfrec.schema import read_table_set
-from tfrec.text import vocabulary
 
 
 def complete(run: Run) -> Config:

@@ -36,8 +36,8 @@ docs/decisions/0001-the-command-line-is-the-edge.md
 FOR_SERVING = ("tfrec", "tfrec.schema", "tfrec.errors")
 
 DOORS = {
-    "keras_hub": ("tfrec/text.py",),
-    "keras_nlp": ("tfrec/text.py",),
+    "keras_hub": ("tfrec/language/text_encoder.py",),
+    "keras_nlp": ("tfrec/language/text_encoder.py",),
     "tensorflow_recommenders": ("tfrec/retrieval.py", "tfrec/ranking.py", "tfrec/index.py"),
     "tensorflow_transform": ("tfrec/features.py", "tfrec/export.py"),
     "matplotlib": ("tfrec/plots.py",),

@@ -14,9 +14,9 @@ import tensorflow_recommenders as tfrs
 from tfrec import replicas
 from tfrec.catalog import Catalog
 from tfrec.config import Config
-from tfrec.text import Reader, TextEncoder
+from tfrec.language.text_encoder import Reader, TextEncoder
+from tfrec.language.tfidf_encoder import WordEncoder
 from tfrec.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
-from tfrec.words import WordEncoder
 
 PART = 8192  # catalogue rows embedded at once
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tfrec
-from tfrec.text import bert_directory
+from tfrec.language.text_encoder import bert_directory
 
 ROOT = Path(str(tfrec.__file__)).parents[2]
 OURS = ("tfrec", "pipeline", "serving")

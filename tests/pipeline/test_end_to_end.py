@@ -349,8 +349,8 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
 
     from tfrec.dataset import load_catalog, sequences
     from tfrec.features import Transformed
+    from tfrec.language.text_encoder import vocabulary
     from tfrec.retrieval import TwoTower
-    from tfrec.text import vocabulary
     from tfrec.validation import history_only
 
     config = named_run("tiny").config

@@ -13,8 +13,8 @@ import pytest
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.catalog import Catalog, distinct_rows
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, ServingConfig, TowerConfig, TrainConfig
+from tfrec.language.text_encoder import vocabulary as vocabulary_of
 from tfrec.schema import TableSet
-from tfrec.text import vocabulary as vocabulary_of
 
 ANALYZED = ("train", "catalog")  # as pipeline/dag.py has it
 

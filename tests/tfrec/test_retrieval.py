@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.language.text_encoder import TextEncoder
 from tfrec.retrieval import Batch, TwoTower
-from tfrec.text import TextEncoder
 from tfrec.towers import History
 
 DAY = 86_400

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.features import WordPiece, word_piece_of
-from tfrec.text import ENCODE_BATCH, Reader, TextEncoder, bert_directory, pool_all
-from tfrec.text import vocabulary as vocabulary_of
+from tfrec.language.text_encoder import ENCODE_BATCH, Reader, TextEncoder, bert_directory, pool_all
+from tfrec.language.text_encoder import vocabulary as vocabulary_of
 
 # In the ids of BERT's vocabulary: [CLS] gluten free pasta [SEP] and [CLS] soap [SEP].
 PASTA = [101, 1043, 7630, 6528, 2489, 24857, 102]
@@ -82,7 +82,7 @@ def test_a_catalogue_is_read_again_as_the_bert_is_then(encoder_of, mode, layers,
 
 
 def test_what_would_take_too_much_memory_is_not_kept(encoder_of, monkeypatch):
-    monkeypatch.setattr("tfrec.text.KEPT_BYTES", 10 * 16 * 4 - 1)
+    monkeypatch.setattr("tfrec.language.text_encoder.KEPT_BYTES", 10 * 16 * 4 - 1)
     encoder, tokens = encoder_of("top"), padded([PASTA, SOAP], 8).numpy()
     reader = Reader(encoder, tokens)  # 10 tokens of 16 dimensions
     np.testing.assert_allclose(reader.read(), encoder.pooled(tf.constant(tokens)), atol=1e-5)

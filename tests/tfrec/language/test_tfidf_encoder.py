@@ -9,7 +9,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tfrec.errors import ConfigError
-from tfrec.words import PART, WordEncoder
+from tfrec.language.tfidf_encoder import PART, WordEncoder
 
 TEXTS = np.array([[2, 5, 6, 3, 0], [2, 5, 5, 7, 3], [2, 6, 7, 8, 3], [2, 9, 3, 0, 0], [2, 8, 9, 9, 3]])
 PIECES = 12
@@ -65,7 +65,7 @@ def test_a_dimension_that_no_text_of_the_catalogue_fills_says_nothing_of_a_new_o
 
 
 def test_dimensions_are_found_by_a_part_of_many_texts_and_rarity_by_all(monkeypatch):
-    monkeypatch.setattr("tfrec.words.MOST_TEXTS", 6)
+    monkeypatch.setattr("tfrec.language.tfidf_encoder.MOST_TEXTS", 6)
     many = np.concatenate([np.tile([2, 5, 6], (20, 1)), np.tile([2, 7, 8], (20, 1)), [[2, 5, 9]]])
     encoder = WordEncoder(PIECES, 2)
     encoder.learn(many)
