@@ -21,7 +21,7 @@ from typing import Any
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.config import Config
 from tfrec.errors import DataError
-from tfrec.examples import build_partition
+from tfrec.examples.build import build_partition
 from tfrec.schema import TableSet, read_table_set
 
 OUT = Path("out/benchmarks/examples.json")
@@ -54,7 +54,7 @@ def measure(tables: TableSet) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         stock_rows = write_stock_rows(tables, Path(folder))
         return [
-            timed("tfrec.examples.build_partition", events, lambda: build_all(tables)),
+            timed("tfrec.examples.build.build_partition", events, lambda: build_all(tables)),
             timed("the same through Beam, as in the pipeline", events, lambda: build_through_beam(tables)),
             timed("TFX parquet executor through Beam", stock_rows, lambda: build_by_stock_executor(folder)),
         ]

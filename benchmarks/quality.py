@@ -33,10 +33,10 @@ from benchmarks.table import Column, Row, gains, markdown, summary
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
-from tfrec.features import WordPiece
+from tfrec.examples.preprocessing import WordPiece
+from tfrec.examples.read import read_texts
 from tfrec.holdout import Holdout, read_holdout
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
-from tfrec.records import read_texts
 from tfrec.schema import read_table_set
 from tfrec.scores import Evaluation
 from tfrec.train import say

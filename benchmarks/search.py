@@ -27,7 +27,7 @@ from tfrec import metrics
 from tfrec.confidence import interval
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
-from tfrec.features import WordPiece
+from tfrec.examples.preprocessing import WordPiece
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.language.tfidf_encoder import WordEncoder, piece_counts
 from tfrec.schema import CATEGORY_SEPARATOR, read_table_set

@@ -182,7 +182,7 @@ def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
     from pipeline.outcome import latest_artifact
     from serving.wire.protos import ModelSpec, PredictRequest
     from serving.wire.tensors import to_proto
-    from tfrec.records import read_histories
+    from tfrec.examples.read import read_histories
     from tfrec.scorer import EVENTS
 
     run = build()

@@ -24,7 +24,7 @@ from pipeline.engines import Local
 from pipeline.local_runner import run_part
 from pipeline.nodes.curated_schema import write_schema
 from pipeline.runs import Run, run_from_json
-from tfrec.examples import SEQUENCE_SPLITS, boundaries, build_catalog, build_sequences
+from tfrec.examples.build import SEQUENCE_SPLITS, boundaries, build_catalog, build_sequences
 from tfrec.schema import TableSet, read_table_set
 
 WHOLE = 10**6
@@ -100,7 +100,7 @@ def stock_pipeline(of: Run, home: Path) -> Pipeline:
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
-        preprocessing_fn="tfrec.features.preprocessing_fn",
+        preprocessing_fn="tfrec.examples.preprocessing.preprocessing_fn",
         custom_config={"config": node_configs.of_transform(config).to_json()},
         disable_statistics=True,
         splits_config=transform_pb2.SplitsConfig(analyze=["train", "catalog"], transform=[*SEQUENCE_SPLITS, "catalog"]),

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
-from tfrec.features import WordPiece, item_text
+from tfrec.examples.preprocessing import WordPiece, item_text
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.schema import read_table_set
 

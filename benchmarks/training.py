@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfrec.catalog import Catalog
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
-from tfrec.dataset import untuned
+from tfrec.examples.catalog import Catalog
+from tfrec.examples.dataset import untuned
 from tfrec.language.text_encoder import vocabulary
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import Batch, TwoTower

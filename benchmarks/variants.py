@@ -21,11 +21,11 @@ import numpy as np
 from pipeline.local_runner import run as run_pipeline  # before TensorFlow: TFX after it ends the process by SIGSEGV
 from pipeline.outcome import latest_artifact
 from pipeline.runs import Run
-from tfrec.catalog import Catalog
 from tfrec.config import Config, config_from_json
 from tfrec.errors import ConfigError
 from tfrec.evaluate import evaluate, protocol_of
-from tfrec.examples import SPLITS
+from tfrec.examples.build import SPLITS
+from tfrec.examples.catalog import Catalog
 from tfrec.holdout import Holdout, read_holdout
 from tfrec.retrieval import TwoTower
 from tfrec.scores import Evaluation, Scores, Verdict
@@ -94,9 +94,9 @@ def prepare(run: Run) -> None:
 def measure(run: Run, variant: Variant, kept: Path) -> None:
     """Trains, exports, reads the export back and scores it on the test window. An interrupted call goes on."""
     from pipeline.node_configs import complete
-    from tfrec.dataset import load_catalog
+    from tfrec.examples.dataset import load_catalog
+    from tfrec.examples.preprocessing import Transformed
     from tfrec.export import Recommender, export
-    from tfrec.features import Transformed
     from tfrec.rank_training import fit_second_stage
     from tfrec.scorer import Exported
     from tfrec.train import catch_up, fit

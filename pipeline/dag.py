@@ -22,7 +22,7 @@ from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank
 from pipeline.nodes.trainer_inputs import TRAINING, VALIDATION
 from pipeline.outcome import connection
 from pipeline.runs import Run
-from tfrec.examples import SPLITS, boundaries
+from tfrec.examples.build import SPLITS, boundaries
 from tfrec.schema import read_table_set
 
 
@@ -42,15 +42,15 @@ def create_pipeline(run: Run) -> Pipeline:
         examples=examples.outputs["examples"],
         validation_start=-1 if bounds.validation_start is None else bounds.validation_start,
         test_start=-1 if bounds.test_start is None else bounds.test_start,
-        code=fingerprint.code("tfrec.audit"),
+        code=fingerprint.code("tfrec.examples.leakage"),
     )
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
-        preprocessing_fn="tfrec.features.preprocessing_fn",
+        preprocessing_fn="tfrec.examples.preprocessing.preprocessing_fn",
         custom_config={
             "config": node_configs.of_transform(config).to_json(),
-            "code": fingerprint.code("tfrec.features"),
+            "code": fingerprint.code("tfrec.examples.preprocessing"),
         },
         disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
         # Counted and measured on the past alone; the catalogue holds no events.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfrec.catalog import Catalog
+from tfrec.examples.catalog import Catalog
 from tfrec.popularity import NAMES as ITEM_NAMES
 from tfrec.popularity import NEVER_DAYS
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.diversity import varied
-from tfrec.features import Transformed, word_piece_of
+from tfrec.examples.preprocessing import Transformed, word_piece_of
 from tfrec.filters import Filters
 from tfrec.index import Index
 from tfrec.retrieval import Batch

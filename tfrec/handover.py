@@ -11,9 +11,9 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.dataset import load_catalog
 from tfrec.errors import ModelError
-from tfrec.features import Transformed
+from tfrec.examples.dataset import load_catalog
+from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import IN_MODEL, LearningCurve, read_epochs
 from tfrec.retrieval import TwoTower
 from tfrec.train import Trained, strategy

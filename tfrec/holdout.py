@@ -15,7 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, DataError
-from tfrec.records import read_catalog, read_targets
+from tfrec.examples.read import read_catalog, read_targets
 from tfrec.schema import CLOCKS, EVENT_KINDS
 
 DAY = 86_400

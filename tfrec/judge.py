@@ -10,10 +10,10 @@ from tfrec.cold_start import cold_start
 from tfrec.config import Config
 from tfrec.errors import ModelError
 from tfrec.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
+from tfrec.examples.read import read_items
 from tfrec.gains import gains, strongest
 from tfrec.groups import groups
 from tfrec.learning import IN_MODEL, read_epochs
-from tfrec.records import read_items
 from tfrec.reliability import Chances
 from tfrec.scorer import Exported, exported_model
 from tfrec.scores import Details

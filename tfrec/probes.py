@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec.catalog import Catalog
 from tfrec.config import Config
+from tfrec.examples.catalog import Catalog
 from tfrec.export import FILTER_INPUTS, Recommender, Tensors
 from tfrec.schema import CATEGORY_SEPARATOR, EVENT_KINDS
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from tfrec.calibration import LEAST_CHOICES, calibrate
 from tfrec.config import Config
-from tfrec.dataset import read_events, sequences
 from tfrec.errors import ConfigError, DataError, ModelError
+from tfrec.examples.dataset import read_events, sequences
 from tfrec.learning import Epoch, LearningCurve
 from tfrec.rank_examples import Examples, collect, collect_repeats, join, new_items
 from tfrec.retrieval import TwoTower

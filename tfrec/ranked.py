@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec.errors import ModelError
-from tfrec.records import read_departments, read_histories, read_targets
+from tfrec.examples.read import read_departments, read_histories, read_targets
 from tfrec.scorer import EVENTS, USERS_AT_ONCE
 
 DAY = 86_400

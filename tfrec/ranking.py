@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrec.catalog import Catalog
 from tfrec.config import RankingConfig
+from tfrec.examples.catalog import Catalog
 
 LIMIT = 8.0  # standard deviations beyond which a feature says no more
 LEAST_SPREAD = 1e-3  # on the scale of logarithms: what varies less in training would be blown up where it moves later

@@ -12,8 +12,8 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrec import replicas
-from tfrec.catalog import Catalog
 from tfrec.config import Config
+from tfrec.examples.catalog import Catalog
 from tfrec.language.text_encoder import Reader, TextEncoder
 from tfrec.language.tfidf_encoder import WordEncoder
 from tfrec.towers import CandidateTower, Context, History, ItemFeatures, QueryTower

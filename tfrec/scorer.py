@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tfrec.errors import ModelError
+from tfrec.examples.read import read_histories
 from tfrec.holdout import Holdout, Scorer
-from tfrec.records import read_histories
 from tfrec.tally import Texts
 
 USERS_AT_ONCE = 32  # a ranker looks at each candidate beside each event

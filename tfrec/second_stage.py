@@ -9,9 +9,9 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec.candidates import SOURCES, Proposed, Sources
-from tfrec.catalog import Catalog
 from tfrec.config import Config
 from tfrec.evidence import Evidence, Past
+from tfrec.examples.catalog import Catalog
 from tfrec.newcomers import Newcomers
 from tfrec.popularity import NAMES, item_statistics
 from tfrec.ranking import Ranker

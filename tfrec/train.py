@@ -16,11 +16,11 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
-from tfrec.catalog import Catalog
 from tfrec.config import Config
-from tfrec.dataset import count_sequences, load_catalog, parts_of_sequences, read_events, sequences
 from tfrec.errors import ConfigError, ModelError
-from tfrec.features import Transformed
+from tfrec.examples.catalog import Catalog
+from tfrec.examples.dataset import count_sequences, load_catalog, parts_of_sequences, read_events, sequences
+from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import Epoch, LearningCurve
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower, latest

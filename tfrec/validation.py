@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfrec import metrics
 from tfrec.config import Config
-from tfrec.dataset import sequences
 from tfrec.errors import ConfigError
+from tfrec.examples.dataset import sequences
 from tfrec.retrieval import Batch, TwoTower
 
 K = 20

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec.catalog import Catalog
 from tfrec.config import Config
-from tfrec.dataset import sequences
 from tfrec.errors import ModelError
-from tfrec.features import Transformed
+from tfrec.examples.catalog import Catalog
+from tfrec.examples.dataset import sequences
+from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval import TwoTower
 from tfrec.train import Begin, afresh, say
 from tfrec.validation import BATCH, DAY, window_start

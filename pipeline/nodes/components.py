@@ -35,8 +35,8 @@ def check_examples(
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
     """Ends the run with DataError where ExampleValidator objects to the examples, or the future leaks into them."""
-    from tfrec.audit import find_leaks
     from tfrec.errors import DataError
+    from tfrec.examples.leakage import find_leaks
 
     found = _anomalies(anomalies)
     if found:

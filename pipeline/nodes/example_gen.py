@@ -1,6 +1,6 @@
 """The ExampleGen of a table set: one Beam element a partition, four splits of serialized tf.train.Examples.
 
-What an example holds is tfrec.examples' business. This file knows how TFX runs it and when not to: the
+What an example holds is tfrec.examples.build' business. This file knows how TFX runs it and when not to: the
 component's fingerprint is what was ingested, so that ingesting the same data again executes nothing again.
 """
 
@@ -26,7 +26,7 @@ from tfx.utils import proto_utils
 from pipeline.nodes.fingerprint import code
 from tfrec.config import Config, ExamplesConfig, config_from_json
 from tfrec.errors import DataError
-from tfrec.examples import SPLITS, build_partition
+from tfrec.examples.build import SPLITS, build_partition
 from tfrec.schema import Manifest, TableSet, read_table_set
 
 FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns", "item_columns")
@@ -34,7 +34,7 @@ FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns", "item_col
 
 
 class TableSetExecutor(BaseExampleGenExecutor):
-    """Maps tfrec.examples.build_partition over the partitions."""
+    """Maps tfrec.examples.build.build_partition over the partitions."""
 
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:
         """Never called: GenerateExamplesByBeam is overridden, since one partition gives every split."""
@@ -103,7 +103,7 @@ def _fingerprint(manifest: Manifest) -> str:
 def _custom_config(config: ExamplesConfig) -> example_gen_pb2.CustomConfig:
     """The examples' settings alone: no other setting may make the component run again."""
     text = json.dumps({"examples": dataclasses.asdict(config)}, sort_keys=True)
-    text += "\n" + code("tfrec.examples")  # for TFX's cache alone
+    text += "\n" + code("tfrec.examples.build")  # for TFX's cache alone
     packed = any_pb2.Any()
     packed.Pack(wrappers_pb2.StringValue(value=text))
     return example_gen_pb2.CustomConfig(custom_config=packed)

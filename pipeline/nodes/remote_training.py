@@ -69,7 +69,7 @@ def join(work: Path) -> None:
     config = config_from_json(task.config)
     import tensorflow as tf
 
-    from tfrec.features import Transformed
+    from tfrec.examples.preprocessing import Transformed
     from tfrec.train import train
     from tfrec.warm import beginning
     from tfrec.workers import join_workers

@@ -8,7 +8,7 @@ from pathlib import Path
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from tfrec.config import Config, config_from_json, with_settings
-from tfrec.features import Transformed
+from tfrec.examples.preprocessing import Transformed
 
 TRAINING = ["train", "catalog"]
 """Of TrainArgs; those of EvalArgs are VALIDATION."""

@@ -12,10 +12,10 @@ from benchmarks import quality, variants
 from benchmarks.table import Row
 from benchmarks.variants import ABLATION, BY_USER, WHOLE, Variant
 from tfrec.baselines import popularity
-from tfrec.catalog import Catalog
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluate import evaluate, holdout_from_events, protocol_of
+from tfrec.examples.catalog import Catalog
 from tfrec.scores import Scores
 
 SEEDS = {f"tfrec, seed {seed}": dataclasses.replace(WHOLE, seed=seed) for seed in (1, 2)}

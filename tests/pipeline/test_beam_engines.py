@@ -23,7 +23,7 @@ from pipeline.engines import Engine, Flink, Local, Portable
 from pipeline.local_runner import run as run_here
 from pipeline.runs import Run, named_run
 from tfrec.config import Config
-from tfrec.examples import SPLITS
+from tfrec.examples.build import SPLITS
 from tfrec.schema import TableSet
 
 ROOT = Path(__file__).parents[2]

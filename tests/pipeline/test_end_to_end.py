@@ -326,7 +326,7 @@ def test_the_served_answer_is_the_exported_models_and_the_trained_models(client:
 
 def _raw_histories(ran: Ran) -> tuple[list[bytes], dict[str, np.ndarray]]:
     """Ids and the inputs of `embed_query`, from the raw test split."""
-    from tfrec.records import read_histories
+    from tfrec.examples.read import read_histories
     from tfrec.scorer import EVENTS
 
     histories = read_histories(ran.shop.artifact("TableSetExampleGen", "examples"), "test", EVENTS, ["user_city"])
@@ -347,8 +347,8 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
     """User id -> [dim + 1] by the model in memory."""
     import tensorflow as tf
 
-    from tfrec.dataset import load_catalog, sequences
-    from tfrec.features import Transformed
+    from tfrec.examples.dataset import load_catalog, sequences
+    from tfrec.examples.preprocessing import Transformed
     from tfrec.language.text_encoder import vocabulary
     from tfrec.retrieval import TwoTower
     from tfrec.validation import history_only

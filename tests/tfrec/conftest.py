@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tfrec  # noqa: F401  before TensorFlow
-from tfrec.catalog import Catalog, distinct_rows
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, ServingConfig, TowerConfig, TrainConfig
+from tfrec.examples.catalog import Catalog, distinct_rows
 from tfrec.language.text_encoder import vocabulary as vocabulary_of
 from tfrec.schema import TableSet
 
@@ -123,7 +123,7 @@ def transformed_shop(
     Its training split also holds zoe, who saw soap in a chunk before, and bought an item twice that is not
     in the catalogue and whose id is ODD_ID.
     """
-    from tfrec.examples import SPLITS, build_partition
+    from tfrec.examples.build import SPLITS, build_partition
 
     config = make_config(features={"profile_columns": ("age", "city"), "item_columns": ("maker",)})
     splits: dict[str, list[bytes]] = {split: [] for split in SPLITS}
@@ -150,9 +150,9 @@ def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.
     """The model as it is before any training: random weights tell whether two ways to an answer are one."""
     import tensorflow as tf
 
-    from tfrec.dataset import load_catalog
+    from tfrec.examples.dataset import load_catalog
+    from tfrec.examples.preprocessing import Transformed
     from tfrec.export import Recommender, export
-    from tfrec.features import Transformed
     from tfrec.probes import write_probes
     from tfrec.retrieval import TwoTower
     from tfrec.train import Trained
@@ -199,7 +199,7 @@ def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config
     from apache_beam.options.pipeline_options import PipelineOptions
     from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
-    from tfrec.features import preprocessing_fn
+    from tfrec.examples.preprocessing import preprocessing_fn
 
     graph = str(root / "graph")
     files = {split: str(root / f"{split}.gz") for split in splits}
@@ -229,7 +229,7 @@ def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config
 
 
 def _schema(config: Config) -> Any:
-    """The raw features as tfrec/examples.py describes them, each a list."""
+    """The raw features as tfrec/examples/build.py describes them, each a list."""
     import tensorflow as tf
     from tensorflow_transform.tf_metadata import schema_utils
 

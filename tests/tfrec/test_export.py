@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfrec.dataset import sequences
-from tfrec.features import word_piece_of
+from tfrec.examples.dataset import sequences
+from tfrec.examples.preprocessing import word_piece_of
 from tfrec.validation import history_only
 
 Ask = Callable[..., dict[str, np.ndarray]]

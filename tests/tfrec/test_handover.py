@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tfrec.errors import ModelError
+from tfrec.examples.preprocessing import Transformed
 from tfrec.export import export
-from tfrec.features import Transformed
 from tfrec.handover import read_towers
 
 

@@ -11,17 +11,17 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
-from tfrec.dataset import sequences
 from tfrec.errors import ConfigError, DataError, ModelError
-from tfrec.examples import build_partition
+from tfrec.examples.build import build_partition
+from tfrec.examples.dataset import sequences
+from tfrec.examples.preprocessing import Transformed
+from tfrec.examples.read import read_histories
 from tfrec.export import Recommender, export
-from tfrec.features import Transformed
 from tfrec.popularity import NAMES
 from tfrec.probes import write_probes
 from tfrec.rank_examples import Examples, _joined, collect, collect_repeats, earlier, join, new_items
 from tfrec.rank_training import _calibrate, _held_out, _hide_towers, fit_second_stage
 from tfrec.ranked import KEPT_MISSES, ranked_candidates
-from tfrec.records import read_histories
 from tfrec.retrieval import Batch, TwoTower
 from tfrec.scorer import EVENTS
 from tfrec.second_stage import SecondStage

@@ -18,9 +18,9 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.dataset import load_catalog, read_events, sequences
 from tfrec.errors import ConfigError, ModelError
-from tfrec.features import Transformed
+from tfrec.examples.dataset import load_catalog, read_events, sequences
+from tfrec.examples.preprocessing import Transformed
 from tfrec.optimizer import LazyAdam
 from tfrec.retrieval import TwoTower
 from tfrec.train import Phase, Progress, Trained, catch_up, phases, train

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.dataset import sequences
 from tfrec.errors import ModelError
-from tfrec.features import Transformed
+from tfrec.examples.dataset import sequences
+from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval import TwoTower
 from tfrec.train import phases, train
 from tfrec.validation import Validation

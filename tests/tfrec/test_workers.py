@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.nodes.remote_training import FILE, Task, have_trained
 from tfrec.config import Config
-from tfrec.features import Transformed
+from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import Epoch, read_epochs
 from tfrec.train import Trained, train
 from tfrec.validation import Validation

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError
-from tfrec.features import WordPiece, word_piece_of
+from tfrec.examples.preprocessing import WordPiece, word_piece_of
 from tfrec.language.text_encoder import ENCODE_BATCH, Reader, TextEncoder, bert_directory, pool_all
 from tfrec.language.text_encoder import vocabulary as vocabulary_of
 

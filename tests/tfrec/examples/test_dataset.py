@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.catalog import Catalog
-from tfrec.dataset import count_sequences, load_catalog, parse_sequences, read_events, sequences
 from tfrec.errors import DataError
-from tfrec.features import Transformed
+from tfrec.examples.catalog import Catalog
+from tfrec.examples.dataset import count_sequences, load_catalog, parse_sequences, read_events, sequences
+from tfrec.examples.preprocessing import Transformed
 
 
 @pytest.fixture(scope="module")

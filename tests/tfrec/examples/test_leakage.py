@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tfrec.audit import find_leaks
 from tfrec.errors import DataError
+from tfrec.examples.leakage import find_leaks
 
 VALIDATION, TEST = 1000, 2000
 Event = tuple[str, int, int]  # item, timestamp, is_target

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrec.records import read_events
+from tfrec.examples.read import read_events
 
 WINDOWS = ("validation", "test")
 _EVENT = ["user_id", "item_id", "kind", "timestamp"]

@@ -13,7 +13,7 @@ import pytest
 
 from tfrec.config import ExamplesConfig, SplitConfig
 from tfrec.errors import ConfigError, DataError
-from tfrec.examples import (
+from tfrec.examples.build import (
     ENCODE_ROWS,
     Boundaries,
     boundaries,

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec.catalog import Catalog, distinct_rows
 from tfrec.config import FeaturesConfig
 from tfrec.errors import DataError
-from tfrec.features import Transformed, word_piece_of
+from tfrec.examples.catalog import Catalog, distinct_rows
+from tfrec.examples.preprocessing import Transformed, word_piece_of
 
 SHUFFLE_SEQUENCES = 20_000
 READ_BATCH = 4096

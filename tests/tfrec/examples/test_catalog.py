@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrec.catalog import distinct_rows
+from tfrec.examples.catalog import distinct_rows
 
 
 def test_items_without_a_training_event_share_id_row_0(make_catalog):

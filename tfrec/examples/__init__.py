@@ -1,0 +1,1 @@
+"""Clean tables in, tf.Examples split by time, features of tf.Transform and batches out."""
