@@ -22,7 +22,7 @@ from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import untuned
 from tfrec.language.text_encoder import vocabulary
 from tfrec.optimizer import LazyAdam
-from tfrec.retrieval import Batch, TwoTower
+from tfrec.retrieval.two_tower import Batch, TwoTower
 
 ITEMS, TEXTS, TEXT_DIM = 68_000, 20_000, 384
 

@@ -27,7 +27,7 @@ from tfrec.evaluate import evaluate, protocol_of
 from tfrec.examples.build import SPLITS
 from tfrec.examples.catalog import Catalog
 from tfrec.holdout import Holdout, read_holdout
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.scores import Evaluation, Scores, Verdict
 
 BY_USER = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")

@@ -24,7 +24,7 @@ import tensorflow as tf
 
 from benchmarks import training
 from tfrec.optimizer import LazyAdam
-from tfrec.retrieval import Batch
+from tfrec.retrieval.two_tower import Batch
 from tfrec.workers import Worker, join_workers
 
 OUT = Path("out/benchmarks/workers.json")

@@ -38,7 +38,7 @@ FOR_SERVING = ("tfrec", "tfrec.schema", "tfrec.errors")
 DOORS = {
     "keras_hub": ("tfrec/language/text_encoder.py",),
     "keras_nlp": ("tfrec/language/text_encoder.py",),
-    "tensorflow_recommenders": ("tfrec/retrieval.py", "tfrec/ranking.py", "tfrec/index.py"),
+    "tensorflow_recommenders": ("tfrec/retrieval/two_tower.py", "tfrec/ranking.py", "tfrec/index.py"),
     "tensorflow_transform": ("tfrec/examples/preprocessing.py", "tfrec/export.py"),
     "matplotlib": ("tfrec/plots.py",),
     "jinja2": ("tfrec/page.py",),
@@ -124,8 +124,8 @@ def test_an_import_of_a_module_below_is_named(tmp_path, file, line, breach):
 
 
 def test_a_foreign_library_at_another_door_is_named(tmp_path):
-    path = written(tmp_path, "tfrec/towers.py", "def f():\n    import keras_hub.models")
-    assert list(door_breaches(path, tmp_path)) == ["tfrec/towers.py imports keras_hub"]
+    path = written(tmp_path, "tfrec/retrieval/towers.py", "def f():\n    import keras_hub.models")
+    assert list(door_breaches(path, tmp_path)) == ["tfrec/retrieval/towers.py imports keras_hub"]
 
 
 def sources(root: Path, *packages: str) -> Iterator[Path]:

@@ -18,8 +18,8 @@ from tfrec.diversity import varied
 from tfrec.examples.preprocessing import Transformed, word_piece_of
 from tfrec.filters import Filters
 from tfrec.index import Index
-from tfrec.retrieval import Batch
-from tfrec.towers import ItemFeatures
+from tfrec.retrieval.towers import ItemFeatures
+from tfrec.retrieval.two_tower import Batch
 from tfrec.train import Trained
 
 if TYPE_CHECKING:

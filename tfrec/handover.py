@@ -15,7 +15,7 @@ from tfrec.errors import ModelError
 from tfrec.examples.dataset import load_catalog
 from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import IN_MODEL, LearningCurve, read_epochs
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.train import Trained, strategy
 
 

@@ -10,7 +10,7 @@ import math
 
 import tensorflow as tf
 
-from tfrec import replicas
+from tfrec.retrieval import replicas
 
 SMALL = 4096
 """Rows of a table, at most, whose gradient travels as a whole from replica to replica."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from tfrec.retrieval import Batch
+from tfrec.retrieval.two_tower import Batch
 from tfrec.schema import EVENT_KINDS
 from tfrec.second_stage import Examined, SecondStage
 from tfrec.validation import history_only, moments_of

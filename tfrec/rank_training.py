@@ -20,7 +20,7 @@ from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.learning import Epoch, LearningCurve
 from tfrec.rank_examples import Examples, collect, collect_repeats, join, new_items
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import EVENT_KINDS
 from tfrec.second_stage import SecondStage
 from tfrec.train import Trained, catch_up, follow_trend, say

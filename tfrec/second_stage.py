@@ -15,7 +15,7 @@ from tfrec.examples.catalog import Catalog
 from tfrec.newcomers import Newcomers
 from tfrec.popularity import NAMES, item_statistics
 from tfrec.ranking import Ranker
-from tfrec.retrieval import Batch, TwoTower
+from tfrec.retrieval.two_tower import Batch, TwoTower
 
 
 class Examined(NamedTuple):

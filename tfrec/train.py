@@ -23,7 +23,7 @@ from tfrec.examples.dataset import count_sequences, load_catalog, parts_of_seque
 from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import Epoch, LearningCurve
 from tfrec.optimizer import LazyAdam
-from tfrec.retrieval import TwoTower, latest
+from tfrec.retrieval.two_tower import TwoTower, latest
 from tfrec.trend import trend
 from tfrec.validation import Validation
 from tfrec.workers import Worker

@@ -12,7 +12,7 @@ from tfrec import metrics
 from tfrec.config import Config
 from tfrec.errors import ConfigError
 from tfrec.examples.dataset import sequences
-from tfrec.retrieval import Batch, TwoTower
+from tfrec.retrieval.two_tower import Batch, TwoTower
 
 K = 20
 BATCH = 128

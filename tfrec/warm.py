@@ -23,7 +23,7 @@ from tfrec.errors import ModelError
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.train import Begin, afresh, say
 from tfrec.validation import BATCH, DAY, window_start
 

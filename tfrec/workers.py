@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfrec import replicas
 from tfrec.errors import ConfigError
+from tfrec.retrieval import replicas
 
 JOBS = ("chief", "worker")
 

@@ -350,7 +350,7 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
     from tfrec.examples.dataset import load_catalog, sequences
     from tfrec.examples.preprocessing import Transformed
     from tfrec.language.text_encoder import vocabulary
-    from tfrec.retrieval import TwoTower
+    from tfrec.retrieval.two_tower import TwoTower
     from tfrec.validation import history_only
 
     config = named_run("tiny").config

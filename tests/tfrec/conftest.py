@@ -139,7 +139,7 @@ class ExportedShop:
     """A model of `transformed_shop` in memory, and the SavedModel of it."""
 
     config: Config
-    model: Any  # tfrec.retrieval.TwoTower
+    model: Any  # tfrec.retrieval.two_tower.TwoTower
     catalog: Catalog
     recommender: Any  # tfrec.export.Recommender
     folder: Path  # with probes; copy it before you change it
@@ -154,7 +154,7 @@ def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.
     from tfrec.examples.preprocessing import Transformed
     from tfrec.export import Recommender, export
     from tfrec.probes import write_probes
-    from tfrec.retrieval import TwoTower
+    from tfrec.retrieval.two_tower import TwoTower
     from tfrec.train import Trained
 
     config, graph = transformed_shop.config, Transformed(transformed_shop.folder)

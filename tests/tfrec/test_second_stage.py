@@ -22,7 +22,7 @@ from tfrec.probes import write_probes
 from tfrec.rank_examples import Examples, _joined, collect, collect_repeats, earlier, join, new_items
 from tfrec.rank_training import _calibrate, _held_out, _hide_towers, fit_second_stage
 from tfrec.ranked import KEPT_MISSES, ranked_candidates
-from tfrec.retrieval import Batch, TwoTower
+from tfrec.retrieval.two_tower import Batch, TwoTower
 from tfrec.scorer import EVENTS
 from tfrec.second_stage import SecondStage
 from tfrec.train import Trained

@@ -22,7 +22,7 @@ from tfrec.errors import ConfigError, ModelError
 from tfrec.examples.dataset import load_catalog, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.optimizer import LazyAdam
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.train import Phase, Progress, Trained, catch_up, phases, train
 from tfrec.trend import trend
 from tfrec.validation import Validation

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.errors import ConfigError
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.validation import Validation, history_only
 
 DAY = 86_400

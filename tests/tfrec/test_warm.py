@@ -16,7 +16,7 @@ from tfrec.config import Config
 from tfrec.errors import ModelError
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
-from tfrec.retrieval import TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.train import phases, train
 from tfrec.validation import Validation
 from tfrec.warm import FILE, Record, carry_over, going_on, read_record, record_of, write_record

@@ -34,12 +34,12 @@ def test_a_module_or_what_it_needs_makes_another_fingerprint_and_nothing_else_do
 
 def test_the_trainer_needs_the_towers_and_not_the_command_line():
     with_imports = all_imports("pipeline.nodes.trainer")
-    assert {"tfrec.towers", "tfrec.metrics", "tfrec.probes", "tfrec.config"} <= with_imports
+    assert {"tfrec.retrieval.towers", "tfrec.metrics", "tfrec.probes", "tfrec.config"} <= with_imports
     assert "tfrec.cli" not in with_imports
 
 
 def test_the_code_of_the_ranker_trains_no_towers_again():
-    assert {"tfrec.ranking", "tfrec.towers"} <= all_imports("pipeline.nodes.ranking_trainer")
+    assert {"tfrec.ranking", "tfrec.retrieval.towers"} <= all_imports("pipeline.nodes.ranking_trainer")
     assert not {"tfrec.ranking", "tfrec.second_stage", "tfrec.evidence"} & all_imports("pipeline.nodes.trainer")
 
 

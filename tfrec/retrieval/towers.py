@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfrec import replicas
 from tfrec.config import TowerConfig
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.preprocessing import DAYS_PER_WEEK, day_of_week
+from tfrec.retrieval import replicas
 from tfrec.schema import EVENT_KINDS
 
 AGE_BUCKETS = 64  # two to an octave of seconds: the last holds everything older than a lifetime

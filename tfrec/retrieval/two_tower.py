@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrec import replicas
 from tfrec.config import Config
 from tfrec.examples.catalog import Catalog
 from tfrec.language.text_encoder import Reader, TextEncoder
 from tfrec.language.tfidf_encoder import WordEncoder
-from tfrec.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
+from tfrec.retrieval import replicas
+from tfrec.retrieval.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
 
 PART = 8192  # catalogue rows embedded at once
 

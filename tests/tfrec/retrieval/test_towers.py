@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.towers import (
+from tfrec.retrieval.towers import (
     CandidateTower,
     Context,
     History,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec import replicas
+from tfrec.retrieval import replicas
 
 PROGRAM = """
 import json, sys
