@@ -53,7 +53,7 @@ def one(items: int) -> None:
 
     from benchmarks.training import batches, build, speed
     from tfrec.index import Index
-    from tfrec.optimizer import LazyAdam
+    from tfrec.training.lazy_adam import LazyAdam
 
     model = build(LENGTH, BATCH, items, max(items // ITEMS_OF_TEXT, 2))
     events = speed(model, LazyAdam(1e-3), batches(model, BATCH, LENGTH), STEPS)

@@ -39,7 +39,7 @@ from tfrec.holdout import Holdout, read_holdout
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.schema import read_table_set
 from tfrec.scores import Evaluation
-from tfrec.train import say
+from tfrec.training.train import say
 from tfrec.tuning import Shop, compare, names
 
 TEXT_TOKENS = 24

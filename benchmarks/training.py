@@ -21,8 +21,8 @@ from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, Tr
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import untuned
 from tfrec.language.text_encoder import vocabulary
-from tfrec.optimizer import LazyAdam
 from tfrec.retrieval.two_tower import Batch, TwoTower
+from tfrec.training.lazy_adam import LazyAdam
 
 ITEMS, TEXTS, TEXT_DIM = 68_000, 20_000, 384
 

@@ -99,7 +99,7 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     from tfrec.export import Recommender, export
     from tfrec.rank_training import fit_second_stage
     from tfrec.scorer import Exported
-    from tfrec.train import catch_up, fit
+    from tfrec.training.train import catch_up, fit
 
     prepare(run)
     began = time.process_time()

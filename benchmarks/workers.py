@@ -23,9 +23,9 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks import training
-from tfrec.optimizer import LazyAdam
 from tfrec.retrieval.two_tower import Batch
-from tfrec.workers import Worker, join_workers
+from tfrec.training.lazy_adam import LazyAdam
+from tfrec.training.workers import Worker, join_workers
 
 OUT = Path("out/benchmarks/workers.json")
 LENGTH, WARM_UP = 50, 5

@@ -20,7 +20,7 @@ from tfrec.filters import Filters
 from tfrec.index import Index
 from tfrec.retrieval.towers import ItemFeatures
 from tfrec.retrieval.two_tower import Batch
-from tfrec.train import Trained
+from tfrec.training.train import Trained
 
 if TYPE_CHECKING:
     from tfrec.second_stage import SecondStage

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfrec.retrieval.two_tower import Batch
 from tfrec.schema import EVENT_KINDS
 from tfrec.second_stage import Examined, SecondStage
-from tfrec.validation import history_only, moments_of
+from tfrec.training.validation import history_only, moments_of
 
 OTHERS = 100  # new items a user that are shown to have been passed over
 

@@ -23,8 +23,8 @@ from tfrec.rank_examples import Examples, collect, collect_repeats, join, new_it
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import EVENT_KINDS
 from tfrec.second_stage import SecondStage
-from tfrec.train import Trained, catch_up, follow_trend, say
-from tfrec.validation import window_start
+from tfrec.training.train import Trained, catch_up, follow_trend, say
+from tfrec.training.validation import window_start
 
 DAY = 86_400
 USERS_AT_ONCE = 32

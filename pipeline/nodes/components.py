@@ -55,7 +55,7 @@ def check_model(
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
     """Blesses an export that a fresh process loads, that holds known ops only and that answers its probes."""
-    from tfrec.train import say
+    from tfrec.training.train import say
     from tfrec.verify import verify_in_fresh_process
 
     reason = verify_in_fresh_process(path_utils.serving_model_path(model.uri))
@@ -82,7 +82,7 @@ def evaluate_model(
     from tfrec.judge import judge
     from tfrec.page import render_page
     from tfrec.report import render_table
-    from tfrec.train import say
+    from tfrec.training.train import say
 
     result = judge(path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), say)
     text = result.to_json()

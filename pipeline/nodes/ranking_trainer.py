@@ -12,11 +12,11 @@ from pipeline.nodes.trainer_inputs import inputs_of
 def run_fn(fn_args: FnArgs) -> None:
     """Fits the ranker on the validation window and writes the SavedModel of both stages, which Pusher may push."""
     from tfrec.export import Recommender, export
-    from tfrec.handover import read_towers
     from tfrec.learning import IN_MODEL
     from tfrec.probes import write_probes
     from tfrec.rank_training import fit_second_stage
-    from tfrec.warm import record_of, write_record
+    from tfrec.training.restore import read_towers
+    from tfrec.training.warm_start import record_of, write_record
 
     inputs = inputs_of(fn_args)
     trained = read_towers(fn_args.base_model, inputs.train, inputs.catalog, inputs.transformed, inputs.config)

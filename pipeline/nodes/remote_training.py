@@ -30,7 +30,7 @@ SAY_SECONDS = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a worker needs to know: what tfrec.train.train takes, as it lies on the volume that all of them mount."""
+    """What a worker needs to know: what tfrec.training.train.train takes, as it lies on the volume that all of them mount."""
 
     train: list[str]
     validation: list[str]
@@ -70,9 +70,9 @@ def join(work: Path) -> None:
     import tensorflow as tf
 
     from tfrec.examples.preprocessing import Transformed
-    from tfrec.train import train
-    from tfrec.warm import beginning
-    from tfrec.workers import join_workers
+    from tfrec.training.train import train
+    from tfrec.training.warm_start import beginning
+    from tfrec.training.workers import join_workers
 
     worker = join_workers(config.train.workers)
     print(f"tfrec: worker {worker.number} of {worker.count}, all are there", flush=True)

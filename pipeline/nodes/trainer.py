@@ -25,8 +25,8 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.export import Recommender, export
     from tfrec.learning import IN_MODEL
     from tfrec.probes import write_probes
-    from tfrec.train import catch_up, train
-    from tfrec.warm import beginning, record_of, write_record
+    from tfrec.training.train import catch_up, train
+    from tfrec.training.warm_start import beginning, record_of, write_record
 
     inputs = inputs_of(fn_args)
     version = _version(fn_args)

@@ -1,4 +1,4 @@
-"""tuner_fn of TFX's Tuner: KerasTuner draws settings of the towers, tfrec.train trains them, validation judges them.
+"""tuner_fn of TFX's Tuner: KerasTuner draws settings of the towers, tfrec.training.train trains them, validation judges them.
 
 The test window is not looked at. A search that was killed goes on where it was, in the middle of a trial.
 """
@@ -46,7 +46,7 @@ class TowersTuner(BaseTuner):
 
     def run_trial(self, trial: Trial, *fit_args: object, **fit_kwargs: object) -> dict[str, float]:
         """The best validation NDCG@20 of a trial's epochs."""
-        from tfrec.train import say, train
+        from tfrec.training.train import say, train
 
         settings = trial.hyperparameters.values
         tune = self._inputs.config.tune

@@ -351,7 +351,7 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
     from tfrec.examples.preprocessing import Transformed
     from tfrec.language.text_encoder import vocabulary
     from tfrec.retrieval.two_tower import TwoTower
-    from tfrec.validation import history_only
+    from tfrec.training.validation import history_only
 
     config = named_run("tiny").config
     features = dataclasses.replace(

@@ -155,7 +155,7 @@ def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.
     from tfrec.export import Recommender, export
     from tfrec.probes import write_probes
     from tfrec.retrieval.two_tower import TwoTower
-    from tfrec.train import Trained
+    from tfrec.training.train import Trained
 
     config, graph = transformed_shop.config, Transformed(transformed_shop.folder)
     files = transformed_shop.files

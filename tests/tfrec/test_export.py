@@ -12,7 +12,7 @@ import pytest
 
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import word_piece_of
-from tfrec.validation import history_only
+from tfrec.training.validation import history_only
 
 Ask = Callable[..., dict[str, np.ndarray]]
 

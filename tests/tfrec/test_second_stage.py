@@ -25,8 +25,8 @@ from tfrec.ranked import KEPT_MISSES, ranked_candidates
 from tfrec.retrieval.two_tower import Batch, TwoTower
 from tfrec.scorer import EVENTS
 from tfrec.second_stage import SecondStage
-from tfrec.train import Trained
-from tfrec.validation import history_only, moments_of
+from tfrec.training.train import Trained
+from tfrec.training.validation import history_only, moments_of
 from tfrec.verify import verify_in_fresh_process
 
 RANKING = RankingConfig(

@@ -1,4 +1,4 @@
-"""How the node Trainer waits for workers, and what they wait for; tests/tfrec/test_workers.py has real ones."""
+"""How the node Trainer waits for workers, and what they wait for; tests/tfrec/training/test_workers.py has real ones."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pytest
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import Artifact, standard_artifacts
 
-from tfrec.warm import FILE
+from tfrec.training.warm_start import FILE
 
 
 @dataclasses.dataclass(frozen=True)

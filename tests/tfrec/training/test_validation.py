@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrec.errors import ConfigError
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.validation import Validation, history_only
+from tfrec.training.validation import Validation, history_only
 
 DAY = 86_400
 NOON = 1_704_110_400  # 2024-01-01 12:00 UTC

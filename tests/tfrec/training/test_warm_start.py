@@ -17,9 +17,9 @@ from tfrec.errors import ModelError
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.train import phases, train
-from tfrec.validation import Validation
-from tfrec.warm import FILE, Record, carry_over, going_on, read_record, record_of, write_record
+from tfrec.training.train import phases, train
+from tfrec.training.validation import Validation
+from tfrec.training.warm_start import FILE, Record, carry_over, going_on, read_record, record_of, write_record
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from pipeline.nodes.remote_training import FILE, Task, have_trained
 from tfrec.config import Config
 from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import Epoch, read_epochs
-from tfrec.train import Trained, train
-from tfrec.validation import Validation
+from tfrec.training.train import Trained, train
+from tfrec.training.validation import Validation
 
 EPOCHS = 6
 

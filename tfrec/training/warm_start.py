@@ -24,8 +24,8 @@ from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.train import Begin, afresh, say
-from tfrec.validation import BATCH, DAY, window_start
+from tfrec.training.train import Begin, afresh, say
+from tfrec.training.validation import BATCH, DAY, window_start
 
 FILE = "assets.extra/tfrec_towers.json"
 ITEM_IDS = "item_id"

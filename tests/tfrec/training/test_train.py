@@ -21,11 +21,11 @@ from tfrec.config import Config
 from tfrec.errors import ConfigError, ModelError
 from tfrec.examples.dataset import load_catalog, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
-from tfrec.optimizer import LazyAdam
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.train import Phase, Progress, Trained, catch_up, phases, train
-from tfrec.trend import trend
-from tfrec.validation import Validation
+from tfrec.training.lazy_adam import LazyAdam
+from tfrec.training.popularity_trend import trend
+from tfrec.training.train import Phase, Progress, Trained, catch_up, phases, train
+from tfrec.training.validation import Validation
 
 # The training split holds 6 users (tests/tfrec/conftest.py): 2 steps of 4 and 2 of them in an epoch.
 STEPS = 2

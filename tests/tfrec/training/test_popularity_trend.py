@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec.trend import DAY, trend
+from tfrec.training.popularity_trend import DAY, trend
 
 
 def events(*rows: tuple[str, int, int]) -> pd.DataFrame:

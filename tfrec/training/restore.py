@@ -16,7 +16,7 @@ from tfrec.examples.dataset import load_catalog
 from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import IN_MODEL, LearningCurve, read_epochs
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.train import Trained, strategy
+from tfrec.training.train import Trained, strategy
 
 
 def read_towers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfrec.optimizer import SMALL, LazyAdam, _as_before, _whole
+from tfrec.training.lazy_adam import SMALL, LazyAdam, _as_before, _whole
 
 
 def slices(rows: list[int], values: list[float]) -> tf.IndexedSlices:

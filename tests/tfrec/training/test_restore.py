@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec.errors import ModelError
 from tfrec.examples.preprocessing import Transformed
 from tfrec.export import export
-from tfrec.handover import read_towers
+from tfrec.training.restore import read_towers
 
 
 @pytest.fixture(scope="module")

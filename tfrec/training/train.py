@@ -22,11 +22,11 @@ from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import count_sequences, load_catalog, parts_of_sequences, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.learning import Epoch, LearningCurve
-from tfrec.optimizer import LazyAdam
 from tfrec.retrieval.two_tower import TwoTower, latest
-from tfrec.trend import trend
-from tfrec.validation import Validation
-from tfrec.workers import Worker
+from tfrec.training.lazy_adam import LazyAdam
+from tfrec.training.popularity_trend import trend
+from tfrec.training.validation import Validation
+from tfrec.training.workers import Worker
 
 log = logging.getLogger(__name__)
 
