@@ -97,7 +97,7 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
     from tfrec.export import Recommender, export
-    from tfrec.rank_training import fit_second_stage
+    from tfrec.ranking.fit import fit_second_stage
     from tfrec.scorer import Exported
     from tfrec.training.train import catch_up, fit
 

@@ -38,7 +38,7 @@ FOR_SERVING = ("tfrec", "tfrec.schema", "tfrec.errors")
 DOORS = {
     "keras_hub": ("tfrec/language/text_encoder.py",),
     "keras_nlp": ("tfrec/language/text_encoder.py",),
-    "tensorflow_recommenders": ("tfrec/retrieval/two_tower.py", "tfrec/ranking.py", "tfrec/index.py"),
+    "tensorflow_recommenders": ("tfrec/retrieval/two_tower.py", "tfrec/ranking/ranker.py", "tfrec/index.py"),
     "tensorflow_transform": ("tfrec/examples/preprocessing.py", "tfrec/export.py"),
     "matplotlib": ("tfrec/plots.py",),
     "jinja2": ("tfrec/page.py",),

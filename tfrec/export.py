@@ -23,7 +23,7 @@ from tfrec.retrieval.two_tower import Batch
 from tfrec.training.train import Trained
 
 if TYPE_CHECKING:
-    from tfrec.second_stage import SecondStage
+    from tfrec.ranking.second_stage import SecondStage
 
 Tensors = dict[str, tf.Tensor]
 

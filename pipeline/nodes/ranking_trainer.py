@@ -14,7 +14,7 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.export import Recommender, export
     from tfrec.learning import IN_MODEL
     from tfrec.probes import write_probes
-    from tfrec.rank_training import fit_second_stage
+    from tfrec.ranking.fit import fit_second_stage
     from tfrec.training.restore import read_towers
     from tfrec.training.warm_start import record_of, write_record
 

@@ -39,8 +39,10 @@ def test_the_trainer_needs_the_towers_and_not_the_command_line():
 
 
 def test_the_code_of_the_ranker_trains_no_towers_again():
-    assert {"tfrec.ranking", "tfrec.retrieval.towers"} <= all_imports("pipeline.nodes.ranking_trainer")
-    assert not {"tfrec.ranking", "tfrec.second_stage", "tfrec.evidence"} & all_imports("pipeline.nodes.trainer")
+    assert {"tfrec.ranking.ranker", "tfrec.retrieval.towers"} <= all_imports("pipeline.nodes.ranking_trainer")
+    assert not {"tfrec.ranking.ranker", "tfrec.ranking.second_stage", "tfrec.ranking.features"} & all_imports(
+        "pipeline.nodes.trainer"
+    )
 
 
 def all_imports(module):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.evidence import Evidence, Past
-from tfrec.popularity import NAMES, NEVER_DAYS
+from tfrec.ranking.features import Evidence, Past
+from tfrec.ranking.item_statistics import NAMES, NEVER_DAYS
 
 DAY = 86_400
 NOW = 1000 * DAY

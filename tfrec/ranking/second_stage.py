@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec.candidates import SOURCES, Proposed, Sources
 from tfrec.config import Config
-from tfrec.evidence import Evidence, Past
 from tfrec.examples.catalog import Catalog
-from tfrec.newcomers import Newcomers
-from tfrec.popularity import NAMES, item_statistics
-from tfrec.ranking import Ranker
+from tfrec.ranking.candidates import SOURCES, Proposed, Sources
+from tfrec.ranking.cold_candidates import Newcomers
+from tfrec.ranking.features import Evidence, Past
+from tfrec.ranking.item_statistics import NAMES, item_statistics
+from tfrec.ranking.ranker import Ranker
 from tfrec.retrieval.two_tower import Batch, TwoTower
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfrec.calibration import LEAST_CHOICES, LEAST_SLOPE, Calibration, calibrate
+from tfrec.ranking.calibration import LEAST_CHOICES, LEAST_SLOPE, Calibration, calibrate
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:

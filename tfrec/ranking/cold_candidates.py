@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfrec.evidence import Evidence, Past
-from tfrec.popularity import NAMES
+from tfrec.ranking.features import Evidence, Past
+from tfrec.ranking.item_statistics import NAMES
 
 TOWERS = "towers"
 LEAST_CHOICES = 100

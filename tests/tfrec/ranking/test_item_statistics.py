@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec.popularity import NAMES, NEVER_DAYS, item_statistics
+from tfrec.ranking.item_statistics import NAMES, NEVER_DAYS, item_statistics
 
 DAY = 86_400
 NOW = 1000 * DAY

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfrec.candidates import SOURCES
-from tfrec.evidence import Evidence, Past
-from tfrec.newcomers import LEAST_CHOICES, Newcomers
-from tfrec.popularity import item_statistics
+from tfrec.ranking.candidates import SOURCES
+from tfrec.ranking.cold_candidates import LEAST_CHOICES, Newcomers
+from tfrec.ranking.features import Evidence, Past
+from tfrec.ranking.item_statistics import item_statistics
 
 DAY = 86_400
 NOW = 1000 * DAY

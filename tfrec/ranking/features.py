@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.examples.catalog import Catalog
-from tfrec.popularity import NAMES as ITEM_NAMES
-from tfrec.popularity import NEVER_DAYS
+from tfrec.ranking.item_statistics import NAMES as ITEM_NAMES
+from tfrec.ranking.item_statistics import NEVER_DAYS
 
 HALF_LIVES_DAYS = (7.0, 30.0, 120.0)
 LATEST_BASKETS = (5, 20)

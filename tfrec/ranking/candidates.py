@@ -14,10 +14,10 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
-from tfrec.evidence import DAY, Past
 from tfrec.linear import factorise
-from tfrec.newcomers import Newcomers
-from tfrec.popularity import NAMES
+from tfrec.ranking.cold_candidates import Newcomers
+from tfrec.ranking.features import DAY, Past
+from tfrec.ranking.item_statistics import NAMES
 
 SOURCES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "habit")
 """The scores that a candidate carries."""

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
-from tfrec.ranking import LIMIT, Ranker
+from tfrec.ranking.ranker import LIMIT, Ranker
 
 CONFIG = RankingConfig(hidden=(8,), cross_rank=4, embedding_dim=2, dropout=0.0)
 COLUMNS = {

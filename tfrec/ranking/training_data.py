@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from tfrec.ranking.second_stage import Examined, SecondStage
 from tfrec.retrieval.two_tower import Batch
 from tfrec.schema import EVENT_KINDS
-from tfrec.second_stage import Examined, SecondStage
 from tfrec.training.validation import history_only, moments_of
 
 OTHERS = 100  # new items a user that are shown to have been passed over

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfrec.candidates import SOURCES, Sources
 from tfrec.config import RankingConfig
-from tfrec.evidence import Evidence, Past
-from tfrec.newcomers import Newcomers
-from tfrec.popularity import item_statistics
+from tfrec.ranking.candidates import SOURCES, Sources
+from tfrec.ranking.cold_candidates import Newcomers
+from tfrec.ranking.features import Evidence, Past
+from tfrec.ranking.item_statistics import item_statistics
 
 DAY = 86_400
 NOW = 1000 * DAY

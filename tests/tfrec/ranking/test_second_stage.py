@@ -17,14 +17,14 @@ from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.examples.read import read_histories
 from tfrec.export import Recommender, export
-from tfrec.popularity import NAMES
 from tfrec.probes import write_probes
-from tfrec.rank_examples import Examples, _joined, collect, collect_repeats, earlier, join, new_items
-from tfrec.rank_training import _calibrate, _held_out, _hide_towers, fit_second_stage
 from tfrec.ranked import KEPT_MISSES, ranked_candidates
+from tfrec.ranking.fit import _calibrate, _held_out, _hide_towers, fit_second_stage
+from tfrec.ranking.item_statistics import NAMES
+from tfrec.ranking.second_stage import SecondStage
+from tfrec.ranking.training_data import Examples, _joined, collect, collect_repeats, earlier, join, new_items
 from tfrec.retrieval.two_tower import Batch, TwoTower
 from tfrec.scorer import EVENTS
-from tfrec.second_stage import SecondStage
 from tfrec.training.train import Trained
 from tfrec.training.validation import history_only, moments_of
 from tfrec.verify import verify_in_fresh_process

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec.calibration import LEAST_CHOICES, calibrate
 from tfrec.config import Config
 from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.learning import Epoch, LearningCurve
-from tfrec.rank_examples import Examples, collect, collect_repeats, join, new_items
+from tfrec.ranking.calibration import LEAST_CHOICES, calibrate
+from tfrec.ranking.second_stage import SecondStage
+from tfrec.ranking.training_data import Examples, collect, collect_repeats, join, new_items
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import EVENT_KINDS
-from tfrec.second_stage import SecondStage
 from tfrec.training.train import Trained, catch_up, follow_trend, say
 from tfrec.training.validation import window_start
 

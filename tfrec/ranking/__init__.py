@@ -1,0 +1,1 @@
+"""The second stage: histories in, candidates and their calibrated probabilities out."""
