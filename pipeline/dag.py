@@ -116,7 +116,7 @@ def create_pipeline(run: Run) -> Pipeline:
                 model=model,
                 users=config.evaluation.ranking_users,
                 clock=config.clock,
-                code=fingerprint.code("tfrec.ranked", "pipeline.nodes.ranking_evaluator"),
+                code=fingerprint.code("tfrec.evaluation.analysis.candidate_log", "pipeline.nodes.ranking_evaluator"),
             )
             measured = RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)
             ranking += [candidates, measured]

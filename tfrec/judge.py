@@ -6,18 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfrec.baselines import baselines, tune
-from tfrec.cold_start import cold_start
 from tfrec.config import Config
 from tfrec.errors import ModelError
 from tfrec.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
+from tfrec.evaluation.analysis.calibration_curve import Chances
+from tfrec.evaluation.analysis.cold_start import cold_start
+from tfrec.evaluation.analysis.gains import gains, strongest
+from tfrec.evaluation.analysis.sample_users import shoppers
 from tfrec.examples.read import read_items
-from tfrec.gains import gains, strongest
 from tfrec.groups import groups
 from tfrec.learning import IN_MODEL, read_epochs
-from tfrec.reliability import Chances
 from tfrec.scorer import Exported, exported_model
 from tfrec.scores import Details
-from tfrec.shoppers import shoppers
 from tfrec.versions import latest_version
 
 BOTH = "two stages"

@@ -66,7 +66,7 @@ def rank_candidates(
     """The exported ranker's chances of candidates of the test window, and what came true, a tf.Example each."""
     import tensorflow as tf
 
-    from tfrec.ranked import ranked_candidates
+    from tfrec.evaluation.analysis.candidate_log import ranked_candidates
 
     rows = ranked_candidates(path_utils.serving_model_path(model.uri), examples.uri, users, clock)
     candidates.split_names = artifact_utils.encode_split_names([SPLIT])

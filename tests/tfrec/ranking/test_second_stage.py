@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
 from tfrec.errors import ConfigError, DataError, ModelError
+from tfrec.evaluation.analysis.candidate_log import KEPT_MISSES, ranked_candidates
 from tfrec.examples.build import build_partition
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.examples.read import read_histories
 from tfrec.export import Recommender, export
 from tfrec.probes import write_probes
-from tfrec.ranked import KEPT_MISSES, ranked_candidates
 from tfrec.ranking.fit import _calibrate, _held_out, _hide_towers, fit_second_stage
 from tfrec.ranking.item_statistics import NAMES
 from tfrec.ranking.second_stage import SecondStage

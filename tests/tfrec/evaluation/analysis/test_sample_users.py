@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tfrec.evaluation.analysis.sample_users import shoppers
 from tfrec.holdout import DAY, Holdout, holdout_from_events
 from tfrec.scores import Listed, Shopper
-from tfrec.shoppers import shoppers
 
 START = 20_000 * DAY
 ITEMS = np.array(["book", "mug", "pen", "tea"], dtype=object)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfrec.gains import gains, strongest
+from tfrec.evaluation.analysis.gains import gains, strongest
 from tfrec.scores import Gain, Scores, SliceScores
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfrec.evaluation.analysis.calibration_curve import Chances
 from tfrec.holdout import DAY, Holdout, holdout_from_events
-from tfrec.reliability import Chances
 
 START = 20_000 * DAY
 ITEMS = np.array(["book", "mug", "tea"], dtype=object)
