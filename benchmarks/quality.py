@@ -33,6 +33,7 @@ from benchmarks.table import Column, Row, gains, markdown, summary
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
+from tfrec.evaluation.baselines.tuning import Shop, compare, names
 from tfrec.examples.preprocessing import WordPiece
 from tfrec.examples.read import read_texts
 from tfrec.holdout import Holdout, read_holdout
@@ -40,7 +41,6 @@ from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.schema import read_table_set
 from tfrec.scores import Evaluation
 from tfrec.training.train import say
-from tfrec.tuning import Shop, compare, names
 
 TEXT_TOKENS = 24
 ROOT = Path(__file__).parents[1]

@@ -24,8 +24,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from tfrec import metrics
-from tfrec.baselines import count_users
 from tfrec.errors import ModelError
+from tfrec.evaluation.baselines.popularity import count_users
 from tfrec.groups import Groups, Partition
 from tfrec.holdout import Holdout, Scorer, holdout_from_events, read_holdout
 from tfrec.scores import Evaluation, Protocol, Scores, SliceScores

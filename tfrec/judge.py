@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tfrec.baselines import baselines, tune
 from tfrec.config import Config
 from tfrec.errors import ModelError
 from tfrec.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
@@ -13,6 +12,7 @@ from tfrec.evaluation.analysis.calibration_curve import Chances
 from tfrec.evaluation.analysis.cold_start import cold_start
 from tfrec.evaluation.analysis.gains import gains, strongest
 from tfrec.evaluation.analysis.sample_users import shoppers
+from tfrec.evaluation.baselines.popularity import baselines, tune
 from tfrec.examples.read import read_items
 from tfrec.groups import groups
 from tfrec.learning import IN_MODEL, read_epochs

@@ -11,10 +11,10 @@ import pytest
 from benchmarks import quality, variants
 from benchmarks.table import Row
 from benchmarks.variants import ABLATION, BY_USER, WHOLE, Variant
-from tfrec.baselines import popularity
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluate import evaluate, holdout_from_events, protocol_of
+from tfrec.evaluation.baselines.popularity import popularity
 from tfrec.examples.catalog import Catalog
 from tfrec.scores import Scores
 

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
-from tfrec.linear import factorise
+from tfrec.evaluation.baselines.linear_autoencoder import factorise
 from tfrec.ranking.cold_candidates import Newcomers
 from tfrec.ranking.features import DAY, Past
 from tfrec.ranking.item_statistics import NAMES

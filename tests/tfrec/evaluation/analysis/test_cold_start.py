@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfrec.baselines import recent_popularity
 from tfrec.evaluate import read_holdout
 from tfrec.evaluation.analysis.cold_start import cold_start
+from tfrec.evaluation.baselines.popularity import recent_popularity
 from tfrec.scorer import Exported
 
 DAY = 86_400

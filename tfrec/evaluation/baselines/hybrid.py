@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfrec.collaborative import need
+from tfrec.evaluation.baselines.collaborative import need
 from tfrec.holdout import Holdout, Scorer
 
 CANDIDATES = 150  # of each scorer, for each user

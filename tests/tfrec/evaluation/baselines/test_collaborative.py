@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec import collaborative
 from tfrec.errors import ConfigError
+from tfrec.evaluation.baselines import collaborative
 from tfrec.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from tfrec import baselines, metrics
-from tfrec.collaborative import bpr, ease, ials, item_knn, linear_autoencoder
-from tfrec.combined import boosted, hybrid, with_fallback
+from tfrec import metrics
 from tfrec.evaluate import evaluate
+from tfrec.evaluation.baselines import popularity
+from tfrec.evaluation.baselines.collaborative import bpr, ease, ials, item_knn, linear_autoencoder
+from tfrec.evaluation.baselines.content import text_knn, tfidf_profile
+from tfrec.evaluation.baselines.hybrid import boosted, hybrid, with_fallback
 from tfrec.holdout import Holdout, Scorer
 from tfrec.scores import Scores
-from tfrec.textual import text_knn, tfidf_profile
 
 QUESTIONS = {"all": ("all", "new_users"), "novel": ("novel", "cold", "cold_among")}
 """What a setting is chosen for -> the slices that it answers."""
@@ -57,11 +58,11 @@ def strong_baselines(clock: str) -> dict[str, Baseline]:
     dated = clock == "utc"
     weights = ("binary", "recent") if dated else ("binary",)
     found = {
-        "random": Baseline(lambda shop: baselines.random_ranking(shop.holdout)),
+        "random": Baseline(lambda shop: popularity.random_ranking(shop.holdout)),
         "popularity": Baseline(
-            lambda shop, count: baselines.popularity(shop.holdout, count), _grid(count=("users", "baskets"))
+            lambda shop, count: popularity.popularity(shop.holdout, count), _grid(count=("users", "baskets"))
         ),
-        "recent popularity": Baseline(lambda shop: baselines.recent_popularity(shop.holdout)),
+        "recent popularity": Baseline(lambda shop: popularity.recent_popularity(shop.holdout)),
         "personal frequency": Baseline(_frequency, _grid(half_life=(None, 30, 60, 120) if dated else (None,))),
         "item-kNN": Baseline(_of(item_knn), _grid(neighbours=(50, 300), weight=weights)),
         "EASE": Baseline(_of(ease), _grid(regularization=(100.0, 500.0, 2000.0), weight=weights)),
@@ -119,7 +120,7 @@ def _of(fit: Callable[..., Scorer]) -> Fit:
 
 
 def _frequency(shop: Shop, half_life: float | None) -> Scorer:
-    return baselines.personal_frequency(shop.holdout, half_life)
+    return popularity.personal_frequency(shop.holdout, half_life)
 
 
 def _tfidf(shop: Shop, **settings: Any) -> Scorer:
@@ -133,7 +134,7 @@ def _text_knn(shop: Shop, **settings: Any) -> Scorer:
 def _hybrid(shop: Shop, share: float, weight: str) -> Scorer:
     half_life = 60.0 if shop.holdout.clock == "utc" else None
     other = ease(shop.holdout, 100.0 if weight == "recent" else 500.0, weight)
-    return hybrid(baselines.personal_frequency(shop.holdout, half_life), other, share)
+    return hybrid(popularity.personal_frequency(shop.holdout, half_life), other, share)
 
 
 def _grid(**choices: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
@@ -142,7 +143,7 @@ def _grid(**choices: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
 
 def _fit(name: str, baseline: Baseline, shop: Shop, settings: Mapping[str, Any]) -> Scorer:
     score = baseline.fit(shop, **settings)
-    return score if name == "random" else with_fallback(score, baselines.recent_popularity(shop.holdout), shop.holdout)
+    return score if name == "random" else with_fallback(score, popularity.recent_popularity(shop.holdout), shop.holdout)
 
 
 def _tune(name: str, baseline: Baseline, shop: Shop) -> dict[str, Mapping[str, Any]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec.combined import boosted, hybrid, with_fallback
+from tfrec.evaluation.baselines.hybrid import boosted, hybrid, with_fallback
 from tfrec.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY

@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from tfrec.baselines import count_users
-from tfrec.collaborative import choices
+from tfrec.evaluation.baselines.collaborative import choices
+from tfrec.evaluation.baselines.popularity import count_users
 from tfrec.holdout import Holdout, Scorer
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfrec.evaluation.baselines.content import log_popularity, text_knn, tfidf_profile
 from tfrec.holdout import DAY, Holdout, holdout_from_events
-from tfrec.textual import log_popularity, text_knn, tfidf_profile
 
 START = 20_000 * DAY
 ITEMS = np.array(["p1", "p2", "h1", "h2"], dtype=object)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec import baselines
 from tfrec.errors import ConfigError
+from tfrec.evaluation.baselines import popularity
 from tfrec.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY  # the window's first second, a midnight
@@ -42,63 +42,63 @@ def holdout() -> Holdout:
 
 def test_popularity_counts_distinct_users_of_all_time(holdout):
     # pasta: ann; sauce: bob, dee; tea: ann; mug: bob, dee.
-    scores = baselines.popularity(holdout)(np.array([ANN, FAY]))
+    scores = popularity.popularity(holdout)(np.array([ANN, FAY]))
     assert scores.tolist() == [[1, 2, 1, 2], [1, 2, 1, 2]]
     assert scores.dtype == np.float32
 
 
 def test_popularity_by_baskets_counts_the_same_user_again(holdout):
     # pasta: ann twice, the doubled line of one basket once.
-    assert baselines.popularity(holdout, "baskets")(np.array([ANN])).tolist() == [[2, 2, 1, 2]]
+    assert popularity.popularity(holdout, "baskets")(np.array([ANN])).tolist() == [[2, 2, 1, 2]]
 
 
 def test_an_unknown_count_is_refused(holdout):
     with pytest.raises(ConfigError, match="`count` is 'clicks'; use users or baskets"):
-        baselines.popularity(holdout, "clicks")
+        popularity.popularity(holdout, "clicks")
 
 
 def test_recent_popularity_looks_at_the_last_28_days(holdout):
     # pasta and tea lie 30 days back; sauce: bob; mug: bob, dee.
-    assert baselines.recent_popularity(holdout)(np.array([ANN])).tolist() == [[0, 1, 0, 2]]
+    assert popularity.recent_popularity(holdout)(np.array([ANN])).tolist() == [[0, 1, 0, 2]]
 
 
 def test_recent_popularity_is_popularity_where_nothing_is_recent(holdout):
-    assert baselines.recent_popularity(holdout, days=1)(np.array([ANN])).tolist() == [[1, 2, 1, 2]]
+    assert popularity.recent_popularity(holdout, days=1)(np.array([ANN])).tolist() == [[1, 2, 1, 2]]
 
 
 def test_personal_frequency_counts_baskets_and_fills_up_by_recent_popularity(holdout):
     # Recent popularity adds 0, 0.5, 0 and 1 ten-thousandths. ann: pasta in two baskets, tea in one.
-    scores = baselines.personal_frequency(holdout)(np.array([ANN, BOB]))
+    scores = popularity.personal_frequency(holdout)(np.array([ANN, BOB]))
     assert scores[0].tolist() == pytest.approx([2, 0.00005, 1, 0.0001])
     assert scores[1].tolist() == pytest.approx([0, 1.00005, 0, 1.0001])
 
 
 def test_a_basket_loses_half_its_weight_in_a_half_life(holdout):
     # Half-life 30: ann's pasta 1/4 + 1/2, her tea 1/2.
-    scores = baselines.personal_frequency(holdout, 30)(np.array([ANN]))
+    scores = popularity.personal_frequency(holdout, 30)(np.array([ANN]))
     assert scores[0].tolist() == pytest.approx([0.75, 0.00005, 0.5, 0.0001])
 
 
 def test_a_user_without_history_gets_recent_popularity(holdout):
-    scores = baselines.personal_frequency(holdout, 30)(np.array([FAY]))
+    scores = popularity.personal_frequency(holdout, 30)(np.array([FAY]))
     assert np.argsort(-scores[0])[:2].tolist() == [3, 1]
 
 
 def test_a_half_life_must_be_positive(holdout):
     with pytest.raises(ConfigError, match="`half_life_days` is 0; use a positive number"):
-        baselines.personal_frequency(holdout, 0)
+        popularity.personal_frequency(holdout, 0)
 
 
 def test_a_users_random_scores_depend_on_the_seed_alone(holdout):
-    score = baselines.random_ranking(holdout)
+    score = popularity.random_ranking(holdout)
     together, alone = score(np.array([ANN, BOB])), score(np.array([BOB]))
     assert together[1].tolist() == alone[0].tolist()
     assert together[0].tolist() != together[1].tolist()
-    assert baselines.random_ranking(holdout, seed=8)(np.array([BOB]))[0].tolist() != alone[0].tolist()
+    assert popularity.random_ranking(holdout, seed=8)(np.array([BOB]))[0].tolist() != alone[0].tolist()
 
 
 def test_scores_are_fresh_so_that_a_caller_may_mask_them(holdout):
-    for score in baselines.baselines(holdout).values():
+    for score in popularity.baselines(holdout).values():
         score(np.array([ANN]))[:] = -np.inf
         assert np.isfinite(score(np.array([ANN]))).all()
 
@@ -111,7 +111,7 @@ def test_tuning_finds_the_half_life_that_the_shop_follows():
     before = events(old + [(user, f"{user}-new", -5) for user in users])
     during = events([(user, f"{user}-new", 1) for user in users])
     holdout = holdout_from_events(before, during, before.item_id.unique(), "validation")
-    assert baselines.tune(holdout, (None, 30)) == 30
+    assert popularity.tune(holdout, (None, 30)) == 30
 
 
 def test_an_order_has_no_recency_and_no_half_life():
@@ -121,7 +121,7 @@ def test_an_order_has_no_recency_and_no_half_life():
     holdout = holdout_from_events(
         before.assign(kind="purchase"), during.assign(kind="purchase"), np.array(["x", "y"], dtype=object)
     )
-    assert baselines.recent_popularity(holdout)(np.array([0])).tolist() == [[2, 1]]
-    assert baselines.tune(holdout) is None
+    assert popularity.recent_popularity(holdout)(np.array([0])).tolist() == [[2, 1]]
+    assert popularity.tune(holdout) is None
     with pytest.raises(ConfigError, match="`half_life_days` is 30 but the data has only an order"):
-        baselines.personal_frequency(holdout, 30)
+        popularity.personal_frequency(holdout, 30)

@@ -1,0 +1,1 @@
+"""What a model must beat: a holdout in, scorers of its users out."""
