@@ -34,12 +34,12 @@ from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
 from tfrec.evaluation.baselines.tuning import Shop, compare, names
+from tfrec.evaluation.holdout import Holdout, read_holdout
+from tfrec.evaluation.scores import Evaluation
 from tfrec.examples.preprocessing import WordPiece
 from tfrec.examples.read import read_texts
-from tfrec.holdout import Holdout, read_holdout
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.schema import read_table_set
-from tfrec.scores import Evaluation
 from tfrec.training.train import say
 
 TEXT_TOKENS = 24

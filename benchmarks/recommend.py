@@ -19,8 +19,8 @@ from pipeline.runs import named_run
 from serving.client.constraints import INPUTS as WISH_INPUTS
 from serving.client.constraints import NO_WISHES
 from serving.servable.servable import Servable
+from tfrec.evaluation.exported_model import EVENTS
 from tfrec.examples.read import read_histories
-from tfrec.scorer import EVENTS
 from tfrec.versions import latest_version
 
 OUT = Path("out/benchmarks/recommend.json")

@@ -182,8 +182,8 @@ def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
     from pipeline.outcome import latest_artifact
     from serving.wire.protos import ModelSpec, PredictRequest
     from serving.wire.tensors import to_proto
+    from tfrec.evaluation.exported_model import EVENTS
     from tfrec.examples.read import read_histories
-    from tfrec.scorer import EVENTS
 
     run = build()
     histories = read_histories(latest_artifact(run, "TableSetExampleGen", "examples"), "test", EVENTS, ["user_city"])

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tfrec.confidence import interval
-from tfrec.scores import Scores
+from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.scores import Scores
 
 Column = tuple[str, str]
 """Slice and metric."""

@@ -23,12 +23,12 @@ from pipeline.outcome import latest_artifact
 from pipeline.runs import Run
 from tfrec.config import Config, config_from_json
 from tfrec.errors import ConfigError
-from tfrec.evaluate import evaluate, protocol_of
+from tfrec.evaluation.evaluate import evaluate, protocol_of
+from tfrec.evaluation.holdout import Holdout, read_holdout
+from tfrec.evaluation.scores import Evaluation, Scores, Verdict
 from tfrec.examples.build import SPLITS
 from tfrec.examples.catalog import Catalog
-from tfrec.holdout import Holdout, read_holdout
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.scores import Evaluation, Scores, Verdict
 
 BY_USER = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")
 """Kept user by user, for intervals and paired comparisons."""
@@ -94,11 +94,11 @@ def prepare(run: Run) -> None:
 def measure(run: Run, variant: Variant, kept: Path) -> None:
     """Trains, exports, reads the export back and scores it on the test window. An interrupted call goes on."""
     from pipeline.node_configs import complete
+    from tfrec.evaluation.exported_model import Exported
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
     from tfrec.export import Recommender, export
     from tfrec.ranking.fit import fit_second_stage
-    from tfrec.scorer import Exported
     from tfrec.training.train import catch_up, fit
 
     prepare(run)

@@ -126,7 +126,7 @@ def create_pipeline(run: Run) -> Pipeline:
         model=model,
         config=node_configs.of_evaluation(config).to_json(),
         production=run.serving,
-        code=fingerprint.code("tfrec.judge"),
+        code=fingerprint.code("tfrec.evaluation.blessing"),
     )
     pusher = tfx.components.Pusher(
         model=model,

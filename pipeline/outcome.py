@@ -11,7 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.runs import Run, named_run
 from tfrec.errors import DataError
-from tfrec.scores import Evaluation
+from tfrec.evaluation.scores import Evaluation
 from tfrec.versions import is_same_model, latest_version, push, versions
 
 EVALUATION_FILE = "evaluation.json"

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tfrec.errors import DataError
-from tfrec.scores import Evaluation, Protocol, SliceScores
+from tfrec.evaluation.scores import Evaluation, Protocol, SliceScores
 
 WIDTH = 120
 

@@ -79,7 +79,7 @@ def evaluate_model(
     push, and a second run with nothing changed would evaluate again.
     """
     from tfrec.config import config_from_json
-    from tfrec.judge import judge
+    from tfrec.evaluation.blessing import judge
     from tfrec.page import render_page
     from tfrec.report import render_table
     from tfrec.training.train import say

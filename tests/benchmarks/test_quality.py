@@ -13,10 +13,10 @@ from benchmarks.table import Row
 from benchmarks.variants import ABLATION, BY_USER, WHOLE, Variant
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
-from tfrec.evaluate import evaluate, holdout_from_events, protocol_of
 from tfrec.evaluation.baselines.popularity import popularity
+from tfrec.evaluation.evaluate import evaluate, holdout_from_events, protocol_of
+from tfrec.evaluation.scores import Scores
 from tfrec.examples.catalog import Catalog
-from tfrec.scores import Scores
 
 SEEDS = {f"tfrec, seed {seed}": dataclasses.replace(WHOLE, seed=seed) for seed in (1, 2)}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.table import Row, gains, markdown, summary
-from tfrec.scores import Scores, SliceScores
+from tfrec.evaluation.scores import Scores, SliceScores
 
 ALL, COLD = ("all", "ndcg@20"), ("cold_among", "recall@20")
 

@@ -29,7 +29,7 @@ import pytest
 from pipeline.outcome import put_in_service
 from pipeline.runs import named_run
 from serving.client import Client, Event
-from tfrec.scores import Evaluation
+from tfrec.evaluation.scores import Evaluation
 from tfrec.versions import is_same_model, latest_version
 
 pytestmark = pytest.mark.slow
@@ -326,8 +326,8 @@ def test_the_served_answer_is_the_exported_models_and_the_trained_models(client:
 
 def _raw_histories(ran: Ran) -> tuple[list[bytes], dict[str, np.ndarray]]:
     """Ids and the inputs of `embed_query`, from the raw test split."""
+    from tfrec.evaluation.exported_model import EVENTS
     from tfrec.examples.read import read_histories
-    from tfrec.scorer import EVENTS
 
     histories = read_histories(ran.shop.artifact("TableSetExampleGen", "examples"), "test", EVENTS, ["user_city"])
     users = len(histories["user_id"])

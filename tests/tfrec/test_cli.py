@@ -25,8 +25,8 @@ import pytest
 
 from tfrec.cli import VERBS, main
 from tfrec.errors import DataError
-from tfrec.evaluate import METRICS
-from tfrec.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
+from tfrec.evaluation.evaluate import METRICS
+from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
 
 BIN = Path(sys.executable).parent
 ITEMS = ["pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"]

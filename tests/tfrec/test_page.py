@@ -10,10 +10,9 @@ from html.parser import HTMLParser
 import pytest
 
 from tfrec.errors import DataError
-from tfrec.evaluate import METRICS
-from tfrec.learning import Epoch
-from tfrec.page import MISSING, render_page, write_page
-from tfrec.scores import (
+from tfrec.evaluation.evaluate import METRICS
+from tfrec.evaluation.learning_curve import Epoch
+from tfrec.evaluation.scores import (
     Bin,
     ColdStart,
     Details,
@@ -28,6 +27,7 @@ from tfrec.scores import (
     SliceScores,
     Verdict,
 )
+from tfrec.page import MISSING, render_page, write_page
 
 SECTIONS = "scores recall-curves cold-start reliability-and-exposure learning groups shoppers costs protocol".split()
 EVIL = "<script>alert('tea')</script><img src=x onerror=alert(1)> & \"西湖龙井\""

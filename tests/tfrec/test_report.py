@@ -8,7 +8,8 @@ import math
 import pytest
 
 from tfrec.errors import DataError
-from tfrec.evaluate import METRICS
+from tfrec.evaluation.evaluate import METRICS
+from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
 from tfrec.report import (
     Recommendation,
     display_width,
@@ -17,7 +18,6 @@ from tfrec.report import (
     render_recommendations,
     render_table,
 )
-from tfrec.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
 
 PROTOCOL = Protocol(
     window="test",

@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.errors import ConfigError, DataError, ModelError
+from tfrec.evaluation.learning_curve import Epoch, LearningCurve
 from tfrec.examples.dataset import read_events, sequences
-from tfrec.learning import Epoch, LearningCurve
 from tfrec.ranking.calibration import LEAST_CHOICES, calibrate
 from tfrec.ranking.second_stage import SecondStage
 from tfrec.ranking.training_data import Examples, collect, collect_repeats, join, new_items

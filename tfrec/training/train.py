@@ -18,10 +18,10 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.errors import ConfigError, ModelError
+from tfrec.evaluation.learning_curve import Epoch, LearningCurve
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import count_sequences, load_catalog, parts_of_sequences, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
-from tfrec.learning import Epoch, LearningCurve
 from tfrec.retrieval.two_tower import TwoTower, latest
 from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.popularity_trend import trend

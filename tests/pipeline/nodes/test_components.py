@@ -26,7 +26,7 @@ from pipeline.nodes.components import (
 )
 from tfrec.config import Config
 from tfrec.errors import DataError
-from tfrec.scores import Evaluation
+from tfrec.evaluation.scores import Evaluation
 
 TOY_START = 20_000 * 86_400  # of the toys' test window, as tests/conftest.py has it
 

@@ -16,7 +16,7 @@ def package(tmp_path, monkeypatch):
         ("__init__", ""),
         (
             "judge",
-            "if TYPE_CHECKING:\n    import tfrec.doctor\ndef judge():\n    from tfrec.metrics import ndcg",
+            "if TYPE_CHECKING:\n    import tfrec.doctor\ndef judge():\n    from tfrec.evaluation.metrics import ndcg",
         ),
         ("metrics", "ndcg = 1"),
         ("doctor", "import os"),
@@ -27,14 +27,14 @@ def package(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("changed", "is_other"), [("judge", True), ("metrics", True), ("doctor", False)])
 def test_a_module_or_what_it_needs_makes_another_fingerprint_and_nothing_else_does(package, changed, is_other):
-    before = fingerprint.code("tfrec.judge")
+    before = fingerprint.code("tfrec.evaluation.blessing")
     (package / f"{changed}.py").write_text("ndcg = 2")
-    assert (fingerprint.code("tfrec.judge") != before) is is_other
+    assert (fingerprint.code("tfrec.evaluation.blessing") != before) is is_other
 
 
 def test_the_trainer_needs_the_towers_and_not_the_command_line():
     with_imports = all_imports("pipeline.nodes.trainer")
-    assert {"tfrec.retrieval.towers", "tfrec.metrics", "tfrec.probes", "tfrec.config"} <= with_imports
+    assert {"tfrec.retrieval.towers", "tfrec.evaluation.metrics", "tfrec.probes", "tfrec.config"} <= with_imports
     assert "tfrec.cli" not in with_imports
 
 

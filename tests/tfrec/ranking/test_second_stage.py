@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
 from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.evaluation.analysis.candidate_log import KEPT_MISSES, ranked_candidates
+from tfrec.evaluation.exported_model import EVENTS
 from tfrec.examples.build import build_partition
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
@@ -24,7 +25,6 @@ from tfrec.ranking.item_statistics import NAMES
 from tfrec.ranking.second_stage import SecondStage
 from tfrec.ranking.training_data import Examples, _joined, collect, collect_repeats, earlier, join, new_items
 from tfrec.retrieval.two_tower import Batch, TwoTower
-from tfrec.scorer import EVENTS
 from tfrec.training.train import Trained
 from tfrec.training.validation import history_only, moments_of
 from tfrec.verify import verify_in_fresh_process

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrec.holdout import Holdout, Scorer
-from tfrec.scores import Bin, Reliability
+from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.evaluation.scores import Bin, Reliability
 
 BINS = 20
 

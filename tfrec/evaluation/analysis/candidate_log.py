@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tfrec.errors import ModelError
+from tfrec.evaluation.exported_model import EVENTS, USERS_AT_ONCE
 from tfrec.examples.read import read_departments, read_histories, read_targets
-from tfrec.scorer import EVENTS, USERS_AT_ONCE
 
 DAY = 86_400
 KEPT_MISSES = 10

@@ -6,11 +6,11 @@ import dataclasses
 
 import numpy as np
 
-from tfrec.evaluate import evaluate
-from tfrec.holdout import Holdout, Scorer
-from tfrec.scorer import Exported
-from tfrec.scores import ColdStart, Point, Scores, SliceScores
-from tfrec.tally import GROUP_METRICS
+from tfrec.evaluation.evaluate import evaluate
+from tfrec.evaluation.exported_model import Exported
+from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.evaluation.per_user import GROUP_METRICS
+from tfrec.evaluation.scores import ColdStart, Point, Scores, SliceScores
 
 LENGTHS = (0, 1, 2, 5, 10)
 SLICES = ("all", "novel")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tfrec.confidence import interval
-from tfrec.scores import Gain, Scores
+from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.scores import Gain, Scores
 
 METRIC = "ndcg@20"
 

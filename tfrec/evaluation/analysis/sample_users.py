@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrec import metrics
-from tfrec.holdout import Holdout, Scorer
-from tfrec.scores import Listed, Shopper
+from tfrec.evaluation import metrics
+from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.evaluation.scores import Listed, Shopper
 
 USERS, SHOWN = 20, 10
 

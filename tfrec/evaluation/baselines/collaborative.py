@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, MachineError
 from tfrec.evaluation.baselines.linear_autoencoder import factorise
-from tfrec.holdout import DAY, Holdout, Scorer
+from tfrec.evaluation.holdout import DAY, Holdout, Scorer
 
 WEIGHTS = ("binary", "log", "recent")
 """How much a user chose an item: once or not, log(1 + baskets), or baskets halved with every HALF_LIFE_DAYS."""

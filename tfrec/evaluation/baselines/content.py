@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from tfrec.evaluation.baselines.collaborative import choices
 from tfrec.evaluation.baselines.popularity import count_users
-from tfrec.holdout import Holdout, Scorer
+from tfrec.evaluation.holdout import Holdout, Scorer
 
 
 def tfidf_profile(

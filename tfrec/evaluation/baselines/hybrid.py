@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfrec.evaluation.baselines.collaborative import need
-from tfrec.holdout import Holdout, Scorer
+from tfrec.evaluation.holdout import Holdout, Scorer
 
 CANDIDATES = 150  # of each scorer, for each user
 _SEED = 7

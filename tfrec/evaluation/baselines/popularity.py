@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from tfrec import metrics
 from tfrec.errors import ConfigError
-from tfrec.holdout import DAY, Holdout, Scorer
+from tfrec.evaluation import metrics
+from tfrec.evaluation.holdout import DAY, Holdout, Scorer
 
 RECENT_DAYS = 28
 HALF_LIVES_DAYS = (None, 30, 60, 120)

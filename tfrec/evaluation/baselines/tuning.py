@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from tfrec import metrics
-from tfrec.evaluate import evaluate
+from tfrec.evaluation import metrics
 from tfrec.evaluation.baselines import popularity
 from tfrec.evaluation.baselines.collaborative import bpr, ease, ials, item_knn, linear_autoencoder
 from tfrec.evaluation.baselines.content import text_knn, tfidf_profile
 from tfrec.evaluation.baselines.hybrid import boosted, hybrid, with_fallback
-from tfrec.holdout import Holdout, Scorer
-from tfrec.scores import Scores
+from tfrec.evaluation.evaluate import evaluate
+from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.evaluation.scores import Scores
 
 QUESTIONS = {"all": ("all", "new_users"), "novel": ("novel", "cold", "cold_among")}
 """What a setting is chosen for -> the slices that it answers."""

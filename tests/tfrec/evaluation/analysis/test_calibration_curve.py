@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tfrec.evaluation.analysis.calibration_curve import Chances
-from tfrec.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY
 ITEMS = np.array(["book", "mug", "tea"], dtype=object)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfrec.evaluate import read_holdout
 from tfrec.evaluation.analysis.cold_start import cold_start
 from tfrec.evaluation.baselines.popularity import recent_popularity
-from tfrec.scorer import Exported
+from tfrec.evaluation.evaluate import read_holdout
+from tfrec.evaluation.exported_model import Exported
 
 DAY = 86_400
 START = 20_000 * DAY

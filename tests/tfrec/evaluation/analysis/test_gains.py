@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfrec.evaluation.analysis.gains import gains, strongest
-from tfrec.scores import Gain, Scores, SliceScores
+from tfrec.evaluation.scores import Gain, Scores, SliceScores
 
 
 def scores(name: str, mean: float, tea: list[float], tools: list[float]) -> Scores:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from tfrec.evaluation.analysis.sample_users import shoppers
-from tfrec.holdout import DAY, Holdout, holdout_from_events
-from tfrec.scores import Listed, Shopper
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.scores import Listed, Shopper
 
 START = 20_000 * DAY
 ITEMS = np.array(["book", "mug", "pen", "tea"], dtype=object)

@@ -10,7 +10,7 @@ import pytest
 
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import collaborative
-from tfrec.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY
 

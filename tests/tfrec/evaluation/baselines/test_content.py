@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tfrec.evaluation.baselines.content import log_popularity, text_knn, tfidf_profile
-from tfrec.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY
 ITEMS = np.array(["p1", "p2", "h1", "h2"], dtype=object)

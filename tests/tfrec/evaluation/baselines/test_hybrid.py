@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tfrec.evaluation.baselines.hybrid import boosted, hybrid, with_fallback
-from tfrec.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY
 

@@ -8,7 +8,7 @@ import pytest
 
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import popularity
-from tfrec.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY  # the window's first second, a midnight
 ITEMS = np.array(["pasta", "sauce", "tea", "mug"], dtype=object)

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec.evaluate import SLICES
 from tfrec.evaluation.baselines import tuning
 from tfrec.evaluation.baselines.tuning import Baseline, Shop, compare, strong_baselines
-from tfrec.holdout import DAY, Holdout, holdout_from_events
-from tfrec.scores import Scores
+from tfrec.evaluation.evaluate import SLICES
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.scores import Scores
 
 START = 20_000 * DAY
 needs_gomp = pytest.mark.skipif(find_library("gomp") is None, reason="libgomp1, which the package loads, is missing")

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from tfrec.errors import ModelError
+from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.evaluation.per_user import Texts
 from tfrec.examples.read import read_histories
-from tfrec.holdout import Holdout, Scorer
-from tfrec.tally import Texts
 
 USERS_AT_ONCE = 32  # a ranker looks at each candidate beside each event
 

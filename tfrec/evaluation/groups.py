@@ -12,7 +12,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from tfrec.holdout import DAY, Holdout
+from tfrec.evaluation.holdout import DAY, Holdout
 from tfrec.schema import CATEGORY_SEPARATOR
 
 LARGEST = 20  # departments that are looked at one by one

@@ -23,13 +23,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from tfrec import metrics
 from tfrec.errors import ModelError
+from tfrec.evaluation import metrics
 from tfrec.evaluation.baselines.popularity import count_users
-from tfrec.groups import Groups, Partition
-from tfrec.holdout import Holdout, Scorer, holdout_from_events, read_holdout
-from tfrec.scores import Evaluation, Protocol, Scores, SliceScores
-from tfrec.tally import (
+from tfrec.evaluation.groups import Groups, Partition
+from tfrec.evaluation.holdout import Holdout, Scorer, holdout_from_events, read_holdout
+from tfrec.evaluation.per_user import (
     GROUP_METRICS,
     METRICS,
     PER_USER,
@@ -41,7 +40,8 @@ from tfrec.tally import (
     mean_over_users,
     rank,
 )
-from tfrec.verdict import decide
+from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores
+from tfrec.evaluation.verdict import decide
 
 __all__ = [  # an evaluation from one place
     "METRICS",

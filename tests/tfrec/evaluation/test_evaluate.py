@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from tfrec.errors import ModelError
-from tfrec.evaluate import METRICS, SLICES, Evaluation, Texts, chosen_by_tenth, evaluate, protocol_of
-from tfrec.groups import groups
-from tfrec.holdout import DAY, Holdout, holdout_from_events
-from tfrec.scores import Verdict
+from tfrec.evaluation.evaluate import METRICS, SLICES, Evaluation, Texts, chosen_by_tenth, evaluate, protocol_of
+from tfrec.evaluation.groups import groups
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.scores import Verdict
 
 START = 20_000 * DAY
 ITEMS = np.array(["pasta", "sauce", "tea", "mug", "fern", "ivy"], dtype=object)

@@ -10,8 +10,8 @@ import pytest
 
 from tfrec.config import VerdictConfig
 from tfrec.errors import ConfigError
-from tfrec.scores import Scores, SliceScores
-from tfrec.verdict import decide, interval
+from tfrec.evaluation.scores import Scores, SliceScores
+from tfrec.evaluation.verdict import decide, interval
 
 CONFIG = VerdictConfig(metric="ndcg@20", slice="all", floor=("popularity",), min_ratio_to_production=0.98)
 SWING = np.tile([-0.1, 0.1], 50)  # users differ; the mean is that of all

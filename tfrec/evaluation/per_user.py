@@ -11,10 +11,10 @@ import math
 import numpy as np
 import scipy.sparse as sp
 
-from tfrec import metrics
-from tfrec.confidence import intervals
-from tfrec.groups import Partition
-from tfrec.scores import SliceScores
+from tfrec.evaluation import metrics
+from tfrec.evaluation.bootstrap import intervals
+from tfrec.evaluation.groups import Partition
+from tfrec.evaluation.scores import SliceScores
 
 KS = (5, 10, 20, 100)
 AT_EACH_K = {"ndcg": metrics.ndcg, "recall": metrics.recall, "map": metrics.average_precision}

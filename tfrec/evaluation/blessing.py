@@ -7,17 +7,17 @@ from pathlib import Path
 
 from tfrec.config import Config
 from tfrec.errors import ModelError
-from tfrec.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
 from tfrec.evaluation.analysis.calibration_curve import Chances
 from tfrec.evaluation.analysis.cold_start import cold_start
 from tfrec.evaluation.analysis.gains import gains, strongest
 from tfrec.evaluation.analysis.sample_users import shoppers
 from tfrec.evaluation.baselines.popularity import baselines, tune
+from tfrec.evaluation.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
+from tfrec.evaluation.exported_model import Exported, exported_model
+from tfrec.evaluation.groups import groups
+from tfrec.evaluation.learning_curve import IN_MODEL, read_epochs
+from tfrec.evaluation.scores import Details
 from tfrec.examples.read import read_items
-from tfrec.groups import groups
-from tfrec.learning import IN_MODEL, read_epochs
-from tfrec.scorer import Exported, exported_model
-from tfrec.scores import Details
 from tfrec.versions import latest_version
 
 BOTH = "two stages"

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tfrec.learning import Epoch, epoch_from
+from tfrec.evaluation.learning_curve import Epoch, epoch_from
 
 if TYPE_CHECKING:
     import numpy as np

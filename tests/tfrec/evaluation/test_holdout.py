@@ -10,7 +10,7 @@ import pytest
 
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.errors import ConfigError, DataError
-from tfrec.holdout import DAY, Holdout, holdout_from_events, read_holdout
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events, read_holdout
 
 START = 20_000 * DAY  # the test window's first second, a midnight
 CATALOG = ["pasta", "西湖龙井", "sauce", "mug", "lamp", "fern"]  # nobody ever touched the lamp

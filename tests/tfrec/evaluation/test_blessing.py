@@ -12,11 +12,11 @@ import pytest
 
 from tfrec.config import Config, EvaluationConfig
 from tfrec.errors import ModelError
-from tfrec.evaluate import read_holdout
-from tfrec.judge import judge
-from tfrec.learning import Epoch, LearningCurve
-from tfrec.scorer import exported_model
-from tfrec.scores import Details, Evaluation
+from tfrec.evaluation.blessing import judge
+from tfrec.evaluation.evaluate import read_holdout
+from tfrec.evaluation.exported_model import exported_model
+from tfrec.evaluation.learning_curve import Epoch, LearningCurve
+from tfrec.evaluation.scores import Details, Evaluation
 
 SECOND, THIRD, FOURTH = 1 / math.log2(3), 1 / math.log2(4), 1 / math.log2(5)  # NDCG of one item at that rank
 

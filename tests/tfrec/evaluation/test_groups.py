@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tfrec.groups import activity, departments, groups, item_ages
-from tfrec.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.groups import activity, departments, groups, item_ages
+from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
 
 START = 20_000 * DAY
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tfrec.confidence import interval
 from tfrec.config import VerdictConfig
 from tfrec.errors import ConfigError
-from tfrec.scores import Scores, SliceScores, Verdict
+from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.scores import Scores, SliceScores, Verdict
 
 BETTER_WHEN_HIGHER = ("ndcg", "recall", "map", "hit_rate", "mrr")
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tfrec.confidence import interval, intervals
+from tfrec.evaluation.bootstrap import interval, intervals
 
 
 def test_the_interval_of_many_users_is_that_of_the_normal_law():
