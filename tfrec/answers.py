@@ -7,9 +7,9 @@ from typing import Protocol
 
 import pandas as pd
 
-from tfrec import report
 from tfrec.data.lookup import read_items
 from tfrec.errors import DataError
+from tfrec.reports import tables
 from tfrec.schema import TableSet
 
 LATER = 10  # items of the truth that are shown
@@ -38,7 +38,7 @@ class Chance(Protocol):
 
 def render_answer(answer: Sequence[Answered]) -> str:
     """A line for each item: rank, score, id, title."""
-    return report.render_recommendations(_rows(answer))
+    return tables.render_recommendations(_rows(answer))
 
 
 def render_beside(answer: Sequence[Answered], later: pd.DataFrame, tables: TableSet) -> str:
@@ -55,7 +55,7 @@ def render_beside(answer: Sequence[Answered], later: pd.DataFrame, tables: Table
         for event in shown.itertuples()
     ]
     summary = f"What really came next: {len(first)} different items, {len(shown)} of them:"
-    return "\n".join([report.render_recommendations(rows), "", summary, *truth])
+    return "\n".join([tables.render_recommendations(rows), "", summary, *truth])
 
 
 def render_chances(answer: Sequence[Chance], tables: TableSet) -> str:
@@ -67,7 +67,7 @@ def render_chances(answer: Sequence[Chance], tables: TableSet) -> str:
     lines = ["  ".join([*(f"{kind:>8}" for kind in kinds), f"{'item':<{width}}", "title"])]
     for item, title in zip(answer, titles, strict=True):
         chances = (f"{item.by_kind[kind]:>8.4f}" for kind in kinds)
-        lines.append("  ".join([*chances, f"{item.item_id:<{width}}", report.one_line(title)]).rstrip())
+        lines.append("  ".join([*chances, f"{item.item_id:<{width}}", tables.one_line(title)]).rstrip())
     return "\n".join(lines)
 
 
@@ -80,9 +80,9 @@ def check_shop(answer: Sequence[Answered], tables: TableSet) -> None:
         )
 
 
-def _rows(answer: Sequence[Answered], then: Mapping[str, str] | None = None) -> list[report.Recommendation]:
+def _rows(answer: Sequence[Answered], then: Mapping[str, str] | None = None) -> list[tables.Recommendation]:
     return [
-        report.Recommendation(
+        tables.Recommendation(
             rank, item.score, item.item_id, item.title, None if then is None else then.get(item.item_id, "")
         )
         for rank, item in enumerate(answer, start=1)

@@ -89,7 +89,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """print the last evaluation of a run beside its baselines"""
     from pipeline.outcome import read_outcome
     from pipeline.runs import named_run
-    from tfrec.report import render_table
+    from tfrec.reports.tables import render_table
 
     print(render_table(read_outcome(named_run(options.run)).evaluation))
 
@@ -97,7 +97,7 @@ def evaluate(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """print the models of several runs, or of evaluation.json files, side by side"""
     from pipeline.outcome import read_evaluation
-    from tfrec.report import render_comparison
+    from tfrec.reports.tables import render_comparison
 
     print(render_comparison({name: read_evaluation(name) for name in options.evaluations}))
 
@@ -106,7 +106,7 @@ def report(options: argparse.Namespace) -> None:
     """write the page of an evaluation, for a person to read in a browser"""
     from pipeline.outcome import node_seconds, read_evaluation
     from pipeline.runs import named_run
-    from tfrec.page import render_page, write_page
+    from tfrec.reports.page import render_page, write_page
 
     name, evaluation = options.evaluation, read_evaluation(options.evaluation)
     seconds = {} if Path(name).is_file() else node_seconds(named_run(name))

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tfrec import plots
 from tfrec.errors import DataError
 from tfrec.evaluation.per_user import KS
 from tfrec.evaluation.scores import Details, Evaluation, Gain, Scores, SliceScores
-from tfrec.plots import OURS, THEIRS, Line
-from tfrec.report import one_line, protocol_sentence
+from tfrec.reports import plots
+from tfrec.reports.plots import OURS, THEIRS, Line
+from tfrec.reports.tables import one_line, protocol_sentence
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 MISSING = "This evaluation does not hold it; evaluate the model again."

@@ -27,7 +27,7 @@ from tfrec.evaluation.scores import (
     SliceScores,
     Verdict,
 )
-from tfrec.page import MISSING, render_page, write_page
+from tfrec.reports.page import MISSING, render_page, write_page
 
 SECTIONS = "scores recall-curves cold-start reliability-and-exposure learning groups shoppers costs protocol".split()
 EVIL = "<script>alert('tea')</script><img src=x onerror=alert(1)> & \"西湖龙井\""

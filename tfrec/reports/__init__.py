@@ -1,0 +1,1 @@
+"""An evaluation in; tables for the terminal, an HTML page and its plots out."""
