@@ -52,7 +52,7 @@ def one(items: int) -> None:
     import tensorflow as tf
 
     from benchmarks.training import batches, build, speed
-    from tfrec.index import Index
+    from tfrec.export.top_k_index import Index
     from tfrec.training.lazy_adam import LazyAdam
 
     model = build(LENGTH, BATCH, items, max(items // ITEMS_OF_TEXT, 2))

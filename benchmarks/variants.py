@@ -97,7 +97,7 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     from tfrec.evaluation.exported_model import Exported
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
-    from tfrec.export import Recommender, export
+    from tfrec.export.recommender import Recommender, export
     from tfrec.ranking.fit import fit_second_stage
     from tfrec.training.train import catch_up, fit
 

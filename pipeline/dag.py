@@ -120,7 +120,7 @@ def create_pipeline(run: Run) -> Pipeline:
             )
             measured = RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)
             ranking += [candidates, measured]
-    check = check_model(model=model, code=fingerprint.code("tfrec.verify"))
+    check = check_model(model=model, code=fingerprint.code("tfrec.export.verify"))
     evaluation = evaluate_model(
         examples=examples.outputs["examples"],
         model=model,

@@ -38,8 +38,12 @@ FOR_SERVING = ("tfrec", "tfrec.schema", "tfrec.errors")
 DOORS = {
     "keras_hub": ("tfrec/language/text_encoder.py",),
     "keras_nlp": ("tfrec/language/text_encoder.py",),
-    "tensorflow_recommenders": ("tfrec/retrieval/two_tower.py", "tfrec/ranking/ranker.py", "tfrec/index.py"),
-    "tensorflow_transform": ("tfrec/examples/preprocessing.py", "tfrec/export.py"),
+    "tensorflow_recommenders": (
+        "tfrec/retrieval/two_tower.py",
+        "tfrec/ranking/ranker.py",
+        "tfrec/export/top_k_index.py",
+    ),
+    "tensorflow_transform": ("tfrec/examples/preprocessing.py", "tfrec/export/recommender.py"),
     "matplotlib": ("tfrec/reports/plots.py",),
     "jinja2": ("tfrec/reports/page.py",),
     "tensorflow_model_analysis": ("pipeline/",),

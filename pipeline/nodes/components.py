@@ -55,8 +55,8 @@ def check_model(
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
     """Blesses an export that a fresh process loads, that holds known ops only and that answers its probes."""
+    from tfrec.export.verify import verify_in_fresh_process
     from tfrec.training.train import say
-    from tfrec.verify import verify_in_fresh_process
 
     reason = verify_in_fresh_process(path_utils.serving_model_path(model.uri))
     _bless(blessing, reason is None, "INFRA_BLESSED" if reason is None else "INFRA_NOT_BLESSED", reason or "")

@@ -23,8 +23,8 @@ def run_fn(fn_args: FnArgs) -> None:
     is the one that Pusher may push.
     """
     from tfrec.evaluation.learning_curve import IN_MODEL
-    from tfrec.export import Recommender, export
-    from tfrec.probes import write_probes
+    from tfrec.export.golden_requests import write_probes
+    from tfrec.export.recommender import Recommender, export
     from tfrec.training.train import catch_up, train
     from tfrec.training.warm_start import beginning, record_of, write_record
 

@@ -1,6 +1,6 @@
 """What a shop wants of an answer: what may not be shown, which categories, how much variety; and their tensors.
 
-The names of the tensors are those that tfrec/export.py writes.
+The names of the tensors are those that tfrec/export/recommender.py writes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a shop asks and is told: events, items, recommendations, and their tensors in the model's signatures.
 
-The names of the tensors are those that tfrec/export.py writes. It knows nothing of connections.
+The names of the tensors are those that tfrec/export/recommender.py writes. It knows nothing of connections.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class ExportedShop:
     config: Config
     model: Any  # tfrec.retrieval.two_tower.TwoTower
     catalog: Catalog
-    recommender: Any  # tfrec.export.Recommender
+    recommender: Any  # tfrec.export.recommender.Recommender
     folder: Path  # with probes; copy it before you change it
 
 
@@ -152,8 +152,8 @@ def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.
 
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
-    from tfrec.export import Recommender, export
-    from tfrec.probes import write_probes
+    from tfrec.export.golden_requests import write_probes
+    from tfrec.export.recommender import Recommender, export
     from tfrec.retrieval.two_tower import TwoTower
     from tfrec.training.train import Trained
 

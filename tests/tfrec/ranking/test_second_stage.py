@@ -18,8 +18,9 @@ from tfrec.examples.build import build_partition
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.examples.read import read_histories
-from tfrec.export import Recommender, export
-from tfrec.probes import write_probes
+from tfrec.export.golden_requests import write_probes
+from tfrec.export.recommender import Recommender, export
+from tfrec.export.verify import verify_in_fresh_process
 from tfrec.ranking.fit import _calibrate, _held_out, _hide_towers, fit_second_stage
 from tfrec.ranking.item_statistics import NAMES
 from tfrec.ranking.second_stage import SecondStage
@@ -27,7 +28,6 @@ from tfrec.ranking.training_data import Examples, _joined, collect, collect_repe
 from tfrec.retrieval.two_tower import Batch, TwoTower
 from tfrec.training.train import Trained
 from tfrec.training.validation import history_only, moments_of
-from tfrec.verify import verify_in_fresh_process
 
 RANKING = RankingConfig(
     epochs=1, retrieved=2, copurchased=2, repeated=3, popular=2, fresh=2, copurchase_rank=2, hidden=(8,)

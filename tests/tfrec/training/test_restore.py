@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrec.errors import ModelError
 from tfrec.examples.preprocessing import Transformed
-from tfrec.export import export
+from tfrec.export.recommender import export
 from tfrec.training.restore import read_towers
 
 

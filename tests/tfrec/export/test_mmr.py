@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.diversity import varied
+from tfrec.export.mmr import varied
 
 # Items 0 and 1 are nearly alike, as are 2 and 3; relevance is 1, 3/4, 1/2 and 1/4.
 SIMILARITY = np.array(

@@ -1,4 +1,4 @@
-"""`python -m tfrec.verify FOLDER`: may stock TensorFlow Serving be given this SavedModel? Run it in a fresh process.
+"""`python -m tfrec.export.verify FOLDER`: may stock TensorFlow Serving be given this SavedModel? Run it in a fresh process.
 
 It loads the model as TensorFlow Serving does (a session on signature tensors), looks at every op, and
 repeats the model's probes.
@@ -15,7 +15,7 @@ import zipfile
 import numpy as np
 
 from tfrec.errors import ModelError
-from tfrec.linked_ops import check_ops
+from tfrec.export.supported_ops import check_ops
 
 DEFAULT = "serving_default"  # the same function as `recommend`, whose probe is its own
 
@@ -42,7 +42,7 @@ def verify(folder: str) -> None:
     check_ops(folder)  # before tensorflow_text is imported
     import tensorflow_text  # noqa: F401  registers the ops that the model may use
 
-    from tfrec.probes import read_probes
+    from tfrec.export.golden_requests import read_probes
 
     try:
         probes = read_probes(folder)

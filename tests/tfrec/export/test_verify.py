@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tfrec.errors import ModelError
-from tfrec.linked_ops import compiled_functions, foreign_ops
-from tfrec.probes import PROBES
-from tfrec.verify import verify, verify_in_fresh_process
+from tfrec.export.golden_requests import PROBES
+from tfrec.export.supported_ops import compiled_functions, foreign_ops
+from tfrec.export.verify import verify, verify_in_fresh_process
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.diversity import varied
 from tfrec.examples.preprocessing import Transformed, word_piece_of
-from tfrec.filters import Filters
-from tfrec.index import Index
+from tfrec.export.filters import Filters
+from tfrec.export.mmr import varied
+from tfrec.export.top_k_index import Index
 from tfrec.retrieval.towers import ItemFeatures
 from tfrec.retrieval.two_tower import Batch
 from tfrec.training.train import Trained

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfrec.index import Index
+from tfrec.export.top_k_index import Index
 
 # Row 0 stands for no item: its score would be the best of all, were it an answer. The last column is the bias.
 #                 x     y  bias

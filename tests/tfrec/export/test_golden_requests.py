@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfrec.probes import WARMUP, make_requests, read_probes
+from tfrec.export.golden_requests import WARMUP, make_requests, read_probes
 
 SIGNATURES = {"recommend", "search", "rank", "similar_items", "embed_query", "embed_item"}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.filters import Filters
+from tfrec.export.filters import Filters
 
 # Row 0 is no item, 6 has no category, and "Foodstuff" only begins as "Food" does.
 PATHS = ["", "Food > Pasta > Dry > Long", "Food > Tea", "Home", "Food > Pasta", "Foodstuff > Pasta", "", "家居 > 茶"]

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.examples.catalog import Catalog
-from tfrec.export import FILTER_INPUTS, Recommender, Tensors
+from tfrec.export.recommender import FILTER_INPUTS, Recommender, Tensors
 from tfrec.schema import CATEGORY_SEPARATOR, EVENT_KINDS
 
 PROBES = "assets.extra/tfrec_probes.npz"

@@ -10,7 +10,7 @@ import pytest
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfrec.errors import ModelError
-from tfrec.linked_ops import NEWER_OPS, PYTHON_OPS, TEXT_OPS, check_ops, foreign_ops
+from tfrec.export.supported_ops import NEWER_OPS, PYTHON_OPS, TEXT_OPS, check_ops, foreign_ops
 
 REGISTERED = """
 from tensorflow.core.framework.op_def_pb2 import OpList

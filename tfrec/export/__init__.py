@@ -1,0 +1,1 @@
+"""A trained model in, a verified SavedModel that stock TensorFlow Serving serves out."""
