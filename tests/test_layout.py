@@ -78,8 +78,12 @@ def test_each_foreign_library_has_one_door():
     [
         ("tfrec/schema.py", "import serving.client", "tfrec/schema.py imports serving.client"),
         ("tfrec/schema.py", "def f():\n    from pipeline import dag", "tfrec/schema.py imports pipeline.dag"),
-        ("tfrec/cli.py", "from serving.client import Client", "tfrec/cli.py imports serving.client.Client"),
-        ("tfrec/flags.py", "def f():\n    import serving.server.flags", "tfrec/flags.py imports serving.server.flags"),
+        ("tfrec/cli/main.py", "from serving.client import Client", "tfrec/cli/main.py imports serving.client.Client"),
+        (
+            "tfrec/cli/flags.py",
+            "def f():\n    import serving.server.flags",
+            "tfrec/cli/flags.py imports serving.server.flags",
+        ),
         ("serving/api/rest/app.py", "from tfrec import config", "serving/api/rest/app.py imports tfrec.config"),
         ("serving/api/rest/app.py", "import pipeline", "serving/api/rest/app.py imports pipeline"),
         ("pipeline/dag.py", "import serving", "pipeline/dag.py imports serving"),
@@ -92,8 +96,8 @@ def test_an_import_across_the_border_is_named(tmp_path, file, line, breach):
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("tfrec/cli.py", "def serve():\n    from serving.server import serve"),
-        ("tfrec/asking.py", "def rank():\n    from serving.client import Client"),
+        ("tfrec/cli/main.py", "def serve():\n    from serving.server import serve"),
+        ("tfrec/cli/recommend.py", "def rank():\n    from serving.client import Client"),
         ("serving/api/rest/app.py", "from tfrec.schema import EVENT_KINDS\nimport tfrec.errors"),
         ("pipeline/dag.py", "from tfrec.examples.build import SPLITS"),
     ],

@@ -167,10 +167,10 @@ class RankingConfig:
     popular: int = 100
     """Candidates by the shoppers of the last 28 days."""
     fresh: int = 500
-    """Candidates that nobody chose yet, by what the history holds of their groups (newcomers.py)."""
+    """Candidates that nobody chose yet, by what the history holds of their groups (cold_candidates.py)."""
     copurchase_rank: int = 256
     copurchase_regularization: float = 1000.0
-    """See linear.py."""
+    """See linear_autoencoder.py."""
     users: int = 5000
     """Users of the validation window, at most, that the ranker learns from."""
     repeat_windows: int = 1

@@ -39,7 +39,7 @@ def demonstrate(run: Run, query: str = QUERY) -> None:
         steps.begin("pipeline", "examples -> features -> two towers with BERT -> evaluation -> push")
         print(f"         run {run.name}: {run.expects}", flush=True)
         # What `tfx run create` starts too, once it has imported TFX to find it.
-        steps.run("pipeline", sys.executable, Path(__file__).with_name("local_runner.py"))
+        steps.run("pipeline", sys.executable, Path(__file__).parents[1] / "local_runner.py")
         outcome = read_outcome(run)
         _check(outcome, run)
         steps.begin("serve", "the pushed model, over TensorFlow Serving's protocol")

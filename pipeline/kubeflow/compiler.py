@@ -1,6 +1,6 @@
 """A run as the YAML that open-source Kubeflow Pipelines takes: a pod a node, in kfp's container components.
 
-Which pods there are and what each is given, not what they do: that is kubeflow_pod.py's.
+Which pods there are and what each is given, not what they do: that is pod.py's.
 """
 
 # No `from __future__ import annotations`: kfp reads the annotations of its components.

@@ -45,7 +45,7 @@ class ItemFeatures(NamedTuple):
 
     id_row: tf.Tensor  # [n] int64, 0 for an item whose id was not learnt
     text_vector: tf.Tensor  # [n, text_dim] float32 of the BERT
-    word_vector: tf.Tensor  # [n, word_dim] float32 of words.py
+    word_vector: tf.Tensor  # [n, word_dim] float32 of tfidf_encoder.py
     category: tf.Tensor  # [n, columns] int64, the levels of the path and further columns
     brand: tf.Tensor  # [n] int64
     price: tf.Tensor  # [n] int64

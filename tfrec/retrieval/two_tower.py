@@ -21,7 +21,7 @@ from tfrec.retrieval.towers import CandidateTower, Context, History, ItemFeature
 PART = 8192  # catalogue rows embedded at once
 
 Batch = dict[str, tf.Tensor]
-"""Dense features of a batch of sequences, as features.py names them, padded by 0 and "" to one length."""
+"""Dense features of a batch of sequences, as preprocessing.py names them, padded by 0 and "" to one length."""
 
 
 class Candidates(NamedTuple):

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.kubeflow.spec import read_compiled
 
-_spec = importlib.util.spec_from_file_location("end_to_end", Path(__file__).with_name("test_end_to_end.py"))
+_spec = importlib.util.spec_from_file_location("end_to_end", Path(__file__).parents[1] / "test_end_to_end.py")
 assert _spec is not None
 assert _spec.loader is not None
 end_to_end = importlib.util.module_from_spec(_spec)
@@ -27,7 +27,7 @@ end_to_end.PATIENCE_SECONDS = 3600  # a run is a dozen processes, each of which 
 pytestmark = pytest.mark.slow
 
 BIN = Path(sys.executable).parent
-RUNNER = Path(__file__).parents[3] / "pipeline" / "kubeflow_runner.py"
+RUNNER = Path(__file__).parents[3] / "pipeline" / "kubeflow" / "runner.py"
 NODES = end_to_end.NODES
 CLUSTER = """\
 image: registry.example.com/shop/tfrec:1

@@ -16,7 +16,7 @@ def package(tmp_path, monkeypatch):
         ("__init__", ""),
         (
             "judge",
-            "if TYPE_CHECKING:\n    import tfrec.doctor\ndef judge():\n    from tfrec.evaluation.metrics import ndcg",
+            "if TYPE_CHECKING:\n    import tfrec.cli.doctor\ndef judge():\n    from tfrec.evaluation.metrics import ndcg",
         ),
         ("metrics", "ndcg = 1"),
         ("doctor", "import os"),
@@ -40,7 +40,7 @@ def test_the_trainer_needs_the_towers_and_not_the_command_line():
         "tfrec.export.golden_requests",
         "tfrec.config",
     } <= with_imports
-    assert "tfrec.cli" not in with_imports
+    assert "tfrec.cli.main" not in with_imports
 
 
 def test_the_code_of_the_ranker_trains_no_towers_again():

@@ -1,6 +1,6 @@
 """Baselines that learn from who chose what: item-kNN, EASE, a linear autoencoder, iALS and BPR.
 
-Each is a function from a holdout to a scorer, as those of baselines.py: rows of the holdout's users [batch] to
+Each is a function from a holdout to a scorer, as those of popularity.py: rows of the holdout's users [batch] to
 fresh scores [batch, items] float32. They learn from every user's events before the window.
 """
 
@@ -83,7 +83,7 @@ def ease(holdout: Holdout, regularization: float = 500.0, weight: str = "binary"
 def linear_autoencoder(
     holdout: Holdout, rank: int = 256, regularization: float = 1000.0, weight: str = "binary"
 ) -> Scorer:
-    """The low-rank kin of EASE that also serves a large shop: see linear.py."""
+    """The low-rank kin of EASE that also serves a large shop: see linear_autoencoder.py."""
     chosen = choices(holdout, weight)
     factors = factorise(chosen, rank, regularization)
     return lambda user_rows: np.asarray(chosen[user_rows] @ factors.choice) @ factors.target.T

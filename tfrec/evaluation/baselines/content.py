@@ -1,7 +1,7 @@
 """Baselines that read what items say: a TF-IDF profile, and nearest neighbours by the vectors of a frozen BERT.
 
 They know an item by its text alone, so a new item is as good as an old one. Functions from a holdout and the
-texts of its items to a scorer, as those of baselines.py.
+texts of its items to a scorer, as those of popularity.py.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from tfrec.cli import VERBS, main
+from tfrec.cli.main import VERBS, main
 from tfrec.errors import DataError
 from tfrec.evaluation.evaluate import METRICS
 from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Verdict

@@ -1,4 +1,4 @@
-"""The flags of the verbs that ask a server; asking.py and releasing.py say what they do."""
+"""The flags of the verbs that ask a server; recommend.py and release.py say what they do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from tfrec.flags import MODEL_NAME, count
+from tfrec.cli.flags import MODEL_NAME, count
 
 TABLES = "data/complete-journey"
 GRPC_SERVER, REST_SERVER = "127.0.0.1:8500", "127.0.0.1:8501"

@@ -13,7 +13,7 @@ import grpc
 import pytest
 import trustme
 
-from tfrec.cli import main
+from tfrec.cli.main import main
 
 BIN = Path(sys.executable).parent
 INPUTS = ("query", "user_city", "user_age")

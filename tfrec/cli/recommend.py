@@ -11,24 +11,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfrec import subjects
-from tfrec.connecting import connect, release_of
+from tfrec.cli import inputs
+from tfrec.cli.connect import connect, release_of
 from tfrec.errors import ConfigError, DataError, TfrecError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from serving.client.types import Recommendation
-    from tfrec.subjects import Shopper
+    from tfrec.cli.inputs import Shopper
 
 
 def recommend(options: argparse.Namespace) -> None:
     """ask a server what to recommend to a user of the tables"""
-    from tfrec.answers import check_shop
+    from tfrec.cli.render import check_shop
 
-    shopper = subjects.shopper(options)
+    shopper = inputs.shopper(options)
     with connect(options) as client:
-        answer = client.recommend(subjects.events(shopper.known), k=options.k, **shopper.about(), **_wishes(options))
+        answer = client.recommend(inputs.events(shopper.known), k=options.k, **shopper.about(), **_wishes(options))
     _check_categories(options, answer)
     _print_beside(options, shopper, answer)
     check_shop(answer, shopper.tables)
@@ -36,7 +36,7 @@ def recommend(options: argparse.Namespace) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """ask a server for items that fit a text, for a user if named"""
-    from tfrec.answers import render_answer
+    from tfrec.cli.render import render_answer
 
     if not options.query.strip():
         raise ConfigError(f"the query is {options.query!r} but must hold a word; `recommend` answers without one")
@@ -44,29 +44,29 @@ def search(options: argparse.Namespace) -> None:
         if options.user is None:
             answer = client.search(options.query, k=options.k, **_wishes(options))
         else:
-            shopper = subjects.shopper(options)
+            shopper = inputs.shopper(options)
             about = shopper.about() | _wishes(options)
-            answer = client.search(options.query, subjects.events(shopper.known), k=options.k, **about)
+            answer = client.search(options.query, inputs.events(shopper.known), k=options.k, **about)
     _check_categories(options, answer)
     print(render_answer(answer))
 
 
 def rank(options: argparse.Namespace) -> None:
     """ask a server in which order a user of the tables would want some items"""
-    shopper = subjects.shopper(options)
+    shopper = inputs.shopper(options)
     with connect(options) as client:
-        answer = client.rank(subjects.events(shopper.known), options.item_id, **shopper.about())
+        answer = client.rank(inputs.events(shopper.known), options.item_id, **shopper.about())
     _check_known(set(options.item_id) - {item.item_id for item in answer})
     _print_beside(options, shopper, answer)
 
 
 def ctr(options: argparse.Namespace) -> None:
     """ask a server how likely a user of the tables is to click, buy ... some items"""
-    from tfrec.answers import render_chances
+    from tfrec.cli.render import render_chances
 
-    shopper = subjects.shopper(options)
+    shopper = inputs.shopper(options)
     with connect(options) as client:
-        answer = client.ctr(subjects.events(shopper.known), options.item_id, **shopper.about())
+        answer = client.ctr(inputs.events(shopper.known), options.item_id, **shopper.about())
     _check_known({item.item_id for item in answer if not item.is_known})
     print(render_chances(answer, shopper.tables))
 
@@ -87,11 +87,11 @@ def embed(options: argparse.Namespace) -> None:
     """print the embedding of a query, a user or items of the tables, a line of JSON each"""
     if not (options.query.strip() or options.user or options.item):
         raise ConfigError("nothing is named to embed; give a query, --user or --item")
-    items = subjects.items(options) if options.item else []
-    shopper = subjects.shopper(options) if options.user else None
+    items = inputs.items(options) if options.item else []
+    shopper = inputs.shopper(options) if options.user else None
     with connect(options) as client:
         if shopper:
-            answer = client.embed_query(subjects.events(shopper.known), query=options.query, **shopper.about())
+            answer = client.embed_query(inputs.events(shopper.known), query=options.query, **shopper.about())
             _print_embedding({"user_id": options.user, "query": options.query}, answer)
         elif options.query.strip():
             _print_embedding({"query": options.query}, client.embed_query(query=options.query))
@@ -149,7 +149,7 @@ def _check_known(unknown: set[str]) -> None:
 
 def _print_beside(options: argparse.Namespace, shopper: Shopper, answer: Sequence[Recommendation]) -> None:
     """The answer, beside what came next where --until hides it from the server."""
-    from tfrec.answers import render_answer, render_beside
+    from tfrec.cli.render import render_answer, render_beside
 
     if options.until is None:
         print(render_answer(answer))
@@ -158,7 +158,7 @@ def _print_beside(options: argparse.Namespace, shopper: Shopper, answer: Sequenc
 
 
 def _print_neighbours(options: argparse.Namespace, answer: Sequence[Recommendation]) -> None:
-    from tfrec.answers import render_answer
+    from tfrec.cli.render import render_answer
 
     if not answer:
         raise DataError(f"item {options.item_id!r} is not in the served catalogue; take an id that `search` shows")

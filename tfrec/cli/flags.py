@@ -1,4 +1,4 @@
-"""The command line's flags, a function for each verb of cli.py; asking_flags.py has the others."""
+"""The command line's flags, a function for each verb of main.py; recommend_flags.py has the others."""
 
 from __future__ import annotations
 

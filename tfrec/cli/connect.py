@@ -1,4 +1,4 @@
-"""The connection that the flags of asking_flags.py name.
+"""The connection that the flags of recommend_flags.py name.
 
 Part of the edge (docs/decisions/0001-the-command-line-is-the-edge.md).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from tfrec.asking_flags import GRPC_SERVER, REST_SERVER
+from tfrec.cli.recommend_flags import GRPC_SERVER, REST_SERVER
 
 if TYPE_CHECKING:
     from serving.client import Client

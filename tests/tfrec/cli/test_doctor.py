@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tfrec import doctor, machine
-from tfrec.machine import Package
+from tfrec.cli import doctor, machine
+from tfrec.cli.machine import Package
 
 GB = 10**9
 

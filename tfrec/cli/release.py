@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tfrec.connecting import connect
+from tfrec.cli.connect import connect
 
 if TYPE_CHECKING:
     from serving.rollout.release import Release

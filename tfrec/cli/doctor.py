@@ -17,8 +17,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tfrec import machine
-from tfrec.machine import Package
+from tfrec.cli import machine
+from tfrec.cli.machine import Package
 
 GB = 10**9
 MEMORY_GB = 7

@@ -13,9 +13,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.outcome import connection
 from pipeline.runs import Run, named_run
-from tfrec.cli import main
+from tfrec.cli.kubeflow import VERBS
+from tfrec.cli.main import main
 from tfrec.evaluation.scores import Evaluation, Protocol, Verdict
-from tfrec.scheduling import VERBS
 
 
 def test_help_names_every_verb_and_says_which_are_for_pods(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: its verbs; those that ask a server are in asking.py and releasing.py, Kubeflow's in scheduling.py.
+"""The command line: its verbs; those that ask a server are in recommend.py and release.py, Kubeflow's in kubeflow.py.
 
 With these two the edge of the project: the files below tfrec/ that may call serving and pipeline; and the one that
 silences TensorFlow (docs/decisions/0001-the-command-line-is-the-edge.md). Nothing heavy is imported before
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tfrec import asking, asking_flags, flags, releasing, scheduling
+from tfrec.cli import flags, kubeflow, recommend, recommend_flags, release
 from tfrec.errors import ConfigError, TfrecError
 
 DESCRIPTION = "From a shop's raw logs to a served recommender. `tfrec VERB --help` says more."
@@ -136,7 +136,7 @@ def demo(options: argparse.Namespace) -> None:
 
 def doctor(options: argparse.Namespace) -> int:
     """say what this machine can run, and how to cure what it can't"""
-    from tfrec import doctor as library
+    from tfrec.cli import doctor as library
 
     findings = library.diagnose(deep=options.deep)
     print(library.render_json(findings) if options.json else library.render(findings))
@@ -159,19 +159,19 @@ VERBS: tuple[tuple[Callable[[argparse.Namespace], int | None], _Flags], ...] = (
     (compare, flags.compare),
     (report, flags.report),
     (serve, _serve_flags),
-    (asking.recommend, asking_flags.recommend),
-    (asking.search, asking_flags.search),
-    (asking.rank, asking_flags.rank),
-    (asking.ctr, asking_flags.ctr),
-    (asking.similar, asking_flags.similar),
-    (asking.complementary, asking_flags.similar),
-    (asking.embed, asking_flags.embed),
-    (asking.status, asking_flags.status),
-    (releasing.promote, asking_flags.promote),
-    (releasing.canary, asking_flags.canary),
-    (releasing.rollback, asking_flags.rollback),
+    (recommend.recommend, recommend_flags.recommend),
+    (recommend.search, recommend_flags.search),
+    (recommend.rank, recommend_flags.rank),
+    (recommend.ctr, recommend_flags.ctr),
+    (recommend.similar, recommend_flags.similar),
+    (recommend.complementary, recommend_flags.similar),
+    (recommend.embed, recommend_flags.embed),
+    (recommend.status, recommend_flags.status),
+    (release.promote, recommend_flags.promote),
+    (release.canary, recommend_flags.canary),
+    (release.rollback, recommend_flags.rollback),
     (doctor, flags.doctor),
-    (scheduling.kubeflow, scheduling.kubeflow_flags),
+    (kubeflow.kubeflow, kubeflow.kubeflow_flags),
 )
 
 
@@ -199,7 +199,3 @@ def _given(value: str | None, flag: str, expected: str) -> str:
     if value is None:
         raise ConfigError(f"{flag} is missing; give {expected}")
     return value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

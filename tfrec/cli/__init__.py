@@ -1,0 +1,1 @@
+"""`tfrec VERB`: the command line in, calls of tfrec, pipeline and serving out."""
