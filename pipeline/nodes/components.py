@@ -81,7 +81,7 @@ def evaluate_model(
     from tfrec.config import config_from_json
     from tfrec.evaluation.blessing import judge
     from tfrec.reports.page import render_page
-    from tfrec.reports.tables import render_table
+    from tfrec.reports.terminal import render_table
     from tfrec.training.train import say
 
     result = judge(path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), say)

@@ -89,7 +89,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """print the last evaluation of a run beside its baselines"""
     from pipeline.outcome import read_outcome
     from pipeline.runs import named_run
-    from tfrec.reports.tables import render_table
+    from tfrec.reports.terminal import render_table
 
     print(render_table(read_outcome(named_run(options.run)).evaluation))
 
@@ -97,7 +97,7 @@ def evaluate(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """print the models of several runs, or of evaluation.json files, side by side"""
     from pipeline.outcome import read_evaluation
-    from tfrec.reports.tables import render_comparison
+    from tfrec.reports.terminal import render_comparison
 
     print(render_comparison({name: read_evaluation(name) for name in options.evaluations}))
 

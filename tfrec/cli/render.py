@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfrec.data.lookup import read_items
 from tfrec.errors import DataError
-from tfrec.reports import tables
+from tfrec.reports import terminal
 from tfrec.schema import TableSet
 
 LATER = 10  # items of the truth that are shown
@@ -38,7 +38,7 @@ class Chance(Protocol):
 
 def render_answer(answer: Sequence[Answered]) -> str:
     """A line for each item: rank, score, id, title."""
-    return tables.render_recommendations(_rows(answer))
+    return terminal.render_recommendations(_rows(answer))
 
 
 def render_beside(answer: Sequence[Answered], later: pd.DataFrame, tables: TableSet) -> str:
@@ -55,7 +55,7 @@ def render_beside(answer: Sequence[Answered], later: pd.DataFrame, tables: Table
         for event in shown.itertuples()
     ]
     summary = f"What really came next: {len(first)} different items, {len(shown)} of them:"
-    return "\n".join([tables.render_recommendations(rows), "", summary, *truth])
+    return "\n".join([terminal.render_recommendations(rows), "", summary, *truth])
 
 
 def render_chances(answer: Sequence[Chance], tables: TableSet) -> str:
@@ -67,7 +67,7 @@ def render_chances(answer: Sequence[Chance], tables: TableSet) -> str:
     lines = ["  ".join([*(f"{kind:>8}" for kind in kinds), f"{'item':<{width}}", "title"])]
     for item, title in zip(answer, titles, strict=True):
         chances = (f"{item.by_kind[kind]:>8.4f}" for kind in kinds)
-        lines.append("  ".join([*chances, f"{item.item_id:<{width}}", tables.one_line(title)]).rstrip())
+        lines.append("  ".join([*chances, f"{item.item_id:<{width}}", terminal.one_line(title)]).rstrip())
     return "\n".join(lines)
 
 
@@ -80,9 +80,9 @@ def check_shop(answer: Sequence[Answered], tables: TableSet) -> None:
         )
 
 
-def _rows(answer: Sequence[Answered], then: Mapping[str, str] | None = None) -> list[tables.Recommendation]:
+def _rows(answer: Sequence[Answered], then: Mapping[str, str] | None = None) -> list[terminal.Recommendation]:
     return [
-        tables.Recommendation(
+        terminal.Recommendation(
             rank, item.score, item.item_id, item.title, None if then is None else then.get(item.item_id, "")
         )
         for rank, item in enumerate(answer, start=1)

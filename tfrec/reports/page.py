@@ -15,7 +15,7 @@ from tfrec.evaluation.per_user import KS
 from tfrec.evaluation.scores import Details, Evaluation, Gain, Scores, SliceScores
 from tfrec.reports import plots
 from tfrec.reports.plots import OURS, THEIRS, Line
-from tfrec.reports.tables import one_line, protocol_sentence
+from tfrec.reports.terminal import one_line, protocol_sentence
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 MISSING = "This evaluation does not hold it; evaluate the model again."

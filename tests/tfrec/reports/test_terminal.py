@@ -10,7 +10,7 @@ import pytest
 from tfrec.errors import DataError
 from tfrec.evaluation.evaluate import METRICS
 from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
-from tfrec.reports.tables import (
+from tfrec.reports.terminal import (
     Recommendation,
     display_width,
     fit,
