@@ -32,6 +32,7 @@ CLOCKS = ("utc", "order")
 """`utc`: timestamps are real. `order`: the data has only an order; second n of 1970 stands for event n."""
 
 CATEGORY_SEPARATOR = " > "
+DAY_SECONDS = 86_400
 
 INTERACTIONS = pa.schema(
     [

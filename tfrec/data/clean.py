@@ -23,9 +23,8 @@ from tfrec.data.cleaning_report import Ledger, Rule
 from tfrec.data.sources import RawTables
 from tfrec.data.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
-from tfrec.schema import EVENT_KINDS, INTERACTIONS, ITEMS, USERS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS, INTERACTIONS, ITEMS, USERS
 
-_DAY_MILLISECONDS = 86_400_000
 _BAD_TIME = "bad timestamp"
 _BROKEN_ID = "control character in an id"  # a line feed would break the vocabularies
 _EXAMPLE_CHARACTERS = 160
@@ -74,7 +73,7 @@ def _interactions(raw: RawTables, ledger: Ledger) -> pa.Table:
 
 
 def _interaction_hits(rows: pa.Table, moments: np.ndarray, clock: str) -> dict[str, np.ndarray]:
-    tomorrow = datetime.datetime.now(datetime.UTC).timestamp() * 1000 + _DAY_MILLISECONDS
+    tomorrow = 1000 * (datetime.datetime.now(datetime.UTC).timestamp() + DAY_SECONDS)
     latest = np.inf if clock == "order" else tomorrow
     is_search = pc.equal(rows["kind"], "search").fill_null(False)
     return {

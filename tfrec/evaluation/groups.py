@@ -12,8 +12,8 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from tfrec.evaluation.holdout import DAY, Holdout
-from tfrec.schema import CATEGORY_SEPARATOR
+from tfrec.evaluation.holdout import Holdout
+from tfrec.schema import CATEGORY_SEPARATOR, DAY_SECONDS
 
 LARGEST = 20  # departments that are looked at one by one
 AGES_DAYS = (7, 28, 90)
@@ -65,7 +65,7 @@ def item_ages(holdout: Holdout) -> Partition:
     """Items by the days between their first choice and the window."""
     first = pd.Series(holdout.event_timestamp).groupby(holdout.event_item).min()
     days = np.full(len(holdout.item_ids), -1.0)
-    days[first.index] = (holdout.window_start - first.to_numpy()) / DAY
+    days[first.index] = (holdout.window_start - first.to_numpy()) / DAY_SECONDS
     borders = (0, *AGES_DAYS)
     steps = [f"{low} to {high} days" for low, high in itertools.pairwise(borders)]
     names = (NEVER, *steps, f"{AGES_DAYS[-1]} days or more")

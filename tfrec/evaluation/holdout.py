@@ -16,10 +16,9 @@ import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, DataError
 from tfrec.examples.read import read_catalog, read_targets
-from tfrec.schema import CLOCKS, EVENT_KINDS
+from tfrec.schema import CLOCKS, DAY_SECONDS, EVENT_KINDS
 
-DAY = 86_400
-YEAR = 365 * DAY
+YEAR = 365 * DAY_SECONDS
 
 EARLIER_SPLITS = {"validation": ("train",), "test": ("train", "validation")}
 """Window -> the splits whose targets are, together, every event before it."""
@@ -138,7 +137,7 @@ def _window_start(before: pd.DataFrame, during: pd.DataFrame, clock: str) -> int
             f"an event before the window is at second {last}, later than the window's first at {first}; "
             "split by time again, or say clock='order' where timestamps are only an order"
         )
-    return min(first, max(first // DAY * DAY, last + 1))
+    return min(first, max(first // DAY_SECONDS * DAY_SECONDS, last + 1))
 
 
 def _items(events: pd.DataFrame) -> np.ndarray:

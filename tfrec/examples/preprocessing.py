@@ -19,7 +19,6 @@ ITEM_VOCABULARY = "event_item_id"
 """tf.Transform asset: every item that is a training target, with how often; the logQ correction reads it."""
 
 READ_BATCH = 4096  # records of a vocabulary at once: one by one they take longer than all else of the catalogue
-SECONDS_PER_DAY = 86_400
 DAYS_PER_WEEK = 7
 EPOCH_DAY_OF_WEEK = 3  # 1970-01-01 was a Thursday; weeks start on Monday
 
@@ -80,7 +79,7 @@ def _event_features(inputs: dict[str, tf.SparseTensor]) -> dict[str, tf.SparseTe
 
 def day_of_week(timestamp: tf.Tensor) -> tf.Tensor:
     """int64 in [0, 7) of seconds since the epoch (UTC), Monday first."""
-    return (timestamp // SECONDS_PER_DAY + EPOCH_DAY_OF_WEEK) % DAYS_PER_WEEK
+    return (timestamp // schema.DAY_SECONDS + EPOCH_DAY_OF_WEEK) % DAYS_PER_WEEK
 
 
 def kind_index(kinds: tf.Tensor) -> tf.Tensor:

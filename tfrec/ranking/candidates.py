@@ -16,8 +16,9 @@ import tensorflow as tf
 from tfrec.config import RankingConfig
 from tfrec.evaluation.baselines.linear_autoencoder import factorise
 from tfrec.ranking.cold_candidates import Newcomers
-from tfrec.ranking.features import DAY, Past
+from tfrec.ranking.features import Past
 from tfrec.ranking.item_statistics import NAMES
+from tfrec.schema import DAY_SECONDS
 
 SOURCES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "habit")
 """The scores that a candidate carries."""
@@ -49,7 +50,7 @@ class Sources(tf.Module):
     def __init__(self, embeddings: tf.Variable, newcomers: Newcomers, config: RankingConfig, clock: str):
         super().__init__(name="sources")
         self._config, self._embeddings, self._newcomers = config, embeddings, newcomers
-        self._seconds = DAY if clock == "utc" else 1.0
+        self._seconds = DAY_SECONDS if clock == "utc" else 1.0
         rows = int(embeddings.shape[0])
         self._choice = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="choice")
         self._target = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="target")

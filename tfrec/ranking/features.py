@@ -14,10 +14,10 @@ import tensorflow as tf
 from tfrec.examples.catalog import Catalog
 from tfrec.ranking.item_statistics import NAMES as ITEM_NAMES
 from tfrec.ranking.item_statistics import NEVER_DAYS
+from tfrec.schema import DAY_SECONDS
 
 HALF_LIVES_DAYS = (7.0, 30.0, 120.0)
 LATEST_BASKETS = (5, 20)
-DAY = 86_400.0
 
 _OF_PAIR = (
     *("times", *(f"times_{days:g}" for days in HALF_LIVES_DAYS)),
@@ -55,7 +55,7 @@ class Evidence(tf.Module):
     def __init__(self, catalog: Catalog, statistics: np.ndarray, clock: str, sources: tuple[str, ...]):
         super().__init__(name="evidence")
         # Without timestamps an event is a "day".
-        self._seconds = DAY if clock == "utc" else 1.0
+        self._seconds = DAY_SECONDS if clock == "utc" else 1.0
         levels = {f"category_{level}": catalog.category[:, level] for level in range(catalog.category.shape[1])}
         groups = levels | {"text": catalog.text_row, "brand": catalog.brand}
         columns = np.stack([np.arange(catalog.rows), *groups.values()], axis=1)

@@ -22,11 +22,10 @@ from tfrec.ranking.calibration import LEAST_CHOICES, calibrate
 from tfrec.ranking.second_stage import SecondStage
 from tfrec.ranking.training_data import Examples, collect, collect_repeats, join, new_items
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.schema import EVENT_KINDS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS
 from tfrec.training.train import Trained, catch_up, follow_trend, say
 from tfrec.training.validation import window_start
 
-DAY = 86_400
 USERS_AT_ONCE = 32
 PREDICTED_AT_ONCE = 16_384
 STEPS, SMALLEST_BATCH = 100, 32  # a small shop gets smaller batches: an epoch of one step would teach nothing
@@ -75,7 +74,7 @@ def _of_earlier_windows(
 ) -> list[Examples]:
     """The repeats of the windows before the one that starts at `start`: what is a habit in one month may not be one."""
     parts: list[Examples] = []
-    length = config.examples.split.validation_days * DAY
+    length = config.examples.split.validation_days * DAY_SECONDS
     for number in range(config.ranking.repeat_windows if config.ranking.repeated else 0, 0, -1):
         begin = start - number * length
         before = past[past.timestamp < begin]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-DAY = 86_400
+from tfrec.schema import DAY_SECONDS
 
 RECENT_DAYS = (7, 28, 90)
 NAMES = (
@@ -37,9 +37,9 @@ def item_statistics(events: pd.DataFrame, rows: int, now: int) -> np.ndarray:
     baskets = events[events.timestamp < now].drop_duplicates(["user", "row", "timestamp"])
     pairs = baskets.groupby(["user", "row"], as_index=False).timestamp.agg(["count", "min", "max"])
     shoppers = _count(pairs.row, rows)
-    recent = [_count(pairs.row[pairs["max"] >= now - days * DAY], rows) for days in RECENT_DAYS]
+    recent = [_count(pairs.row[pairs["max"] >= now - days * DAY_SECONDS], rows) for days in RECENT_DAYS]
     again = pairs[pairs["count"] > 1]
-    gaps = (again["max"] - again["min"]) / (again["count"] - 1) / DAY
+    gaps = (again["max"] - again["min"]) / (again["count"] - 1) / DAY_SECONDS
     chosen = _count(baskets.row, rows)
     repeats = np.bincount(again.row, again["count"], rows) / np.maximum(chosen, 1)
     columns = (
@@ -49,8 +49,8 @@ def item_statistics(events: pd.DataFrame, rows: int, now: int) -> np.ndarray:
         np.log1p(recent[1] * 3) - np.log1p(recent[2]),
         repeats,
         _by_row(gaps.groupby(again.row).median(), rows),
-        _by_row((now - pairs.groupby("row")["min"].min()) / DAY, rows),
-        _by_row((now - pairs.groupby("row")["max"].max()) / DAY, rows),
+        _by_row((now - pairs.groupby("row")["min"].min()) / DAY_SECONDS, rows),
+        _by_row((now - pairs.groupby("row")["max"].max()) / DAY_SECONDS, rows),
     )
     return np.stack(columns, axis=1).astype(np.float32)
 

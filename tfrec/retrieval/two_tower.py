@@ -17,6 +17,7 @@ from tfrec.language.text_encoder import Reader, TextEncoder
 from tfrec.language.tfidf_encoder import WordEncoder
 from tfrec.retrieval import replicas
 from tfrec.retrieval.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
+from tfrec.schema import DAY_SECONDS
 
 PART = 8192  # catalogue rows embedded at once
 
@@ -320,7 +321,7 @@ class TwoTower(tfrs.Model):
             now = tf.reduce_max(history.timestamp)
             now = replicas.largest(now) if replicas.are_there() else now
             age = tf.cast(now - history.timestamp, tf.float32)
-            weights *= tf.pow(0.5, age / (settings.recency_half_life_days * 86_400))
+            weights *= tf.pow(0.5, age / (settings.recency_half_life_days * DAY_SECONDS))
         return tf.boolean_mask(weights, is_target)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-DAY = 86_400
+from tfrec.schema import DAY_SECONDS
 
 
 def trend(events: pd.DataFrame, rows: int, half_life_days: float, usual_half_life_days: float = 0.0) -> np.ndarray:
@@ -22,7 +22,7 @@ def trend(events: pd.DataFrame, rows: int, half_life_days: float, usual_half_lif
     if events.empty:
         return np.zeros(rows, np.float32)
     latest = events.groupby(["user", "row"], as_index=False).timestamp.max()
-    age_days = (latest.timestamp.max() - latest.timestamp) / DAY
+    age_days = (latest.timestamp.max() - latest.timestamp) / DAY_SECONDS
 
     def shoppers(half_life: float) -> np.ndarray:
         return np.bincount(latest.row, 0.5 ** (age_days / half_life), rows)

@@ -13,11 +13,11 @@ from tfrec.errors import ConfigError
 from tfrec.evaluation import metrics
 from tfrec.examples.dataset import sequences
 from tfrec.retrieval.two_tower import Batch, TwoTower
+from tfrec.schema import DAY_SECONDS
 
 K = 20
 BATCH = 128
 SLICES = ("all", "novel")
-DAY = 86_400
 
 
 class Validation:
@@ -71,7 +71,8 @@ class Validation:
 
 def window_start(batches: Iterable[Batch]) -> int:
     """The midnight (UTC) before the first target, in seconds; 0 where there is none."""
-    return int(min((tf.reduce_min(_targets(batch)).numpy() for batch in batches), default=0)) // DAY * DAY
+    first = int(min((tf.reduce_min(_targets(batch)).numpy() for batch in batches), default=0))
+    return first // DAY_SECONDS * DAY_SECONDS
 
 
 def moments_of(batch: Batch, start: int | None) -> tf.Tensor:

@@ -24,8 +24,9 @@ from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
+from tfrec.schema import DAY_SECONDS
 from tfrec.training.train import Begin, afresh, say
-from tfrec.training.validation import BATCH, DAY, window_start
+from tfrec.training.validation import BATCH, window_start
 
 FILE = "assets.extra/tfrec_towers.json"
 ITEM_IDS = "item_id"
@@ -136,7 +137,7 @@ def _learnt_before(validation_files: Sequence[str], config: Config, is_caught_up
     if config.clock == "order":
         return math.inf if is_caught_up else 0.0
     start = window_start(sequences(validation_files, (), BATCH))
-    return float(start + is_caught_up * config.examples.split.validation_days * DAY)
+    return float(start + is_caught_up * config.examples.split.validation_days * DAY_SECONDS)
 
 
 def _compare(version: Path, known: Record, current: Record) -> None:

@@ -12,10 +12,11 @@ import pytest
 from tfrec.errors import ModelError
 from tfrec.evaluation.evaluate import METRICS, SLICES, Evaluation, Texts, chosen_by_tenth, evaluate, protocol_of
 from tfrec.evaluation.groups import groups
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
 from tfrec.evaluation.scores import Verdict
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 ITEMS = np.array(["pasta", "sauce", "tea", "mug", "fern", "ivy"], dtype=object)
 # By every user, best first:          1        3      2      5      4       6
 SCORES = np.array([0.9, 0.7, 0.8, 0.5, 0.6, 0.4], np.float32)
@@ -38,7 +39,7 @@ def events(rows: list[tuple[str, str]], seconds: int) -> pd.DataFrame:
 
 @pytest.fixture
 def holdout() -> Holdout:
-    return holdout_from_events(events(BEFORE, START - DAY), events(DURING, START), ITEMS)
+    return holdout_from_events(events(BEFORE, START - DAY_SECONDS), events(DURING, START), ITEMS)
 
 
 def same_for_all(user_rows: np.ndarray) -> np.ndarray:
@@ -84,7 +85,7 @@ def test_ndcg_and_its_standard_error_are_over_users(holdout):
 def test_recall_and_coverage_look_at_the_first_twenty():
     # 30 items; user n of 2 wants item 9 + 20 n, and both are shown items 0, 1, 2 ... in this order.
     items = np.array([f"item{n:02}" for n in range(30)], dtype=object)
-    before = events([("zoe", item) for item in items], START - DAY)
+    before = events([("zoe", item) for item in items], START - DAY_SECONDS)
     holdout = holdout_from_events(before, events([("a", "item09"), ("b", "item29")], START), items)
     part = evaluate("model", lambda rows: np.tile(-np.arange(30.0), (len(rows), 1)), holdout).slices["all"]
     assert part.metrics["recall@20"] == 0.5
@@ -95,7 +96,7 @@ def test_recall_and_coverage_look_at_the_first_twenty():
 
 def test_what_the_user_chose_before_is_not_listed_as_new():
     # Of pasta, sauce, tea, mug and ivy, ann bought pasta and tea before.
-    holdout = holdout_from_events(events(BEFORE, START - DAY), events(DURING[:2], START), ITEMS)
+    holdout = holdout_from_events(events(BEFORE, START - DAY_SECONDS), events(DURING[:2], START), ITEMS)
     slices = evaluate("model", lambda rows: np.tile(np.arange(5.0), (len(rows), 1)), holdout).slices
     assert slices["all"].metrics["coverage@20"] == 1
     assert slices["novel"].metrics["coverage@20"] == pytest.approx(3 / 5)
@@ -111,7 +112,7 @@ def test_ties_earn_what_a_random_ranking_earns():
     # 400 items of one score, in catalogue order: the first twenty items were bought by all, the rest by none.
     # Were ties broken by that order, recall@20 would be 1; by chance it is 20 / 400.
     items = np.array([f"item{n:03}" for n in range(400)], dtype=object)
-    before = events([("zoe", item) for item in items], START - DAY)
+    before = events([("zoe", item) for item in items], START - DAY_SECONDS)
     holdout = holdout_from_events(before, events([("ann", item) for item in items[:20]], START), items)
     part = evaluate("constant", lambda rows: np.zeros((len(rows), 400), np.float32), holdout).slices["all"]
     assert part.metrics["recall@20"] < 0.2
@@ -120,7 +121,7 @@ def test_ties_earn_what_a_random_ranking_earns():
 
 
 def test_the_order_of_the_catalogue_does_not_change_ties(holdout):
-    turned = holdout_from_events(events(BEFORE, START - DAY), events(DURING, START), ITEMS[::-1])
+    turned = holdout_from_events(events(BEFORE, START - DAY_SECONDS), events(DURING, START), ITEMS[::-1])
 
     def constant(rows: np.ndarray) -> np.ndarray:
         return np.zeros((len(rows), len(ITEMS)), np.float32)
@@ -148,7 +149,7 @@ def test_a_nan_spoils_the_slices_of_its_user_and_no_other(holdout):
 
 
 def test_a_window_without_users_has_scores_without_numbers():
-    empty = holdout_from_events(events(BEFORE, START - DAY), events([], START), ITEMS)
+    empty = holdout_from_events(events(BEFORE, START - DAY_SECONDS), events([], START), ITEMS)
     slices = evaluate("model", same_for_all, empty).slices
     assert {part.users for part in slices.values()} == {0}
     assert math.isnan(slices["all"].metrics["coverage@20"])
@@ -235,7 +236,7 @@ def test_groups_are_measured_in_the_list_that_the_user_is_shown(holdout):
 def test_a_group_counts_only_the_first_twenty():
     # Item 20 of the list is a hit of rank 20; item 21 comes too late.
     items = np.array([f"item{n:02}" for n in range(40)], dtype=object)
-    before = events([("zoe", item) for item in items], START - DAY)
+    before = events([("zoe", item) for item in items], START - DAY_SECONDS)
     holdout = holdout_from_events(before, events([("a", "item19"), ("b", "item20")], START), items)
     score = lambda rows: np.tile(-np.arange(40.0), (len(rows), 1))  # noqa: E731
     parts = evaluate("model", score, holdout, groups=groups(holdout, np.array(["food"] * 40, object))).groups
@@ -257,7 +258,7 @@ def test_exposure_stands_beside_what_is_chosen():
     # 30 items, 3 in a tenth, each bought by one user less than the one before it. Shown are all but the first ten:
     # of tenth 3 (items 9, 10, 11) two of twenty, of each of the six behind it three.
     items = np.array([f"item{n:02}" for n in range(30)], dtype=object)
-    before = events([(f"u{user}", item) for n, item in enumerate(items) for user in range(30 - n)], START - DAY)
+    before = events([(f"u{user}", item) for n, item in enumerate(items) for user in range(30 - n)], START - DAY_SECONDS)
     holdout = holdout_from_events(before, events([("a", "item00"), ("a", "item29")], START), items)
     scores = evaluate("model", lambda rows: np.tile(np.arange(30.0), (len(rows), 1)), holdout)
     assert scores.exposure == pytest.approx((0, 0, 0, 0.1, *[0.15] * 6))

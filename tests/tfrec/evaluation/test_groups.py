@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 
 from tfrec.evaluation.groups import activity, departments, groups, item_ages
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 
 
 def holdout(before: list[tuple[str, str, float]], during: list[tuple[str, str]], items: list[str]) -> Holdout:
     """Of (user, item, days before the window) and (user, item)."""
     columns = ["user_id", "item_id", "timestamp"]
-    past = pd.DataFrame([(user, item, START - int(days * DAY)) for user, item, days in before], columns=columns)
+    past = pd.DataFrame([(user, item, START - int(days * DAY_SECONDS)) for user, item, days in before], columns=columns)
     future = pd.DataFrame([(user, item, START) for user, item in during], columns=columns)
     return holdout_from_events(
         past.assign(kind="purchase"), future.assign(kind="purchase"), np.array(items, object), candidates="catalog"

@@ -10,9 +10,10 @@ import pytest
 
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.errors import ConfigError, DataError
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events, read_holdout
+from tfrec.evaluation.holdout import Holdout, holdout_from_events, read_holdout
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY  # the test window's first second, a midnight
+START = 20_000 * DAY_SECONDS  # the test window's first second, a midnight
 CATALOG = ["pasta", "西湖龙井", "sauce", "mug", "lamp", "fern"]  # nobody ever touched the lamp
 
 # (user, [(item, kind, days from START, is_target)])
@@ -38,7 +39,7 @@ def write_split(root: Path, split: str, examples: list[Example]) -> None:
             "user_id": [user],
             "event_item_id": [item for item, _, _, _ in events],
             "event_kind": [kind for _, kind, _, _ in events],
-            "event_timestamp": [START + int(day * DAY) for _, _, day, _ in events],
+            "event_timestamp": [START + int(day * DAY_SECONDS) for _, _, day, _ in events],
             "event_price": [0.0 for _ in events],
             "event_is_target": [is_target for _, _, _, is_target in events],
         }

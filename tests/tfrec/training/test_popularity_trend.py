@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec.training.popularity_trend import DAY, trend
+from tfrec.schema import DAY_SECONDS
+from tfrec.training.popularity_trend import trend
 
 
 def events(*rows: tuple[str, int, int]) -> pd.DataFrame:
     """User, row, day."""
     table = pd.DataFrame(rows, columns=["user", "row", "timestamp"])
-    return table.assign(timestamp=table.timestamp * DAY)
+    return table.assign(timestamp=table.timestamp * DAY_SECONDS)
 
 
 def test_an_item_that_sells_now_rises_and_one_that_sold_once_falls():

@@ -14,8 +14,8 @@ import pandas as pd
 from tfrec.errors import ModelError
 from tfrec.evaluation.exported_model import EVENTS, USERS_AT_ONCE
 from tfrec.examples.read import read_departments, read_histories, read_targets
+from tfrec.schema import DAY_SECONDS
 
-DAY = 86_400
 KEPT_MISSES = 10
 """One of so many candidates that were not chosen is kept, with that weight: they are fifty times as many."""
 
@@ -47,7 +47,7 @@ def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, 
     asked = np.flatnonzero(np.isin(ids, [user.encode() for user in targets.user_id[targets.item_id != ""].unique()]))
     random = np.random.default_rng(_SEED)
     asked = np.sort(random.permutation(asked)[:users])
-    moment = int(targets.timestamp.min()) // DAY * DAY if clock == "utc" and len(targets) else 0
+    moment = int(targets.timestamp.min()) // DAY_SECONDS * DAY_SECONDS if clock == "utc" and len(targets) else 0
     items = _Items(model.item_ids.numpy(), read_departments(examples_dir))
     chosen = _chosen(targets, ids, items, heads)
     parts = [

@@ -13,7 +13,8 @@ import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, MachineError
 from tfrec.evaluation.baselines.linear_autoencoder import factorise
-from tfrec.evaluation.holdout import DAY, Holdout, Scorer
+from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.schema import DAY_SECONDS
 
 WEIGHTS = ("binary", "log", "recent")
 """How much a user chose an item: once or not, log(1 + baskets), or baskets halved with every HALF_LIFE_DAYS."""
@@ -31,7 +32,7 @@ def choices(holdout: Holdout, weight: str = "binary") -> sp.csr_matrix:
         raise ConfigError(f"`weight` is {weight!r}; use one of {', '.join(WEIGHTS)}")
     values = np.ones(len(holdout.event_user), np.float32)
     if weight == "recent":
-        age_days = (holdout.window_start - holdout.event_timestamp) / DAY
+        age_days = (holdout.window_start - holdout.event_timestamp) / DAY_SECONDS
         values = (0.5 ** (age_days / HALF_LIFE_DAYS)).astype(np.float32)
     users = max(len(holdout.user_ids), int(holdout.event_user.max(initial=-1)) + 1)
     counts = sp.csr_matrix((values, (holdout.event_user, holdout.event_item)), (users, len(holdout.item_ids)))

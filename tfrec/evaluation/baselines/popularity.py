@@ -15,7 +15,8 @@ import scipy.sparse as sp
 
 from tfrec.errors import ConfigError
 from tfrec.evaluation import metrics
-from tfrec.evaluation.holdout import DAY, Holdout, Scorer
+from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.schema import DAY_SECONDS
 
 RECENT_DAYS = 28
 HALF_LIVES_DAYS = (None, 30, 60, 120)
@@ -99,7 +100,7 @@ def _recent_users(holdout: Holdout, days: int) -> np.ndarray:
     """[items] users of the last `days`; of all time where events have no age or none is so recent."""
     if holdout.clock == "order":
         return count_users(holdout)
-    recent = count_users(holdout, holdout.window_start - days * DAY)
+    recent = count_users(holdout, holdout.window_start - days * DAY_SECONDS)
     return recent if recent.any() else count_users(holdout)
 
 
@@ -114,7 +115,7 @@ def _decayed(holdout: Holdout, half_life_days: float) -> sp.csr_matrix:
     if not half_life_days > 0:
         raise ConfigError(f"`half_life_days` is {half_life_days}; use a positive number of days, or None for no decay")
     ours = holdout.event_user < len(holdout.user_ids)
-    age_days = (holdout.window_start - holdout.event_timestamp[ours]) / DAY
+    age_days = (holdout.window_start - holdout.event_timestamp[ours]) / DAY_SECONDS
     weights = (0.5 ** (age_days / half_life_days)).astype(np.float32)
     return sp.csr_matrix((weights, (holdout.event_user[ours], holdout.event_item[ours])), holdout.history.shape)
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from tfrec.evaluation.analysis.calibration_curve import Chances
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 ITEMS = np.array(["book", "mug", "tea"], dtype=object)
 
 

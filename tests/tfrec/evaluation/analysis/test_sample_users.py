@@ -6,17 +6,20 @@ import numpy as np
 import pandas as pd
 
 from tfrec.evaluation.analysis.sample_users import shoppers
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
 from tfrec.evaluation.scores import Listed, Shopper
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 ITEMS = np.array(["book", "mug", "pen", "tea"], dtype=object)
 TITLES = np.array(["A book", "A mug", "", "西湖龙井"], dtype=object)
 
 
 def holdout(before: list[tuple[str, str, int]], during: list[tuple[str, str]]) -> Holdout:
     """Of (user, item, days before the window) and (user, item)."""
-    past = pd.DataFrame([(u, i, START - d * DAY) for u, i, d in before], columns=["user_id", "item_id", "timestamp"])
+    past = pd.DataFrame(
+        [(u, i, START - d * DAY_SECONDS) for u, i, d in before], columns=["user_id", "item_id", "timestamp"]
+    )
     future = pd.DataFrame(during, columns=["user_id", "item_id"]).assign(timestamp=START)
     return holdout_from_events(
         past.assign(kind="purchase"), future.assign(kind="purchase"), ITEMS, candidates="catalog"

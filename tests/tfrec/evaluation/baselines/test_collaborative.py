@@ -10,9 +10,10 @@ import pytest
 
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import collaborative
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 
 needs_gomp = pytest.mark.skipif(find_library("gomp") is None, reason="libgomp1, which the package loads, is missing")
 ITEMS = np.array(["pasta", "sauce", "hammer", "nails", "tea"], dtype=object)
@@ -31,7 +32,7 @@ ANN, BOB, FAY = 0, 1, 2
 
 def events(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
     users, items, days = zip(*rows, strict=True)
-    seconds = START + np.array(days) * DAY
+    seconds = START + np.array(days) * DAY_SECONDS
     return pd.DataFrame({"user_id": users, "item_id": items, "kind": "purchase", "timestamp": seconds})
 
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from tfrec.evaluation.baselines.content import log_popularity, text_knn, tfidf_profile
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 ITEMS = np.array(["p1", "p2", "h1", "h2"], dtype=object)
 TEXTS = ["dry pasta penne", "dry pasta fusilli", "claw hammer", "sledge hammer"]
 # Unit vectors: pasta east, hammers north, the second of each 30 degrees off.
@@ -21,7 +22,7 @@ ANN, BOB = 0, 1
 def holdout() -> Holdout:
     def events(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
         users, items, days = zip(*rows, strict=True)
-        seconds = START + np.array(days) * DAY
+        seconds = START + np.array(days) * DAY_SECONDS
         return pd.DataFrame({"user_id": users, "item_id": items, "kind": "purchase", "timestamp": seconds})
 
     return holdout_from_events(

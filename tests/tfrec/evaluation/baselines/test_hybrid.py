@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from tfrec.evaluation.baselines.hybrid import boosted, hybrid, with_fallback
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 
 needs_gomp = pytest.mark.skipif(find_library("gomp") is None, reason="libgomp1, which the package loads, is missing")
 
@@ -28,7 +29,7 @@ def test_a_hybrid_scales_each_to_its_best_and_adds_a_share():
 
 def events(rows: list[tuple[str, str]], day: int) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["user_id", "item_id"])
-    return frame.assign(kind="purchase", timestamp=START + day * DAY)
+    return frame.assign(kind="purchase", timestamp=START + day * DAY_SECONDS)
 
 
 def test_only_who_has_no_history_gets_the_fallback():

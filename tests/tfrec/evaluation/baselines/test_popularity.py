@@ -8,9 +8,10 @@ import pytest
 
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import popularity
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY  # the window's first second, a midnight
+START = 20_000 * DAY_SECONDS  # the window's first second, a midnight
 ITEMS = np.array(["pasta", "sauce", "tea", "mug"], dtype=object)
 
 # ann bought pasta twice, 60 and 30 days before the window, and tea 30 days before; the pasta of 30 days ago
@@ -31,7 +32,7 @@ ANN, BOB, FAY = 0, 1, 2
 
 def events(rows: list[tuple[str, str, int]], start: int = START) -> pd.DataFrame:
     users, items, days = zip(*rows, strict=True)
-    seconds = start + np.array(days) * DAY
+    seconds = start + np.array(days) * DAY_SECONDS
     return pd.DataFrame({"user_id": users, "item_id": items, "kind": "purchase", "timestamp": seconds})
 
 

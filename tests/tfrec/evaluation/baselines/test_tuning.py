@@ -11,10 +11,11 @@ import pytest
 from tfrec.evaluation.baselines import tuning
 from tfrec.evaluation.baselines.tuning import Baseline, Shop, compare, strong_baselines
 from tfrec.evaluation.evaluate import SLICES
-from tfrec.evaluation.holdout import DAY, Holdout, holdout_from_events
+from tfrec.evaluation.holdout import Holdout, holdout_from_events
 from tfrec.evaluation.scores import Scores
+from tfrec.schema import DAY_SECONDS
 
-START = 20_000 * DAY
+START = 20_000 * DAY_SECONDS
 needs_gomp = pytest.mark.skipif(find_library("gomp") is None, reason="libgomp1, which the package loads, is missing")
 
 # 40 users, half of whom like tools and half tea; 30 items, and one of each taste that is new in each window.
@@ -32,10 +33,10 @@ def shop_of(days: int) -> Shop:
     ]
     rows += [(f"u{user:02}", new[user % 2], day + 5) for day, new in NEW.items() for user in range(40)]
     events = pd.DataFrame(rows, columns=["user_id", "item_id", "day"]).sort_values(["user_id", "day"])
-    events = events.assign(kind="purchase", timestamp=START + events.day * DAY).drop(columns="day")
-    start = START + days * DAY
+    events = events.assign(kind="purchase", timestamp=START + events.day * DAY_SECONDS).drop(columns="day")
+    start = START + days * DAY_SECONDS
     before, during = events[events.timestamp < start], events[events.timestamp >= start]
-    during = during[during.timestamp < start + 28 * DAY]
+    during = during[during.timestamp < start + 28 * DAY_SECONDS]
     holdout: Holdout = holdout_from_events(before, during, ITEMS, clock="utc")
     texts = np.array([("green leaves to brew" if item.startswith("tea") else "steel to turn screws") for item in ITEMS])
     texts = texts[np.isin(ITEMS, holdout.item_ids)]
