@@ -104,7 +104,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     """At the first step; it falls in a straight line to nearly nothing at the last one of all epochs."""
     warm_start: bool = False
-    """Begin with the towers in service instead of random ones, where they have the same settings (tfrec/training/warm_start.py)."""
+    """Start from the towers in service, if their settings are equal, and not from random ones."""
     warm_epochs: int = 1
     """Epochs of a training that begins so, in place of `epochs`."""
     warm_learning_rate: float = 0.0

@@ -1,1 +1,1 @@
-"""The pipeline on Kubeflow Pipelines: a run and a cluster's file in, a compiled pipeline, its pods and its submission out."""
+"""Compile and submit a run of the pipeline to Kubeflow Pipelines, on the cluster of a settings file."""

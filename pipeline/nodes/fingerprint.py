@@ -18,7 +18,7 @@ OURS = ("tfrec", "pipeline", "serving")
 
 
 def code(*modules: str) -> str:
-    """A hash of the source of modules such as "tfrec.examples.preprocessing" and of every module of ours that they need."""
+    """Hash of the source of the named modules and of every project module that they import."""
     found: dict[str, bytes] = {}
     waiting = list(modules)
     while waiting:

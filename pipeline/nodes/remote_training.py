@@ -30,7 +30,7 @@ SAY_SECONDS = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a worker needs to know: what tfrec.training.train.train takes, as it lies on the volume that all of them mount."""
+    """Arguments of tfrec.training.train.train, as a file on the volume that all workers mount."""
 
     train: list[str]
     validation: list[str]

@@ -1,4 +1,4 @@
-"""tuner_fn of TFX's Tuner: KerasTuner draws settings of the towers, tfrec.training.train trains them, validation judges them.
+"""tuner_fn of TFX's Tuner: KerasTuner draws settings of the towers and compares them on validation data.
 
 The test window is not looked at. A search that was killed goes on where it was, in the middle of a trial.
 """

@@ -1,9 +1,10 @@
 """The client's two classes, for threads and for an event loop.
 
-Their methods are those of serving.client.stub.Asker. A target is "host:port" for gRPC, "http://host:port" for REST. Each
-method is one request, and the first also reads the model's signatures; all of them only read, but `reload`, and so
-are sent again while the server is UNAVAILABLE, within `timeout_seconds`. Threads may share a Client, the tasks of
-one event loop an AsyncClient, and both keep their connection: make one a process, not one a request. Every method
+Their methods are those of serving.client.stub.Asker. A target is "host:port" for gRPC,
+"http://host:port" for REST. Each method is one request, and the first also reads the model's
+signatures; all of them only read, but `reload`, and so are sent again while the server is
+UNAVAILABLE, within `timeout_seconds`. Threads may share a Client, the tasks of one event loop an
+AsyncClient, and both keep their connection: make one a process, not one a request. Every method
 raises tfrec.errors.ServingError with one sentence.
 """
 

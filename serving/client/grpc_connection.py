@@ -59,7 +59,7 @@ _NOT_REACHED = ("failed to connect", "resolution failed", "socket closed", "conn
 
 
 class GrpcConnection:
-    """A serving.client.connection.Connection; of the running event loop if `is_async`, else one that threads may share."""
+    """A serving.client.connection.Connection over gRPC: of the running event loop if `is_async`, else for threads."""
 
     needs_signature = False
 

@@ -1,4 +1,6 @@
-"""`python -m tfrec.export.verify FOLDER`: may stock TensorFlow Serving be given this SavedModel? Run it in a fresh process.
+"""`python -m tfrec.export.verify FOLDER`: check that stock TensorFlow Serving can load a SavedModel.
+
+Run it in a fresh process.
 
 It loads the model as TensorFlow Serving does (a session on signature tensors), looks at every op, and
 repeats the model's probes.

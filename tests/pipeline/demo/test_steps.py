@@ -66,7 +66,10 @@ def test_a_second_demo_waits_for_a_step_that_a_killed_one_left(tmp_path):
         "with alone(folder) as lock:\n"
         "    Steps(folder, lock, {}).run('long', sys.executable, '-c', 'print(\"tfrec: begun\"); input()')"
     )
-    second = f"from pathlib import Path\nfrom pipeline.demo.steps import alone\nwith alone(Path({str(tmp_path)!r})): print('in')"
+    second = (
+        "from pathlib import Path\nfrom pipeline.demo.steps import alone\n"
+        f"with alone(Path({str(tmp_path)!r})): print('in')"
+    )
     demo = subprocess.Popen([sys.executable, "-c", first], stdin=PIPE, stdout=PIPE, text=True)
     while "begun" not in demo.stdout.readline():
         assert demo.poll() is None

@@ -16,7 +16,8 @@ def package(tmp_path, monkeypatch):
         ("__init__", ""),
         (
             "judge",
-            "if TYPE_CHECKING:\n    import tfrec.cli.doctor\ndef judge():\n    from tfrec.evaluation.metrics import ndcg",
+            "if TYPE_CHECKING:\n    import tfrec.cli.doctor\n"
+            "def judge():\n    from tfrec.evaluation.metrics import ndcg",
         ),
         ("metrics", "ndcg = 1"),
         ("doctor", "import os"),

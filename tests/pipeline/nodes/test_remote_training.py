@@ -1,4 +1,4 @@
-"""How the node Trainer waits for workers, and what they wait for; tests/tfrec/training/test_workers.py has real ones."""
+"""How the node Trainer and its workers wait for one another; tests/tfrec/training/test_workers.py runs real workers."""
 
 from __future__ import annotations
 
