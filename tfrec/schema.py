@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,8 +28,9 @@ from tfrec.errors import DataError
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
 """What a user can do, weakest intent first where there is an order; `search` may lack an item_id."""
 
-CLOCKS = ("utc", "order")
+Clock = Literal["utc", "order"]
 """`utc`: timestamps are real. `order`: the data has only an order; second n of 1970 stands for event n."""
+CLOCKS: tuple[Clock, ...] = get_args(Clock)
 
 CATEGORY_SEPARATOR = " > "
 DAY_SECONDS = 86_400
@@ -72,7 +73,7 @@ class Manifest:
 
     snapshot: str  # folder name under snapshots/, a hash of the tables' content
     source: str  # "complete-journey", "movielens", or the mapping file's name
-    clock: str  # one of CLOCKS
+    clock: Clock
     partitions: int
     rows: dict[str, int]  # table name -> rows kept
     first_timestamp: int  # seconds since the epoch, of the first interaction

@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 
 from tfrec.data.arrow import bools, codes, conformed, flags, has_control, repeated, tidy
 from tfrec.data.cleaning_report import Ledger, Rule
-from tfrec.data.sources import RawTables
+from tfrec.data.raw_tables import RawTables
 from tfrec.data.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
-from tfrec.schema import DAY_SECONDS, EVENT_KINDS, INTERACTIONS, ITEMS, USERS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS, INTERACTIONS, ITEMS, USERS, Clock
 
 _BAD_TIME = "bad timestamp"
 _BROKEN_ID = "control character in an id"  # a line feed would break the vocabularies
@@ -72,7 +72,7 @@ def _interactions(raw: RawTables, ledger: Ledger) -> pa.Table:
     return conformed(rows.select(known).append_column("timestamp", times), INTERACTIONS)
 
 
-def _interaction_hits(rows: pa.Table, moments: np.ndarray, clock: str) -> dict[str, np.ndarray]:
+def _interaction_hits(rows: pa.Table, moments: np.ndarray, clock: Clock) -> dict[str, np.ndarray]:
     tomorrow = 1000 * (datetime.datetime.now(datetime.UTC).timestamp() + DAY_SECONDS)
     latest = np.inf if clock == "order" else tomorrow
     is_search = pc.equal(rows["kind"], "search").fill_null(False)

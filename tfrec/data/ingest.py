@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tfrec.data.clean import clean
 from tfrec.data.mapping import Mapping
+from tfrec.data.raw_tables import RawTables
 from tfrec.data.snapshot import commit
-from tfrec.data.sources import RawTables, own_files
+from tfrec.data.sources import own_files
 from tfrec.errors import ConfigError
 from tfrec.schema import TableSet
 

@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 import yaml
 
 from tfrec.errors import ConfigError
-from tfrec.schema import EVENT_KINDS, TABLES
+from tfrec.schema import EVENT_KINDS, TABLES, Clock
 
 TIMESTAMP_FORMATS = ("auto", "seconds", "milliseconds")
 _REQUIRED = {
@@ -72,7 +72,7 @@ class EventMapping(TableMapping):
     kind: str = ""
     kinds: dict[str, str] = dataclasses.field(default_factory=dict)  # their value -> one of EVENT_KINDS
     timestamp_format: str = "auto"
-    clock: str = "utc"  # "order": the timestamp column holds ranks
+    clock: Clock = "utc"  # "order": the timestamp column holds ranks
     cancelled: Cancelled | None = None
 
 

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from tfrec.data.clean import CleanTables
 from tfrec.errors import DataError
-from tfrec.schema import ITEMS, TABLES, Manifest, TableSet, part_name, partition_of, read_table_set
+from tfrec.schema import ITEMS, TABLES, Clock, Manifest, TableSet, part_name, partition_of, read_table_set
 
 _ID_CHARACTERS = 16
 
@@ -39,7 +39,7 @@ class Partitioned:
     bounds: np.ndarray
 
 
-def commit(tables: CleanTables, root: Path, source: str, clock: str, partitions: int) -> TableSet:
+def commit(tables: CleanTables, root: Path, source: str, clock: Clock, partitions: int) -> TableSet:
     """The table set in `root` after these tables were put in force; DataError while another ingest writes."""
     parts = {
         "interactions": _partitioned(tables.interactions, "user_id", partitions),
@@ -91,7 +91,7 @@ def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:
         digest.update(numbers.fill_null(0).to_numpy(zero_copy_only=False).tobytes())
 
 
-def _manifest(snapshot: str, tables: CleanTables, source: str, clock: str, partitions: int) -> Manifest:
+def _manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock, partitions: int) -> Manifest:
     span = pc.min_max(tables.interactions["timestamp"].cast(pa.int64()))
     return Manifest(
         snapshot=snapshot,

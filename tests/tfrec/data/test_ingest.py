@@ -18,7 +18,7 @@ import pytest
 
 from tfrec.data.ingest import IngestReport, ingest, ingest_tables
 from tfrec.data.mapping import mapping_from_flags, read_mapping
-from tfrec.data.sources import RawTables
+from tfrec.data.raw_tables import RawTables
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import INTERACTIONS, ITEMS, TableSet, partition_of, read_table_set
 
@@ -460,8 +460,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import pyarrow.parquet
-from tfrec.ingest import ingest
-from tfrec.mapping import read_mapping
+from tfrec.data.ingest import ingest
+from tfrec.data.mapping import read_mapping
 
 calls = 0
 def deadly(module, name, at):

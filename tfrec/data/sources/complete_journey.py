@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrec.data.sources import RawTables
+from tfrec.data.raw_tables import RawTables
 from tfrec.errors import DataError
 from tfrec.schema import CATEGORY_SEPARATOR
 

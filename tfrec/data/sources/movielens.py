@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tfrec.data.file_readers import read_file, read_headless
-from tfrec.data.sources import RawTables
+from tfrec.data.raw_tables import RawTables
 from tfrec.errors import DataError
 from tfrec.schema import USERS
 

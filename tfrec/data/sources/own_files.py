@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tfrec.data.file_readers import find_files, read_file
 from tfrec.data.mapping import EventMapping, Mapping, TableMapping
-from tfrec.data.sources import RawTables
+from tfrec.data.raw_tables import RawTables
 from tfrec.errors import DataError
 from tfrec.schema import CATEGORY_SEPARATOR, ITEMS, TABLES, USERS
 

@@ -1,0 +1,28 @@
+"""A shop's three tables as a source reads them, before cleaning."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pyarrow as pa
+
+from tfrec.schema import Clock
+
+
+@dataclasses.dataclass(frozen=True)
+class RawTables:
+    """Columns under the schema's names, rows in the order of the source's files."""
+
+    interactions: pa.Table
+    """Columns of schema.INTERACTIONS, the optional ones where known, and optionally `cancelled` (bool).
+
+    Ids and texts are strings, quantity, price and position numbers, timestamp a timestamp or text.
+    """
+    items: pa.Table
+    """item_id, columns of schema.ITEMS where known, and further columns."""
+    users: pa.Table
+    """user_id and profile columns."""
+    clock: Clock = "utc"
+    """Under "order" the timestamp column holds ranks instead of times."""
+    timestamp_format: str = "auto"
+    """Format of timestamps in text, a `pattern` of timestamps.parse_times."""
