@@ -133,7 +133,7 @@ def test_requirements_are_those_of_the_named_extra_alone():
 
 def test_this_machine_is_fit_and_tensorflow_is_not_imported_to_know_it():
     code = (
-        "import sys; from tfrec.cli import main; code = main(['doctor', '--json']); "
+        "import sys; from tfrec.cli.main import main; code = main(['doctor', '--json']); "
         "heavy = {'tensorflow', 'pandas', 'numpy', 'tfx'} & set(sys.modules); sys.exit(code or bool(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

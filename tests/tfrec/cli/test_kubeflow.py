@@ -38,7 +38,7 @@ def test_a_run_that_there_is_not_and_a_cluster_that_there_is_not_are_told_at_onc
 
 
 def test_without_kubeflows_library_its_cure_is_told() -> None:
-    code = "import sys; sys.modules['kfp'] = None\nfrom tfrec.cli import main\nsys.exit(main(sys.argv[1:]))"
+    code = "import sys; sys.modules['kfp'] = None\nfrom tfrec.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "kubeflow", "run-local", "shop.yaml"]
     done = subprocess.run(command, capture_output=True, text=True)
     told = "tfrec: error: Kubeflow's library kfp is not installed; install the extra: pip install '.[kubeflow]'\n"
