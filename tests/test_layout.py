@@ -54,8 +54,8 @@ DOORS = {
     "grpc": ("serving/",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/",),
-    "httpx": ("serving/client/http_exchange.py", "serving/client/rest_connection.py"),
-    "tenacity": ("serving/client/rest_connection.py",),
+    "httpx": ("serving/client/rest/http_exchange.py", "serving/client/rest/rest_connection.py"),
+    "tenacity": ("serving/client/retries.py",),
     "rapidjson": ("serving/api/rest/json_text.py",),
 }
 """Foreign library -> the files, or folders, that may import it."""

@@ -169,6 +169,6 @@ def _connection(target: str, tls: Tls | None, is_async: bool) -> Connection:
             raise ServingError("AsyncClient is made outside of an event loop; make it in a coroutine") from error
     if not target.startswith(("http://", "https://")):
         return GrpcConnection(target, tls, is_async)
-    from serving.client.rest_connection import RestConnection  # what it imports takes as long as all the rest
+    from serving.client.rest.rest_connection import RestConnection  # what it imports takes as long as all the rest
 
     return RestConnection(target, tls, is_async)

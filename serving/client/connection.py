@@ -1,6 +1,6 @@
 """What a connection to a model server can be asked, and how it says no.
 
-There are two, by gRPC and by REST: grpc_connection.py, rest_connection.py.
+There are two, by gRPC and by REST: grpc_connection.py, rest/rest_connection.py.
 
 A connection is asked by coroutines. Where its replies are there at once, since it blocks, they never wait, and
 `finished` runs them without an event loop: so all that is built upon connections is written once.

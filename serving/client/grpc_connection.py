@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from serving.client.connection import Arrays, Call, Choice, failure, ready
 from serving.client.model_info import Metadata, Tensor, VersionStatus, signatures, statuses
+from serving.client.retries import GRPC_RETRY_OPTIONS
 from serving.client.tls import Tls
 from serving.wire.protos import (
     GetModelMetadataRequest,
@@ -25,35 +25,11 @@ from serving.wire.protos import (
 )
 from serving.wire.tensors import from_proto, to_proto
 
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            # What only reads. A reload is not among it: asked twice, it may undo what came between.
-            "name": [
-                {"service": "tensorflow.serving.PredictionService"},
-                {"service": "tensorflow.serving.ModelService", "method": "GetModelStatus"},
-            ],
-            # gRPC waits a random time around each step, and never beyond the deadline.
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    # While more than a tenth of the calls fail nothing is asked twice: retries shall not finish off a busy server.
-    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-}
 _OPTIONS = [
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    *GRPC_RETRY_OPTIONS,
     # gRPC's own limit of 4 MB is a batch of 300 users with 100 long titles each.
     ("grpc.max_receive_message_length", 2**31 - 1),
     ("grpc.max_send_message_length", 2**31 - 1),
-    # Else a client that outlives a server's restart may wait two minutes before it tries again.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 _NOT_REACHED = ("failed to connect", "resolution failed", "socket closed", "connection reset", "handshake")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,13 +10,12 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 from google.protobuf.json_format import ParseDict, ParseError
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_any, stop_before_delay
-from tenacity.wait import wait_random_exponential
 
-from serving.client.connection import Arrays, Call, CallError, ChangedAnswer, Choice, Code, failure
-from serving.client.http_exchange import Asynchronous, Blocking, Exchange, Received, Sent
+from serving.client.connection import Arrays, Call, ChangedAnswer, Choice, Code, failure
 from serving.client.model_info import Metadata, Tensor, VersionStatus, signatures, statuses
-from serving.client.rest_tensors import from_json, to_json
+from serving.client.rest.http_exchange import Asynchronous, Blocking, Exchange, Received, Sent
+from serving.client.rest.json_tensors import from_json, to_json
+from serving.client.retries import rest_retries
 from serving.client.tls import Tls
 from serving.wire.protos import GetModelStatusResponse, ModelServerConfig, SignatureDefMap
 from tfrec.errors import ServingError
@@ -38,7 +36,6 @@ CODES = {
 """What a status most likely was before it became one; the rest is UNKNOWN. 502 is a proxy's, not the server's."""
 
 MAX_DETAIL_CHARACTERS = 300
-_ATTEMPTS = 4
 
 
 class RestConnection:
@@ -94,13 +91,7 @@ class RestConnection:
         body = None if request is None else json.dumps(request, ensure_ascii=False).encode()
         sent = Sent(method, f"{self.target}/v1/models/{path}", headers, body)
 
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.code == Code.UNAVAILABLE),
-            wait=wait_random_exponential(multiplier=0.1, max=1),
-            stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_before_delay(call.end - time.monotonic())),
-            sleep=self._http.sleep,
-            reraise=True,
-        )
+        retrying = rest_retries(call, self._http.sleep)
         return self._object(await retrying(self._send, sent, what, call), what)
 
     async def _send(self, sent: Sent, what: str, call: Call) -> bytes:

@@ -9,8 +9,8 @@ import pytest
 
 from serving.client.connection import ChangedAnswer
 from serving.client.model_info import Tensor
-from serving.client.rest_connection import CODES
-from serving.client.rest_tensors import from_json, to_json
+from serving.client.rest.json_tensors import from_json, to_json
+from serving.client.rest.rest_connection import CODES
 from serving.request.status import HTTP_STATUS
 from tfrec.errors import ServingError
 
