@@ -33,6 +33,7 @@ from benchmarks.table import Column, Row, gains, markdown, summary
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
+from tfrec.console import log
 from tfrec.evaluation.baselines.tuning import Shop, compare, names
 from tfrec.evaluation.holdout import Holdout, read_holdout
 from tfrec.evaluation.scores import Evaluation
@@ -40,7 +41,6 @@ from tfrec.examples.preprocessing import WordPiece
 from tfrec.examples.read import read_texts
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.schema import read_table_set
-from tfrec.training.train import say
 
 TEXT_TOKENS = 24
 ROOT = Path(__file__).parents[1]
@@ -107,7 +107,7 @@ def main() -> None:
     out = Path(f"out/benchmarks/{'ablation' if options.ablation else 'quality'}-{options.dataset}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(summary(rows.values(), dataset.columns), indent=2))
-    say(f"written to {out}; each row lies below {home}")
+    log(f"written to {out}; each row lies below {home}")
 
 
 def ingest(name: str, dataset: Dataset, folder: str | None, home: Path) -> Path:
@@ -165,7 +165,7 @@ def score_variant(run: Run, variant: variants.Variant, home: Path) -> list[Kept]
     variant = variant.resolved(run.config)
     kept = folder_of("models", run, run.config, home) / f"{variant.key()}.json"
     if not kept.exists():
-        say(f"training {variant.key()}")
+        log(f"training {variant.key()}")
         program = "import sys; from benchmarks.variants import main; main(*sys.argv[1:])"
         arguments = [run.name, run.config.to_json(), run.tables, run.out, variant.to_json(), str(kept)]
         subprocess.run(
@@ -189,7 +189,7 @@ def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Kept]:
         validation, test = (
             read_holdout(examples, window, question.label_kinds, question.candidates, clock) for window in windows
         )
-        for scores in compare(*shops(validation, test, examples), say, missing, variants.BY_USER):
+        for scores in compare(*shops(validation, test, examples), log, missing, variants.BY_USER):
             variants.write(scores, test, kept[scores.name])
     return {name: read_scores(path) for name, path in kept.items()}
 
@@ -199,7 +199,7 @@ def shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop
     texts = read_texts(examples, test.item_ids)
     distinct, place = np.unique(texts.astype(str), return_inverse=True)
     features = dataclasses.replace(Config().features, vocabulary=vocabulary("", "")[0], text_tokens=TEXT_TOKENS)
-    say(f"reading {len(distinct):,} distinct texts with the frozen BERT")
+    log(f"reading {len(distinct):,} distinct texts with the frozen BERT")
     tokens = WordPiece(features.vocabulary, TEXT_TOKENS)(distinct.tolist()).to_tensor(shape=[None, TEXT_TOKENS]).numpy()
     vectors = pool_all(TextEncoder(features, Config().towers), tokens)[place]
     known = pd.Index(test.item_ids).get_indexer(pd.Index(validation.item_ids))

@@ -55,12 +55,12 @@ def check_model(
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
     """Blesses an export that a fresh process loads, that holds known ops only and that answers its probes."""
+    from tfrec.console import log
     from tfrec.export.verify import verify_in_fresh_process
-    from tfrec.training.train import say
 
     reason = verify_in_fresh_process(path_utils.serving_model_path(model.uri))
     _bless(blessing, reason is None, "INFRA_BLESSED" if reason is None else "INFRA_NOT_BLESSED", reason or "")
-    say(f"export checked: {reason or 'a fresh process gives the same answers'}")
+    log(f"export checked: {reason or 'a fresh process gives the same answers'}")
 
 
 @component
@@ -79,12 +79,12 @@ def evaluate_model(
     push, and a second run with nothing changed would evaluate again.
     """
     from tfrec.config import config_from_json
+    from tfrec.console import log
     from tfrec.evaluation.blessing import judge
     from tfrec.reports.page import render_page
     from tfrec.reports.terminal import render_table
-    from tfrec.training.train import say
 
-    result = judge(path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), say)
+    result = judge(path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), log)
     text = result.to_json()
     io_utils.write_string_file(os.path.join(evaluation.uri, EVALUATION_FILE), text)
     _bless(

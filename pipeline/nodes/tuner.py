@@ -46,14 +46,15 @@ class TowersTuner(BaseTuner):
 
     def run_trial(self, trial: Trial, *fit_args: object, **fit_kwargs: object) -> dict[str, float]:
         """The best validation NDCG@20 of a trial's epochs."""
-        from tfrec.training.train import say, train
+        from tfrec.console import log
+        from tfrec.training.train import train
 
         settings = trial.hyperparameters.values
         tune = self._inputs.config.tune
         config = with_settings(self._inputs.config, {"train.epochs": tune.epochs} | settings)
         told = ", ".join(f"{name} {value}" for name, value in settings.items())
         number = int(trial.trial_id) + 1
-        say(f"trial {number} of {tune.max_trials}: {told}")
+        log(f"trial {number} of {tune.max_trials}: {told}")
         home = Path(self.directory) / f"trial-{trial.trial_id}"
         trained = train(
             train_files=self._inputs.train,
@@ -67,7 +68,7 @@ class TowersTuner(BaseTuner):
         score = trained.validation_ndcg
         del trained
         gc.collect()  # two models at once may be too many
-        say(f"trial {number} of {tune.max_trials}: validation NDCG@20 {score:.4f}")
+        log(f"trial {number} of {tune.max_trials}: validation NDCG@20 {score:.4f}")
         return {OBJECTIVE: score}
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec.config import Config
+from tfrec.console import log
 from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.evaluation.learning_curve import Epoch, LearningCurve
 from tfrec.examples.dataset import read_events, sequences
@@ -23,7 +24,7 @@ from tfrec.ranking.second_stage import SecondStage
 from tfrec.ranking.training_data import Examples, collect, collect_repeats, join, new_items
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS
-from tfrec.training.train import Trained, catch_up, follow_trend, say
+from tfrec.training.train import Trained, catch_up, follow_trend
 from tfrec.training.validation import window_start
 
 USERS_AT_ONCE = 32
@@ -51,13 +52,13 @@ def fit_second_stage(
     if config.ranking.fresh:
         features, is_chosen = new_items(stage, data, start, config.train.seed)
         if stage.newcomers.teach(features, is_chosen):
-            say(f"second stage: {is_chosen.sum():,} choices of new items taught which of them to propose")
-    say("second stage: looking at the candidates of the validation window")
+            log(f"second stage: {is_chosen.sum():,} choices of new items taught which of them to propose")
+    log("second stage: looking at the candidates of the validation window")
     parts += collect(stage, data, start)
     examples = join(parts)
     shares = zip(heads, examples.labels[first:].mean(axis=0), strict=True)
     told = ", ".join(f"{head} {share:.2%}" for head, share in shares)
-    say(f"second stage: {len(examples.rows) - first:,} candidates, of which chosen: {told}")
+    log(f"second stage: {len(examples.rows) - first:,} candidates, of which chosen: {told}")
     _hide_towers(stage, examples, first)
     end = _held_out(examples, first, config.ranking.calibration_share)
     _fit(stage, examples, end, config, trained.curve)
@@ -83,7 +84,7 @@ def _of_earlier_windows(
             stage.learn_past(before, begin)
             parts += collect_repeats(stage, data, begin, begin + length)
     if parts:
-        say(f"second stage: {sum(len(part.rows) for part in parts):,} habits of earlier windows, kept up or not")
+        log(f"second stage: {sum(len(part.rows) for part in parts):,} habits of earlier windows, kept up or not")
     return parts
 
 
@@ -129,7 +130,7 @@ def _fit(stage: SecondStage, examples: Examples, end: int, config: Config, curve
         if not math.isfinite(loss):
             raise ModelError(f"the ranker's loss is {loss}; lower ranking.learning_rate ({settings.learning_rate})")
         curve.add(Epoch("second stage", epoch + 1, float(loss), time.monotonic() - began))
-        say(f"second stage epoch {epoch + 1} of {settings.epochs}: loss of the last step {loss:.4f}")
+        log(f"second stage epoch {epoch + 1} of {settings.epochs}: loss of the last step {loss:.4f}")
     stage.ranker.optimizer = None
 
 
@@ -146,7 +147,7 @@ def _calibrate(stage: SecondStage, examples: Examples, start: int) -> None:
         f"{head} slope {one.slope:.3f}, bias {one.bias:.3f}"
         for head, one in zip(stage.ranker.heads, found, strict=True)
     )
-    say(f"second stage: calibrated on {len(logits):,} candidates of other users: {'; '.join(told)}")
+    log(f"second stage: calibrated on {len(logits):,} candidates of other users: {'; '.join(told)}")
 
 
 def _batch(examples: Examples, chosen: np.ndarray | slice) -> dict[str, tf.Tensor]:

@@ -6,7 +6,6 @@ It knows the transformed examples, not who made them; what it leaves behind is a
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec.config import Config
+from tfrec.console import log
 from tfrec.errors import ConfigError, ModelError
 from tfrec.evaluation.learning_curve import Epoch, LearningCurve
 from tfrec.examples.catalog import Catalog
@@ -27,8 +27,6 @@ from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.popularity_trend import trend
 from tfrec.training.validation import Validation
 from tfrec.training.workers import Worker
-
-log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +114,7 @@ def fit(
 
 def afresh(model: TwoTower, catalog: Catalog) -> bool:
     """Reads all texts and weighs their words: all that a model knows that was never trained."""
-    say(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
+    log(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
     model.refresh_texts()
     model.learn_words()
     return False
@@ -151,11 +149,6 @@ def strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy() if len(gpus()) > 1 else tf.distribute.get_strategy()
 
 
-def say(message: str) -> None:
-    """A line of progress for the person who waits."""
-    print(f"tfrec: {message}", flush=True)
-
-
 class Progress:
     """Where training stands, on disk: weights, optimiser, phase, epoch, step, and the best weights so far."""
 
@@ -183,7 +176,7 @@ class Progress:
                     f"the checkpoint {self._latest.latest_checkpoint} is of another model or version of tfrec; delete "
                     "the folder to train anew"
                 ) from error
-            say(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
+            log(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
 
     def track(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
         """Saves the optimiser too from now on, and restores it where this is its interrupted run."""
@@ -250,7 +243,7 @@ def catch_up(model: TwoTower, files: Sequence[str]) -> None:
     model.optimizer = None
     if not math.isfinite(loss):
         raise ModelError(f"the loss of catching up is {loss}; lower train.catch_up_rate ({settings.catch_up_rate})")
-    say(f"caught up with the validation window: loss of the last step {loss:.3f}")
+    log(f"caught up with the validation window: loss of the last step {loss:.3f}")
 
 
 def _falling_rate(phase: Phase, files: Sequence[str]) -> tf.keras.optimizers.schedules.LearningRateSchedule:
@@ -289,18 +282,18 @@ def _run_phase(
         callbacks = [reporter, board] if worker.is_chief else [reporter]
         _fit_rest_of_epoch(model, phase, files, progress, callbacks)
         if phase.live_text:
-            say("reading all texts again with the trained BERT")
+            log("reading all texts again with the trained BERT")
             model.refresh_texts()
         scores = validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
         curve.add(Epoch(phase.name, epoch + 1, reporter.loss, reporter.seconds, *scores))
         progress.end_epoch(worker.agreed(validation.decisive(scores)))
         if worker.is_chief:
-            say(
+            log(
                 f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
                 f"{scores[1]:.4f} on what a shopper never chose before"
             )
     if int(progress.epoch) < phase.epochs:
-        say(f"no better in {config.train.patience} epochs: {phase.name} ends here, with the best epoch's weights")
+        log(f"no better in {config.train.patience} epochs: {phase.name} ends here, with the best epoch's weights")
 
 
 def _fit_rest_of_epoch(
@@ -355,7 +348,7 @@ class Reporter(tf.keras.callbacks.Callback):
             )
         if now - self._said > self.SECONDS:
             self._said = now
-            say(f"{self._phase.name} step {int(self._progress.step)}: {self.summary()}")
+            log(f"{self._phase.name} step {int(self._progress.step)}: {self.summary()}")
         if now - self._saved > self._checkpoint_seconds:
             self._progress.save()
             self._saved = time.monotonic()

@@ -19,13 +19,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.config import Config
+from tfrec.console import log
 from tfrec.errors import ModelError
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS
-from tfrec.training.train import Begin, afresh, say
+from tfrec.training.train import Begin, afresh
 from tfrec.training.validation import BATCH, window_start
 
 FILE = "assets.extra/tfrec_towers.json"
@@ -89,9 +90,9 @@ def going_on(version: Path | None, transformed: Transformed, config: Config, val
             current = record_of(catalog, transformed, config, validation_files, is_caught_up=False)
             known = carry_over(version, model, current)
         except ModelError as reason:
-            say(f"the towers train anew: {reason}")
+            log(f"the towers train anew: {reason}")
             return afresh(model, catalog)
-        say(f"the towers go on from version {version.name}, which knows {known:,} of {catalog.id_row.max():,} item ids")
+        log(f"the towers go on from version {version.name}, which knows {known:,} of {catalog.id_row.max():,} item ids")
         model.refresh_texts(keep_mean=True)
         model.read_words()
         return True
