@@ -37,9 +37,9 @@ from tfrec.console import log
 from tfrec.evaluation.baselines.tuning import Shop, compare, names
 from tfrec.evaluation.holdout import Holdout, read_holdout
 from tfrec.evaluation.scores import Evaluation
-from tfrec.examples.preprocessing import WordPiece
 from tfrec.examples.read import read_texts
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
+from tfrec.language.tokenizer import WordPiece
 from tfrec.schema import read_table_set
 
 TEXT_TOKENS = 24

@@ -27,9 +27,9 @@ from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
 from tfrec.evaluation import metrics
 from tfrec.evaluation.bootstrap import interval
-from tfrec.examples.preprocessing import WordPiece
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.language.tfidf_encoder import WordEncoder, piece_counts
+from tfrec.language.tokenizer import WordPiece
 from tfrec.schema import CATEGORY_SEPARATOR, read_table_set
 
 K = 20

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tfrec.config import FeaturesConfig
 from tfrec.errors import DataError
 from tfrec.examples.catalog import Catalog, distinct_rows
-from tfrec.examples.preprocessing import Transformed, word_piece_of
+from tfrec.examples.preprocessing import Transformed
+from tfrec.language.tokenizer import word_piece_of
 
 SHUFFLE_SEQUENCES = 20_000
 READ_BATCH = 4096

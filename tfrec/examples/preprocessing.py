@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_text as tf_text
 import tensorflow_transform as tft
 
 from tfrec import config, schema
+from tfrec.language.tokenizer import word_piece_of
 
 ITEM_VOCABULARY = "event_item_id"
 """tf.Transform asset: every item that is a training target, with how often; the logQ correction reads it."""
@@ -27,32 +27,6 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
     """The model's features of a batch of raw examples; custom_config["config"] is a Config as JSON."""
     features = config.config_from_json(custom_config["config"]).features
     return _event_features(inputs) | _profile_features(inputs, features) | _item_features(inputs, features)
-
-
-class WordPiece(tf.Module):
-    """Text -> BERT's token ids, inside the graph; the vocabulary travels as an asset."""
-
-    def __init__(self, vocabulary: str, length: int, lowercase: bool = True):
-        super().__init__()
-        self.length = length
-        self._tokenizer = tf_text.BertTokenizer(
-            vocabulary, lower_case=lowercase, token_out_type=tf.int64, max_bytes_per_word=100
-        )
-        with tf.io.gfile.GFile(vocabulary) as file:
-            tokens = file.read().splitlines()
-        self.cls, self.sep = tokens.index("[CLS]"), tokens.index("[SEP]")
-
-    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """[n] strings -> [n, <= length] int64: [CLS] pieces [SEP], cut at the end."""
-        # A long text is cut before it is tokenized: no piece is longer than its word.
-        texts = tf.strings.substr(texts, 0, 16 * self.length, unit="UTF8_CHAR")
-        pieces = self._tokenizer.tokenize(texts).merge_dims(-2, -1)[:, : self.length - 2]
-        return tf_text.combine_segments([pieces], self.cls, self.sep)[0]
-
-
-def word_piece_of(features: config.FeaturesConfig) -> WordPiece:
-    """The tokenizer of the BERT that the settings name."""
-    return WordPiece(features.vocabulary, features.text_tokens, features.lowercase)
 
 
 def item_text(title: tf.Tensor, brand: tf.Tensor, category: tf.Tensor, description: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.examples.preprocessing import Transformed, WordPiece, category_paths, day_of_week, item_text, kind_index
+from tfrec.examples.preprocessing import Transformed, category_paths, day_of_week, item_text, kind_index
+from tfrec.language.tokenizer import WordPiece
 
 CLS, SEP, UNKNOWN = 101, 102, 100
 

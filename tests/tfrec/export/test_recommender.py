@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tfrec.examples.dataset import sequences
-from tfrec.examples.preprocessing import word_piece_of
+from tfrec.language.tokenizer import word_piece_of
 from tfrec.training.validation import history_only
 
 Ask = Callable[..., dict[str, np.ndarray]]

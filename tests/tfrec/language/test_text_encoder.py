@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError
-from tfrec.examples.preprocessing import WordPiece, word_piece_of
 from tfrec.language.text_encoder import ENCODE_BATCH, Reader, TextEncoder, bert_directory, pool_all
 from tfrec.language.text_encoder import vocabulary as vocabulary_of
+from tfrec.language.tokenizer import WordPiece, word_piece_of
 
 # In the ids of BERT's vocabulary: [CLS] gluten free pasta [SEP] and [CLS] soap [SEP].
 PASTA = [101, 1043, 7630, 6528, 2489, 24857, 102]
