@@ -24,7 +24,8 @@ from pipeline.engines import Local
 from pipeline.local_runner import run_part
 from pipeline.nodes.curated_schema import write_schema
 from pipeline.runs import Run, run_from_json
-from tfrec.examples.build import SEQUENCE_SPLITS, boundaries, build_catalog, build_sequences
+from tfrec.examples.build import SEQUENCE_SPLITS, build_catalog, build_sequences
+from tfrec.examples.split import boundaries
 from tfrec.schema import TableSet, read_table_set
 
 WHOLE = 10**6

@@ -22,7 +22,8 @@ from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank
 from pipeline.nodes.trainer_inputs import TRAINING, VALIDATION
 from pipeline.outcome import connection
 from pipeline.runs import Run
-from tfrec.examples.build import SPLITS, boundaries
+from tfrec.examples.build import SPLITS
+from tfrec.examples.split import boundaries
 from tfrec.schema import read_table_set
 
 

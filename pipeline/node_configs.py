@@ -17,7 +17,7 @@ from tfrec.config import (
     with_settings,
 )
 from tfrec.errors import ConfigError
-from tfrec.examples.build import boundaries
+from tfrec.examples.split import boundaries
 from tfrec.language.text_encoder import vocabulary
 from tfrec.schema import read_table_set
 

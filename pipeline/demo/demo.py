@@ -17,7 +17,7 @@ from pipeline.demo.steps import Steps, alone, quoted
 from pipeline.outcome import Outcome, read_outcome
 from pipeline.runs import COMPLETE_JOURNEY, Run
 from tfrec.errors import ModelError
-from tfrec.examples.build import boundaries
+from tfrec.examples.split import boundaries
 from tfrec.reports.terminal import render_table
 from tfrec.schema import TableSet, read_table_set
 from tfrec.versions import latest_version

@@ -24,9 +24,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfrec.config import ExamplesConfig, SplitConfig
+from tfrec.config import ExamplesConfig
 from tfrec.errors import ConfigError, DataError
-from tfrec.schema import Manifest, TableSet
+from tfrec.examples.split import Boundaries, boundaries
+from tfrec.schema import TableSet
 
 SEQUENCE_SPLITS = ("train", "validation", "test")
 SPLITS = (*SEQUENCE_SPLITS, "catalog")
@@ -37,17 +38,7 @@ SEARCH_MILLISECONDS = 30 * 60 * 1000
 ENCODE_ROWS = 4096
 """Examples serialized at once: bounds what is held twice, as Arrow and as bytes."""
 
-_DAY = 24 * 60 * 60
 _COLUMNS = ["user_id", "item_id", "kind", "timestamp", "price", "query", "session"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Boundaries:
-    """Where the windows begin, in seconds since the epoch; None when the clock is `order`."""
-
-    validation_start: int | None
-    test_start: int | None
-    clock: str = "utc"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,26 +59,6 @@ class _Chunks:
     begin: np.ndarray
     target: np.ndarray
     end: np.ndarray
-
-
-def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
-    """The test window: `test_days` up to the midnight (UTC) after the last event; validation: just before.
-
-    Raises ConfigError when a length is negative or nothing is left to train on.
-    """
-    if manifest.clock == "order":
-        return Boundaries(None, None, "order")
-    if min(split.test_days, split.validation_days) < 0:
-        raise ConfigError(f"{split} holds a negative number of days; give 0 or more")
-    test_start = (manifest.last_timestamp // _DAY + 1 - split.test_days) * _DAY
-    validation_start = test_start - split.validation_days * _DAY
-    if validation_start <= manifest.first_timestamp:
-        days = (manifest.last_timestamp - manifest.first_timestamp) / _DAY
-        raise ConfigError(
-            f"test_days {split.test_days} and validation_days {split.validation_days} cover all {days:.1f} "
-            "days of the data and leave no event to train on; lower them"
-        )
-    return Boundaries(validation_start, test_start)
 
 
 def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Iterator[tuple[str, list[bytes]]]:

@@ -13,15 +13,8 @@ import pytest
 
 from tfrec.config import ExamplesConfig, SplitConfig
 from tfrec.errors import ConfigError, DataError
-from tfrec.examples.build import (
-    ENCODE_ROWS,
-    Boundaries,
-    boundaries,
-    build_catalog,
-    build_partition,
-    build_sequences,
-    encode,
-)
+from tfrec.examples.build import ENCODE_ROWS, build_catalog, build_partition, build_sequences, encode
+from tfrec.examples.split import Boundaries, boundaries
 from tfrec.schema import INTERACTIONS, Manifest, TableSet
 
 VALIDATION = 1000  # windows of the tests that write their own rows, in seconds of 1970

@@ -1,0 +1,40 @@
+"""The split by time: where the validation and the test window begin."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tfrec.config import SplitConfig
+from tfrec.errors import ConfigError
+from tfrec.schema import Manifest
+
+DAY = 24 * 60 * 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Boundaries:
+    """Where the windows begin, in seconds since the epoch; None when the clock is `order`."""
+
+    validation_start: int | None
+    test_start: int | None
+    clock: str = "utc"
+
+
+def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
+    """The test window: `test_days` up to the midnight (UTC) after the last event; validation: just before.
+
+    Raises ConfigError when a length is negative or nothing is left to train on.
+    """
+    if manifest.clock == "order":
+        return Boundaries(None, None, "order")
+    if min(split.test_days, split.validation_days) < 0:
+        raise ConfigError(f"{split} holds a negative number of days; give 0 or more")
+    test_start = (manifest.last_timestamp // DAY + 1 - split.test_days) * DAY
+    validation_start = test_start - split.validation_days * DAY
+    if validation_start <= manifest.first_timestamp:
+        days = (manifest.last_timestamp - manifest.first_timestamp) / DAY
+        raise ConfigError(
+            f"test_days {split.test_days} and validation_days {split.validation_days} cover all {days:.1f} "
+            "days of the data and leave no event to train on; lower them"
+        )
+    return Boundaries(validation_start, test_start)
