@@ -18,10 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
+from tfrec.examples.batches import Batch
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import untuned
 from tfrec.language.text_encoder import vocabulary
-from tfrec.retrieval.two_tower import Batch, TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
 
 ITEMS, TEXTS, TEXT_DIM = 68_000, 20_000, 384

@@ -23,7 +23,7 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks import training
-from tfrec.retrieval.two_tower import Batch
+from tfrec.examples.batches import Batch
 from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.workers import Worker, join_workers
 

@@ -347,11 +347,11 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
     """User id -> [dim + 1] by the model in memory."""
     import tensorflow as tf
 
+    from tfrec.examples.batches import history_only
     from tfrec.examples.dataset import load_catalog, sequences
     from tfrec.examples.preprocessing import Transformed
     from tfrec.language.text_encoder import vocabulary
     from tfrec.retrieval.two_tower import TwoTower
-    from tfrec.training.validation import history_only
 
     config = named_run("tiny").config
     features = dataclasses.replace(

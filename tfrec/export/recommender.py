@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import tensorflow as tf
 
 from tfrec.config import Config
+from tfrec.examples.batches import Batch
 from tfrec.examples.preprocessing import Transformed
 from tfrec.export.filters import Filters
 from tfrec.export.mmr import varied
 from tfrec.export.top_k_index import Index
 from tfrec.language.tokenizer import word_piece_of
 from tfrec.retrieval.towers import ItemFeatures
-from tfrec.retrieval.two_tower import Batch
 from tfrec.training.train import Trained
 
 if TYPE_CHECKING:

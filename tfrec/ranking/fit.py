@@ -18,6 +18,7 @@ from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.evaluation.learning_curve import Epoch, LearningCurve
+from tfrec.examples.batches import window_start
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.ranking.calibration import LEAST_CHOICES, calibrate
 from tfrec.ranking.second_stage import SecondStage
@@ -25,7 +26,6 @@ from tfrec.ranking.training_data import Examples, collect, collect_repeats, join
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS
 from tfrec.training.train import Trained, catch_up, follow_trend
-from tfrec.training.validation import window_start
 
 USERS_AT_ONCE = 32
 PREDICTED_AT_ONCE = 16_384

@@ -9,13 +9,14 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec.config import Config
+from tfrec.examples.batches import Batch
 from tfrec.examples.catalog import Catalog
 from tfrec.ranking.candidates import SOURCES, Proposed, Sources
 from tfrec.ranking.cold_candidates import Newcomers
 from tfrec.ranking.features import Evidence, Past
 from tfrec.ranking.item_statistics import NAMES, item_statistics
 from tfrec.ranking.ranker import Ranker
-from tfrec.retrieval.two_tower import Batch, TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 
 
 class Examined(NamedTuple):

@@ -11,10 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from tfrec.examples.batches import Batch, earlier, history_only, moments_of
 from tfrec.ranking.second_stage import Examined, SecondStage
-from tfrec.retrieval.two_tower import Batch
 from tfrec.schema import EVENT_KINDS
-from tfrec.training.validation import history_only, moments_of
 
 OTHERS = 100  # new items a user that are shown to have been passed over
 
@@ -54,17 +53,6 @@ def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: 
         came_back = window["event_is_target"].numpy().any(axis=1)
         parts.append(_told(stage, window, np.where(came_back[:, np.newaxis], rows.numpy(), 0), features.numpy()))
     return parts
-
-
-def earlier(batch: Batch, start: int, end: int) -> Batch:
-    """The batch as it was at second `end`; what was chosen from `start` on are its targets."""
-    time = batch["event_timestamp"]
-    is_past = tf.logical_and(tf.logical_and(batch["event_is_target"] == 0, batch["event_item_id"] != ""), time < end)
-    cut = {
-        name: tf.where(is_past, value, tf.zeros([], value.dtype)) if name.startswith("event_") else value
-        for name, value in batch.items()
-    }
-    return cut | {"event_is_target": tf.cast(tf.logical_and(is_past, time >= start), tf.int64)}
 
 
 def join(parts: list[Examples]) -> Examples:

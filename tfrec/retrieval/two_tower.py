@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrec.config import Config
+from tfrec.examples.batches import Batch, latest
 from tfrec.examples.catalog import Catalog
 from tfrec.language.text_encoder import Reader, TextEncoder
 from tfrec.language.tfidf_encoder import WordEncoder
@@ -20,9 +21,6 @@ from tfrec.retrieval.towers import CandidateTower, Context, History, ItemFeature
 from tfrec.schema import DAY_SECONDS
 
 PART = 8192  # catalogue rows embedded at once
-
-Batch = dict[str, tf.Tensor]
-"""Dense features of a batch of sequences, as preprocessing.py names them, padded by 0 and "" to one length."""
 
 
 class Candidates(NamedTuple):
@@ -328,15 +326,6 @@ class TwoTower(tfrs.Model):
 def _of_all_replicas(told: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The sums of what each replica tells, which are parts of sums and of means."""
     return dict(zip(told, replicas.totals(*told.values()), strict=True)) if replicas.are_there() else told
-
-
-def latest(batch: Batch, longest: int) -> Batch:
-    """The batch with the latest events of each history alone, padded at the end as before."""
-    length = tf.shape(batch["event_item_id"])[1]
-    count = tf.reduce_sum(tf.cast(batch["event_item_id"] != "", tf.int32), axis=1, keepdims=True)
-    place = tf.maximum(count - longest, 0) + tf.range(tf.minimum(length, longest))
-    events = {n: tf.gather(value, place, batch_dims=1) for n, value in batch.items() if n.startswith("event_")}
-    return batch | events
 
 
 def _with_room(batch: Batch) -> Batch:

@@ -19,10 +19,11 @@ from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import ConfigError, ModelError
 from tfrec.evaluation.learning_curve import Epoch, LearningCurve
+from tfrec.examples.batches import latest
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import count_sequences, load_catalog, parts_of_sequences, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
-from tfrec.retrieval.two_tower import TwoTower, latest
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.popularity_trend import trend
 from tfrec.training.validation import Validation

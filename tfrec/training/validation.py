@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,9 +11,9 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.errors import ConfigError
 from tfrec.evaluation import metrics
+from tfrec.examples.batches import Batch, history_only, moments_of, window_start
 from tfrec.examples.dataset import sequences
 from tfrec.retrieval.two_tower import Batch, TwoTower
-from tfrec.schema import DAY_SECONDS
 
 K = 20
 BATCH = 128
@@ -69,18 +69,6 @@ class Validation:
         return sp.csr_matrix((np.ones(known.sum(), np.float32), (users[known], rows[known])), shape).sign()
 
 
-def window_start(batches: Iterable[Batch]) -> int:
-    """The midnight (UTC) before the first target, in seconds; 0 where there is none."""
-    first = int(min((tf.reduce_min(_targets(batch)).numpy() for batch in batches), default=0))
-    return first // DAY_SECONDS * DAY_SECONDS
-
-
-def moments_of(batch: Batch, start: int | None) -> tf.Tensor:
-    """[batch] int64 seconds when each user is asked: at `start`, or by an order just at their first target."""
-    first = tf.reduce_min(_targets(batch), axis=1)
-    return first if start is None else tf.fill(tf.shape(first), tf.constant(start, tf.int64))
-
-
 def _ndcg(scores: np.ndarray, labels: sp.csr_matrix) -> np.ndarray:
     """NDCG@20 of each user who has a label."""
     totals = np.diff(labels.indptr)
@@ -94,26 +82,7 @@ def _mean(parts: list[np.ndarray]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def history_only(batch: Batch) -> Batch:
-    """The batch without its targets, which stand behind the context."""
-    length = tf.reduce_max(tf.reduce_sum(tf.cast(_is_context(batch), tf.int32), axis=1))
-    kept = dict(batch)
-    for name, value in batch.items():
-        if name.startswith("event_"):
-            kept[name] = tf.where(_is_context(batch), value, tf.zeros([], value.dtype))[:, :length]
-    return kept
-
-
 @tf.function(reduce_retracing=True)
 def _scores(model: TwoTower, batch: Batch, moments: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
     no_search = tf.zeros([tf.shape(moments)[0], 1, model.encoder.dim])
     return tf.matmul(model.query(batch, moments, no_search)[:, 0], candidates, transpose_b=True)
-
-
-def _is_context(batch: Batch) -> tf.Tensor:
-    return tf.logical_and(batch["event_is_target"] == 0, batch["event_item_id"] != "")
-
-
-def _targets(batch: Batch) -> tf.Tensor:
-    """[batch, length] timestamps of the targets, elsewhere the largest number."""
-    return tf.where(batch["event_is_target"] > 0, batch["event_timestamp"], np.iinfo(np.int64).max)

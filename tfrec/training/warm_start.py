@@ -21,13 +21,14 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import ModelError
+from tfrec.examples.batches import window_start
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS
 from tfrec.training.train import Begin, afresh
-from tfrec.training.validation import BATCH, window_start
+from tfrec.training.validation import BATCH
 
 FILE = "assets.extra/tfrec_towers.json"
 ITEM_IDS = "item_id"

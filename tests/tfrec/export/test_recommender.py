@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tfrec.examples.batches import history_only
 from tfrec.examples.dataset import sequences
 from tfrec.language.tokenizer import word_piece_of
-from tfrec.training.validation import history_only
 
 Ask = Callable[..., dict[str, np.ndarray]]
 

@@ -14,6 +14,7 @@ from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
 from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.evaluation.analysis.candidate_log import KEPT_MISSES, ranked_candidates
 from tfrec.evaluation.exported_model import EVENTS
+from tfrec.examples.batches import Batch, earlier, history_only, moments_of
 from tfrec.examples.build import build_partition
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
@@ -24,10 +25,9 @@ from tfrec.export.verify import verify_in_fresh_process
 from tfrec.ranking.fit import _calibrate, _held_out, _hide_towers, fit_second_stage
 from tfrec.ranking.item_statistics import NAMES
 from tfrec.ranking.second_stage import SecondStage
-from tfrec.ranking.training_data import Examples, _joined, collect, collect_repeats, earlier, join, new_items
-from tfrec.retrieval.two_tower import Batch, TwoTower
+from tfrec.ranking.training_data import Examples, _joined, collect, collect_repeats, join, new_items
+from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.train import Trained
-from tfrec.training.validation import history_only, moments_of
 
 RANKING = RankingConfig(
     epochs=1, retrieved=2, copurchased=2, repeated=3, popular=2, fresh=2, copurchase_rank=2, hidden=(8,)

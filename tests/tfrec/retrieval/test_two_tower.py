@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.examples.batches import Batch
 from tfrec.language.text_encoder import TextEncoder
 from tfrec.retrieval.towers import History
-from tfrec.retrieval.two_tower import Batch, TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 
 DAY = 86_400
 NOON = 1_704_110_400  # 2024-01-01 12:00 UTC

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tfrec.errors import ConfigError
+from tfrec.examples.batches import history_only
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.training.validation import Validation, history_only
+from tfrec.training.validation import Validation
 
 DAY = 86_400
 NOON = 1_704_110_400  # 2024-01-01 12:00 UTC
