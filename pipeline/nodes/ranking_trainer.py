@@ -11,10 +11,10 @@ from pipeline.nodes.trainer_inputs import inputs_of
 
 def run_fn(fn_args: FnArgs) -> None:
     """Fits the ranker on the validation window and writes the SavedModel of both stages, which Pusher may push."""
-    from tfrec.evaluation.learning_curve import IN_MODEL
     from tfrec.export.golden_requests import write_probes
     from tfrec.export.recommender import Recommender, export
     from tfrec.ranking.fit import fit_second_stage
+    from tfrec.training.learning_curve import IN_MODEL
     from tfrec.training.restore import read_towers
     from tfrec.training.warm_start import record_of, write_record
 

@@ -22,9 +22,9 @@ def run_fn(fn_args: FnArgs) -> None:
     Where a ranker follows (`is_last` is false) it holds what RankingTrainer goes on with and gives embeddings; else it
     is the one that Pusher may push.
     """
-    from tfrec.evaluation.learning_curve import IN_MODEL
     from tfrec.export.golden_requests import write_probes
     from tfrec.export.recommender import Recommender, export
+    from tfrec.training.learning_curve import IN_MODEL
     from tfrec.training.train import catch_up, train
     from tfrec.training.warm_start import beginning, record_of, write_record
 

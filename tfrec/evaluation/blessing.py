@@ -15,9 +15,9 @@ from tfrec.evaluation.baselines.popularity import baselines, tune
 from tfrec.evaluation.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
 from tfrec.evaluation.exported_model import Exported, exported_model
 from tfrec.evaluation.groups import groups
-from tfrec.evaluation.learning_curve import IN_MODEL, read_epochs
 from tfrec.evaluation.scores import Details
 from tfrec.examples.read import read_items
+from tfrec.training.learning_curve import IN_MODEL, read_epochs
 from tfrec.versions import latest_version
 
 BOTH = "two stages"

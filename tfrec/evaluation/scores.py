@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tfrec.evaluation.learning_curve import Epoch, epoch_from
+from tfrec.training.learning_curve import Epoch, epoch_from
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,6 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import ConfigError, DataError, ModelError
-from tfrec.evaluation.learning_curve import Epoch, LearningCurve
 from tfrec.examples.batches import window_start
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.ranking.calibration import LEAST_CHOICES, calibrate
@@ -25,6 +24,7 @@ from tfrec.ranking.second_stage import SecondStage
 from tfrec.ranking.training_data import Examples, collect, collect_repeats, join, new_items
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS
+from tfrec.training.learning_curve import Epoch, LearningCurve
 from tfrec.training.train import Trained, catch_up, follow_trend
 
 USERS_AT_ONCE = 32

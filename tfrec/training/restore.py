@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.errors import ModelError
-from tfrec.evaluation.learning_curve import IN_MODEL, LearningCurve, read_epochs
 from tfrec.examples.dataset import load_catalog
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
+from tfrec.training.learning_curve import IN_MODEL, LearningCurve, read_epochs
 from tfrec.training.train import Trained, strategy
 
 

@@ -18,13 +18,13 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import ConfigError, ModelError
-from tfrec.evaluation.learning_curve import Epoch, LearningCurve
 from tfrec.examples.batches import latest
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.dataset import count_sequences, load_catalog, parts_of_sequences, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
+from tfrec.training.learning_curve import Epoch, LearningCurve
 from tfrec.training.popularity_trend import trend
 from tfrec.training.validation import Validation
 from tfrec.training.workers import Worker

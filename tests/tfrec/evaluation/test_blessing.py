@@ -15,8 +15,8 @@ from tfrec.errors import ModelError
 from tfrec.evaluation.blessing import judge
 from tfrec.evaluation.evaluate import read_holdout
 from tfrec.evaluation.exported_model import exported_model
-from tfrec.evaluation.learning_curve import Epoch, LearningCurve
 from tfrec.evaluation.scores import Details, Evaluation
+from tfrec.training.learning_curve import Epoch, LearningCurve
 
 SECOND, THIRD, FOURTH = 1 / math.log2(3), 1 / math.log2(4), 1 / math.log2(5)  # NDCG of one item at that rank
 

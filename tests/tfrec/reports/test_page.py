@@ -11,7 +11,6 @@ import pytest
 
 from tfrec.errors import DataError
 from tfrec.evaluation.evaluate import METRICS
-from tfrec.evaluation.learning_curve import Epoch
 from tfrec.evaluation.scores import (
     Bin,
     ColdStart,
@@ -28,6 +27,7 @@ from tfrec.evaluation.scores import (
     Verdict,
 )
 from tfrec.reports.page import MISSING, render_page, write_page
+from tfrec.training.learning_curve import Epoch
 
 SECTIONS = "scores recall-curves cold-start reliability-and-exposure learning groups shoppers costs protocol".split()
 EVIL = "<script>alert('tea')</script><img src=x onerror=alert(1)> & \"西湖龙井\""

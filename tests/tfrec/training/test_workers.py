@@ -18,8 +18,8 @@ import pytest
 
 from pipeline.nodes.remote_training import FILE, Task, have_trained
 from tfrec.config import Config
-from tfrec.evaluation.learning_curve import Epoch, read_epochs
 from tfrec.examples.preprocessing import Transformed
+from tfrec.training.learning_curve import Epoch, read_epochs
 from tfrec.training.train import Trained, train
 from tfrec.training.validation import Validation
 

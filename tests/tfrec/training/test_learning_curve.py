@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tfrec.evaluation.learning_curve import Epoch, LearningCurve, read_epochs
+from tfrec.training.learning_curve import Epoch, LearningCurve, read_epochs
 
 
 def test_an_interrupted_run_goes_on_with_its_curve(tmp_path):
