@@ -14,10 +14,10 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
-from tfrec.evaluation.baselines.linear_autoencoder import factorise
 from tfrec.ranking.cold_candidates import Newcomers
 from tfrec.ranking.features import Past
 from tfrec.ranking.item_statistics import NAMES
+from tfrec.ranking.linear_autoencoder import factorise
 from tfrec.schema import DAY_SECONDS
 
 SOURCES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "habit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from tfrec.evaluation.baselines.linear_autoencoder import factorise
+from tfrec.ranking.linear_autoencoder import factorise
 
 CHOSEN = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [0, 1, 1, 1], [1, 0, 0, 1]], np.float32)
 
