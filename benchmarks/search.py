@@ -23,9 +23,9 @@ import scipy.sparse as sp
 import tensorflow as tf
 from sklearn.feature_extraction.text import TfidfTransformer
 
+from tfrec import metrics
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
-from tfrec.evaluation import metrics
 from tfrec.evaluation.bootstrap import interval
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.language.tfidf_encoder import WordEncoder, piece_counts

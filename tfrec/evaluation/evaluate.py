@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from tfrec import metrics
 from tfrec.errors import ModelError
-from tfrec.evaluation import metrics
 from tfrec.evaluation.baselines.popularity import count_users
 from tfrec.evaluation.groups import Groups, Partition
 from tfrec.evaluation.holdout import Holdout, Scorer, holdout_from_events, read_holdout

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import scipy.sparse as sp
 
-from tfrec.evaluation import metrics
+from tfrec import metrics
 from tfrec.evaluation.bootstrap import intervals
 from tfrec.evaluation.groups import Partition
 from tfrec.evaluation.scores import SliceScores

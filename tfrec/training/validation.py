@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
+from tfrec import metrics
 from tfrec.config import Config
 from tfrec.errors import ConfigError
-from tfrec.evaluation import metrics
 from tfrec.examples.batches import Batch, history_only, moments_of, window_start
 from tfrec.examples.dataset import sequences
 from tfrec.retrieval.two_tower import Batch, TwoTower

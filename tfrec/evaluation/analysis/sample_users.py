@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrec.evaluation import metrics
+from tfrec import metrics
 from tfrec.evaluation.holdout import Holdout, Scorer
 from tfrec.evaluation.scores import Listed, Shopper
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from tfrec import metrics
 from tfrec.errors import ConfigError
 from tfrec.evaluation import metrics
 from tfrec.evaluation.holdout import Holdout, Scorer

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrec.evaluation import metrics
+from tfrec import metrics
 from tfrec.evaluation.baselines import popularity
 from tfrec.evaluation.baselines.collaborative import bpr, ease, ials, item_knn, linear_autoencoder
 from tfrec.evaluation.baselines.content import text_knn, tfidf_profile

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from tfrec.evaluation import metrics
+from tfrec import metrics
 
 # Two users, five items. Best first: user 0 is shown items 4, 2, 0, 1, 3; user 1 items 0, 1, 2, 3, 4.
 SCORES = np.array([[0.5, 0.2, 0.8, 0.1, 0.9], [0.9, 0.8, 0.7, 0.6, 0.5]], np.float32)
