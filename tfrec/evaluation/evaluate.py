@@ -25,9 +25,8 @@ import scipy.sparse as sp
 
 from tfrec import metrics
 from tfrec.errors import ModelError
-from tfrec.evaluation.baselines.popularity import count_users
 from tfrec.evaluation.groups import Groups, Partition
-from tfrec.evaluation.holdout import Holdout, Scorer, holdout_from_events, read_holdout
+from tfrec.evaluation.holdout import Holdout, Scorer, count_users, holdout_from_events, read_holdout
 from tfrec.evaluation.per_user import (
     GROUP_METRICS,
     METRICS,
@@ -36,11 +35,10 @@ from tfrec.evaluation.per_user import (
     Lists,
     Ranking,
     Tally,
-    Texts,
     mean_over_users,
     rank,
 )
-from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores
+from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Texts
 from tfrec.evaluation.verdict import decide
 
 __all__ = [  # an evaluation from one place

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tfrec.errors import ModelError
 from tfrec.evaluation.holdout import Holdout, Scorer
-from tfrec.evaluation.per_user import Texts
+from tfrec.evaluation.scores import Texts
 from tfrec.examples.read import read_histories
 
 USERS_AT_ONCE = 32  # a ranker looks at each candidate beside each event

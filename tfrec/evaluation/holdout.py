@@ -171,3 +171,11 @@ def _counts(baskets: pd.DataFrame, user_ids: np.ndarray, item_ids: np.ndarray) -
 def _places(values: pd.Series, among: np.ndarray | pd.Index) -> np.ndarray:
     """[rows] int64 place of each value, -1 where it is not among them."""
     return pd.Index(among).get_indexer(pd.Index(values))
+
+
+def count_users(holdout: Holdout, since: int | None = None) -> np.ndarray:
+    """[items] float32 distinct users who chose each item before the window, from second `since` on."""
+    kept = slice(None) if since is None else holdout.event_timestamp >= since
+    items = len(holdout.item_ids)
+    pairs = pd.unique(holdout.event_user[kept] * items + holdout.event_item[kept])
+    return np.bincount(pairs % max(items, 1), minlength=items).astype(np.float32)

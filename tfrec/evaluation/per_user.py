@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from tfrec import metrics
 from tfrec.evaluation.bootstrap import intervals
 from tfrec.evaluation.groups import Partition
-from tfrec.evaluation.scores import SliceScores
+from tfrec.evaluation.scores import SliceScores, Texts
 
 KS = (5, 10, 20, 100)
 AT_EACH_K = {"ndcg": metrics.ndcg, "recall": metrics.recall, "map": metrics.average_precision}
@@ -29,14 +29,6 @@ METRICS = (*PER_USER, "coverage@20", "gini@20")
 GROUP_METRICS = ("ndcg@20", "recall@20")
 
 SHOWN = 20  # items of a list
-
-
-@dataclasses.dataclass(frozen=True)
-class Texts:
-    """What the items say, as an exported model read it: one ruler for the lists of all models."""
-
-    vectors: np.ndarray  # [texts, dim] float32 of length 1
-    row: np.ndarray  # [items] int64 the text of each item
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tfrec.training.learning_curve import Epoch, epoch_from
 
 if TYPE_CHECKING:
@@ -253,3 +255,11 @@ def _null_for_nan(value: Any) -> Any:
 
 def _without_users(slices: dict[str, SliceScores]) -> dict[str, SliceScores]:
     return {name: dataclasses.replace(part, per_user={}) for name, part in slices.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """What the items say, as an exported model read it: one ruler for the lists of all models."""
+
+    vectors: np.ndarray  # [texts, dim] float32 of length 1
+    row: np.ndarray  # [items] int64 the text of each item

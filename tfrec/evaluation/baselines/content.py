@@ -14,8 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from tfrec.evaluation.baselines.collaborative import choices
-from tfrec.evaluation.baselines.popularity import count_users
-from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 
 
 def tfidf_profile(

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
 from tfrec import metrics
 from tfrec.errors import ConfigError
 from tfrec.evaluation import metrics
-from tfrec.evaluation.holdout import Holdout, Scorer
+from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 from tfrec.schema import DAY_SECONDS
 
 RECENT_DAYS = 28
@@ -83,14 +82,6 @@ def tune(holdout: Holdout, half_lives: Sequence[float | None] = HALF_LIVES_DAYS,
         return None
     rows = np.random.default_rng(0).permutation(len(holdout.user_ids))[:users]
     return max(half_lives, key=lambda days: _mean_ndcg(personal_frequency(holdout, days), holdout, rows))
-
-
-def count_users(holdout: Holdout, since: int | None = None) -> np.ndarray:
-    """[items] float32 distinct users who chose each item before the window, from second `since` on."""
-    kept = slice(None) if since is None else holdout.event_timestamp >= since
-    items = len(holdout.item_ids)
-    pairs = pd.unique(holdout.event_user[kept] * items + holdout.event_item[kept])
-    return np.bincount(pairs % max(items, 1), minlength=items).astype(np.float32)
 
 
 def _count_baskets(holdout: Holdout) -> np.ndarray:
