@@ -24,7 +24,8 @@ from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.popularity_trend import trend
-from tfrec.training.train import Phase, Progress, Trained, catch_up, phases, train
+from tfrec.training.progress import Phase, Progress
+from tfrec.training.train import Trained, catch_up, phases, train
 from tfrec.training.validation import Validation
 
 # The training split holds 6 users (tests/tfrec/conftest.py): 2 steps of 4 and 2 of them in an epoch.

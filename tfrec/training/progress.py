@@ -1,0 +1,138 @@
+"""Where training stands, on disk and in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfrec.console import log
+from tfrec.errors import ModelError
+from tfrec.retrieval.two_tower import TwoTower
+from tfrec.training.workers import Worker
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one optimiser."""
+
+    name: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    steps: int | None = None  # of an epoch; None is all of the data
+    live_text: bool = False
+
+
+class Progress:
+    """Where training stands, on disk: weights, optimiser, phase, epoch, step, and the best weights so far."""
+
+    def __init__(self, model: TwoTower, folder: str, worker: Worker | None = None):
+        """Of several workers the first alone writes, and all read what it wrote."""
+        self._model, self._folder = model, Path(folder)
+        self.worker = worker or Worker(model.distribute_strategy)
+        self.phase, self.epoch, self.step, self.waited = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
+        self.best = tf.Variable(-1.0)
+        self.is_warm = tf.Variable(0, dtype=tf.int64)
+        counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best", "is_warm")}
+        kept = model.learnt() | counters
+        self._state = tf.train.Checkpoint(**kept)
+        self._latest = tf.train.CheckpointManager(self._state, str(Path(folder) / "latest"), max_to_keep=2)
+        self._weights = tf.train.Checkpoint(**model.learnt())
+        self._best = tf.train.CheckpointManager(self._weights, str(Path(folder) / "best"), max_to_keep=1)
+        self.restored = self._latest.latest_checkpoint is not None
+        if self.restored:
+            # Not by `_state`, which would hand the saved optimiser to the next one, of another phase even.
+            found = tf.train.Checkpoint(**kept).restore(self._latest.latest_checkpoint).expect_partial()
+            try:
+                found.assert_existing_objects_matched()
+            except AssertionError as error:
+                raise ModelError(
+                    f"the checkpoint {self._latest.latest_checkpoint} is of another model or version of tfrec; delete "
+                    "the folder to train anew"
+                ) from error
+            log(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
+
+    def track(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
+        """Saves the optimiser too from now on, and restores it where this is its interrupted run."""
+        self._state.optimizer = optimizer
+        optimizer.build(self._model.trainable_variables)
+        if self.restored and (int(self.epoch) or int(self.step)):
+            self._state.restore(self._latest.latest_checkpoint).expect_partial()
+        self.restored = False
+
+    def save(self) -> None:
+        """Writes where training stands."""
+        if self.worker.is_chief:
+            self._latest.save()
+
+    def end_epoch(self, score: float) -> None:
+        """Counts the epoch, and keeps its weights when its score is the best so far (or there is no score)."""
+        better = math.isnan(score) or bool(tf.constant(score, tf.float32) > self.best)  # a tie is none
+        if better:
+            self.best.assign(-1.0 if math.isnan(score) else score)
+            if self.worker.is_chief:
+                self._best.save()
+        self.waited.assign(0 if better else self.waited + 1)
+        self.epoch.assign_add(1)
+        self.step.assign(0)
+        self.save()
+
+    def next_phase(self) -> None:
+        """Goes on from the best weights."""
+        self.restore_best()
+        self.phase.assign_add(1)
+        for counter in (self.epoch, self.step, self.waited):
+            counter.assign(0)
+        self.save()
+
+    def restore_best(self) -> None:
+        """The best weights so far into the model."""
+        self.worker.agreed(0.0)  # the chief has written them by now
+        found = tf.train.latest_checkpoint(str(self._folder / "best"))
+        if found:
+            self._weights.restore(found)
+
+
+class Reporter(tf.keras.callbacks.Callback):
+    """Says how fast training goes, counts steps, saves now and then, and stops at a loss that is no number."""
+
+    SECONDS = 10.0
+
+    def __init__(self, phase: Phase, progress: Progress, checkpoint_seconds: float):
+        super().__init__()
+        self._phase, self._progress, self._checkpoint_seconds = phase, progress, checkpoint_seconds
+        self._started = self._said = self._saved = time.monotonic()
+        self._targets = 0.0
+        self.loss = float("nan")  # of the latest step
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Called after each step with the step's mean loss and number of targets."""
+        logs = logs or {}
+        self.loss, now = float(logs["loss"]), time.monotonic()
+        self._targets += float(logs["targets"])
+        self._progress.step.assign_add(1)
+        if math.isnan(self.loss):
+            raise ModelError(
+                f"the loss of step {int(self._progress.step)} is not a number; lower learning_rate "
+                f"({self._phase.learning_rate}) or raise temperature"
+            )
+        if now - self._said > self.SECONDS:
+            self._said = now
+            log(f"{self._phase.name} step {int(self._progress.step)}: {self.summary()}")
+        if now - self._saved > self._checkpoint_seconds:
+            self._progress.save()
+            self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the epoch began, or was taken up again."""
+        return time.monotonic() - self._started
+
+    def summary(self) -> str:
+        """Loss and speed so far."""
+        rate = self._targets / max(self.seconds, 1e-9)
+        return f"loss {self.loss:.3f}, {rate:,.0f} examples/s"
