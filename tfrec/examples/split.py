@@ -6,9 +6,7 @@ import dataclasses
 
 from tfrec.config import SplitConfig
 from tfrec.errors import ConfigError
-from tfrec.schema import Manifest
-
-DAY = 24 * 60 * 60
+from tfrec.schema import DAY_SECONDS, Manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +27,10 @@ def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
         return Boundaries(None, None, "order")
     if min(split.test_days, split.validation_days) < 0:
         raise ConfigError(f"{split} holds a negative number of days; give 0 or more")
-    test_start = (manifest.last_timestamp // DAY + 1 - split.test_days) * DAY
-    validation_start = test_start - split.validation_days * DAY
+    test_start = (manifest.last_timestamp // DAY_SECONDS + 1 - split.test_days) * DAY_SECONDS
+    validation_start = test_start - split.validation_days * DAY_SECONDS
     if validation_start <= manifest.first_timestamp:
-        days = (manifest.last_timestamp - manifest.first_timestamp) / DAY
+        days = (manifest.last_timestamp - manifest.first_timestamp) / DAY_SECONDS
         raise ConfigError(
             f"test_days {split.test_days} and validation_days {split.validation_days} cover all {days:.1f} "
             "days of the data and leave no event to train on; lower them"

@@ -12,7 +12,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, MachineError
-from tfrec.evaluation.baselines.linear_autoencoder import factorise
 from tfrec.evaluation.holdout import Holdout, Scorer
 from tfrec.ranking.linear_autoencoder import factorise
 from tfrec.schema import DAY_SECONDS

@@ -14,7 +14,6 @@ import scipy.sparse as sp
 
 from tfrec import metrics
 from tfrec.errors import ConfigError
-from tfrec.evaluation import metrics
 from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 from tfrec.schema import DAY_SECONDS
 
