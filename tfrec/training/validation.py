@@ -13,7 +13,7 @@ from tfrec.config import Config
 from tfrec.errors import ConfigError
 from tfrec.examples.batches import Batch, history_only, moments_of, window_start
 from tfrec.examples.dataset import sequences
-from tfrec.retrieval.two_tower import Batch, TwoTower
+from tfrec.retrieval.two_tower import TwoTower
 
 K = 20
 BATCH = 128
