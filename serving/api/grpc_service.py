@@ -15,8 +15,8 @@ from serving.api import handlers
 from serving.api.options import Options
 from serving.lifecycle.manager import Models
 from serving.request.deadline import Deadline
-from serving.request.monitoring import observed
-from serving.request.request_log import HEADER, logged
+from serving.request.monitoring import count_request
+from serving.request.request_log import HEADER, log_request
 from serving.request.status import StatusError
 from serving.wire.protos import (
     ClassificationRequest,
@@ -108,7 +108,7 @@ def _counted(method: str, answer: _Answer) -> _Answer:
         return answer
 
     def counted(models: Models, request: Any, deadline: Deadline) -> Any:
-        with observed(request.model_spec.name, method, "GRPC"):
+        with count_request(request.model_spec.name, method, "GRPC"):
             return answer(models, request, deadline)
 
     return counted
@@ -125,7 +125,7 @@ def _rpc(models: Models, method: str, answer: _Answer, request_type: Any) -> grp
         if isinstance(request, DecodeError):
             context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
         try:
-            with logged(_model(request), method, "GRPC", _given_id(context)):
+            with log_request(_model(request), method, "GRPC", _given_id(context)):
                 return answer(models, request, Deadline(context.time_remaining(), context.is_active))
         except StatusError as error:
             context.abort(error.code, _cut(error.message))

@@ -119,7 +119,7 @@ def reload_config(models: Models, request: ReloadConfigRequest, deadline: Deadli
             "ServerModelConfig type not supported by HandleReloadConfigRequest."
             " Only ModelConfigList is currently supported"
         )
-    models.configure(request.config, go_on=deadline.check)
+    models.configure(request.config, check_caller=deadline.check)
     response = ReloadConfigResponse(status={})
     for name, value in first_values(before).items():
         response.metric.add(name=name, int64_value_increase=value - before[name])

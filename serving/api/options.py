@@ -6,7 +6,7 @@ import dataclasses
 
 import grpc
 
-from serving.lifecycle.options import DEFAULT_LOADING, Loading
+from serving.lifecycle.options import DEFAULT_LIFECYCLE, LifecycleOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,4 +31,4 @@ class Options:
     """Of the gRPC channel, such as ("grpc.max_connection_age_ms", 20_000)."""
     has_health: bool = False
     """Whether to answer grpc.health.v1."""
-    loading: Loading = DEFAULT_LOADING
+    lifecycle: LifecycleOptions = DEFAULT_LIFECYCLE

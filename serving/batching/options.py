@@ -92,7 +92,7 @@ class BatchOptions:
             )
 
 
-def batch_options(enable_batching: bool, batching_parameters_file: str | None) -> BatchOptions | None:
+def read_batch_options(enable_batching: bool, batching_parameters_file: str | None) -> BatchOptions | None:
     """What the text file says, the defaults without one, None where batching is off.
 
     Raises ServingError when the file can't be read or obeyed, or would be ignored.

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from serving.lifecycle import model_config
 from serving.lifecycle.model import Model
-from serving.lifecycle.options import DEFAULT_LOADING, Loading
+from serving.lifecycle.options import DEFAULT_LIFECYCLE, LifecycleOptions
 from serving.lifecycle.version import VersionStatus
 from serving.lifecycle.watcher import Watcher
 from serving.request.status import Code, StatusError, invalid, not_found
@@ -35,8 +35,8 @@ class _Watched:
 class Models:
     """Every method may be called from any thread."""
 
-    def __init__(self, loading: Loading = DEFAULT_LOADING) -> None:
-        self._loading = loading
+    def __init__(self, options: LifecycleOptions = DEFAULT_LIFECYCLE) -> None:
+        self._options = options
         self._changing = threading.Lock()  # one configuration at a time
         self._config = ModelServerConfig()
         self._is_stopping = False
@@ -45,20 +45,20 @@ class Models:
         self._known: Mapping[str, Model] = {}
         self._labels: Mapping[str, Mapping[str, int]] = {}
 
-    def configure(self, config: ModelServerConfig, go_on: Callable[[], None]) -> None:
+    def configure(self, config: ModelServerConfig, check_caller: Callable[[], None]) -> None:
         """Serves the models of `config`, and no others; returns once each new one has a version in service.
 
-        `go_on` is called now and then while it waits, at first for its turn, and ends the wait by raising.
+        `check_caller` is called now and then while it waits, at first for its turn, and ends the wait by raising.
         StatusError, with the stock server's texts, where the configuration is wrong (all is as before then) or a
         model can't be loaded.
         """
-        with self._turn(go_on):
+        with self._turn(check_caller):
             model_config.check(config, self._config)
             configs = {model.name: model for model in config.model_config_list.config}
             labels = {name: self._checked_labels(model) for name, model in configs.items()}
             self._config, self._labels = config, labels
             new = self._replace(configs)
-            self._await(new, go_on)
+            self._await(new, check_caller)
 
     @contextlib.contextmanager
     def use(self, spec: ModelSpec) -> Iterator[tuple[int, Servable]]:
@@ -85,18 +85,18 @@ class Models:
             self._retire(self._watched.values())
 
     @contextlib.contextmanager
-    def _turn(self, go_on: Callable[[], None]) -> Iterator[None]:
+    def _turn(self, check_caller: Callable[[], None]) -> Iterator[None]:
         """The right to change the configuration, for somebody who still wants it then."""
         while not self._changing.acquire(timeout=_SLICE_SECONDS):
-            self._check(go_on)
+            self._check(check_caller)
         try:
-            self._check(go_on)
+            self._check(check_caller)
             yield
         finally:
             self._changing.release()
 
-    def _check(self, go_on: Callable[[], None]) -> None:
-        go_on()
+    def _check(self, check_caller: Callable[[], None]) -> None:
+        check_caller()
         if self._is_stopping:
             raise StatusError(Code.UNAVAILABLE, "the server stops; ask again when it is back")
 
@@ -115,7 +115,7 @@ class Models:
         available = {status.number for status in self.statuses(config.name) if status.state == "AVAILABLE"}
         assigned = self._labels.get(config.name, {})
         for label, version in config.version_labels.items():
-            may_wait = self._loading.labels_may_wait and assigned.get(label, version) == version
+            may_wait = self._options.labels_may_wait and assigned.get(label, version) == version
             if version not in available and not may_wait:
                 raise StatusError(
                     Code.FAILED_PRECONDITION,
@@ -127,10 +127,10 @@ class Models:
     def _replace(self, configs: Mapping[str, ModelConfig]) -> dict[str, Model]:
         """Watches these models alone; those that are new."""
         before = self._watched
-        new = {name: Model(name, self._loading) for name in configs if name not in before}
+        new = {name: Model(name, self._options) for name in configs if name not in before}
         watched = {name: before[name] for name in configs if name in before}
         for name, model in new.items():
-            watched[name] = _Watched(model, Watcher(model, configs[name], self._loading.poll_seconds))
+            watched[name] = _Watched(model, Watcher(model, configs[name], self._options.poll_seconds))
         self._watched = watched
         self._known = {**self._known, **new}
         for name, one in watched.items():
@@ -141,10 +141,10 @@ class Models:
         self._retire(one for name, one in before.items() if name not in configs)
         return new
 
-    def _await(self, models: Mapping[str, Model], go_on: Callable[[], None]) -> None:
+    def _await(self, models: Mapping[str, Model], check_caller: Callable[[], None]) -> None:
         waiting = list(models.values())
         while waiting:
-            self._check(go_on)
+            self._check(check_caller)
             waiting[0].wait_until_decided(_SLICE_SECONDS)
             waiting = [model for model in waiting if not model.wait_until_decided(0)]
         failed = [model for model in models.values() if not model.is_available()]

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from serving.lifecycle.options import DEFAULT_LOADING, Loading
+from serving.lifecycle.options import DEFAULT_LIFECYCLE, LifecycleOptions
 from serving.lifecycle.storage import fingerprint
 from serving.lifecycle.version import Version, VersionStatus
 from serving.lifecycle.warmup import load
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 class Model:
     """The versions of one model name; every method but `aspire` may be called from any thread."""
 
-    def __init__(self, name: str, loading: Loading = DEFAULT_LOADING) -> None:
+    def __init__(self, name: str, options: LifecycleOptions = DEFAULT_LIFECYCLE) -> None:
         self.name = name
-        self._loading = loading
+        self._options = options
         self._versions: dict[int, Version] = {}
         self._serving: dict[int, Version] = {}  # those in service, of all that were ever seen
         self._unloading: list[threading.Thread] = []
@@ -116,7 +116,7 @@ class Model:
         with self._changed:
             version.begin(files)
         try:
-            servable = load(version.path, self.name, self._loading)
+            servable = load(version.path, self.name, self._options)
         except Exception as error:  # whatever it is: a version that stayed LOADING would never be tried again
             refusal = error if isinstance(error, StatusError) else StatusError(Code.UNKNOWN, str(error))
             log.error("Loading version %d of %s failed: %s", version.number, self.name, refusal)

@@ -1,4 +1,4 @@
-"""How versions come into service."""
+"""Options of a server's models: how their versions are found, loaded and run."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from serving.servable.servable import DEFAULT_THREADS, Threads
 
 
 @dataclasses.dataclass(frozen=True)
-class Loading:
-    """The same for all models of a server."""
+class LifecycleOptions:
+    """One set of options for all models of a server."""
 
     poll_seconds: float = 1.0
-    """Between two looks at a base path."""
+    """Time between two looks at a base path."""
     threads: Threads = DEFAULT_THREADS
     labels_may_wait: bool = False
-    """Whether a label that is not assigned yet may be given to a version that is not in service yet."""
+    """A new label may name a version that is not in service yet."""
     warms_up: bool = True
-    """Whether the requests exported with a version are replayed before it serves."""
+    """The requests exported with a version are replayed before it serves."""
     scheduler: BatchScheduler | None = None
-    """With one concurrent requests of a version are merged into batches."""
+    """Merges concurrent requests of a version into batches; None: each request runs by itself."""
     checks_method_names: bool = False
-    """Whether a signature answers only the calls that its method name allows."""
+    """A signature answers only the calls that its method name allows."""
 
 
-DEFAULT_LOADING = Loading()
+DEFAULT_LIFECYCLE = LifecycleOptions()

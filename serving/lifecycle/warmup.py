@@ -15,7 +15,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.util import deprecation
 
-from serving.lifecycle.options import DEFAULT_LOADING, Loading
+from serving.lifecycle.options import DEFAULT_LIFECYCLE, LifecycleOptions
 from serving.request.monitoring import LOAD_ATTEMPT_COUNT, LOAD_LATENCY, MODEL_WARMUP_LATENCY, microseconds_since
 from serving.request.status import Code, StatusError, from_tensorflow, invalid
 from serving.servable import inference
@@ -28,11 +28,11 @@ MAX_RECORDS = 1000
 log = logging.getLogger(__name__)
 
 
-def load(version_path: Path, model_name: str, loading: Loading = DEFAULT_LOADING) -> Servable:
+def load(version_path: Path, model_name: str, options: LifecycleOptions = DEFAULT_LIFECYCLE) -> Servable:
     """The servable of a version folder, warmed up if wanted; StatusError when it can't be loaded or a request fails."""
-    servable = _loaded(version_path, model_name, loading)
+    servable = _loaded(version_path, model_name, options)
     try:
-        if loading.warms_up:
+        if options.warms_up:
             warm_up(servable, version_path)
     except Exception as error:
         servable.close()
@@ -42,10 +42,10 @@ def load(version_path: Path, model_name: str, loading: Loading = DEFAULT_LOADING
     return servable
 
 
-def _loaded(version_path: Path, model_name: str, loading: Loading) -> Servable:
+def _loaded(version_path: Path, model_name: str, options: LifecycleOptions) -> Servable:
     path, started = str(version_path), time.perf_counter()
     try:
-        servable = Servable(version_path, loading.threads, model_name, loading.scheduler, loading.checks_method_names)
+        servable = Servable(version_path, options.threads, model_name, options.scheduler, options.checks_method_names)
     except StatusError:
         LOAD_ATTEMPT_COUNT.add((path, "fail"))
         raise

@@ -56,7 +56,7 @@ def first_values(names: Iterable[str]) -> dict[str, int]:
     return {name: _REGISTRY.first_value(name) for name in names}
 
 
-def metrics_path(monitoring_config_file: str | None) -> str | None:
+def read_metrics_path(monitoring_config_file: str | None) -> str | None:
     """The path that a MonitoringConfig file gives the metrics, None for none; ServingError for a bad file."""
     if not monitoring_config_file:
         return None
@@ -69,7 +69,7 @@ def microseconds_since(started: float) -> int:
     return int((time.perf_counter() - started) * 1e6)
 
 
-class observed:
+class count_request:
     """`with` it a request is counted by the code that it ends with and, where that is OK, by how long it took."""
 
     __slots__ = ("_labels", "_started")

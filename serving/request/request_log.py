@@ -32,7 +32,7 @@ def configure(as_json: bool, of_requests: bool) -> None:
     log.setLevel(logging.INFO if of_requests else logging.WARNING)
 
 
-class logged:
+class log_request:
     """`with` it a request is told of when it ends, by the code that it ends with; free where none is told."""
 
     __slots__ = ("_about", "_started")

@@ -67,7 +67,7 @@ def start(
     Waits for a first version of each, for ever where `timeout_seconds` is None. Raises ServingError when one did not
     come in time or can't be loaded, the configuration is wrong, a port is taken, or `stopping` was set meanwhile.
     """
-    models, host = Models(options.loading), options.host
+    models, host = Models(options.lifecycle), options.host
     with contextlib.ExitStack() as undo:
         reserved = undo.enter_context(bind(host, options.port))  # a taken port is told before the models are loaded
         http = None if options.rest_api_port is None else HttpServer(host, options.rest_api_port)

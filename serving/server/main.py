@@ -17,12 +17,12 @@ from collections.abc import Sequence
 
 from serving.api.grpc_service import DEFAULT_THREADS
 from serving.api.options import Options
-from serving.batching.options import batch_options
+from serving.batching.options import read_batch_options
 from serving.batching.scheduler import BatchScheduler
 from serving.lifecycle import model_config
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.request import request_log
-from serving.request.monitoring import metrics_path
+from serving.request.monitoring import read_metrics_path
 from serving.servable.servable import Threads
 from serving.server import flags, tls
 from serving.server.config_poll import ConfigPoll
@@ -76,19 +76,19 @@ def options_of(given: argparse.Namespace) -> Options:
         getattr(given, f"tensorflow_{pool}_parallelism") or given.tensorflow_session_parallelism
         for pool in ("intra_op", "inter_op")
     )
-    batching = batch_options(given.enable_batching, given.batching_parameters_file)
+    batching = read_batch_options(given.enable_batching, given.batching_parameters_file)
     return Options(
         host=given.host,
         port=given.port,
         rest_api_port=given.rest_api_port or None,
         rest_api_timeout_seconds=given.rest_api_timeout_in_ms / 1000,
-        metrics_path=metrics_path(given.monitoring_config_file),
+        metrics_path=read_metrics_path(given.monitoring_config_file),
         rest_api_cors=given.rest_api_enable_cors_support,
         credentials=tls.credentials(given.ssl_config_file) if given.ssl_config_file else None,
         grpc_threads=given.grpc_max_threads,
         grpc_arguments=given.grpc_channel_arguments,
         has_health=given.enable_grpc_healthcheck_service,
-        loading=Loading(
+        lifecycle=LifecycleOptions(
             poll_seconds=given.file_system_poll_wait_seconds,
             threads=Threads(intra, inter),
             labels_may_wait=given.allow_version_labels_for_unavailable_models,

@@ -23,8 +23,8 @@ from serving.api.rest.json_response import reply
 from serving.lifecycle.manager import Models
 from serving.request import monitoring
 from serving.request.deadline import NO_DEADLINE, Deadline
-from serving.request.monitoring import observed
-from serving.request.request_log import HEADER, logged
+from serving.request.monitoring import count_request
+from serving.request.request_log import HEADER, log_request
 from serving.request.status import HTTP_STATUS, Code, StatusError, invalid
 from serving.servable.servable import DEFAULT_SIGNATURE
 from serving.wire.protos import (
@@ -85,7 +85,7 @@ def _answer(models: Models, request: Request, body: bytes, deadline: Deadline) -
         if "gzip" in request.headers.get("content-encoding", "").lower():
             body = unzipped(body)
         labels = (*_labels(method, path), "REST")
-        with logged(*labels, request.headers.get(HEADER)), observed(*labels):
+        with log_request(*labels, request.headers.get(HEADER)), count_request(*labels):
             return 200, _dispatch(models, method, path, body, deadline)
     except StatusError as error:
         return HTTP_STATUS.get(error.code, 500), _error(error.message)

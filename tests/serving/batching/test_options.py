@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.batching.options import BatchOptions, batch_options
+from serving.batching.options import BatchOptions, read_batch_options
 from serving.server.main import main
 from tfrec.errors import ServingError
 
@@ -23,7 +23,7 @@ def written(folder: Path, text: str) -> str:
 
 def test_what_a_file_leaves_out_has_the_stock_default(tmp_path: Path) -> None:
     """Those of shared_batch_scheduler.h."""
-    options = batch_options(True, written(tmp_path, ""))
+    options = read_batch_options(True, written(tmp_path, ""))
     assert options == BatchOptions(
         max_batch_size=1000,
         batch_timeout_micros=0,
@@ -38,8 +38,8 @@ def test_what_a_file_leaves_out_has_the_stock_default(tmp_path: Path) -> None:
 
 
 def test_without_a_file_all_are_defaults_and_without_batching_there_are_none() -> None:
-    assert batch_options(True, None) == BatchOptions(thread_pool_name="model_server_batch_threads")
-    assert batch_options(False, None) is None
+    assert read_batch_options(True, None) == BatchOptions(thread_pool_name="model_server_batch_threads")
+    assert read_batch_options(False, None) is None
 
 
 def test_every_parameter_of_a_file_is_obeyed(tmp_path: Path) -> None:
@@ -49,13 +49,13 @@ def test_every_parameter_of_a_file_is_obeyed(tmp_path: Path) -> None:
         "allowed_batch_sizes: 8 allowed_batch_sizes: 64 "
         "enable_large_batch_splitting { value: true } max_execution_batch_size { value: 64 }"
     )
-    assert batch_options(True, written(tmp_path, text)) == BatchOptions(
+    assert read_batch_options(True, written(tmp_path, text)) == BatchOptions(
         128, 2000, 7, 3, "pool", (8, 64), True, True, 64
     )
 
 
 def test_the_file_that_we_ship_is_obeyed() -> None:
-    options = batch_options(True, str(SHIPPED))
+    options = read_batch_options(True, str(SHIPPED))
     assert options is not None
     assert (options.max_batch_size, options.batch_timeout_micros, options.pad_variable_length_inputs) == (
         64,

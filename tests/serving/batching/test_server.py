@@ -22,7 +22,7 @@ from serving.api.options import Options
 from serving.batching.options import BatchOptions
 from serving.batching.scheduler import BatchScheduler
 from serving.lifecycle.model_config import single
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.request.metrics import Counter, Sampler
 from serving.request.monitoring import INPUT_BATCH_SIZE, WRAPPED_RUN_COUNT
 from serving.server.embedded import Server, start
@@ -71,9 +71,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(rows: Path, base: Path, options: BatchOptions) -> Iterator[tuple[Server, Stub, httpx.Client]]:
     """A server of version 1 that merges requests, and its clients over both protocols."""
     shutil.copytree(rows / "1", base / "1")
-    merging = Loading(poll_seconds=0.05, scheduler=BatchScheduler(options, grpc_service.DEFAULT_THREADS))
+    merging = LifecycleOptions(poll_seconds=0.05, scheduler=BatchScheduler(options, grpc_service.DEFAULT_THREADS))
     with (
-        start(single("rows", base), Options(loading=merging)) as server,
+        start(single("rows", base), Options(lifecycle=merging)) as server,
         grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel,
         httpx.Client(base_url=f"http://127.0.0.1:{server.rest_api_port}", trust_env=False, timeout=60) as http,
     ):

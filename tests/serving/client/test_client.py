@@ -26,7 +26,7 @@ from serving.client import AsyncClient, CallError, Client, Event, Item, Recommen
 from serving.client.stub import Asker
 from serving.client.types import EVENT_KINDS, Shopper, item_inputs
 from serving.lifecycle.model_config import single
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.server.embedded import Server, start
 from tfrec import schema
 from tfrec.errors import ServingError
@@ -356,7 +356,7 @@ def test_a_new_version_with_other_inputs_is_asked_as_it_wants(
     protocol: str,
 ) -> None:
     """Version 2 calls the profile column user_town: the client learns it at its next question."""
-    with start(single("toy", base_path), Options(loading=Loading(poll_seconds=0.05))) as running:
+    with start(single("toy", base_path), Options(lifecycle=LifecycleOptions(poll_seconds=0.05))) as running:
         client = Client(target(running, protocol), "toy", timeout_seconds=20)
         assert ids(client.recommend([], profile={"city": "north"}, k=1)) == [("c", 0.5)]
         shutil.copytree(exported / "2", base_path / ".tmp-2")

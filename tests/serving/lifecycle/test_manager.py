@@ -24,7 +24,7 @@ from tensorflow_serving.apis import (
 
 from serving.api.options import Options
 from serving.lifecycle.manager import Models
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.request.status import StatusError
 from serving.server.config_poll import ConfigPoll
 from serving.server.embedded import Server, start
@@ -33,7 +33,7 @@ from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
-FAST = Loading(poll_seconds=0.05)
+FAST = LifecycleOptions(poll_seconds=0.05)
 
 
 def config(*models: str) -> ModelServerConfig:
@@ -87,8 +87,8 @@ def asked(server: Server) -> Iterator[Asked]:
 
 
 @contextlib.contextmanager
-def served(wanted: ModelServerConfig, loading: Loading = FAST) -> Iterator[Asked]:
-    with start(wanted, Options(rest_api_port=None, loading=loading)) as server, asked(server) as ask:
+def served(wanted: ModelServerConfig, lifecycle: LifecycleOptions = FAST) -> Iterator[Asked]:
+    with start(wanted, Options(rest_api_port=None, lifecycle=lifecycle)) as server, asked(server) as ask:
         yield ask
 
 
@@ -145,7 +145,7 @@ def test_labels_may_wait_for_their_versions_where_it_is_allowed(versions: Path, 
     wanted = config(toy(versions, specific(1, 2) + labelled(stable=1, canary=2)))
     with pytest.raises(ServingError, match=r"FAILED_PRECONDITION: Request to assign label to version \d of model toy"):
         start(wanted, Options(rest_api_port=None))
-    with served(wanted, Loading(poll_seconds=0.05, labels_may_wait=True)) as ask:
+    with served(wanted, LifecycleOptions(poll_seconds=0.05, labels_may_wait=True)) as ask:
         eventually(lambda: set(ask.states().values()) == {30})
         assert (ask.version(version_label="stable"), ask.version(version_label="canary")) == (1, 2)
         # One that is assigned moves only to a version that is in service.
@@ -236,7 +236,7 @@ def is_waiting(server: Server) -> bool:
 
 
 def test_a_reload_whose_caller_has_gone_is_given_up(versions: Path, tmp_path: Path, eventually: Eventually) -> None:
-    with start(config(toy(versions)), Options(rest_api_port=None, loading=FAST)) as server, asked(server) as ask:
+    with start(config(toy(versions)), Options(rest_api_port=None, lifecycle=FAST)) as server, asked(server) as ask:
         call = waiting_for_nothing(ask, versions, tmp_path / "empty")
         eventually(lambda: is_waiting(server))
         call.cancel()
@@ -247,7 +247,7 @@ def test_a_reload_whose_caller_has_gone_is_given_up(versions: Path, tmp_path: Pa
 def test_a_reload_that_waits_for_another_one_in_vain_is_not_made(
     versions: Path, tmp_path: Path, eventually: Eventually
 ) -> None:
-    with start(config(toy(versions)), Options(rest_api_port=None, loading=FAST)) as server, asked(server) as ask:
+    with start(config(toy(versions)), Options(rest_api_port=None, lifecycle=FAST)) as server, asked(server) as ask:
         call = waiting_for_nothing(ask, versions, tmp_path / "empty")
         eventually(lambda: is_waiting(server))
         with pytest.raises(grpc.RpcError) as caught:
@@ -269,7 +269,7 @@ def test_a_stopped_server_takes_no_configuration_up(versions: Path) -> None:
 def test_a_server_stops_although_a_reload_waits_without_an_end(
     versions: Path, tmp_path: Path, eventually: Eventually
 ) -> None:
-    server = start(config(toy(versions)), Options(rest_api_port=None, loading=FAST))
+    server = start(config(toy(versions)), Options(rest_api_port=None, lifecycle=FAST))
     with asked(server) as ask:
         call = waiting_for_nothing(ask, versions, tmp_path / "empty")
         eventually(lambda: is_waiting(server))
@@ -292,7 +292,7 @@ def test_a_file_that_changes_is_taken_up_and_a_broken_one_is_not(
     write(text_format.MessageToString(config(toy(versions, specific(1)))))
     with (
         start(
-            read("--model_config_file", file, ModelServerConfig), Options(rest_api_port=None, loading=FAST)
+            read("--model_config_file", file, ModelServerConfig), Options(rest_api_port=None, lifecycle=FAST)
         ) as server,
         asked(server) as ask,
         ConfigPoll(server.models, str(file), 0.05),

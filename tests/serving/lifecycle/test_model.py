@@ -16,7 +16,7 @@ from google.protobuf import text_format
 
 from serving.lifecycle.model import Model
 from serving.lifecycle.model_config import single
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.lifecycle.storage import find_versions, wanted
 from serving.lifecycle.warmup import MAX_RECORDS, WARMUP_FILE
 from serving.lifecycle.watcher import Watcher
@@ -182,7 +182,7 @@ def test_a_version_that_keeps_failing_is_given_up_after_five_retries(
 
 
 def test_a_version_that_fails_in_an_unforeseen_way_is_told_as_any_other(base_path: Path) -> None:
-    model = Model("toy", Loading(threads=Threads(intra_op=2**40)))  # more than TensorFlow's own settings hold
+    model = Model("toy", LifecycleOptions(threads=Threads(intra_op=2**40)))  # more than TensorFlow's own settings hold
     look(model, base_path)
     (status,) = model.statuses()
     assert status.state == "END"

@@ -20,7 +20,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.api.options import Options
 from serving.lifecycle.model_config import single
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.lifecycle.warmup import WARMUP_FILE
 from serving.request import monitoring
 from serving.server.embedded import Server, start
@@ -146,7 +146,9 @@ def test_loads_and_warm_ups_are_counted_by_the_versions_path(
     log.predict_log.request.CopyFrom(predict_request("any"))
     with tf.io.TFRecordWriter(str(base / "1" / WARMUP_FILE)) as writer:
         writer.write(log.SerializeToString())
-    with start(single("loads", base), Options(metrics_path="/here", loading=Loading(poll_seconds=0.05))) as running:
+    with start(
+        single("loads", base), Options(metrics_path="/here", lifecycle=LifecycleOptions(poll_seconds=0.05))
+    ) as running:
         (base / "2").mkdir()
         (base / "2" / "saved_model.pb").write_bytes(b"not a model")
         eventually(
@@ -172,11 +174,11 @@ def test_loads_and_warm_ups_are_counted_by_the_versions_path(
 )
 def test_a_monitoring_file_says_where_the_page_is(tmp_path: Path, text: str, path: str | None) -> None:
     (tmp_path / "monitoring.config").write_text(text, encoding="utf-8")
-    assert monitoring.metrics_path(str(tmp_path / "monitoring.config")) == path
+    assert monitoring.read_metrics_path(str(tmp_path / "monitoring.config")) == path
 
 
 def test_without_a_monitoring_file_there_is_no_page(base_path: Path) -> None:
-    assert monitoring.metrics_path(None) is None
+    assert monitoring.read_metrics_path(None) is None
     with start(single("toy", base_path)) as running:
         url = f"http://127.0.0.1:{running.rest_api_port}{monitoring.DEFAULT_PATH}"
         assert httpx.get(url, trust_env=False).status_code == 404

@@ -14,7 +14,7 @@ from google.protobuf import text_format
 
 from serving.api.options import Options
 from serving.client import Client
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.rollout import release
 from serving.rollout.config_file import ConfigFile
 from serving.rollout.release import Release, promoted, rolled_back, with_canary
@@ -25,9 +25,9 @@ from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
-FAST = Loading(poll_seconds=0.05)
+FAST = LifecycleOptions(poll_seconds=0.05)
 # As a server must be started whose file has labels: docs/serving.md.
-WAITING = Loading(poll_seconds=0.05, labels_may_wait=True)
+WAITING = LifecycleOptions(poll_seconds=0.05, labels_may_wait=True)
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def canary(version: int, share: float = 0.1) -> Callable[[Release], Release]:
 
 
 @contextlib.contextmanager
-def serving(file: Path, polls: bool = True, loading: Loading = FAST) -> Iterator[tuple[Server, Client]]:
+def serving(file: Path, polls: bool = True, lifecycle: LifecycleOptions = FAST) -> Iterator[tuple[Server, Client]]:
     """A server of the file, which reads it again and again if `polls`."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(start(ConfigFile(file).config(), Options(rest_api_port=None, loading=loading)))
+        server = stack.enter_context(start(ConfigFile(file).config(), Options(rest_api_port=None, lifecycle=lifecycle)))
         if polls:
             stack.enter_context(ConfigPoll(server.models, str(file), 0.05))
         yield server, stack.enter_context(Client(f"127.0.0.1:{server.port}", "toy", 20))
@@ -103,7 +103,7 @@ def test_what_was_stable_outlives_a_restart_of_the_server(file: Path, eventually
         for version in (1, 3):
             rollout.change(to(version))
         rollout.change(canary(2, 0.25))
-    with serving(file, loading=WAITING) as (_, client):
+    with serving(file, lifecycle=WAITING) as (_, client):
         eventually(lambda: in_service(client) == [1, 2, 3])
         assert seen(client) == {"": 3, "stable": 3, "canary": 2}
         rollout = Rollout(file, "toy", [client], wait_seconds=60)
@@ -230,7 +230,7 @@ def test_wherever_it_is_interrupted_the_file_serves(file: Path) -> None:
     assert [dict(labels).get("stable") for labels in stable] == [None, 1, 1, 1, 2, 1, 1, 3]
     for text in dict.fromkeys(texts):
         file.write_text(text, encoding="utf-8")
-        with serving(file, loading=WAITING) as (_, client):
+        with serving(file, lifecycle=WAITING) as (_, client):
             wanted = dict(text_format.Parse(text, ModelServerConfig()).model_config_list.config[0].version_labels)
             for label, version in wanted.items():
                 deadline = time.monotonic() + 15

@@ -10,7 +10,7 @@ import pytest
 
 from serving.api.options import Options
 from serving.lifecycle.model_config import single
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.servable.servable import Threads
 from serving.server import flags
 from serving.server.main import _warn, config_of, options_of
@@ -45,7 +45,7 @@ def test_each_flag_comes_to_its_option(tmp_path: Path) -> None:
         grpc_threads=16,
         grpc_arguments=(("grpc.max_connection_age_ms", 20_000), ("grpc.primary_user_agent", "shop")),
         has_health=True,
-        loading=Loading(
+        lifecycle=LifecycleOptions(
             poll_seconds=3,
             threads=Threads(2, 0),
             labels_may_wait=True,

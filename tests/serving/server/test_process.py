@@ -23,12 +23,12 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving.api.options import Options
 from serving.lifecycle.model_config import single
-from serving.lifecycle.options import Loading
+from serving.lifecycle.options import LifecycleOptions
 from serving.server.embedded import start
 from tfrec.errors import ServingError
 
 Eventually = Callable[[Callable[[], bool]], None]
-GRPC_ALONE = Options(rest_api_port=None, loading=Loading(poll_seconds=0.05))
+GRPC_ALONE = Options(rest_api_port=None, lifecycle=LifecycleOptions(poll_seconds=0.05))
 
 
 def predict_request(signature: str = "", name: str = "toy", **inputs: Any) -> predict_pb2.PredictRequest:

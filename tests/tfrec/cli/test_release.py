@@ -56,12 +56,12 @@ def file(exported: Path, tmp_path: Path) -> Path:
 def address(file: Path) -> Iterator[str]:
     """A server that reads the file again and again."""
     from serving.api.options import Options
-    from serving.lifecycle.manager import Loading
+    from serving.lifecycle.options import LifecycleOptions
     from serving.rollout.config_file import ConfigFile
     from serving.server.config_poll import ConfigPoll
     from serving.server.embedded import start
 
-    options = Options(loading=Loading(poll_seconds=0.05, labels_may_wait=True))
+    options = Options(lifecycle=LifecycleOptions(poll_seconds=0.05, labels_may_wait=True))
     with start(ConfigFile(file).config(), options) as server, ConfigPoll(server.models, str(file), 0.05):
         yield f"127.0.0.1:{server.port}"
 
