@@ -1,4 +1,4 @@
-"""What each cleaning rule did to a table: rows dropped, changed and kept, and the dropped rows themselves."""
+"""Effect of each cleaning rule on a table: rows dropped, changed and kept, and the dropped rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One rule's effect, in rows."""
+    """A rule and its effect, in rows."""
 
     table: str
     rule: str
@@ -19,36 +19,37 @@ class Rule:
     changed: int = 0  # rows added or altered
 
 
-class Ledger:
-    """The rules of one table, in the order applied."""
+class CleaningReport:
+    """Rules of one table in the order applied, and the rows that they dropped."""
 
     def __init__(self, table: str) -> None:
         self.table = table
         self.rules: list[Rule] = []
         self.rejected = pa.table({"rule": pa.array([], pa.string()), "row": pa.array([], pa.int64())})
 
-    def drop(self, rows: pa.Table, hits: dict[str, np.ndarray]) -> np.ndarray:
-        """[rows] bool, true where no rule hits; `hits` is rule -> [rows] bool, the first one drops a row.
+    def drop(self, rows: pa.Table, violations: dict[str, np.ndarray]) -> np.ndarray:
+        """Record the rows that break a rule, and return [rows] bool, true where a row breaks none.
 
-        Dropped rows go to `rejected`, as text behind their rule and their number among the raw rows, from 1.
+        `violations` is rule -> [rows] bool; a row counts for the first rule that it breaks. Dropped
+        rows go to `rejected` as text, after their rule and their number among the raw rows, from 1.
         """
-        first = np.full(rows.num_rows, len(hits))
-        for index, is_hit in reversed(list(enumerate(hits.values()))):
-            first[is_hit] = index
+        first = np.full(rows.num_rows, len(violations))
+        for index, is_violation in reversed(list(enumerate(violations.values()))):
+            first[is_violation] = index
         kept = rows.num_rows
-        for rule, dropped in zip(hits, np.bincount(first, minlength=len(hits)).tolist(), strict=False):
+        for rule, dropped in zip(violations, np.bincount(first, minlength=len(violations)).tolist(), strict=False):
             kept -= dropped
             self.rules.append(Rule(self.table, rule, dropped, kept))
-        is_kept = first == len(hits)
-        self.rejected = _rejected(rows, list(hits), first, ~is_kept)
+        is_kept = first == len(violations)
+        self.rejected = _collect_rejected(rows, list(violations), first, ~is_kept)
         return is_kept
 
-    def change(self, rule: str, changed: int, kept: int) -> None:
-        """Notes a rule that adds or alters rows and drops none."""
+    def add_change(self, rule: str, changed: int, kept: int) -> None:
+        """Record a rule that adds or alters rows and drops none."""
         self.rules.append(Rule(self.table, rule, 0, kept, changed))
 
 
-def _rejected(rows: pa.Table, rules: list[str], first: np.ndarray, is_dropped: np.ndarray) -> pa.Table:
+def _collect_rejected(rows: pa.Table, rules: list[str], first: np.ndarray, is_dropped: np.ndarray) -> pa.Table:
     dropped = rows.filter(pa.array(is_dropped))
     names = np.array([*rules, ""], dtype=object)[first[is_dropped]]
     columns = {

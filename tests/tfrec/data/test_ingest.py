@@ -333,10 +333,10 @@ def test_a_file_with_a_header_alone_is_refused(tmp_path: Path) -> None:
 def test_a_log_of_which_nothing_is_left_is_refused_with_the_worst_rule_and_an_example(tmp_path: Path) -> None:
     lines = _line(when="1/13/2024") * 2 + _line(user="")
     with pytest.raises(
-        DataError, match=r"no interaction of 3 is left .* 2 fell to 'bad timestamp' .*'1/13/2024'"
+        DataError, match=r"none of 3 interactions is left .* rule 'bad timestamp' dropped 2 .*'1/13/2024'"
     ) as caught:
         _ingested(tmp_path, lines=lines)
-    assert str(caught.value).endswith("or tell the mapping `timestamp_format`, such as '%d/%m/%Y %H:%M'")
+    assert str(caught.value).endswith("or set `timestamp_format` in the mapping, such as '%d/%m/%Y %H:%M'")
 
 
 def test_a_missing_column_is_named_with_its_file(tmp_path: Path) -> None:
