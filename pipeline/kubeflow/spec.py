@@ -93,20 +93,20 @@ def _refusals(pipeline: PipelineSpec) -> Iterator[str]:
 
 def _all_tasks(pipeline: PipelineSpec) -> Iterator[tuple[str, PipelineTaskSpec]]:
     """The tasks of the root and of every component that is a graph itself."""
-    for graph in (pipeline.root, *pipeline.nodes.components.values()):
+    for graph in (pipeline.root, *pipeline.components.values()):
         yield from graph.dag.tasks.items()
 
 
 def _task_refusals(pipeline: PipelineSpec, config: PipelineDeploymentConfig, task: PipelineTaskSpec) -> Iterator[str]:
     component = task.component_ref.name
-    if component not in pipeline.nodes.components:
+    if component not in pipeline.components:
         yield f"component spec for {component!r} not found"
         return
-    label = pipeline.nodes.components[component].executor_label
+    label = pipeline.components[component].executor_label
     if task.HasField("artifact_iterator"):
         yield "artifact iterator not implemented yet"
     if not label:
-        if not pipeline.nodes.components[component].HasField("dag"):
+        if not pipeline.components[component].HasField("dag"):
             yield "unsupported component implementation kind: <nil>"
         return
     if label not in config.executors:
@@ -131,7 +131,7 @@ def _task(
 ) -> Task:
     """The task of that name; ConfigError for one that only a cluster can run."""
     spec = pipeline.root.dag.tasks[name]
-    component = pipeline.nodes.components[spec.component_ref.name]
+    component = pipeline.components[spec.component_ref.name]
     executor = config.executors[component.executor_label]
     interface = (component.input_definitions, component.output_definitions)
     special = {

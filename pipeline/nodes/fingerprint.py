@@ -13,7 +13,7 @@ from pathlib import Path
 import tfrec
 from tfrec.language.text_encoder import bert_directory
 
-ROOT = Path(str(tfrec.__file__)).parents[2]
+ROOT = Path(str(tfrec.__file__)).parents[1]
 OURS = ("tfrec", "pipeline", "serving")
 
 
