@@ -100,11 +100,11 @@ def speed(worker: Worker, batch: int, steps: int) -> float:
         return {name: value[worker.number * own : (worker.number + 1) * own] for name, value in of.items()}
 
     data = worker.strategy.distribute_datasets_from_function(lambda _: whole.map(part).prefetch(2))
-    moments: list[float] = []
-    told = tf.keras.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: moments.append(time.perf_counter()))
+    query_times: list[float] = []
+    told = tf.keras.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: query_times.append(time.perf_counter()))
     # Of steps alone: a distributed data set's tuner may keep `fit` after the last one (tfrec.examples.dataset.untuned).
     model.fit(data, steps_per_epoch=WARM_UP + steps, epochs=1, verbose=0, callbacks=[told])
-    return steps * own * worker.count * LENGTH / (moments[-1] - moments[WARM_UP - 1])
+    return steps * own * worker.count * LENGTH / (query_times[-1] - query_times[WARM_UP - 1])
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Exported:
         self._histories = {name: values[place] for name, values in histories.items()}
         self._user_ids = holdout.user_ids
         # An order has no moment of its own for the window: each user's comes after their own history, which is "now".
-        self._moment = holdout.window_start if holdout.clock == "utc" else 0
+        self._query_time = holdout.window_start if holdout.clock == "utc" else 0
 
     def stages(self, latest: int | None = None) -> list[Scorer]:
         """The two towers alone and, where the model has a second stage, both stages.
@@ -70,7 +70,7 @@ class Exported:
         def ask(user_rows: np.ndarray) -> dict[str, tf.Tensor]:
             batch = {name: tf.constant(values[user_rows]) for name, values in histories.items()}
             names = self._user_ids[user_rows].tolist() if latest is None else [""] * len(user_rows)
-            batch["timestamp"] = tf.constant(np.full(len(user_rows), self._moment, np.int64))
+            batch["timestamp"] = tf.constant(np.full(len(user_rows), self._query_time, np.int64))
             batch["user_id"] = tf.constant(names, tf.string)
             batch["query"] = tf.fill([len(user_rows)], "")
             return batch

@@ -17,7 +17,7 @@ def window_start(batches: Iterable[Batch]) -> int:
     )
 
 
-def moments_of(batch: Batch, start: int | None) -> tf.Tensor:
+def query_times_of(batch: Batch, start: int | None) -> tf.Tensor:
     """[batch] int64 seconds when each user is asked: at `start`, or by an order just at their first target."""
     first = tf.reduce_min(_targets(batch), axis=1)
     return first if start is None else tf.fill(tf.shape(first), tf.constant(start, tf.int64))

@@ -34,7 +34,7 @@ EVENT_INPUTS = {
     "event_timestamp": tf.int64,  # seconds since the epoch
     "event_price": tf.float32,  # 0 unknown
 }
-MOMENT_INPUTS = {
+CONTEXT_INPUTS = {
     "timestamp": tf.int64,  # [batch] seconds since the epoch, 0 is now
     "query": tf.string,  # [batch] "" where nothing is searched
     "user_id": tf.string,  # [batch]
@@ -63,7 +63,7 @@ class Asked(NamedTuple):
     """What is known of a batch of requests."""
 
     batch: Batch
-    moments: tf.Tensor  # [batch] int64 seconds
+    query_times: tf.Tensor  # [batch] int64 seconds
     searched: tf.Tensor  # [batch, text_dim], zero where nothing is searched
     query: tf.Tensor  # [batch, dim + 1] embeddings of the query tower
     is_search: tf.Tensor  # [batch, 1] bool
@@ -163,9 +163,9 @@ class Recommender(tf.Module):
         """
         assert self._second_stage is not None
         rows = self._model.catalog_rows(inputs.pop("candidate_item_id"))
-        batch, moments = self._features(inputs), self._moments(inputs)
-        queries = self._second_stage.queries(batch, moments)
-        chances = self._second_stage.chances(batch, moments, queries, rows)
+        batch, query_times = self._features(inputs), self._query_times(inputs)
+        queries = self._second_stage.queries(batch, query_times)
+        chances = self._second_stage.chances(batch, query_times, queries, rows)
         chances = tf.where((rows > 0)[..., tf.newaxis], chances, 0.0)
         by_kind = dict(zip(self._second_stage.ranker.heads, tf.unstack(chances, axis=-1), strict=True))
         return {"item_id": tf.gather(self.item_ids, rows)} | by_kind
@@ -202,7 +202,7 @@ class Recommender(tf.Module):
 
     def _request_inputs(self) -> dict[str, tf.TensorSpec]:
         profile = {f"user_{column}": tf.string for column in self._config.features.profile_columns}
-        return _specs(EVENT_INPUTS, [None, None]) | _specs(MOMENT_INPUTS | profile, [None])
+        return _specs(EVENT_INPUTS, [None, None]) | _specs(CONTEXT_INPUTS | profile, [None])
 
     def _item_inputs(self) -> dict[str, tf.TensorSpec]:
         further = {f"item_{column}": tf.string for column in self._config.features.item_columns}
@@ -225,7 +225,7 @@ class Recommender(tf.Module):
             return self._found(asked)  # without a search nothing was added
         probabilities = self._second_stage.probabilities
         return self._by_search(
-            asked, self._found, lambda: probabilities(asked.batch, asked.moments, asked.query, allowed)
+            asked, self._found, lambda: probabilities(asked.batch, asked.query_times, asked.query, allowed)
         )
 
     def _scores_of(self, asked: Asked, rows: tf.Tensor) -> tf.Tensor:
@@ -236,7 +236,7 @@ class Recommender(tf.Module):
         return self._by_search(
             asked,
             lambda asked: tf.gather(self._found(asked), rows, batch_dims=1),
-            lambda: stage.of_choice(stage.chances(asked.batch, asked.moments, asked.query, rows)),
+            lambda: stage.of_choice(stage.chances(asked.batch, asked.query_times, asked.query, rows)),
         )
 
     def _by_search(
@@ -260,9 +260,9 @@ class Recommender(tf.Module):
     def _candidate_chances(self, **inputs: tf.Tensor) -> Tensors:
         """Of histories without a search: rows [batch, candidates], 0 pads, and chances [batch, candidates, heads]."""
         assert self._second_stage is not None
-        batch, moments = self._features(inputs), self._moments(inputs)
-        queries = self._second_stage.queries(batch, moments)
-        proposed, chances = self._second_stage.candidate_chances(batch, moments, queries)
+        batch, query_times = self._features(inputs), self._query_times(inputs)
+        queries = self._second_stage.queries(batch, query_times)
+        proposed, chances = self._second_stage.candidate_chances(batch, query_times, queries)
         return {"row": proposed.rows, "chance": chances}
 
     def _varied(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -280,11 +280,15 @@ class Recommender(tf.Module):
         return tf.cond(tf.reduce_any(weight > 0), vary, lambda: (scores, rows))
 
     def _asked(self, inputs: Tensors) -> Asked:
-        batch, moments, searched = self._features(inputs), self._moments(inputs), self._search_vector(inputs["query"])
-        query = self._model.query(batch, moments[:, tf.newaxis], searched[:, tf.newaxis])[:, 0]
-        return Asked(batch, moments, searched, query, tf.not_equal(inputs["query"], "")[:, tf.newaxis])
+        batch, query_times, searched = (
+            self._features(inputs),
+            self._query_times(inputs),
+            self._search_vector(inputs["query"]),
+        )
+        query = self._model.query(batch, query_times[:, tf.newaxis], searched[:, tf.newaxis])[:, 0]
+        return Asked(batch, query_times, searched, query, tf.not_equal(inputs["query"], "")[:, tf.newaxis])
 
-    def _moments(self, inputs: Tensors) -> tf.Tensor:
+    def _query_times(self, inputs: Tensors) -> tf.Tensor:
         """[batch] int64 seconds of the requests; by an order 0 means just after the last event."""
         now = tf.cast(tf.timestamp(), tf.int64)
         if self._config.clock == "order":

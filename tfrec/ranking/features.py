@@ -92,9 +92,9 @@ class Evidence(tf.Module):
             columns.append(np.stack([total[place], (total / np.maximum(items, 1))[place]], axis=1))
         return np.concatenate(columns, axis=1).astype(np.float32)
 
-    def __call__(self, past: Past, moments: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    def __call__(self, past: Past, query_times: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """`moments` [batch] int64 seconds; `rows` [batch, candidates] int64; `scores` [batch, candidates, sources]."""
-        age, ago = self._age(past, moments), _baskets_ago(past)
+        age, ago = self._age(past, query_times), _baskets_ago(past)
         statistics = tf.gather(self.statistics, rows)
         user = self._of_user(past, age, ago)
         held = self._held(past, age, ago)
@@ -111,12 +111,12 @@ class Evidence(tf.Module):
         """Places in `names` of what is known of an item that nobody chose yet: what its groups say."""
         return [*self._places_held.ravel().tolist(), *self._places_of_items]
 
-    def of_history(self, past: Past, moments: tf.Tensor, rows: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
+    def of_history(self, past: Past, query_times: tf.Tensor, rows: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
         """[batch, n] coefficients [len(names)] times the features `of_new` that the histories decide.
 
         Of the items `rows` [n], the same for all; but for a number that all items share.
         """
-        age = self._age(past, moments)
+        age = self._age(past, query_times)
         held = self._held(past, age, _baskets_ago(past))
         counts = _log(tf.gather(held.sums, _GROUP_WEIGHTS, axis=1))
         idle = _log(tf.minimum(held.youngest, NEVER_DAYS)) - np.log1p(NEVER_DAYS)  # 0 where there is none
@@ -141,9 +141,9 @@ class Evidence(tf.Module):
         """[groups * len(_OF_ITEMS_GROUP)] places in `names`."""
         return [self.names.index(f"item_{group}_{name}") for group in self._groups for name in _OF_ITEMS_GROUP]
 
-    def _age(self, past: Past, moments: tf.Tensor) -> tf.Tensor:
+    def _age(self, past: Past, query_times: tf.Tensor) -> tf.Tensor:
         """[batch, length] days."""
-        age = tf.cast(moments[:, tf.newaxis] - past.timestamp, tf.float32) / self._seconds
+        age = tf.cast(query_times[:, tf.newaxis] - past.timestamp, tf.float32) / self._seconds
         return tf.where(past.valid, tf.maximum(age, 0.0), NEVER_DAYS)
 
     def _held(self, past: Past, age: tf.Tensor, ago: tf.Tensor) -> _Held:

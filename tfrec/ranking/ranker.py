@@ -51,8 +51,8 @@ class Ranker(tfrs.Model):
     def fit_scale(self, features: np.ndarray) -> None:
         """Takes mean and spread of each feature from [n, features]; a feature that hardly varies stays 0."""
         # One at a time: all of them in float64 would be twice the features once more.
-        moments = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
-        mean, spread = np.array(moments).T
+        query_times = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
+        mean, spread = np.array(query_times).T
         self._mean.assign(mean)
         self._scale.assign(np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0.0))
 

@@ -67,30 +67,30 @@ class SecondStage(tf.Module):
         """int64 catalogue row of each id, 0 where the catalogue does not hold it."""
         return self._model.catalog_rows(item_ids)
 
-    def queries(self, batch: Batch, moments: tf.Tensor) -> tf.Tensor:
+    def queries(self, batch: Batch, query_times: tf.Tensor) -> tf.Tensor:
         """Embeddings [batch, dim + 1] of histories without a search at `moments` [batch]."""
-        no_search = tf.zeros([tf.shape(moments)[0], 1, self._model.encoder.dim])
-        return self._model.query(batch, moments[:, tf.newaxis], no_search)[:, 0]
+        no_search = tf.zeros([tf.shape(query_times)[0], 1, self._model.encoder.dim])
+        return self._model.query(batch, query_times[:, tf.newaxis], no_search)[:, 0]
 
     def examine(
-        self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+        self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> Examined:
         """Candidates of histories; `moments` [batch] int64 seconds, `queries` [batch, dim + 1].
 
         Of `allowed` [batch, rows] bool alone, where it is given.
         """
         past = self._past(batch)
-        proposed = self.sources(past, moments, queries, allowed)
-        return Examined(proposed, self.evidence(past, moments, proposed.rows, proposed.scores))
+        proposed = self.sources(past, query_times, queries, allowed)
+        return Examined(proposed, self.evidence(past, query_times, proposed.rows, proposed.scores))
 
-    def repeats(self, batch: Batch, moments: tf.Tensor) -> tf.Tensor:
+    def repeats(self, batch: Batch, query_times: tf.Tensor) -> tf.Tensor:
         """[batch, n] int64 rows of what each history holds most often of late, 0 pads."""
-        return self.sources.repeats(self._past(batch), moments)
+        return self.sources.repeats(self._past(batch), query_times)
 
-    def evidence_of(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def evidence_of(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, features] float32 of the items of `rows` [batch, n] int64, whether or not they are candidates."""
         past = self._past(batch)
-        return self.evidence(past, moments, rows, self.sources.scores(past, moments, queries, rows))
+        return self.evidence(past, query_times, rows, self.sources.scores(past, query_times, queries, rows))
 
     def complements(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] how much each item goes with the one of `rows` [batch]; -inf for what would replace it.
@@ -104,20 +104,20 @@ class SecondStage(tf.Module):
         return tf.where(replaces, float("-inf"), self.sources.bought_with(rows))
 
     def candidate_chances(
-        self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+        self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> tuple[Proposed, tf.Tensor]:
         """Candidates, and the chance of each by every head: [batch, candidates, heads]; `allowed` as in `examine`."""
-        proposed, features = self.examine(batch, moments, queries, allowed)
+        proposed, features = self.examine(batch, query_times, queries, allowed)
         return proposed, self._ranked(batch, proposed.rows, features)
 
     def probabilities(
-        self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+        self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """[batch, rows] of the whole catalogue: the chance of a candidate in [0, 1], below 0 for all other items.
 
         The others stand in the order of the two towers. `allowed` as in `examine`.
         """
-        proposed, by_head = self.candidate_chances(batch, moments, queries, allowed)
+        proposed, by_head = self.candidate_chances(batch, query_times, queries, allowed)
         chances = self.of_choice(by_head)
         others = proposed.towers - tf.reduce_max(proposed.towers, axis=1, keepdims=True) - 1.0
         shape = tf.shape(proposed.rows)
@@ -125,9 +125,9 @@ class SecondStage(tf.Module):
         places = tf.stack([users, tf.cast(proposed.rows, tf.int32)], axis=-1)
         return tf.tensor_scatter_nd_update(others, places, chances)
 
-    def chances(self, batch: Batch, moments: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def chances(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, heads] of the items of `rows` [batch, n] int64, whether or not they would be candidates."""
-        return self._ranked(batch, rows, self.evidence_of(batch, moments, queries, rows))
+        return self._ranked(batch, rows, self.evidence_of(batch, query_times, queries, rows))
 
     def of_choice(self, chances: tf.Tensor) -> tf.Tensor:
         """[batch, n] the chance of a choice, of the heads' [batch, n, heads]: any one of those that count is enough."""

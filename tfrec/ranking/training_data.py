@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from tfrec.examples.batches import Batch, earlier, history_only, moments_of
+from tfrec.examples.batches import Batch, earlier, history_only, query_times_of
 from tfrec.ranking.second_stage import Examined, SecondStage
 from tfrec.schema import EVENT_KINDS
 
@@ -36,7 +36,7 @@ class Examples:
 
 def collect(stage: SecondStage, data: Iterable[Batch], start: int | None) -> list[Examples]:
     """The candidates of every user of each batch, at second `start` (None: at each user's own first target)."""
-    return [_examples(stage, batch, moments_of(batch, start)) for batch in data]
+    return [_examples(stage, batch, query_times_of(batch, start)) for batch in data]
 
 
 def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: int) -> list[Examples]:
@@ -48,8 +48,8 @@ def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: 
     for batch in data:
         window = earlier(batch, start, end)
         history = history_only(window)
-        moments = tf.fill([len(batch["user_id"])], tf.constant(start, tf.int64))
-        rows, features = _repeats(stage, history, moments)
+        query_times = tf.fill([len(batch["user_id"])], tf.constant(start, tf.int64))
+        rows, features = _repeats(stage, history, query_times)
         came_back = window["event_is_target"].numpy().any(axis=1)
         parts.append(_told(stage, window, np.where(came_back[:, np.newaxis], rows.numpy(), 0), features.numpy()))
     return parts
@@ -87,7 +87,7 @@ def new_items(stage: SecondStage, data: Iterable[Batch], start: int | None, seed
         )
         for number, (own, some) in enumerate(zip(chosen, others, strict=True)):
             rows[number, : len(own) + len(some)] = np.concatenate([own, some])
-        found = _evidence(stage, history_only(batch), moments_of(batch, start), tf.constant(rows)).numpy()
+        found = _evidence(stage, history_only(batch), query_times_of(batch, start), tf.constant(rows)).numpy()
         is_chosen = np.arange(rows.shape[1]) < np.array([len(own) for own in chosen])[:, np.newaxis]
         features.append(found[rows > 0])
         labels.append(is_chosen[rows > 0])
@@ -105,8 +105,8 @@ def _joined(pieces: list[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def _examples(stage: SecondStage, batch: Batch, moments: tf.Tensor) -> Examples:
-    proposed, features = _examine(stage, history_only(batch), moments)
+def _examples(stage: SecondStage, batch: Batch, query_times: tf.Tensor) -> Examples:
+    proposed, features = _examine(stage, history_only(batch), query_times)
     return _told(stage, batch, proposed.rows.numpy(), features.numpy())
 
 
@@ -119,19 +119,19 @@ def _told(stage: SecondStage, batch: Batch, rows: np.ndarray, features: np.ndarr
 
 
 @tf.function(reduce_retracing=True)
-def _examine(stage: SecondStage, history: Batch, moments: tf.Tensor) -> Examined:
-    return stage.examine(history, moments, stage.queries(history, moments))
+def _examine(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> Examined:
+    return stage.examine(history, query_times, stage.queries(history, query_times))
 
 
 @tf.function(reduce_retracing=True)
-def _repeats(stage: SecondStage, history: Batch, moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    rows = stage.repeats(history, moments)
-    return rows, stage.evidence_of(history, moments, stage.queries(history, moments), rows)
+def _repeats(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    rows = stage.repeats(history, query_times)
+    return rows, stage.evidence_of(history, query_times, stage.queries(history, query_times), rows)
 
 
 @tf.function(reduce_retracing=True)
-def _evidence(stage: SecondStage, history: Batch, moments: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    return stage.evidence_of(history, moments, stage.queries(history, moments), rows)
+def _evidence(stage: SecondStage, history: Batch, query_times: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return stage.evidence_of(history, query_times, stage.queries(history, query_times), rows)
 
 
 def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarray) -> np.ndarray:

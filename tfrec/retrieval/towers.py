@@ -34,8 +34,8 @@ class History(NamedTuple):
 class Context(NamedTuple):
     """What is known when each prediction is made; one history may have several moments."""
 
-    timestamp: tf.Tensor  # [batch, moments] int64 seconds
-    query_vector: tf.Tensor  # [batch, moments, text_dim] float32, zero without a search
+    timestamp: tf.Tensor  # [batch, query_times] int64 seconds
+    query_vector: tf.Tensor  # [batch, query_times, text_dim] float32, zero without a search
     profile: dict[str, tf.Tensor]  # user_<column> -> [batch] int64
     user_id: tf.Tensor  # [batch] string
 
@@ -140,7 +140,7 @@ class QueryTower(tf.keras.layers.Layer):
         return {name: [embedding.embeddings] for name, embedding in self._profile.items()}
 
     def call(self, embeddings: tf.Tensor, history: History, context: Context, training: bool = False) -> tf.Tensor:
-        """Embeddings [batch, moments, dim + 1] of the shopper at each moment.
+        """Embeddings [batch, query_times, dim + 1] of the shopper at each moment.
 
         `embeddings` [batch, length, dim] are the candidate embeddings of the history. A moment sees only
         events with a strictly earlier timestamp.
@@ -165,13 +165,13 @@ class QueryTower(tf.keras.layers.Layer):
             x = block(x, bias, age, training)
         return self._norm(x) + self._average(embeddings, bias, age)
 
-    def _state_before(self, states: tf.Tensor, history: History, moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The last state strictly before each moment [batch, moments, dim], and its age in buckets."""
-        earlier = events_before(history, moments)
+    def _state_before(self, states: tf.Tensor, history: History, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The last state strictly before each moment [batch, query_times, dim], and its age in buckets."""
+        earlier = events_before(history, query_times)
         last = tf.maximum(earlier - 1, 0)
         state = tf.gather(states, last, batch_dims=1)
         has_history = (earlier > 0)[..., tf.newaxis]
-        age = moments - tf.gather(history.timestamp, last, batch_dims=1)
+        age = query_times - tf.gather(history.timestamp, last, batch_dims=1)
         gap = tf.where(earlier > 0, 1 + age_bucket(age), tf.zeros_like(age))
         return tf.where(has_history, state, self._start), tf.minimum(gap, AGE_BUCKETS)
 
@@ -253,11 +253,11 @@ def attention_bias(history: History) -> tf.Tensor:
     return tf.where(allowed, 0.0, -1e9)[:, tf.newaxis]
 
 
-def events_before(history: History, moments: tf.Tensor) -> tf.Tensor:
-    """[batch, moments] int64: how many events are strictly earlier than each moment."""
+def events_before(history: History, query_times: tf.Tensor) -> tf.Tensor:
+    """[batch, query_times] int64: how many events are strictly earlier than each moment."""
     later = np.iinfo(np.int64).max
     times = tf.where(history.valid, history.timestamp, later)
-    return tf.searchsorted(times, moments, side="left", out_type=tf.int64)
+    return tf.searchsorted(times, query_times, side="left", out_type=tf.int64)
 
 
 def age_bucket(seconds: tf.Tensor) -> tf.Tensor:

@@ -106,16 +106,16 @@ class TwoTower(tfrs.Model):
         vectors = tf.gather(self.text_vectors, tf.gather(self.text_row, rows))
         return tf.matmul(vectors, vectors, transpose_b=True)
 
-    def query(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
-        """Embeddings [batch, moments, dim + 1] at each moment [batch, moments] (int64 seconds).
+    def query(self, batch: Batch, query_times: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
+        """Embeddings [batch, query_times, dim + 1] at each moment [batch, query_times] (int64 seconds).
 
-        `query_vector` is [batch, moments, text_dim], zero where nothing was searched. Of a history longer than
+        `query_vector` is [batch, query_times, text_dim], zero where nothing was searched. Of a history longer than
         `max_events` the latest events count.
         """
         history = self.read_history(_with_room(latest(batch, self.config.examples.max_events)))
         flat = self.candidates(tf.reshape(history.row, [-1]))[:, :-1]
         embeddings = tf.reshape(flat, [*tf.unstack(tf.shape(history.row)), flat.shape[-1]])
-        return self.query_tower(embeddings, history, self._context(batch, moments, query_vector), training=False)
+        return self.query_tower(embeddings, history, self._context(batch, query_times, query_vector), training=False)
 
     def read_history(self, batch: Batch) -> History:
         """The sequences of a batch, each item in its catalogue row."""
@@ -250,9 +250,9 @@ class TwoTower(tfrs.Model):
         from_title = tf.random.uniform(tf.shape(place)) < self.config.train.query_from_title
         return tf.where(from_title[..., tf.newaxis], tf.gather(texts, place), vector)
 
-    def _context(self, batch: Batch, moments: tf.Tensor, query_vector: tf.Tensor) -> Context:
+    def _context(self, batch: Batch, query_times: tf.Tensor, query_vector: tf.Tensor) -> Context:
         profile = {name: batch[name] for name in self.query_tower.profile_names}
-        return Context(moments, query_vector, profile, batch["user_id"])
+        return Context(query_times, query_vector, profile, batch["user_id"])
 
     def _text_vectors(self, rows: tf.Tensor, live: bool, training: bool) -> tf.Tensor:
         """[n, text_dim] of catalogue rows [n]; live: each distinct text through the BERT once."""
@@ -300,8 +300,8 @@ class TwoTower(tfrs.Model):
         user = tf.boolean_mask(_user_index(history.row), is_target)
         allowed = target_rows[:, tf.newaxis] != candidate_rows[tf.newaxis, :]
         if own in ("basket", "habit"):
-            moment = tf.boolean_mask(history.timestamp, is_target)
-            same = tf.logical_and(user[:, tf.newaxis] == user, moment[:, tf.newaxis] == moment)
+            query_time = tf.boolean_mask(history.timestamp, is_target)
+            same = tf.logical_and(user[:, tf.newaxis] == user, query_time[:, tf.newaxis] == query_time)
             others = tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]])
             allowed = tf.logical_and(allowed, tf.logical_not(others))
         if own in ("sequence", "habit"):

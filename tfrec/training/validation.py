@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec import metrics
 from tfrec.config import Config
 from tfrec.errors import ConfigError
-from tfrec.examples.batches import Batch, history_only, moments_of, window_start
+from tfrec.examples.batches import Batch, history_only, query_times_of, window_start
 from tfrec.examples.dataset import sequences
 from tfrec.retrieval.two_tower import TwoTower
 
@@ -47,8 +47,8 @@ class Validation:
         return scores[SLICES.index(self._decisive)]
 
     def _batch_ndcg(self, model: TwoTower, batch: Batch, candidates: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        history, moments = history_only(batch), moments_of(batch, self._start)
-        scores = _scores(model, history, moments[:, tf.newaxis], candidates).numpy()
+        history, query_times = history_only(batch), query_times_of(batch, self._start)
+        scores = _scores(model, history, query_times[:, tf.newaxis], candidates).numpy()
         scores[:, 0] = -np.inf
         labels = self._labels(model, batch)
         every = _ndcg(scores, labels)
@@ -83,6 +83,6 @@ def _mean(parts: list[np.ndarray]) -> float:
 
 
 @tf.function(reduce_retracing=True)
-def _scores(model: TwoTower, batch: Batch, moments: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
-    no_search = tf.zeros([tf.shape(moments)[0], 1, model.encoder.dim])
-    return tf.matmul(model.query(batch, moments, no_search)[:, 0], candidates, transpose_b=True)
+def _scores(model: TwoTower, batch: Batch, query_times: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+    no_search = tf.zeros([tf.shape(query_times)[0], 1, model.encoder.dim])
+    return tf.matmul(model.query(batch, query_times, no_search)[:, 0], candidates, transpose_b=True)

@@ -300,9 +300,9 @@ def test_training_and_serving_make_the_same_of_a_history(exported_shop, transfor
     profile_columns = transformed_shop.config.features.profile_columns
     (batch,) = sequences(transformed_shop.files["test"], profile_columns, 16)
     users = [user.decode() for user in batch["user_id"].numpy()]
-    moments = tf.fill([len(users), 1], tf.constant(seconds(TEST_START), tf.int64))
+    query_times = tf.fill([len(users), 1], tf.constant(seconds(TEST_START), tf.int64))
     no_search = tf.zeros([len(users), 1, exported_shop.model.encoder.dim])
-    trained = exported_shop.model.query(history_only(batch), moments, no_search)[:, 0].numpy()
+    trained = exported_shop.model.query(history_only(batch), query_times, no_search)[:, 0].numpy()
     # ann, cai and fay, who is new, with their profiles of tests/conftest.py; eve is left out.
     served = embed(ANN, CAI, [], user_age=["25-34", "25-34", "18-24"], user_city=["Lyon", "杭州", "Bern"])
     for name, embedding in zip(("ann", "cai", "fay"), served, strict=True):
@@ -335,8 +335,8 @@ def test_an_event_from_after_the_request_is_not_known_yet(embed: Any) -> None:
 
 
 def test_timestamp_0_means_now(embed: Any) -> None:
-    def at(moment: float) -> np.ndarray:
-        return embed(ANN, now=datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat())
+    def at(query_time: float) -> np.ndarray:
+        return embed(ANN, now=datetime.fromtimestamp(query_time, UTC).replace(tzinfo=None).isoformat())
 
     before = at(time.time())
     zero = embed(ANN, now="1970-01-01")

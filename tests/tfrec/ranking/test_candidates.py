@@ -118,13 +118,13 @@ def test_only_what_may_be_shown_is_proposed_and_the_scores_stay(sources):
     history = Past(
         tf.constant([[1]], tf.int64), tf.constant([[NOW - 60 * DAY]], tf.int64), tf.zeros([1, 1]), tf.constant([[True]])
     )
-    moments, queries = tf.constant([NOW], tf.int64), tf.constant([[1.0]])
-    found = sources(history, moments, queries, allowed)
+    query_times, queries = tf.constant([NOW], tf.int64), tf.constant([[1.0]])
+    found = sources(history, query_times, queries, allowed)
     # 1 is the shopper's own; of 3 and 4 the towers like 4 better.
     assert {1, 4} <= set(found.rows[0].numpy()) - {0} <= {1, 3, 4}
     scores = dict(zip(found.rows[0].numpy().tolist(), found.scores[0].numpy(), strict=True))
     assert scores[4][SOURCES.index("towers_below_best")] == -2  # below item 6, which may not be shown
-    of_given = sources.scores(history, moments, queries, tf.constant([[6, 4, 2]], tf.int64)).numpy()[0]
+    of_given = sources.scores(history, query_times, queries, tf.constant([[6, 4, 2]], tf.int64)).numpy()[0]
     np.testing.assert_array_equal(of_given[1], scores[4])
     assert of_given[0, SOURCES.index("towers_below_best")] == 0
     assert of_given[2, SOURCES.index("copurchase_below_best")] == 0
@@ -182,9 +182,9 @@ def test_what_was_taught_is_saved_and_loaded_with_the_model(contrary, tmp_path):
             self.sources = contrary
 
         @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None], tf.int64)])
-        def rows(self, row: tf.Tensor, moments: tf.Tensor) -> tf.Tensor:
+        def rows(self, row: tf.Tensor, query_times: tf.Tensor) -> tf.Tensor:
             past = Past(row, tf.zeros_like(row), tf.zeros(tf.shape(row)), row > 0)
-            return self.sources(past, moments, tf.ones([tf.shape(row)[0], 1])).rows
+            return self.sources(past, query_times, tf.ones([tf.shape(row)[0], 1])).rows
 
     tf.saved_model.save(Asked(), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))

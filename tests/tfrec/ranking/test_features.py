@@ -101,11 +101,11 @@ def test_a_shopper_has_baskets_events_and_prices(found):
 def test_each_shopper_is_seen_by_their_own_history(evidence):
     histories = [past(ROWS, DAYS_AGO), past([], []), past([3, 2], [20, 4])]
     together = Past(*(tf.concat(parts, axis=0) for parts in zip(*histories, strict=True)))
-    moments, rows = tf.constant([NOW] * 3, tf.int64), tf.constant([[1, 3], [3, 0], [2, 3]], tf.int64)
+    query_times, rows = tf.constant([NOW] * 3, tf.int64), tf.constant([[1, 3], [3, 0], [2, 3]], tf.int64)
     scores = tf.zeros([3, 2, 2])
-    found = evidence(together, moments, rows, scores).numpy()
+    found = evidence(together, query_times, rows, scores).numpy()
     for user, history in enumerate(histories):
-        alone = evidence(history, moments[:1], rows[user : user + 1], scores[:1]).numpy()[0]
+        alone = evidence(history, query_times[:1], rows[user : user + 1], scores[:1]).numpy()[0]
         np.testing.assert_allclose(found[user], alone, rtol=1e-6)
 
 

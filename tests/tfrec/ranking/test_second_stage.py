@@ -14,7 +14,7 @@ from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
 from tfrec.errors import ConfigError, DataError, ModelError
 from tfrec.evaluation.analysis.candidate_log import KEPT_MISSES, ranked_candidates
 from tfrec.evaluation.exported_model import EVENTS
-from tfrec.examples.batches import Batch, earlier, history_only, moments_of
+from tfrec.examples.batches import Batch, earlier, history_only, query_times_of
 from tfrec.examples.build import build_partition
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
@@ -55,7 +55,7 @@ def stage(trained, config, transformed_shop) -> SecondStage:
 def asked(transformed_shop) -> tuple[Batch, tf.Tensor]:
     """The histories of the test window's users, and when they are asked."""
     (batch,) = sequences(transformed_shop.files["test"], PROFILE, 16)
-    return history_only(batch), moments_of(batch, None)
+    return history_only(batch), query_times_of(batch, None)
 
 
 def test_the_rankers_epochs_join_the_learning_curve(trained, stage):
@@ -65,20 +65,21 @@ def test_the_rankers_epochs_join_the_learning_curve(trained, stage):
 
 
 def test_shoppers_without_any_history_get_the_same_chances_alone_as_beside_others(stage, asked):
-    history, moments = asked
+    history, query_times = asked
     blank = {name: tf.zeros_like(value) if name.startswith("event_") else value for name, value in history.items()}
     shortest = {name: value[:, :0] if name.startswith("event_") else value for name, value in blank.items()}
     wide, narrow = (
-        stage.probabilities(batch, moments, stage.queries(batch, moments)).numpy() for batch in (blank, shortest)
+        stage.probabilities(batch, query_times, stage.queries(batch, query_times)).numpy()
+        for batch in (blank, shortest)
     )
     assert np.isfinite(narrow).all()
     np.testing.assert_allclose(narrow, wide, atol=1e-5)
 
 
 def test_chances_lie_between_0_and_1_and_all_other_items_below_them(stage, asked):
-    history, moments = asked
-    scores = stage.probabilities(history, moments, stage.queries(history, moments)).numpy()
-    rows = stage.examine(history, moments, stage.queries(history, moments)).proposed.rows.numpy()
+    history, query_times = asked
+    scores = stage.probabilities(history, query_times, stage.queries(history, query_times)).numpy()
+    rows = stage.examine(history, query_times, stage.queries(history, query_times)).proposed.rows.numpy()
     for user, score in enumerate(scores):
         candidates = np.unique(rows[user][rows[user] > 0])
         others = np.setdiff1d(np.arange(1, len(score)), candidates)
@@ -326,13 +327,13 @@ def test_an_export_of_two_stages_answers_as_the_model_in_memory(trained, stage, 
     assert verify_in_fresh_process(exported) is None
 
     served = tf.saved_model.load(exported)
-    history, moments = asked
-    expected = stage.probabilities(history, moments, stage.queries(history, moments)).numpy()
+    history, query_times = asked
+    expected = stage.probabilities(history, query_times, stage.queries(history, query_times)).numpy()
     # The same users' events as a client sends them.
     sent = read_histories(raw, "test", EVENTS, [f"user_{column}" for column in PROFILE])
     order = [list(sent["user_id"]).index(user) for user in history["user_id"].numpy()]
     inputs = {name: tf.constant(values[order]) for name, values in sent.items()}
-    inputs |= {"timestamp": moments, "query": tf.fill([len(order)], "")}
+    inputs |= {"timestamp": query_times, "query": tf.fill([len(order)], "")}
     np.testing.assert_allclose(served.all_scores(**inputs)[:, 1:], expected[:, 1:], rtol=1e-3, atol=1e-5)
     found = served.signatures["complementary_items"](tf.constant(["pasta", "no such item"]))
     assert b"pasta" not in found["item_id"][0].numpy()
@@ -343,7 +344,9 @@ def test_an_export_of_two_stages_answers_as_the_model_in_memory(trained, stage, 
     everything = tf.repeat([trained.catalog.item_ids[1:]], len(order), axis=0)
     ranked = served.signatures["rank"](**inputs, candidate_item_id=everything)
     assert (np.diff(ranked["score"], axis=1) <= 0).all()
-    of_all = stage.of_choice(stage.chances(history, moments, stage.queries(history, moments), every_row(stage, order)))
+    of_all = stage.of_choice(
+        stage.chances(history, query_times, stage.queries(history, query_times), every_row(stage, order))
+    )
     np.testing.assert_allclose(ranked["score"], -np.sort(-of_all.numpy(), axis=1), rtol=1e-3, atol=1e-5)
 
 
@@ -360,10 +363,10 @@ def every_row(stage: SecondStage, users: object) -> tf.Tensor:
 
 
 def test_an_item_that_no_source_proposed_is_ranked_as_a_candidate_is(stage, asked):
-    history, moments = asked
-    queries = stage.queries(history, moments)
-    scores = stage.probabilities(history, moments, queries).numpy()[:, 1:]
-    chances = stage.of_choice(stage.chances(history, moments, queries, every_row(stage, moments))).numpy()
+    history, query_times = asked
+    queries = stage.queries(history, query_times)
+    scores = stage.probabilities(history, query_times, queries).numpy()[:, 1:]
+    chances = stage.of_choice(stage.chances(history, query_times, queries, every_row(stage, query_times))).numpy()
     is_candidate = scores >= 0
     assert is_candidate.any()
     assert not is_candidate.all()
@@ -371,28 +374,30 @@ def test_an_item_that_no_source_proposed_is_ranked_as_a_candidate_is(stage, aske
     assert ((chances > 0) & (chances < 1)).all()
     # What the sources say of an item, which is among the evidence, is said of every item.
     past = stage._past(history)
-    said = stage.sources.scores(past, moments, queries, every_row(stage, moments)).numpy()
-    proposed = stage.sources(past, moments, queries)
+    said = stage.sources.scores(past, query_times, queries, every_row(stage, query_times)).numpy()
+    proposed = stage.sources(past, query_times, queries)
     for user, (rows, values) in enumerate(zip(proposed.rows.numpy(), proposed.scores.numpy(), strict=True)):
         np.testing.assert_allclose(said[user, rows[rows > 0] - 1], values[rows > 0], rtol=1e-5, atol=1e-6)
 
 
 def test_candidates_are_taken_of_what_may_be_shown(stage, asked, trained):
-    history, moments = asked
-    queries = stage.queries(history, moments)
-    of_all = stage.examine(history, moments, queries).proposed.rows.numpy()
+    history, query_times = asked
+    queries = stage.queries(history, query_times)
+    of_all = stage.examine(history, query_times, queries).proposed.rows.numpy()
     # soap, book and fern alone: two by the towers, two by co-purchase, fern as the new one; all three are proposed.
     rows = [row for row, item in enumerate(trained.catalog.item_ids) if item in (b"soap", b"book", b"fern")]
-    allowed = np.zeros((len(moments), stage.catalog_size), bool)
+    allowed = np.zeros((len(query_times), stage.catalog_size), bool)
     allowed[:, rows] = True
-    found = stage.examine(history, moments, queries, tf.constant(allowed)).proposed.rows.numpy()
+    found = stage.examine(history, query_times, queries, tf.constant(allowed)).proposed.rows.numpy()
     assert any(set(rows) - set(user) for user in of_all)
-    assert [set(user) - {0} for user in found] == [set(rows)] * len(moments)
-    scores = stage.probabilities(history, moments, queries, tf.constant(allowed)).numpy()
-    plain = stage.of_choice(stage.chances(history, moments, queries, tf.constant([rows] * len(moments), tf.int64)))
+    assert [set(user) - {0} for user in found] == [set(rows)] * len(query_times)
+    scores = stage.probabilities(history, query_times, queries, tf.constant(allowed)).numpy()
+    plain = stage.of_choice(
+        stage.chances(history, query_times, queries, tf.constant([rows] * len(query_times), tf.int64))
+    )
     np.testing.assert_allclose(scores[:, rows], plain, rtol=1e-5)
-    nothing = stage.examine(history, moments, queries, tf.zeros_like(allowed)).proposed.rows
-    assert nothing.shape == (len(moments), 0)
+    nothing = stage.examine(history, query_times, queries, tf.zeros_like(allowed)).proposed.rows
+    assert nothing.shape == (len(query_times), 0)
 
 
 @pytest.fixture(scope="module")
@@ -487,13 +492,13 @@ def test_the_candidates_of_an_export_are_rows_with_what_came_true(exported, raw)
     assert again.chance.tolist() == pytest.approx([chances[b"ann", b"pasta"], chances[b"eve", b"soap"]], rel=1e-4)
 
 
-def _chances_at(exported: str, raw: Path, moment: int) -> dict[tuple[bytes, bytes], float]:
+def _chances_at(exported: str, raw: Path, query_time: int) -> dict[tuple[bytes, bytes], float]:
     """(user, item) -> what `all_scores` gives."""
     model = tf.saved_model.load(exported)
     sent = read_histories(raw, "test", EVENTS, [f"user_{column}" for column in PROFILE])
     users = len(sent["user_id"])
     inputs = {name: tf.constant(values) for name, values in sent.items()}
-    scores = model.all_scores(**inputs, timestamp=tf.fill([users], np.int64(moment)), query=tf.fill([users], ""))
+    scores = model.all_scores(**inputs, timestamp=tf.fill([users], np.int64(query_time)), query=tf.fill([users], ""))
     ids = model.item_ids.numpy()
     return {
         (user, item): score

@@ -155,12 +155,12 @@ def history(timestamps: list[int], padding: int = 0, seed: int = 1) -> tuple[tf.
     return padded(random.normal(size=(count, DIM)).astype(np.float32)), events
 
 
-def context(moments: list[int], age: int = 1, user: str = "ann", seed: int = 2) -> Context:
+def context(query_times: list[int], age: int = 1, user: str = "ann", seed: int = 2) -> Context:
     random = np.random.default_rng(seed)
     query = random.normal(size=(1, 1, TEXT_DIM)).astype(np.float32)
     return Context(
-        timestamp=tf.constant([moments], tf.int64),
-        query_vector=tf.repeat(tf.constant(query), len(moments), axis=1),
+        timestamp=tf.constant([query_times], tf.int64),
+        query_vector=tf.repeat(tf.constant(query), len(query_times), axis=1),
         profile={"user_age": tf.constant([age], tf.int64)},
         user_id=tf.constant([user]),
     )
@@ -350,8 +350,8 @@ def test_an_event_may_see_itself_its_moment_and_what_is_older_but_no_padding():
 
 def test_the_events_before_a_moment_are_those_strictly_earlier():
     _, events = history([10, 20, 20, 30], padding=2)
-    moments = tf.constant([[5, 10, 11, 20, 21, 30, 31]], tf.int64)
-    assert events_before(events, moments).numpy().tolist() == [[0, 0, 1, 1, 3, 3, 4]]
+    query_times = tf.constant([[5, 10, 11, 20, 21, 30, 31]], tf.int64)
+    assert events_before(events, query_times).numpy().tolist() == [[0, 0, 1, 1, 3, 3, 4]]
 
 
 @pytest.mark.parametrize(

@@ -470,9 +470,9 @@ def trained(model: TwoTower, batches: list[Batch], epochs: int) -> TwoTower:
 def best(model: TwoTower, batch: Batch, query_vector: tf.Tensor | None, k: int) -> np.ndarray:
     """[batch, k] the rows that score best for each user after all of their events."""
     users = len(batch["user_id"])
-    moments = tf.fill([users, 1], tf.constant(NOON + 100 * DAY, tf.int64))
+    query_times = tf.fill([users, 1], tf.constant(NOON + 100 * DAY, tf.int64))
     vector = tf.zeros([users, 1, 16]) if query_vector is None else query_vector[:, tf.newaxis]
-    scores = tf.matmul(model.query(batch, moments, vector)[:, 0], model.all_candidates(), transpose_b=True).numpy()
+    scores = tf.matmul(model.query(batch, query_times, vector)[:, 0], model.all_candidates(), transpose_b=True).numpy()
     return np.argsort(-scores[:, 1:], axis=1)[:, :k] + 1
 
 

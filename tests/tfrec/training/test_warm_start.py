@@ -60,10 +60,10 @@ def test_over_the_same_data_the_embeddings_are_those_of_the_version(exported_sho
     model.trend.assign(exported_shop.model.trend)  # is of the present, not learnt
     np.testing.assert_allclose(model.all_candidates(), exported_shop.recommender.candidates, atol=1e-5)
     (batch,) = sequences(transformed_shop.files["train"], exported_shop.config.features.profile_columns, 100)
-    moments = tf.fill([len(batch["user_id"]), 1], tf.constant(1_710_000_000, tf.int64))
+    query_times = tf.fill([len(batch["user_id"]), 1], tf.constant(1_710_000_000, tf.int64))
     searched = tf.random.stateless_normal([len(batch["user_id"]), 1, model.encoder.dim], [1, 2])
-    expected = exported_shop.model.query(batch, moments, searched)
-    np.testing.assert_allclose(model.query(batch, moments, searched), expected, atol=1e-5)
+    expected = exported_shop.model.query(batch, query_times, searched)
+    np.testing.assert_allclose(model.query(batch, query_times, searched), expected, atol=1e-5)
     assert np.ptp(expected.numpy(), axis=0).max() > 0.1
 
 

@@ -47,7 +47,7 @@ def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, 
     asked = np.flatnonzero(np.isin(ids, [user.encode() for user in targets.user_id[targets.item_id != ""].unique()]))
     random = np.random.default_rng(_SEED)
     asked = np.sort(random.permutation(asked)[:users])
-    moment = int(targets.timestamp.min()) // DAY_SECONDS * DAY_SECONDS if clock == "utc" and len(targets) else 0
+    query_time = int(targets.timestamp.min()) // DAY_SECONDS * DAY_SECONDS if clock == "utc" and len(targets) else 0
     items = _Items(model.item_ids.numpy(), read_departments(examples_dir))
     chosen = _chosen(targets, ids, items, heads)
     parts = [
@@ -58,7 +58,7 @@ def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, 
     for start in range(0, len(asked), USERS_AT_ONCE):
         places = asked[start : start + USERS_AT_ONCE]
         batch: dict[str, Any] = {name: tf.constant(value[places]) for name, value in histories.items()}
-        batch |= {"timestamp": tf.fill([len(places)], np.int64(moment)), "query": tf.fill([len(places)], "")}
+        batch |= {"timestamp": tf.fill([len(places)], np.int64(query_time)), "query": tf.fill([len(places)], "")}
         answer = {name: value.numpy() for name, value in model.candidate_chances(**batch).items()}
         seen = items.rows(histories["event_item_id"][places])
         parts += _rows(places, answer, seen, items, chosen, heads, random)
