@@ -48,10 +48,10 @@ def judge(
         except ModelError as error:
             say(f"not compared with the model in production: {error}")
     stages = dict(zip(STAGES, exported.stages(), strict=False))
-    judged, chances = list(stages)[-1], Chances(holdout)
+    judged, probabilities = list(stages)[-1], Chances(holdout)
     scorers |= stages
     if judged == BOTH:  # the towers alone give no chances
-        scorers[judged] = chances.listening(stages[judged])
+        scorers[judged] = probabilities.listening(stages[judged])
     parts, texts = groups(holdout, items.category.to_numpy()), exported.texts
     scores = {}
     for name, scorer in scorers.items():
@@ -64,7 +64,7 @@ def judge(
         baseline=best.name,
         gains=gains(scores[judged], best),
         cold_start=cold_start(exported, holdout, known["recent_popularity"], config.evaluation.cold_start_users),
-        reliability=chances.reliability() if judged == BOTH else None,
+        reliability=probabilities.reliability() if judged == BOTH else None,
         chosen=chosen_by_tenth(holdout),
         shoppers=shoppers(holdout, stages[judged], items.title.to_numpy()),
         training=read_epochs(Path(model) / IN_MODEL),

@@ -93,7 +93,7 @@ class Recommender(tf.Module):
         self.all_scores = tf.function(self._all_scores)
         if second_stage is not None:
             self.heads = tf.Variable(second_stage.ranker.heads, trainable=False, name="heads_of_candidates")
-            self.candidate_chances = tf.function(self._candidate_chances)
+            self.candidate_probabilities = tf.function(self._candidate_probabilities)
 
     @property
     def has_second_stage(self) -> bool:
@@ -105,7 +105,7 @@ class Recommender(tf.Module):
         request = self._request_inputs()
         self.all_scores.get_concrete_function(**request)  # saved because it was traced
         if self._second_stage is not None:
-            self.candidate_chances.get_concrete_function(**request)
+            self.candidate_probabilities.get_concrete_function(**request)
         wishes = _specs(WISH_INPUTS, [None]) | _specs(FILTER_INPUTS, [None, None])
         recommend = _concrete(self.recommend, request | wishes)
         given = request | _specs(CANDIDATE_INPUTS, [None, None])
@@ -165,9 +165,9 @@ class Recommender(tf.Module):
         rows = self._model.catalog_rows(inputs.pop("candidate_item_id"))
         batch, query_times = self._features(inputs), self._query_times(inputs)
         queries = self._second_stage.queries(batch, query_times)
-        chances = self._second_stage.chances(batch, query_times, queries, rows)
-        chances = tf.where((rows > 0)[..., tf.newaxis], chances, 0.0)
-        by_kind = dict(zip(self._second_stage.ranker.heads, tf.unstack(chances, axis=-1), strict=True))
+        probabilities = self._second_stage.probabilities(batch, query_times, queries, rows)
+        probabilities = tf.where((rows > 0)[..., tf.newaxis], probabilities, 0.0)
+        by_kind = dict(zip(self._second_stage.ranker.heads, tf.unstack(probabilities, axis=-1), strict=True))
         return {"item_id": tf.gather(self.item_ids, rows)} | by_kind
 
     def similar_items(self, item_id: tf.Tensor) -> Tensors:
@@ -223,9 +223,9 @@ class Recommender(tf.Module):
         """As `_all_scores`, candidates taken of the `allowed` [batch, rows] alone where these are given."""
         if self._second_stage is None:
             return self._found(asked)  # without a search nothing was added
-        probabilities = self._second_stage.probabilities
+        catalog_scores = self._second_stage.catalog_scores
         return self._by_search(
-            asked, self._found, lambda: probabilities(asked.batch, asked.query_times, asked.query, allowed)
+            asked, self._found, lambda: catalog_scores(asked.batch, asked.query_times, asked.query, allowed)
         )
 
     def _scores_of(self, asked: Asked, rows: tf.Tensor) -> tf.Tensor:
@@ -236,7 +236,7 @@ class Recommender(tf.Module):
         return self._by_search(
             asked,
             lambda asked: tf.gather(self._found(asked), rows, batch_dims=1),
-            lambda: stage.of_choice(stage.chances(asked.batch, asked.query_times, asked.query, rows)),
+            lambda: stage.any_label_probability(stage.probabilities(asked.batch, asked.query_times, asked.query, rows)),
         )
 
     def _by_search(
@@ -257,13 +257,13 @@ class Recommender(tf.Module):
             lambda: tf.zeros_like(towers),
         )
 
-    def _candidate_chances(self, **inputs: tf.Tensor) -> Tensors:
+    def _candidate_probabilities(self, **inputs: tf.Tensor) -> Tensors:
         """Of histories without a search: rows [batch, candidates], 0 pads, and chances [batch, candidates, heads]."""
         assert self._second_stage is not None
         batch, query_times = self._features(inputs), self._query_times(inputs)
         queries = self._second_stage.queries(batch, query_times)
-        proposed, chances = self._second_stage.candidate_chances(batch, query_times, queries)
-        return {"row": proposed.rows, "chance": chances}
+        proposed, probabilities = self._second_stage.candidate_probabilities(batch, query_times, queries)
+        return {"row": proposed.rows, "chance": probabilities}
 
     def _varied(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and rows [batch, k] in an order that has variety for a shopper: items that read alike stand apart.

@@ -70,7 +70,7 @@ class Ranker(tfrs.Model):
             deep = self._drop(hidden(deep), training=training)
         return self._out(tf.concat([crossed, deep], axis=-1))
 
-    def chances(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """[n, heads] in [0, 1], of the same `inputs`: every chance that is served goes through this calibration.
 
         It is monotone, `slope` [heads] (above 0) and `bias` [heads] on the logits; 1 and 0 leave them as they are.

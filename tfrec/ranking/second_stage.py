@@ -103,35 +103,35 @@ class SecondStage(tf.Module):
         replaces = tf.logical_or(replaces, (rows == 0)[:, tf.newaxis])
         return tf.where(replaces, float("-inf"), self.sources.bought_with(rows))
 
-    def candidate_chances(
+    def candidate_probabilities(
         self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> tuple[Proposed, tf.Tensor]:
         """Candidates, and the chance of each by every head: [batch, candidates, heads]; `allowed` as in `examine`."""
         proposed, features = self.examine(batch, query_times, queries, allowed)
         return proposed, self._ranked(batch, proposed.rows, features)
 
-    def probabilities(
+    def catalog_scores(
         self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """[batch, rows] of the whole catalogue: the chance of a candidate in [0, 1], below 0 for all other items.
 
         The others stand in the order of the two towers. `allowed` as in `examine`.
         """
-        proposed, by_head = self.candidate_chances(batch, query_times, queries, allowed)
-        chances = self.of_choice(by_head)
+        proposed, by_head = self.candidate_probabilities(batch, query_times, queries, allowed)
+        probabilities = self.any_label_probability(by_head)
         others = proposed.towers - tf.reduce_max(proposed.towers, axis=1, keepdims=True) - 1.0
         shape = tf.shape(proposed.rows)
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
         places = tf.stack([users, tf.cast(proposed.rows, tf.int32)], axis=-1)
-        return tf.tensor_scatter_nd_update(others, places, chances)
+        return tf.tensor_scatter_nd_update(others, places, probabilities)
 
-    def chances(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def probabilities(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, heads] of the items of `rows` [batch, n] int64, whether or not they would be candidates."""
         return self._ranked(batch, rows, self.evidence_of(batch, query_times, queries, rows))
 
-    def of_choice(self, chances: tf.Tensor) -> tf.Tensor:
+    def any_label_probability(self, probabilities: tf.Tensor) -> tf.Tensor:
         """[batch, n] the chance of a choice, of the heads' [batch, n, heads]: any one of those that count is enough."""
-        return 1.0 - tf.reduce_prod(1.0 - chances[..., -self._counted :], axis=-1)
+        return 1.0 - tf.reduce_prod(1.0 - probabilities[..., -self._counted :], axis=-1)
 
     def _past(self, batch: Batch) -> Past:
         history = self._model.read_history(batch)
@@ -142,4 +142,4 @@ class SecondStage(tf.Module):
         shape = tf.shape(rows)
         profile = {name: tf.repeat(batch[name], shape[1]) for name in self.profile_names}
         flat = {"features": tf.reshape(features, [-1, features.shape[-1]]), "rows": tf.reshape(rows, [-1])}
-        return tf.reshape(self.ranker.chances(flat | profile), [shape[0], shape[1], len(self.ranker.heads)])
+        return tf.reshape(self.ranker.probabilities(flat | profile), [shape[0], shape[1], len(self.ranker.heads)])

@@ -308,27 +308,31 @@ def test_a_profile_column_that_the_users_table_lacks_is_named() -> None:
 def test_what_happens_later_changes_nothing_of_what_was_seen_before(seed: int) -> None:
     """Events from a random time on are dropped, changed and added; targets before it, and all that stands
     before them in their example, stay the same, in the same order."""
-    chance = random.Random(seed)
-    rows = sorted((random_event(chance, 0, 3000) for _ in range(120)), key=by_user_and_time)
-    now = chance.choice([VALIDATION, TEST, chance.randrange(3000)])
+    probability = random.Random(seed)
+    rows = sorted((random_event(probability, 0, 3000) for _ in range(120)), key=by_user_and_time)
+    now = probability.choice([VALIDATION, TEST, probability.randrange(3000)])
     past = [row for row in rows if row["timestamp"] < now * 1000]
-    kept = [row for row in rows if row["timestamp"] >= now * 1000 and chance.random() < 0.5]
+    kept = [row for row in rows if row["timestamp"] >= now * 1000 and probability.random() < 0.5]
     changed = [row | {"item_id": "changed", "kind": "view", "query": "changed"} for row in kept]
-    added = [random_event(chance, now, 3100) for _ in range(40)]
+    added = [random_event(probability, now, 3100) for _ in range(40)]
     other_future = sorted(past + changed + added, key=by_user_and_time)
     assert len(past) > 0
     assert seen_before(now, sequences(rows)) == seen_before(now, sequences(other_future))
     assert seen_before(now, sequences(rows)) == seen_before(now, sequences(past))
 
 
-def random_event(chance: random.Random, first: int, end: int) -> dict[str, Any]:
-    user, session = chance.choice("abcd"), chance.choice([None, "s", "t"])
-    second = chance.randrange(first, end) // 10 * 10 if chance.random() < 0.5 else chance.randrange(first, end)
+def random_event(probability: random.Random, first: int, end: int) -> dict[str, Any]:
+    user, session = probability.choice("abcd"), probability.choice([None, "s", "t"])
+    second = (
+        probability.randrange(first, end) // 10 * 10
+        if probability.random() < 0.5
+        else probability.randrange(first, end)
+    )
     second = max(second, first)
-    if chance.random() < 0.3:
-        return search(user, second, chance.choice(["tea", "mug"]), session)
-    query = chance.choice([None, None, "own"])
-    return event(user, chance.choice("xyzw"), second, chance.choice(["view", "cart"]), 1.0, query, session)
+    if probability.random() < 0.3:
+        return search(user, second, probability.choice(["tea", "mug"]), session)
+    query = probability.choice([None, None, "own"])
+    return event(user, probability.choice("xyzw"), second, probability.choice(["view", "cart"]), 1.0, query, session)
 
 
 def by_user_and_time(row: dict[str, Any]) -> tuple[str, int]:

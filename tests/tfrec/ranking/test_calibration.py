@@ -24,10 +24,10 @@ def test_overconfident_and_too_high_logits_come_out_calibrated():
     found = calibrate(claimed.astype(np.float32), labels)
     assert found.slope == pytest.approx(0.5, abs=0.02)
     assert found.bias == pytest.approx(-0.75, abs=0.03)
-    chances = sigmoid(found.slope * claimed + found.bias)
+    probabilities = sigmoid(found.slope * claimed + found.bias)
     for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 1.0)):
-        within = (chances >= low) & (chances < high)
-        assert chances[within].mean() == pytest.approx(labels[within].mean(), abs=0.01)
+        within = (probabilities >= low) & (probabilities < high)
+        assert probabilities[within].mean() == pytest.approx(labels[within].mean(), abs=0.01)
     surest = claimed > 1.0
     assert sigmoid(claimed[surest]).mean() - labels[surest].mean() > 0.2  # as it was before
 

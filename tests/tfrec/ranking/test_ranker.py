@@ -78,10 +78,10 @@ def test_a_feature_that_varies_by_rounding_alone_says_nothing_where_it_moves_lat
 def test_a_calibrated_chance_keeps_the_order_of_its_logits(ranker):
     batch = inputs([[1.0, 2.0], [3.0, -1.0], [0.0, 0.5]], [1, 2, 1], [1, 2, 0])
     logits = ranker(batch).numpy()
-    np.testing.assert_allclose(ranker.chances(batch), 1 / (1 + np.exp(-logits)), rtol=1e-5)
+    np.testing.assert_allclose(ranker.probabilities(batch), 1 / (1 + np.exp(-logits)), rtol=1e-5)
     ranker.slope.assign([0.5, 2.0])
     ranker.bias.assign([-1.0, 0.25])
     np.testing.assert_allclose(
-        ranker.chances(batch), 1 / (1 + np.exp(-(logits * [0.5, 2.0] + [-1.0, 0.25]))), rtol=1e-5
+        ranker.probabilities(batch), 1 / (1 + np.exp(-(logits * [0.5, 2.0] + [-1.0, 0.25]))), rtol=1e-5
     )
-    np.testing.assert_array_equal(np.argsort(ranker.chances(batch), axis=0), np.argsort(logits, axis=0))
+    np.testing.assert_array_equal(np.argsort(ranker.probabilities(batch), axis=0), np.argsort(logits, axis=0))

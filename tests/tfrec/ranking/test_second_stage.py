@@ -69,7 +69,7 @@ def test_shoppers_without_any_history_get_the_same_chances_alone_as_beside_other
     blank = {name: tf.zeros_like(value) if name.startswith("event_") else value for name, value in history.items()}
     shortest = {name: value[:, :0] if name.startswith("event_") else value for name, value in blank.items()}
     wide, narrow = (
-        stage.probabilities(batch, query_times, stage.queries(batch, query_times)).numpy()
+        stage.catalog_scores(batch, query_times, stage.queries(batch, query_times)).numpy()
         for batch in (blank, shortest)
     )
     assert np.isfinite(narrow).all()
@@ -78,7 +78,7 @@ def test_shoppers_without_any_history_get_the_same_chances_alone_as_beside_other
 
 def test_chances_lie_between_0_and_1_and_all_other_items_below_them(stage, asked):
     history, query_times = asked
-    scores = stage.probabilities(history, query_times, stage.queries(history, query_times)).numpy()
+    scores = stage.catalog_scores(history, query_times, stage.queries(history, query_times)).numpy()
     rows = stage.examine(history, query_times, stage.queries(history, query_times)).proposed.rows.numpy()
     for user, score in enumerate(scores):
         candidates = np.unique(rows[user][rows[user] > 0])
@@ -262,8 +262,8 @@ def test_a_ranker_that_claims_too_much_is_calibrated_by_the_held_out(stage):
         _calibrate(stage, planted(stage, labels), 4000)
         assert stage.ranker.slope.numpy()[0] == pytest.approx(0.5, abs=0.05)
         assert stage.ranker.bias.numpy()[0] == pytest.approx(-1.0, abs=0.05)
-        chances = stage.ranker.chances(unlabelled.of(everything)).numpy()[4000:, 0]
-        assert chances.mean() == pytest.approx(labels[4000:].mean(), abs=1e-3)
+        probabilities = stage.ranker.probabilities(unlabelled.of(everything)).numpy()[4000:, 0]
+        assert probabilities.mean() == pytest.approx(labels[4000:].mean(), abs=1e-3)
     finally:
         stage.ranker.slope.assign(before[0])
         stage.ranker.bias.assign(before[1])
@@ -328,7 +328,7 @@ def test_an_export_of_two_stages_answers_as_the_model_in_memory(trained, stage, 
 
     served = tf.saved_model.load(exported)
     history, query_times = asked
-    expected = stage.probabilities(history, query_times, stage.queries(history, query_times)).numpy()
+    expected = stage.catalog_scores(history, query_times, stage.queries(history, query_times)).numpy()
     # The same users' events as a client sends them.
     sent = read_histories(raw, "test", EVENTS, [f"user_{column}" for column in PROFILE])
     order = [list(sent["user_id"]).index(user) for user in history["user_id"].numpy()]
@@ -344,8 +344,8 @@ def test_an_export_of_two_stages_answers_as_the_model_in_memory(trained, stage, 
     everything = tf.repeat([trained.catalog.item_ids[1:]], len(order), axis=0)
     ranked = served.signatures["rank"](**inputs, candidate_item_id=everything)
     assert (np.diff(ranked["score"], axis=1) <= 0).all()
-    of_all = stage.of_choice(
-        stage.chances(history, query_times, stage.queries(history, query_times), every_row(stage, order))
+    of_all = stage.any_label_probability(
+        stage.probabilities(history, query_times, stage.queries(history, query_times), every_row(stage, order))
     )
     np.testing.assert_allclose(ranked["score"], -np.sort(-of_all.numpy(), axis=1), rtol=1e-3, atol=1e-5)
 
@@ -365,13 +365,15 @@ def every_row(stage: SecondStage, users: object) -> tf.Tensor:
 def test_an_item_that_no_source_proposed_is_ranked_as_a_candidate_is(stage, asked):
     history, query_times = asked
     queries = stage.queries(history, query_times)
-    scores = stage.probabilities(history, query_times, queries).numpy()[:, 1:]
-    chances = stage.of_choice(stage.chances(history, query_times, queries, every_row(stage, query_times))).numpy()
+    scores = stage.catalog_scores(history, query_times, queries).numpy()[:, 1:]
+    probabilities = stage.any_label_probability(
+        stage.probabilities(history, query_times, queries, every_row(stage, query_times))
+    ).numpy()
     is_candidate = scores >= 0
     assert is_candidate.any()
     assert not is_candidate.all()
-    np.testing.assert_allclose(chances[is_candidate], scores[is_candidate], rtol=1e-5)
-    assert ((chances > 0) & (chances < 1)).all()
+    np.testing.assert_allclose(probabilities[is_candidate], scores[is_candidate], rtol=1e-5)
+    assert ((probabilities > 0) & (probabilities < 1)).all()
     # What the sources say of an item, which is among the evidence, is said of every item.
     past = stage._past(history)
     said = stage.sources.scores(past, query_times, queries, every_row(stage, query_times)).numpy()
@@ -391,9 +393,9 @@ def test_candidates_are_taken_of_what_may_be_shown(stage, asked, trained):
     found = stage.examine(history, query_times, queries, tf.constant(allowed)).proposed.rows.numpy()
     assert any(set(rows) - set(user) for user in of_all)
     assert [set(user) - {0} for user in found] == [set(rows)] * len(query_times)
-    scores = stage.probabilities(history, query_times, queries, tf.constant(allowed)).numpy()
-    plain = stage.of_choice(
-        stage.chances(history, query_times, queries, tf.constant([rows] * len(query_times), tf.int64))
+    scores = stage.catalog_scores(history, query_times, queries, tf.constant(allowed)).numpy()
+    plain = stage.any_label_probability(
+        stage.probabilities(history, query_times, queries, tf.constant([rows] * len(query_times), tf.int64))
     )
     np.testing.assert_allclose(scores[:, rows], plain, rtol=1e-5)
     nothing = stage.examine(history, query_times, queries, tf.zeros_like(allowed)).proposed.rows
@@ -452,11 +454,11 @@ def test_one_calibration_holds_for_recommendations_ranks_and_chances(two_heads):
     }
 
     def answers() -> tuple[np.ndarray, np.ndarray, dict[bytes, float]]:
-        chance = two_heads.ctr(**asked)["purchase"].numpy()[0]
+        probability = two_heads.ctr(**asked)["purchase"].numpy()[0]
         ranked = two_heads.rank(**asked, query=tf.constant([""]))
         found = two_heads.recommend(**request, **no_wishes(1))
         pairs = zip(found["item_id"][0].numpy(), found["score"][0].numpy(), strict=True)
-        return chance, ranked["score"].numpy()[0], {item_id: score for item_id, score in pairs if score >= 0}
+        return probability, ranked["score"].numpy()[0], {item_id: score for item_id, score in pairs if score >= 0}
 
     ranker = two_heads._second_stage.ranker
     before = answers()
@@ -473,9 +475,9 @@ def test_one_calibration_holds_for_recommendations_ranks_and_chances(two_heads):
     np.testing.assert_allclose(after[0], expected, rtol=1e-3)
     np.testing.assert_allclose(after[1], -np.sort(-expected), rtol=1e-3)
     assert after[2].keys() == before[2].keys()
-    for item_id, chance in zip((b"mug", b"tea", b"fern"), expected, strict=True):
+    for item_id, probability in zip((b"mug", b"tea", b"fern"), expected, strict=True):
         if item_id in after[2]:
-            np.testing.assert_allclose(after[2][item_id], chance, rtol=1e-3)
+            np.testing.assert_allclose(after[2][item_id], probability, rtol=1e-3)
     assert {b"mug", b"tea", b"fern"} & after[2].keys()
 
 
@@ -488,8 +490,10 @@ def test_the_candidates_of_an_export_are_rows_with_what_came_true(exported, raw)
     assert set(rows.activity) == {"none", "1 to 9"}
     assert set(rows.weight[rows.label == 1]) == {1}
     assert set(rows.weight[rows.label == 0]) == {KEPT_MISSES}
-    chances = _chances_at(exported, raw, 1_709_596_800)  # midnight before the first choice, 2024-03-05
-    assert again.chance.tolist() == pytest.approx([chances[b"ann", b"pasta"], chances[b"eve", b"soap"]], rel=1e-4)
+    probabilities = _chances_at(exported, raw, 1_709_596_800)  # midnight before the first choice, 2024-03-05
+    assert again.probability.tolist() == pytest.approx(
+        [probabilities[b"ann", b"pasta"], probabilities[b"eve", b"soap"]], rel=1e-4
+    )
 
 
 def _chances_at(exported: str, raw: Path, query_time: int) -> dict[tuple[bytes, bytes], float]:

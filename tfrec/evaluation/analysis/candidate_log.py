@@ -59,7 +59,7 @@ def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, 
         places = asked[start : start + USERS_AT_ONCE]
         batch: dict[str, Any] = {name: tf.constant(value[places]) for name, value in histories.items()}
         batch |= {"timestamp": tf.fill([len(places)], np.int64(query_time)), "query": tf.fill([len(places)], "")}
-        answer = {name: value.numpy() for name, value in model.candidate_chances(**batch).items()}
+        answer = {name: value.numpy() for name, value in model.candidate_probabilities(**batch).items()}
         seen = items.rows(histories["event_item_id"][places])
         parts += _rows(places, answer, seen, items, chosen, heads, random)
     return pd.concat(parts[1:] or parts, ignore_index=True)
@@ -113,8 +113,8 @@ def _rows(
             "is_repeat": np.where(np.isin(user * items.count + row, known), "yes", "no"),
         }
     )[kept]
-    chances = answer["chance"][user, place]
+    probabilities = answer["chance"][user, place]
     return [
-        common.assign(head=head, label=labels[kept, index].astype(np.float32), chance=chances[kept, index])
+        common.assign(head=head, label=labels[kept, index].astype(np.float32), probability=probabilities[kept, index])
         for index, head in enumerate(heads)
     ]
