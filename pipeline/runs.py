@@ -116,7 +116,7 @@ DISCOVERY = Config(
         validation_slice="novel",
         catch_up_rate=1e-3,
     ),
-    ranking=RankingConfig(epochs=2, retrieved=100, copurchased=100, repeated=50, popular=50, fresh=0, users=30_000),
+    ranking=RankingConfig(epochs=2, n_towers=100, n_copurchase=100, n_repeat=50, n_popular=50, n_cold=0, users=30_000),
 )
 """Where nobody chooses twice and short histories tell little; chosen on the validation events of Amazon Beauty."""
 
@@ -131,11 +131,11 @@ RUNS = {
                 train=TrainConfig(epochs=3, batch_size=16, learning_rate=0.02, uniform_negatives=8, text_steps=2),
                 ranking=RankingConfig(
                     epochs=10,
-                    retrieved=10,
-                    copurchased=10,
-                    repeated=20,
-                    popular=10,
-                    fresh=5,
+                    n_towers=10,
+                    n_copurchase=10,
+                    n_repeat=20,
+                    n_popular=10,
+                    n_cold=5,
                     copurchase_rank=4,
                     batch_size=64,
                     learning_rate=0.01,

@@ -158,15 +158,15 @@ class RankingConfig:
 
     epochs: int = 0
     """Passes over the candidates of the validation window; 0 leaves the second stage out."""
-    retrieved: int = 150
+    n_towers: int = 150
     """Candidates by the two towers, new to the shopper."""
-    copurchased: int = 150
+    n_copurchase: int = 150
     """Candidates by what is chosen with what, new to the shopper."""
-    repeated: int = 300
+    n_repeat: int = 300
     """Candidates that the shopper chose before, by decayed frequency."""
-    popular: int = 100
+    n_popular: int = 100
     """Candidates by the shoppers of the last 28 days."""
-    fresh: int = 500
+    n_cold: int = 500
     """Candidates that nobody chose yet, by what the history holds of their groups (cold_candidates.py)."""
     copurchase_rank: int = 256
     copurchase_regularization: float = 1000.0

@@ -80,7 +80,7 @@ class Sources(tf.Module):
         """
         opinions = self._opinions(past, query_times, queries)
         newcomers = opinions.towers[:, :0]
-        if self._config.fresh:
+        if self._config.n_cold:
             newcomers = self._newcomers.scores(past, query_times, opinions.towers)
         rows = self._proposals(opinions, newcomers, allowed)
         return Proposed(rows, self._scores(opinions, rows), opinions.towers)
@@ -118,15 +118,15 @@ class Sources(tf.Module):
         shape = tf.shape(towers)
         allowed = tf.broadcast_to(tf.range(shape[1]) > 0, shape) if allowed is None else allowed
         is_open = tf.logical_and(is_new, allowed)
-        shoppers, popular = _best(tf.where(allowed, self._shoppers, 0.0), self._config.popular)
+        shoppers, popular = _best(tf.where(allowed, self._shoppers, 0.0), self._config.n_popular)
         new = self._newcomers.rows[: tf.shape(newcomers)[1]]
         newcomers = tf.where(tf.gather(allowed, new, axis=1), newcomers, towers.dtype.min)
         proposals = (
-            _best(tf.where(is_open, towers, towers.dtype.min), self._config.retrieved)[1],
-            _best(tf.where(is_open, copurchase, towers.dtype.min), self._config.copurchased)[1],
+            _best(tf.where(is_open, towers, towers.dtype.min), self._config.n_towers)[1],
+            _best(tf.where(is_open, copurchase, towers.dtype.min), self._config.n_copurchase)[1],
             self._own(habit, allowed),
             tf.where(shoppers > 0, popular, 0),
-            tf.gather(new, _best(newcomers, self._config.fresh)[1]),
+            tf.gather(new, _best(newcomers, self._config.n_cold)[1]),
         )
         rows = tf.concat(proposals, axis=1)
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(rows)[1], axis=1)
@@ -137,7 +137,7 @@ class Sources(tf.Module):
 
     def _own(self, habit: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
         """[batch, n] int32 rows of the strongest habits, 0 pads."""
-        strength, rows = _best(tf.where(allowed, habit, 0.0), self._config.repeated)
+        strength, rows = _best(tf.where(allowed, habit, 0.0), self._config.n_repeat)
         return tf.where(strength > 0, rows, 0)
 
     def _scores(self, opinions: _Opinions, rows: tf.Tensor) -> tf.Tensor:

@@ -49,7 +49,7 @@ def fit_second_stage(
     first = sum(len(part.rows) for part in parts)
     follow_trend(trained.model, past)
     stage.learn_past(past, start)
-    if config.ranking.fresh:
+    if config.ranking.n_cold:
         features, is_chosen = new_items(stage, data, start, config.train.seed)
         if stage.newcomers.teach(features, is_chosen):
             log(f"second stage: {is_chosen.sum():,} choices of new items taught which of them to propose")
@@ -76,7 +76,7 @@ def _of_earlier_windows(
     """The repeats of the windows before the one that starts at `start`: what is a habit in one month may not be one."""
     parts: list[Examples] = []
     length = config.examples.split.validation_days * DAY_SECONDS
-    for number in range(config.ranking.repeat_windows if config.ranking.repeated else 0, 0, -1):
+    for number in range(config.ranking.repeat_windows if config.ranking.n_repeat else 0, 0, -1):
         begin = start - number * length
         before = past[past.timestamp < begin]
         if len(before):

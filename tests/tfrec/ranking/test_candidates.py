@@ -46,7 +46,7 @@ def learnt(make_catalog):
 @pytest.fixture(scope="module")
 def sources(learnt) -> Sources:
     config = RankingConfig(
-        retrieved=1, copurchased=1, repeated=2, popular=1, fresh=0, copurchase_rank=4, copurchase_regularization=0.1
+        n_towers=1, n_copurchase=1, n_repeat=2, n_popular=1, n_cold=0, copurchase_rank=4, copurchase_regularization=0.1
     )
     return learnt(config)
 
@@ -131,7 +131,7 @@ def test_only_what_may_be_shown_is_proposed_and_the_scores_stay(sources):
 
 
 def test_what_is_popular_is_so_among_what_may_be_shown(learnt):
-    made = learnt(RankingConfig(retrieved=0, copurchased=0, repeated=0, popular=1, fresh=0, copurchase_rank=4))
+    made = learnt(RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=1, n_cold=0, copurchase_rank=4))
     made._shoppers.assign([0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0])
     nothing = Past(tf.zeros([3, 1], tf.int64), tf.zeros([3, 1], tf.int64), tf.zeros([3, 1]), tf.zeros([3, 1], tf.bool))
     allowed = tf.constant([[True] * 7, [True, True, True, False, True, True, True], [False] * 4 + [True] * 3])
@@ -149,14 +149,14 @@ def test_what_the_shopper_has_is_proposed_by_habit_alone(sources):
 @pytest.mark.parametrize(("fresh", "expected"), [(0, [5]), (1, [5, 6]), (3, [4, 5, 6])])
 def test_what_nobody_chose_yet_has_places_of_its_own(learnt, fresh, expected):
     # Items 4 and 6 were never chosen, nor was row 0, which is no item.
-    made = learnt(RankingConfig(retrieved=0, copurchased=0, repeated=0, popular=1, fresh=fresh, copurchase_rank=4))
+    made = learnt(RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=1, n_cold=fresh, copurchase_rank=4))
     assert sorted(proposed(made, [1], [60])) == expected
 
 
 @pytest.fixture
 def contrary(learnt) -> Sources:
     """One new item is proposed, by newcomers that were taught to want what the towers like least."""
-    made = learnt(RankingConfig(retrieved=0, copurchased=0, repeated=0, popular=0, fresh=1, copurchase_rank=4))
+    made = learnt(RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=0, n_cold=1, copurchase_rank=4))
     evidence = made._newcomers._evidence
     features = np.zeros((1000, len(evidence.names)), np.float32)
     features[:, evidence.names.index("towers")] = np.linspace(-1, 1, 1000)

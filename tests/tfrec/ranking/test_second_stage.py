@@ -30,7 +30,7 @@ from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.train import Trained
 
 RANKING = RankingConfig(
-    epochs=1, retrieved=2, copurchased=2, repeated=3, popular=2, fresh=2, copurchase_rank=2, hidden=(8,)
+    epochs=1, n_towers=2, n_copurchase=2, n_repeat=3, n_popular=2, n_cold=2, copurchase_rank=2, hidden=(8,)
 )
 PROFILE = ("age", "city")
 
@@ -198,7 +198,7 @@ def test_repeats_of_an_earlier_window_are_what_was_had_and_whether_it_was_chosen
             assert not mine.any()
             continue
         assert set(ids[found.rows[mine]]) <= had
-        assert len(found.rows[mine]) == min(len(had), RANKING.repeated)
+        assert len(found.rows[mine]) == min(len(had), RANKING.n_repeat)
         labelled = {
             item for item, label in zip(ids[found.rows[mine]], found.labels[mine].max(axis=1), strict=True) if label
         }
