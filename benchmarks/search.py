@@ -104,7 +104,7 @@ def by_bert(encoder: TextEncoder, queries: np.ndarray, documents: np.ndarray) ->
     """[queries, documents] cosines of token ids [n, length] by the BERT, centred on the documents."""
     pooled = pool_all(encoder, documents)
     encoder.mean.assign(pooled.mean(axis=0))
-    return np.asarray(encoder(tf.constant(queries)).numpy() @ encoder.normalise(pooled).numpy().T)
+    return np.asarray(encoder(tf.constant(queries)).numpy() @ encoder.normalize(pooled).numpy().T)
 
 
 def ndcg(scores: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:

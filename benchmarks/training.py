@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, TowerConfig, TrainConfig
 from tfrec.examples.batches import Batch
 from tfrec.examples.catalog import Catalog
-from tfrec.examples.dataset import untuned
+from tfrec.examples.dataset import without_autotune
 from tfrec.language.text_encoder import vocabulary
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
@@ -102,7 +102,7 @@ def batches(model: TwoTower, batch: int, length: int, count: int = 16) -> tf.dat
             }
         )
     stacked = {name: tf.stack([one[name] for one in made]) for name in made[0]}
-    return untuned(tf.data.Dataset.from_tensor_slices(stacked).cache().repeat())
+    return without_autotune(tf.data.Dataset.from_tensor_slices(stacked).cache().repeat())
 
 
 def speed(model: TwoTower, optimizer: tf.keras.optimizers.Optimizer, data: tf.data.Dataset, steps: int) -> float:

@@ -103,10 +103,10 @@ def _serialized(files: Sequence[str], batch_size: int, shuffle_seed: int | None)
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     if shuffle_seed is not None:
         records = records.shuffle(SHUFFLE_SEQUENCES, shuffle_seed, reshuffle_each_iteration=False)
-    return untuned(records.batch(batch_size))
+    return without_autotune(records.batch(batch_size))
 
 
-def untuned(data: tf.data.Dataset) -> tf.data.Dataset:
+def without_autotune(data: tf.data.Dataset) -> tf.data.Dataset:
     """Without tf.data's tuner, for which nothing is left open here.
 
     The tuner's thread sleeps twice as long each time and in TensorFlow 2.21 may miss that it is to end: now and then

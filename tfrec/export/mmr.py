@@ -12,7 +12,7 @@ import tensorflow as tf
 EMPTY = -1e30  # the worth of an empty place: behind every item, before what is taken
 
 
-def varied(similarity: tf.Tensor, is_item: tf.Tensor, diversity: tf.Tensor) -> tf.Tensor:
+def mmr_order(similarity: tf.Tensor, is_item: tf.Tensor, diversity: tf.Tensor) -> tf.Tensor:
     """[batch, k] int32: the place in the plain answer of what comes first, second and so on in the varied one.
 
     `similarity` [batch, k, k] in [-1, 1] of the plain answer's items, `is_item` [batch, k] bool, false for the empty

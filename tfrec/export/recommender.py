@@ -17,7 +17,7 @@ from tfrec.config import Config
 from tfrec.examples.batches import Batch
 from tfrec.examples.preprocessing import Transformed
 from tfrec.export.filters import Filters
-from tfrec.export.mmr import varied
+from tfrec.export.mmr import mmr_order
 from tfrec.export.top_k_index import Index
 from tfrec.language.tokenizer import word_piece_of
 from tfrec.retrieval.towers import ItemFeatures
@@ -144,7 +144,7 @@ class Recommender(tf.Module):
         scores = self._scores(self._asked(inputs), allowed)
         nothing = tf.zeros([tf.shape(scores)[0], 0], tf.int64)
         best = self._index.best(tf.where(allowed, scores, float("-inf")), nothing)
-        return self._answer(*self._varied(*best, wishes["diversity"]))
+        return self._answer(*self._with_diversity(*best, wishes["diversity"]))
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """`candidate_item_id` [batch, n], best first, by the scores of `recommend`: item_id, title, score [batch, n].
@@ -198,7 +198,7 @@ class Recommender(tf.Module):
             brand=_dense(features["item_brand"], 1)[:, 0],
             price=_dense(features["item_price"], 1)[:, 0],
         )
-        return {"embedding": self._model.moved(self._model.candidate_tower(items), rows)}
+        return {"embedding": self._model.with_trend_bias(self._model.candidate_tower(items), rows)}
 
     def _request_inputs(self) -> dict[str, tf.TensorSpec]:
         profile = {f"user_{column}": tf.string for column in self._config.features.profile_columns}
@@ -265,7 +265,7 @@ class Recommender(tf.Module):
         proposed, probabilities = self._second_stage.candidate_probabilities(batch, query_times, queries)
         return {"row": proposed.rows, "chance": probabilities}
 
-    def _varied(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _with_diversity(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and rows [batch, k] in an order that has variety for a shopper: items that read alike stand apart.
 
         Texts tell what looks alike on the page. By the item embeddings what is bought together is alike too, and the
@@ -274,7 +274,7 @@ class Recommender(tf.Module):
         weight = tf.clip_by_value(tf.where(tf.math.is_nan(diversity), 0.0, diversity), 0.0, 1.0)
 
         def vary() -> tuple[tf.Tensor, tf.Tensor]:
-            order = varied(self._model.text_likeness(rows), rows > 0, weight)
+            order = mmr_order(self._model.text_likeness(rows), rows > 0, weight)
             return tf.gather(scores, order, batch_dims=1), tf.gather(rows, order, batch_dims=1)
 
         return tf.cond(tf.reduce_any(weight > 0), vary, lambda: (scores, rows))

@@ -85,7 +85,7 @@ class TextEncoder(tf.keras.layers.Layer):
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[n, length] token ids padded by 0 -> [n, dim] float32 unit vectors."""
-        return self.normalise(self.pooled(tokens, training))
+        return self.normalize(self.pooled(tokens, training))
 
     def pooled(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[n, length] token ids -> [n, dim] mean over the tokens, neither centred nor scaled."""
@@ -103,7 +103,7 @@ class TextEncoder(tf.keras.layers.Layer):
             unchanging = layer(unchanging, padding_mask=mask)
         return _mean_over_tokens(unchanging, tokens)
 
-    def normalise(self, pooled: tf.Tensor) -> tf.Tensor:
+    def normalize(self, pooled: tf.Tensor) -> tf.Tensor:
         """[n, dim] pooled vectors -> centred unit vectors: sentence vectors crowd into one cone otherwise."""
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
 

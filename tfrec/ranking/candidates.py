@@ -17,7 +17,7 @@ from tfrec.config import RankingConfig
 from tfrec.ranking.cold_candidates import Newcomers
 from tfrec.ranking.features import Past
 from tfrec.ranking.item_statistics import NAMES
-from tfrec.ranking.linear_autoencoder import factorise
+from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
 
 SOURCES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "habit")
@@ -65,7 +65,7 @@ class Sources(tf.Module):
         )
         chosen.sum_duplicates()
         chosen.data[:] = 1
-        factors = factorise(chosen, self._config.copurchase_rank, self._config.copurchase_regularization)
+        factors = factorize(chosen, self._config.copurchase_rank, self._config.copurchase_regularization)
         missing = self._config.copurchase_rank - factors.choice.shape[1]
         self._choice.assign(np.pad(factors.choice, ((0, 0), (0, missing))))
         self._target.assign(np.pad(factors.target, ((0, 0), (0, missing))))

@@ -27,7 +27,7 @@ class Factors:
     target: np.ndarray  # [items, rank] float32
 
 
-def factorise(chosen: sp.csr_matrix, rank: int, regularization: float) -> Factors:
+def factorize(chosen: sp.csr_matrix, rank: int, regularization: float) -> Factors:
     """Factors of a [users, items] matrix of choices; their rank is at most its smaller side."""
     rank = min(rank, *chosen.shape)
     if rank < 1 or chosen.nnz == 0:

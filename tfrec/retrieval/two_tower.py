@@ -90,9 +90,9 @@ class TwoTower(tfrs.Model):
     def candidates(self, rows: tf.Tensor) -> tf.Tensor:
         """Embeddings [n, dim + 1] of catalogue rows [n]."""
         vectors = tf.gather(self.text_vectors, tf.gather(self.text_row, rows))
-        return self.moved(self.candidate_tower(self._items(rows, vectors), training=False), rows)
+        return self.with_trend_bias(self.candidate_tower(self._items(rows, vectors), training=False), rows)
 
-    def moved(self, embeddings: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def with_trend_bias(self, embeddings: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Embeddings [n, dim + 1] of catalogue rows [n], their bias moved by the trend; training knows of none."""
         trend = self.config.towers.temperature * tf.gather(self.trend, rows)[:, tf.newaxis]
         return tf.concat([embeddings[:, :-1], embeddings[:, -1:] + trend], axis=-1)
@@ -136,7 +136,7 @@ class TwoTower(tfrs.Model):
 
     # Training.
 
-    def learnt(self) -> dict[str, tf.Module | tf.Variable]:
+    def checkpointed(self) -> dict[str, tf.Module | tf.Variable]:
         """What a checkpoint keeps of the model; not its optimiser, which belongs to one phase of training."""
         return {
             "encoder": self.encoder,
@@ -152,24 +152,24 @@ class TwoTower(tfrs.Model):
         self.live_text = live_text
         self.encoder.trainable = live_text
 
-    def learn_words(self) -> None:
+    def fit_words(self) -> None:
         """Weighs the words of the items' texts, and reads every distinct text by them."""
         tokens = self._tokens.numpy()
         self.words.learn(tokens[np.unique(self.text_row.numpy())])
-        self.read_words()
+        self.encode_words()
 
-    def read_words(self) -> None:
+    def encode_words(self) -> None:
         """Reads every distinct text by its words as they are weighed now."""
         self.word_vectors.assign(self.words.read(self._tokens.numpy()))
 
-    def refresh_texts(self, keep_mean: bool = False) -> None:
+    def encode_texts(self, keep_mean: bool = False) -> None:
         """Reads every distinct text with the BERT as it is now, and centres it on their mean, or the one before."""
         if self._reader is None:
             self._reader = Reader(self.encoder, self._tokens.numpy())
         pooled = self._reader.read()
         if not keep_mean:
             self.encoder.mean.assign(pooled.mean(axis=0))
-        self.text_vectors.assign(self.encoder.normalise(pooled))
+        self.text_vectors.assign(self.encoder.normalize(pooled))
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """As TFRS's; also counts the step's targets. Of several replicas each tells what all of them came to."""

@@ -28,6 +28,6 @@ def trend(events: pd.DataFrame, rows: int, half_life_days: float, usual_half_lif
         return np.bincount(latest.row, 0.5 ** (age_days / half_life), rows)
 
     lately, usual = shoppers(half_life_days), shoppers(usual_half_life_days or np.inf)
-    moved = np.log((lately + 1) / (usual * lately.sum() / usual.sum() + 1))
-    moved[0] = 0
-    return moved.astype(np.float32)
+    trend = np.log((lately + 1) / (usual * lately.sum() / usual.sum() + 1))
+    trend[0] = 0
+    return trend.astype(np.float32)

@@ -38,10 +38,10 @@ class Progress:
         self.best = tf.Variable(-1.0)
         self.is_warm = tf.Variable(0, dtype=tf.int64)
         counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best", "is_warm")}
-        kept = model.learnt() | counters
+        kept = model.checkpointed() | counters
         self._state = tf.train.Checkpoint(**kept)
         self._latest = tf.train.CheckpointManager(self._state, str(Path(folder) / "latest"), max_to_keep=2)
-        self._weights = tf.train.Checkpoint(**model.learnt())
+        self._weights = tf.train.Checkpoint(**model.checkpointed())
         self._best = tf.train.CheckpointManager(self._weights, str(Path(folder) / "best"), max_to_keep=1)
         self.restored = self._latest.latest_checkpoint is not None
         if self.restored:

@@ -31,7 +31,7 @@ def read_towers(
         model = TwoTower(catalog, config)
     weights = str(Path(folder) / "variables" / "variables")
     # What export.Recommender calls the model.
-    saved = tf.train.Checkpoint(_model=tf.train.Checkpoint(**model.learnt()))
+    saved = tf.train.Checkpoint(_model=tf.train.Checkpoint(**model.checkpointed()))
     try:
         saved.read(weights).assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:

@@ -104,8 +104,8 @@ def fit(
 def afresh(model: TwoTower, catalog: Catalog) -> bool:
     """Reads all texts and weighs their words: all that a model knows that was never trained."""
     log(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
-    model.refresh_texts()
-    model.learn_words()
+    model.encode_texts()
+    model.fit_words()
     return False
 
 
@@ -202,7 +202,7 @@ def _run_phase(
         _fit_rest_of_epoch(model, phase, files, progress, callbacks)
         if phase.live_text:
             log("reading all texts again with the trained BERT")
-            model.refresh_texts()
+            model.encode_texts()
         scores = validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
         curve.add(Epoch(phase.name, epoch + 1, reporter.loss, reporter.seconds, *scores))
         progress.end_epoch(worker.agreed(validation.decisive(scores)))

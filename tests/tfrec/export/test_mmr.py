@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.export.mmr import varied
+from tfrec.export.mmr import mmr_order
 
 # Items 0 and 1 are nearly alike, as are 2 and 3; relevance is 1, 3/4, 1/2 and 1/4.
 SIMILARITY = np.array(
@@ -23,7 +23,7 @@ SIMILARITY = np.array(
 def order(diversity: list[float], items: int = 4) -> list[list[int]]:
     batch = len(diversity)
     is_item = tf.constant([[place < items for place in range(4)]] * batch)
-    return varied(tf.constant([SIMILARITY] * batch), is_item, tf.constant(diversity)).numpy().tolist()
+    return mmr_order(tf.constant([SIMILARITY] * batch), is_item, tf.constant(diversity)).numpy().tolist()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_each_row_has_a_weight_of_its_own():
 def test_opposites_count_as_further_apart_than_strangers():
     similarity = tf.constant([[[1.0, 0.0, -0.9], [0.0, 1.0, 0.0], [-0.9, 0.0, 1.0]]])
     # After 0 at a weight of 0.5: 1 has 1/3 - 0, 2 has 1/6 + 0.45.
-    assert varied(similarity, tf.constant([[True] * 3]), tf.constant([0.5])).numpy().tolist() == [[0, 2, 1]]
+    assert mmr_order(similarity, tf.constant([[True] * 3]), tf.constant([0.5])).numpy().tolist() == [[0, 2, 1]]
 
 
 @pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])

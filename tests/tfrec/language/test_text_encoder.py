@@ -62,7 +62,7 @@ def test_vectors_are_centred_on_the_mean_of_the_catalogue(encoder_of):
     encoder = encoder_of()
     encoder.mean.assign([1.0] + [0.0] * 15)
     # [4, 4, 0, ...] - [1, 0, 0, ...] = [3, 4, 0, ...], of length 5
-    np.testing.assert_allclose(encoder.normalise(tf.constant([[4.0, 4.0] + [0.0] * 14]))[0, :3], [0.6, 0.8, 0.0])
+    np.testing.assert_allclose(encoder.normalize(tf.constant([[4.0, 4.0] + [0.0] * 14]))[0, :3], [0.6, 0.8, 0.0])
 
 
 @pytest.mark.parametrize(("mode", "layers", "kept"), [("top", 1, True), ("top", 2, False), ("full", 1, False)])

@@ -211,9 +211,9 @@ def test_at_an_earlier_window_nothing_is_known_of_later_events(trained, config, 
 
     def learn_past(stage: SecondStage, events: pd.DataFrame, now: int | None) -> None:
         told.append((int(events.timestamp.max()), now))
-        learnt(stage, events, now)
+        original(stage, events, now)
 
-    learnt = SecondStage.learn_past
+    original = SecondStage.learn_past
     monkeypatch.setattr(SecondStage, "learn_past", learn_past)
     files = transformed_shop.files
     fit_second_stage(trained, files["train"], files["validation"], config)

@@ -372,8 +372,8 @@ def still_after_one_step(layer: tf.keras.layers.Layer, answer) -> list[str]:
     before = [weight.numpy() for weight in weights]
     optimizer = tf.keras.optimizers.SGD(1.0)
     optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-    moved = [np.abs(weight - old).max() > 1e-6 for weight, old in zip(weights, before, strict=True)]
-    return [weight.name for weight, has_moved in zip(weights, moved, strict=True) if not has_moved]
+    has_changed = [np.abs(weight - old).max() > 1e-6 for weight, old in zip(weights, before, strict=True)]
+    return [weight.name for weight, has_moved in zip(weights, has_changed, strict=True) if not has_moved]
 
 
 def reload(saved: tf.keras.layers.Layer, other: tf.keras.layers.Layer, folder) -> None:

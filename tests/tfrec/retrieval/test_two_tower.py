@@ -266,7 +266,7 @@ RICH = batch_of(
 
 def step(model: TwoTower, steps: int = 1) -> list[str]:
     """Trains some steps; the names of weights that train but did not move, or moved but do not train."""
-    model.refresh_texts()
+    model.encode_texts()
     trained = {id(weight) for weight in model.trainable_variables}
     weights = {id(weight): weight for weight in [*model.trainable_variables, *model.encoder.weights]}
     before = {key: weight.numpy() for key, weight in weights.items()}
@@ -274,8 +274,8 @@ def step(model: TwoTower, steps: int = 1) -> list[str]:
     for _ in range(steps):
         model.train_step(RICH)
     # What rounding leaves of a gradient that is zero by right moves a weight less than 1e-6.
-    moved = {key for key, weight in weights.items() if np.abs(weight.numpy() - before[key]).max() > 1e-6}
-    return sorted(weight.name for key, weight in weights.items() if (key in trained) != (key in moved))
+    changed = {key for key, weight in weights.items() if np.abs(weight.numpy() - before[key]).max() > 1e-6}
+    return sorted(weight.name for key, weight in weights.items() if (key in trained) != (key in changed))
 
 
 KEY_BIASES = [f"transformer_layer_{layer}/self_attention_layer/key/bias:0" for layer in (0, 1)]
@@ -294,7 +294,7 @@ KEY_BIASES = [f"transformer_layer_{layer}/self_attention_layer/key/bias:0" for l
 )
 def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, steps, still):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": mode, "lora_rank": 2, "use_user_id": True})
-    model.learn_words()
+    model.fit_words()
     model.prepare(live_text=True)
     assert any("transformer" in weight.name for weight in model.trainable_variables) == (mode != "frozen")
     assert step(model, steps) == still
@@ -302,7 +302,7 @@ def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, ste
 
 def test_the_bert_rests_while_the_towers_train_over_fixed_texts(make_model):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": "full"})
-    model.learn_words()
+    model.fit_words()
     model.prepare(live_text=False)
     assert [weight.name for weight in model.trainable_variables if "transformer" in weight.name] == []
     assert step(model) == []
@@ -338,7 +338,7 @@ def test_an_items_words_are_part_of_its_embedding(make_model):
     model = make_model([WORDS[0], WORDS[1], WORDS[0]], towers={"word_dim": 2})
     rows = tf.constant([1, 2, 3], tf.int64)
     before = model.candidates(rows).numpy()
-    model.learn_words()
+    model.fit_words()
     words = model.words(tf.constant(WORDS[:2], tf.int64)).numpy()
     assert np.abs(words[0] - words[1]).max() > 0.1
     kernel = next(w for w in model.candidate_tower.weights if "words/kernel" in w.name).numpy()
@@ -350,7 +350,7 @@ def test_words_are_weighed_by_the_items_and_not_by_what_was_searched(make_model)
     model = make_model([WORDS[0], WORDS[1]])
     rare = model._tokens.numpy()[2]
     model.text_row.assign([0, 1, 1])  # the second text is a search's alone
-    model.learn_words()
+    model.fit_words()
     only = rare[(rare > 0) & ~np.isin(rare, model._tokens.numpy()[1])]
     assert len(only)
     np.testing.assert_array_equal(tf.gather(model.words.rarity, only), 0.0)
@@ -358,11 +358,11 @@ def test_words_are_weighed_by_the_items_and_not_by_what_was_searched(make_model)
 
 def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
     model = make_model([WORDS[0], WORDS[1], WORDS[0]])
-    model.refresh_texts()
+    model.encode_texts()
     before = model.text_vectors.numpy()
     for weight in model.encoder.weights:
         weight.assign(weight + tf.cast(tf.random.stateless_normal(weight.shape, [1, 2]), weight.dtype))
-    model.refresh_texts()
+    model.encode_texts()
     assert model.text_vectors.shape == (3, 16)
     # Row 0 is the empty text, then the two distinct ones.
     np.testing.assert_allclose(model.text_vectors[1:], model.encoder(tf.constant(WORDS[:2], tf.int64)), atol=1e-5)
@@ -374,7 +374,7 @@ def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
 
 def test_the_loss_is_that_of_the_queries_and_candidates_that_serving_asks_for(make_model):
     model = make_model(columns=RICH_COLUMNS, uniform_negatives=0, logq=False, mask_positives="none")
-    model.refresh_texts()
+    model.encode_texts()
     loss = model.compute_loss(RICH)
     is_event = RICH["event_item_id"].numpy() != b""
     tea = tf.where(is_event[..., np.newaxis], model.text_vectors[1], 0.0)
@@ -403,8 +403,8 @@ def test_the_trend_moves_the_bias_of_an_answer_but_not_the_training(make_model, 
     after = model.all_candidates().numpy()
     np.testing.assert_array_equal(after[:, :-1], before[:, :-1])
     # A score is divided by the temperature before the softmax, in which the trend counts whole.
-    moved = temperature * np.array([0.0, 1.0, -2.0, 0.0, 0.5])
-    np.testing.assert_allclose(after[:, -1] - before[:, -1], moved, atol=1e-6)
+    bias = temperature * np.array([0.0, 1.0, -2.0, 0.0, 0.5])
+    np.testing.assert_allclose(after[:, -1] - before[:, -1], bias, atol=1e-6)
     assert model.compute_loss(THREE_BUYERS).numpy() == loss
 
 
@@ -441,12 +441,12 @@ def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
     model, other = make_model(**settings, seed=1), make_model(**settings, seed=2)
     model.prepare(live_text=True)
     step(model, 2)
-    model.refresh_texts()
-    model.learn_words()
+    model.encode_texts()
+    model.fit_words()
     ask = (RICH, tf.constant([[NOON + 9 * DAY]] * 3, tf.int64), tf.ones([3, 1, 16]))
     assert np.abs(other.query(*ask) - model.query(*ask)).max() > 1e-3
-    path = tf.train.Checkpoint(**model.learnt()).write(str(tmp_path / "checkpoint"))
-    tf.train.Checkpoint(**other.learnt()).read(path).assert_consumed()
+    path = tf.train.Checkpoint(**model.checkpointed()).write(str(tmp_path / "checkpoint"))
+    tf.train.Checkpoint(**other.checkpointed()).read(path).assert_consumed()
     np.testing.assert_array_equal(other.query(*ask), model.query(*ask))
     np.testing.assert_array_equal(other.all_candidates(), model.all_candidates())
     tokens = tf.constant(WORDS[:2], tf.int64)
@@ -458,7 +458,7 @@ def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
 
 def trained(model: TwoTower, batches: list[Batch], epochs: int) -> TwoTower:
     tf.keras.utils.set_random_seed(7)  # of the negatives and the titles; the weights have the model's own
-    model.refresh_texts()
+    model.encode_texts()
     data = tf.data.Dataset.from_generator(
         lambda: iter(batches), output_signature={n: tf.TensorSpec(v.shape, v.dtype) for n, v in batches[0].items()}
     )

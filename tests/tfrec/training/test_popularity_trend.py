@@ -17,10 +17,10 @@ def events(*rows: tuple[str, int, int]) -> pd.DataFrame:
 
 
 def test_an_item_that_sells_now_rises_and_one_that_sold_once_falls():
-    moved = trend(events(("ann", 1, 0), ("bob", 1, 0), ("ann", 2, 7), ("bob", 2, 7)), 4, 7.0)
+    bias = trend(events(("ann", 1, 0), ("bob", 1, 0), ("ann", 2, 7), ("bob", 2, 7)), 4, 7.0)
     # Lately 2 * 1/2 and 2 * 1 shoppers, 3 in all; usually 2 and 2, scaled to 3: 1.5 each. Row 3 is sold to nobody.
-    np.testing.assert_allclose(moved, [0.0, np.log(2 / 2.5), np.log(3 / 2.5), 0.0], atol=1e-6)
-    assert moved.dtype == np.float32
+    np.testing.assert_allclose(bias, [0.0, np.log(2 / 2.5), np.log(3 / 2.5), 0.0], atol=1e-6)
+    assert bias.dtype == np.float32
 
 
 def test_the_usual_share_may_decay_too():

@@ -293,7 +293,7 @@ def progress_of(transformed_shop, tmp_path):
 def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(run, progress_of, capsys):
     # Such a moment is long: all texts are read again and the validation users are scored.
     model, progress = progress_of()
-    model.refresh_texts()
+    model.encode_texts()
     progress.track(LazyAdam(0.001))
     progress.step.assign(STEPS)
     progress.save()
@@ -305,7 +305,7 @@ def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(ru
 
 def test_a_checkpoint_of_another_model_is_not_gone_on_with(run, progress_of, tmp_path):
     model, _ = progress_of()
-    others = {name: value for name, value in model.learnt().items() if not name.startswith("word")}
+    others = {name: value for name, value in model.checkpointed().items() if not name.startswith("word")}
     other = tf.train.Checkpoint(**others)
     tf.train.CheckpointManager(other, str(tmp_path / "checkpoints" / "latest"), max_to_keep=1).save()
     with pytest.raises(ModelError, match=r"checkpoints/latest/ckpt-1 is of another model .*; delete the folder"):

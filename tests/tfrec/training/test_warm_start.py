@@ -117,8 +117,8 @@ def grown(make_catalog, make_config, tmp_path_factory):
         profile_sizes={"user_city": 4},
     )
     before = model_of(old, config, 1)
-    before.refresh_texts()
-    before.learn_words()
+    before.encode_texts()
+    before.fit_words()
     for weight in (*before.candidate_tower.weights, *before.query_tower.weights):
         weight.assign(tf.random.normal(weight.shape))
     version = tmp_path_factory.mktemp("grown") / "3"
@@ -164,8 +164,8 @@ def test_all_else_that_is_learnt_is_carried_over_as_it_is(grown):
 
 def test_an_old_item_reads_as_before_and_a_new_one_by_the_old_words(grown):
     before, model, _, _ = grown
-    model.refresh_texts(keep_mean=True)
-    model.read_words()
+    model.encode_texts(keep_mean=True)
+    model.encode_words()
     old, new = ({bytes(i): r for r, i in enumerate(ids)} for ids in ([b"", b"i1", b"i2"], [b"", *NEW["item_id"]]))
     np.testing.assert_allclose(
         model.candidates(tf.constant([new[b"i1"], new[b"i2"]], tf.int64)),

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, MachineError
 from tfrec.evaluation.holdout import Holdout, Scorer
-from tfrec.ranking.linear_autoencoder import factorise
+from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
 
 WEIGHTS = ("binary", "log", "recent")
@@ -86,7 +86,7 @@ def linear_autoencoder(
 ) -> Scorer:
     """The low-rank kin of EASE that also serves a large shop: see linear_autoencoder.py."""
     chosen = choices(holdout, weight)
-    factors = factorise(chosen, rank, regularization)
+    factors = factorize(chosen, rank, regularization)
     return lambda user_rows: np.asarray(chosen[user_rows] @ factors.choice) @ factors.target.T
 
 
