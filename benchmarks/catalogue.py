@@ -64,7 +64,7 @@ def one(items: int) -> None:
 
     @tf.function
     def search(vector: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return index.best(tf.matmul(vector, index.embeddings, transpose_b=True), tf.zeros([1, 1], tf.int64))
+        return index.top_k(tf.matmul(vector, index.embeddings, transpose_b=True), tf.zeros([1, 1], tf.int64))
 
     variables = [*model.variables, index.embeddings]
     result = {

@@ -143,7 +143,7 @@ class Recommender(tf.Module):
         allowed = self._allowed(inputs["event_item_id"], wishes)
         scores = self._scores(self._asked(inputs), allowed)
         nothing = tf.zeros([tf.shape(scores)[0], 0], tf.int64)
-        best = self._index.best(tf.where(allowed, scores, float("-inf")), nothing)
+        best = self._index.top_k(tf.where(allowed, scores, float("-inf")), nothing)
         return self._answer(*self._with_diversity(*best, wishes["diversity"]))
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
@@ -178,7 +178,7 @@ class Recommender(tf.Module):
         """What is chosen with each item_id [batch], not instead of it; as `similar_items` for an unknown id."""
         assert self._second_stage is not None
         rows = self._model.catalog_rows(item_id)
-        return self._answer(*self._index.best(self._second_stage.complements(rows), rows[:, tf.newaxis]))
+        return self._answer(*self._index.top_k(self._second_stage.complements(rows), rows[:, tf.newaxis]))
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1]; the inner product with an item's is its score."""

@@ -26,9 +26,9 @@ class Index(tf.Module):
         without_bias = tf.concat([vectors[:, :-1], tf.zeros_like(vectors[:, :1])], axis=1)
         scores = tf.matmul(without_bias, self.embeddings, transpose_b=True) * self._scale
         unknown = (rows == 0)[:, tf.newaxis]
-        return self.best(tf.where(unknown, float("-inf"), scores), rows[:, tf.newaxis])
+        return self.top_k(tf.where(unknown, float("-inf"), scores), rows[:, tf.newaxis])
 
-    def best(self, scores: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def top_k(self, scores: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where none is left.
 
         `scores` is [batch, rows]; `excluded` [batch, any] int64 rows that may not be answered.

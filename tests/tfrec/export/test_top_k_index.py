@@ -15,7 +15,7 @@ ONE_QUERY = [[1.0, 1.0, 1.0]]  # scores of rows 1 to 4: 3, 2.5, 1, -4
 
 def top_k(index: Index, queries: list[list[float]], excluded: list[list[int]]) -> tuple[list, list]:
     all_scores = tf.matmul(tf.constant(queries), index.embeddings, transpose_b=True)
-    scores, rows = index.best(all_scores, tf.constant(excluded, tf.int64, [len(excluded), len(excluded[0])]))
+    scores, rows = index.top_k(all_scores, tf.constant(excluded, tf.int64, [len(excluded), len(excluded[0])]))
     return scores.numpy().tolist(), rows.numpy().tolist()
 
 
@@ -74,7 +74,7 @@ def test_the_answers_equal_numpys_on_random_numbers():
     queries = random.normal(size=(7, 9)).astype(np.float32)
     excluded = random.integers(0, 60, size=(7, 12))
     expected = queries @ embeddings.T
-    scores, rows = Index(tf.constant(embeddings), 10).best(tf.constant(expected), tf.constant(excluded))
+    scores, rows = Index(tf.constant(embeddings), 10).top_k(tf.constant(expected), tf.constant(excluded))
     expected[:, 0] = -np.inf
     expected[np.arange(7)[:, None], excluded] = -np.inf
     order = np.argsort(-expected, axis=1)[:, :10]
