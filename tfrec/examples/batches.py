@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -64,3 +65,13 @@ def earlier(batch: Batch, start: int, end: int) -> Batch:
         for name, value in batch.items()
     }
     return cut | {"event_is_target": tf.cast(tf.logical_and(is_past, time >= start), tf.int64)}
+
+
+class History(NamedTuple):
+    """A batch of event sequences, in time order, padded at the end by row 0."""
+
+    row: tf.Tensor  # [batch, length] int64 catalogue row
+    kind: tf.Tensor  # [batch, length] int64
+    timestamp: tf.Tensor  # [batch, length] int64 seconds
+    price: tf.Tensor  # [batch, length] float32 standard score
+    valid: tf.Tensor  # [batch, length] bool: an event, not padding

@@ -14,8 +14,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
+from tfrec.examples.batches import History
 from tfrec.ranking.cold_candidates import Newcomers
-from tfrec.ranking.features import Past
 from tfrec.ranking.item_statistics import NAMES
 from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
@@ -72,44 +72,44 @@ class Sources(tf.Module):
         self._shoppers.assign(statistics[:, POPULAR_COLUMN])
 
     def __call__(
-        self, past: Past, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+        self, history: History, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
     ) -> Proposed:
         """`moments` [batch] int64 seconds, `queries` [batch, dim + 1] of the query tower.
 
         Of `allowed` [batch, rows] bool alone, where it is given: each source then proposes its best among those.
         """
-        opinions = self._opinions(past, query_times, queries)
+        opinions = self._opinions(history, query_times, queries)
         newcomers = opinions.towers[:, :0]
         if self._config.n_cold:
-            newcomers = self._newcomers.scores(past, query_times, opinions.towers)
+            newcomers = self._newcomers.scores(history, query_times, opinions.towers)
         rows = self._proposals(opinions, newcomers, allowed)
         return Proposed(rows, self._scores(opinions, rows), opinions.towers)
 
-    def scores(self, past: Past, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def scores(self, history: History, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, len(SOURCES)] of the items of `rows` [batch, n], whether or not they would be proposed."""
-        return self._scores(self._opinions(past, query_times, queries), rows)
+        return self._scores(self._opinions(history, query_times, queries), rows)
 
-    def repeats(self, past: Past, query_times: tf.Tensor) -> tf.Tensor:
+    def repeats(self, history: History, query_times: tf.Tensor) -> tf.Tensor:
         """[batch, n] int64 rows that the habit proposes, 0 pads."""
-        habit = self._habit(past, query_times, tf.stack([tf.shape(query_times)[0], self._embeddings.shape[0]]))
+        habit = self._habit(history, query_times, tf.stack([tf.shape(query_times)[0], self._embeddings.shape[0]]))
         return tf.cast(self._own(habit, tf.range(tf.shape(habit)[1]) > 0), tf.int64)
 
     def bought_with(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] how much each item is wanted by who has the one of `rows` [batch]."""
         return tf.matmul(tf.gather(self._choice, rows), self._target, transpose_b=True)
 
-    def _opinions(self, past: Past, query_times: tf.Tensor, queries: tf.Tensor) -> _Opinions:
+    def _opinions(self, history: History, query_times: tf.Tensor, queries: tf.Tensor) -> _Opinions:
         towers = tf.matmul(queries, self._embeddings, transpose_b=True)
-        habit = self._habit(past, query_times, tf.shape(towers))
-        copurchase = tf.matmul(self._chosen(past), self._target, transpose_b=True)
+        habit = self._habit(history, query_times, tf.shape(towers))
+        copurchase = tf.matmul(self._chosen(history), self._target, transpose_b=True)
         return _Opinions(towers, copurchase, habit, habit == 0)
 
-    def _chosen(self, past: Past) -> tf.Tensor:
+    def _chosen(self, history: History) -> tf.Tensor:
         """[batch, rank] the sum over the distinct items of each history; of a catalogue a history is a small part."""
-        shape = tf.shape(past.row, out_type=tf.int64)
+        shape = tf.shape(history.row, out_type=tf.int64)
         rows = int(self._choice.shape[0])
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
-        distinct, _ = tf.unique(tf.boolean_mask(past.row + rows * users, past.valid))
+        distinct, _ = tf.unique(tf.boolean_mask(history.row + rows * users, history.valid))
         return tf.sparse.segment_sum(self._choice, distinct % rows, distinct // rows, num_segments=shape[0])
 
     def _proposals(self, opinions: _Opinions, newcomers: tf.Tensor, allowed: tf.Tensor | None) -> tf.Tensor:
@@ -154,12 +154,12 @@ class Sources(tf.Module):
             columns += [of_rows, of_rows - best]
         return tf.stack([*columns, tf.math.log1p(tf.gather(habit, rows, batch_dims=1))], axis=-1)
 
-    def _habit(self, past: Past, query_times: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    def _habit(self, history: History, query_times: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """[batch, rows] times that each item was chosen, halved with every HABIT_HALF_LIFE_DAYS; 0 for a new one."""
-        age = tf.cast(tf.maximum(query_times[:, tf.newaxis] - past.timestamp, 0), tf.float32) / self._seconds
-        weight = tf.where(past.valid, tf.maximum(tf.pow(0.5, age / HABIT_HALF_LIFE_DAYS), 1e-6), 0.0)
-        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(past.row)[1], axis=1)
-        places = tf.stack([tf.reshape(users, [-1]), tf.reshape(tf.cast(past.row, tf.int32), [-1])], axis=1)
+        age = tf.cast(tf.maximum(query_times[:, tf.newaxis] - history.timestamp, 0), tf.float32) / self._seconds
+        weight = tf.where(history.valid, tf.maximum(tf.pow(0.5, age / HABIT_HALF_LIFE_DAYS), 1e-6), 0.0)
+        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(history.row)[1], axis=1)
+        places = tf.stack([tf.reshape(users, [-1]), tf.reshape(tf.cast(history.row, tf.int32), [-1])], axis=1)
         return tf.scatter_nd(places, tf.reshape(weight, [-1]), shape)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfrec.ranking.features import Evidence, Past
+from tfrec.examples.batches import History
+from tfrec.ranking.features import Evidence
 from tfrec.ranking.item_statistics import NAMES
 
 TOWERS = "towers"
@@ -63,8 +64,8 @@ class Newcomers(tf.Module):
         """[new items] int32."""
         return self._rows[: self._count]
 
-    def scores(self, past: Past, query_times: tf.Tensor, towers: tf.Tensor) -> tf.Tensor:
+    def scores(self, history: History, query_times: tf.Tensor, towers: tf.Tensor) -> tf.Tensor:
         """[batch, new items] of the two towers' scores [batch, rows] and the histories; comparable within a shopper."""
-        of_history = self._evidence.of_history(past, query_times, self.rows, self._coefficients)
+        of_history = self._evidence.of_history(history, query_times, self.rows, self._coefficients)
         weight = self._coefficients[self._evidence.names.index(TOWERS)]
         return of_history + tf.gather(self._of_items, self.rows) + weight * tf.gather(towers, self.rows, axis=1)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfrec.examples.batches import History
 from tfrec.examples.catalog import Catalog
 from tfrec.ranking.item_statistics import NAMES as ITEM_NAMES
 from tfrec.ranking.item_statistics import NEVER_DAYS
@@ -29,15 +30,6 @@ _HELD = ("times", "times_30", "times_120", "idle_days")  # of a group, whatever 
 _OF_GROUP = (*_HELD, "share")
 _OF_ITEMS_GROUP = ("shoppers", "shoppers_per_item")
 _OF_USER = ("baskets", "baskets_28", "events", "events_28", "idle_days", "mean_price")
-
-
-class Past(NamedTuple):
-    """A batch of histories in time order, padded at the end."""
-
-    row: tf.Tensor  # [batch, length] int64 catalogue row, 0 where the catalogue does not hold the item
-    timestamp: tf.Tensor  # [batch, length] int64 seconds
-    price: tf.Tensor  # [batch, length] float32 standard score
-    valid: tf.Tensor  # [batch, length] bool
 
 
 class _Held(NamedTuple):
@@ -92,12 +84,12 @@ class Evidence(tf.Module):
             columns.append(np.stack([total[place], (total / np.maximum(items, 1))[place]], axis=1))
         return np.concatenate(columns, axis=1).astype(np.float32)
 
-    def __call__(self, past: Past, query_times: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    def __call__(self, history: History, query_times: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """`moments` [batch] int64 seconds; `rows` [batch, candidates] int64; `scores` [batch, candidates, sources]."""
-        age, ago = self._age(past, query_times), _baskets_ago(past)
+        age, ago = self._age(history, query_times), _baskets_ago(history)
         statistics = tf.gather(self.statistics, rows)
-        user = self._of_user(past, age, ago)
-        held = self._held(past, age, ago)
+        user = self._of_user(history, age, ago)
+        held = self._held(history, age, ago)
         times, idle, oldest = _of_wanted(held, tf.gather(self._kin, rows))
         pair = self._of_pair(times[:, :, 0], idle[..., 0], oldest[..., 0], statistics, user[:, :1])
         groups = self._of_groups(times, idle)
@@ -111,13 +103,15 @@ class Evidence(tf.Module):
         """Places in `names` of what is known of an item that nobody chose yet: what its groups say."""
         return [*self._places_held.ravel().tolist(), *self._places_of_items]
 
-    def of_history(self, past: Past, query_times: tf.Tensor, rows: tf.Tensor, coefficients: tf.Tensor) -> tf.Tensor:
+    def of_history(
+        self, history: History, query_times: tf.Tensor, rows: tf.Tensor, coefficients: tf.Tensor
+    ) -> tf.Tensor:
         """[batch, n] coefficients [len(names)] times the features `of_new` that the histories decide.
 
         Of the items `rows` [n], the same for all; but for a number that all items share.
         """
-        age = self._age(past, query_times)
-        held = self._held(past, age, _baskets_ago(past))
+        age = self._age(history, query_times)
+        held = self._held(history, age, _baskets_ago(history))
         counts = _log(tf.gather(held.sums, _GROUP_WEIGHTS, axis=1))
         idle = _log(tf.minimum(held.youngest, NEVER_DAYS)) - np.log1p(NEVER_DAYS)  # 0 where there is none
         of_group = tf.pad(tf.gather(coefficients, self._places_held), [[1, 0], [0, 0]])  # the item itself says nothing
@@ -141,21 +135,21 @@ class Evidence(tf.Module):
         """[groups * len(_OF_ITEMS_GROUP)] places in `names`."""
         return [self.names.index(f"item_{group}_{name}") for group in self._groups for name in _OF_ITEMS_GROUP]
 
-    def _age(self, past: Past, query_times: tf.Tensor) -> tf.Tensor:
+    def _age(self, history: History, query_times: tf.Tensor) -> tf.Tensor:
         """[batch, length] days."""
-        age = tf.cast(query_times[:, tf.newaxis] - past.timestamp, tf.float32) / self._seconds
-        return tf.where(past.valid, tf.maximum(age, 0.0), NEVER_DAYS)
+        age = tf.cast(query_times[:, tf.newaxis] - history.timestamp, tf.float32) / self._seconds
+        return tf.where(history.valid, tf.maximum(age, 0.0), NEVER_DAYS)
 
-    def _held(self, past: Past, age: tf.Tensor, ago: tf.Tensor) -> _Held:
+    def _held(self, history: History, age: tf.Tensor, ago: tf.Tensor) -> _Held:
         """Of the history's events with each item itself, and with each group of one (category, text, brand ...).
 
         What is unknown of an item is no group.
         """
         weights = [tf.ones_like(age), *(_halved(age, days) for days in HALF_LIVES_DAYS)]
         weights += [tf.cast(ago < count, tf.float32) for count in LATEST_BASKETS]
-        theirs = tf.gather(self._kin, past.row)
+        theirs = tf.gather(self._kin, history.row)
         unknown = np.append(-1, self._first[1:])
-        counts = tf.logical_and(past.valid[..., tf.newaxis], theirs != unknown)
+        counts = tf.logical_and(history.valid[..., tf.newaxis], theirs != unknown)
         of_each = tf.repeat(tf.stack(weights, axis=-1)[:, :, tf.newaxis], len(unknown), axis=2)
         of_each = tf.where(counts[..., tf.newaxis], of_each, 0.0)
         return _hold(theirs, counts, of_each, age[..., tf.newaxis], self._size)
@@ -177,16 +171,16 @@ class Evidence(tf.Module):
         shape = tf.shape(columns)
         return tf.reshape(columns, [shape[0], shape[1], columns.shape[2] * columns.shape[3]])
 
-    def _of_user(self, past: Past, age: tf.Tensor, ago: tf.Tensor) -> tf.Tensor:
+    def _of_user(self, history: History, age: tf.Tensor, ago: tf.Tensor) -> tf.Tensor:
         """[batch, len(_OF_USER)]."""
-        valid = tf.cast(past.valid, tf.float32)
+        valid = tf.cast(history.valid, tf.float32)
         is_recent = valid * tf.cast(age <= 28, tf.float32)
         # Of a batch in which nobody has a history the largest and the smallest of no events are infinite.
-        baskets = tf.maximum(tf.reduce_max(tf.where(past.valid, ago, -1.0), axis=1) + 1, 0.0)
+        baskets = tf.maximum(tf.reduce_max(tf.where(history.valid, ago, -1.0), axis=1) + 1, 0.0)
         recent_baskets = tf.maximum(tf.reduce_max(tf.where(is_recent > 0, ago, -1.0), axis=1) + 1, 0.0)
         idle = tf.minimum(tf.reduce_min(age, axis=1), NEVER_DAYS)
         events = tf.reduce_sum(valid, axis=1)
-        price = tf.math.divide_no_nan(tf.reduce_sum(past.price * valid, axis=1), events)
+        price = tf.math.divide_no_nan(tf.reduce_sum(history.price * valid, axis=1), events)
         columns = (baskets, recent_baskets, events, tf.reduce_sum(is_recent, axis=1), idle, price)
         return tf.stack(columns, axis=1)
 
@@ -221,10 +215,10 @@ def _of_wanted(held: _Held, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf
     )
 
 
-def _baskets_ago(past: Past) -> tf.Tensor:
+def _baskets_ago(history: History) -> tf.Tensor:
     """[batch, length] float32: how many later moments the history holds."""
-    times = tf.where(past.valid, past.timestamp, past.timestamp.dtype.max)
-    is_last = tf.logical_and(past.valid, times != tf.concat([times[:, 1:], -tf.ones_like(times[:, :1])], axis=1))
+    times = tf.where(history.valid, history.timestamp, history.timestamp.dtype.max)
+    is_last = tf.logical_and(history.valid, times != tf.concat([times[:, 1:], -tf.ones_like(times[:, :1])], axis=1))
     return tf.cumsum(tf.cast(is_last, tf.float32), axis=1, exclusive=True, reverse=True)
 
 

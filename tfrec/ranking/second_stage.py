@@ -9,11 +9,11 @@ import pandas as pd
 import tensorflow as tf
 
 from tfrec.config import Config
-from tfrec.examples.batches import Batch
+from tfrec.examples.batches import Batch, History
 from tfrec.examples.catalog import Catalog
 from tfrec.ranking.candidates import SOURCES, Proposed, Sources
 from tfrec.ranking.cold_candidates import Newcomers
-from tfrec.ranking.features import Evidence, Past
+from tfrec.ranking.features import Evidence
 from tfrec.ranking.item_statistics import NAMES, item_statistics
 from tfrec.ranking.ranker import Ranker
 from tfrec.retrieval.two_tower import TwoTower
@@ -79,18 +79,18 @@ class SecondStage(tf.Module):
 
         Of `allowed` [batch, rows] bool alone, where it is given.
         """
-        past = self._past(batch)
-        proposed = self.sources(past, query_times, queries, allowed)
-        return Examined(proposed, self.evidence(past, query_times, proposed.rows, proposed.scores))
+        history = self._history(batch)
+        proposed = self.sources(history, query_times, queries, allowed)
+        return Examined(proposed, self.evidence(history, query_times, proposed.rows, proposed.scores))
 
     def repeats(self, batch: Batch, query_times: tf.Tensor) -> tf.Tensor:
         """[batch, n] int64 rows of what each history holds most often of late, 0 pads."""
-        return self.sources.repeats(self._past(batch), query_times)
+        return self.sources.repeats(self._history(batch), query_times)
 
     def evidence_of(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, features] float32 of the items of `rows` [batch, n] int64, whether or not they are candidates."""
-        past = self._past(batch)
-        return self.evidence(past, query_times, rows, self.sources.scores(past, query_times, queries, rows))
+        history = self._history(batch)
+        return self.evidence(history, query_times, rows, self.sources.scores(history, query_times, queries, rows))
 
     def complements(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] how much each item goes with the one of `rows` [batch]; -inf for what would replace it.
@@ -133,9 +133,8 @@ class SecondStage(tf.Module):
         """[batch, n] the chance of a choice, of the heads' [batch, n, heads]: any one of those that count is enough."""
         return 1.0 - tf.reduce_prod(1.0 - probabilities[..., -self._counted :], axis=-1)
 
-    def _past(self, batch: Batch) -> Past:
-        history = self._model.read_history(batch)
-        return Past(history.row, history.timestamp, history.price, history.valid)
+    def _history(self, batch: Batch) -> History:
+        return self._model.read_history(batch)
 
     def _ranked(self, batch: Batch, rows: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """[batch, n, heads] chances."""

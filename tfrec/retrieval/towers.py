@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.config import TowerConfig
+from tfrec.examples.batches import History
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.preprocessing import DAYS_PER_WEEK, day_of_week
 from tfrec.retrieval import replicas
@@ -19,16 +20,6 @@ from tfrec.schema import EVENT_KINDS
 
 AGE_BUCKETS = 64  # two to an octave of seconds: the last holds everything older than a lifetime
 USER_ID_BUCKETS = 1 << 18
-
-
-class History(NamedTuple):
-    """A batch of event sequences, in time order, padded at the end by row 0."""
-
-    row: tf.Tensor  # [batch, length] int64 catalogue row
-    kind: tf.Tensor  # [batch, length] int64
-    timestamp: tf.Tensor  # [batch, length] int64 seconds
-    price: tf.Tensor  # [batch, length] float32 standard score
-    valid: tf.Tensor  # [batch, length] bool: an event, not padding
 
 
 class Context(NamedTuple):

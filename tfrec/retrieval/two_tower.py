@@ -12,12 +12,12 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrec.config import Config
-from tfrec.examples.batches import Batch, latest
+from tfrec.examples.batches import Batch, History, latest
 from tfrec.examples.catalog import Catalog
 from tfrec.language.text_encoder import Reader, TextEncoder
 from tfrec.language.tfidf_encoder import WordEncoder
 from tfrec.retrieval import replicas
-from tfrec.retrieval.towers import CandidateTower, Context, History, ItemFeatures, QueryTower
+from tfrec.retrieval.towers import CandidateTower, Context, ItemFeatures, QueryTower
 from tfrec.schema import DAY_SECONDS
 
 PART = 8192  # catalogue rows embedded at once

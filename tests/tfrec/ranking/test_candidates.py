@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
+from tfrec.examples.batches import History
 from tfrec.ranking.candidates import SOURCES, Sources
 from tfrec.ranking.cold_candidates import Newcomers
-from tfrec.ranking.features import Evidence, Past
+from tfrec.ranking.features import Evidence
 from tfrec.ranking.item_statistics import item_statistics
 
 DAY = 86_400
@@ -53,8 +54,9 @@ def sources(learnt) -> Sources:
 
 def proposed(sources: Sources, rows: list[int], days_ago: list[int]) -> dict[int, dict[str, float]]:
     """Candidate -> its scores, of one shopper."""
-    history = Past(
+    history = History(
         tf.constant([[*rows, 0]], tf.int64),
+        tf.zeros([1, len(rows) + 1], tf.int64),
         tf.constant([[*(NOW - days * DAY for days in days_ago), 0]], tf.int64),
         tf.zeros([1, len(rows) + 1]),
         tf.constant([[True] * len(rows) + [False]]),
@@ -100,10 +102,14 @@ def test_each_shopper_of_a_batch_gets_their_own_candidates(sources):
     rows = [[*rows, *[0] * (length - len(rows))] for rows, _ in histories]
     times = [[*(NOW - day * DAY for day in days), *[0] * (length - len(days))] for _, days in histories]
     valid = [[place < len(rows) for place in range(length)] for rows, _ in histories]
-    past = Past(
-        tf.constant(rows, tf.int64), tf.constant(times, tf.int64), tf.zeros([3, length]), tf.constant(valid, tf.bool)
+    history = History(
+        tf.constant(rows, tf.int64),
+        tf.zeros([3, length], tf.int64),
+        tf.constant(times, tf.int64),
+        tf.zeros([3, length]),
+        tf.constant(valid, tf.bool),
     )
-    found = sources(past, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]))
+    found = sources(history, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]))
     for user, (rows, days) in enumerate(histories):
         pairs = zip(found.rows[user].numpy(), found.scores[user].numpy(), strict=True)
         together = {int(row): values for row, values in pairs if row > 0}
@@ -115,8 +121,12 @@ def test_each_shopper_of_a_batch_gets_their_own_candidates(sources):
 
 def test_only_what_may_be_shown_is_proposed_and_the_scores_stay(sources):
     allowed = tf.constant([[False, True, False, True, True, False, False]])  # not 2, which 1 wants, nor 5 and 6
-    history = Past(
-        tf.constant([[1]], tf.int64), tf.constant([[NOW - 60 * DAY]], tf.int64), tf.zeros([1, 1]), tf.constant([[True]])
+    history = History(
+        tf.constant([[1]], tf.int64),
+        tf.zeros([1, 1], tf.int64),
+        tf.constant([[NOW - 60 * DAY]], tf.int64),
+        tf.zeros([1, 1]),
+        tf.constant([[True]]),
     )
     query_times, queries = tf.constant([NOW], tf.int64), tf.constant([[1.0]])
     found = sources(history, query_times, queries, allowed)
@@ -133,7 +143,7 @@ def test_only_what_may_be_shown_is_proposed_and_the_scores_stay(sources):
 def test_what_is_popular_is_so_among_what_may_be_shown(learnt):
     made = learnt(RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=1, n_cold=0, copurchase_rank=4))
     made._shoppers.assign([0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0])
-    nothing = Past(tf.zeros([3, 1], tf.int64), tf.zeros([3, 1], tf.int64), tf.zeros([3, 1]), tf.zeros([3, 1], tf.bool))
+    nothing = no_history(3)
     allowed = tf.constant([[True] * 7, [True, True, True, False, True, True, True], [False] * 4 + [True] * 3])
     found = made(nothing, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]), allowed)
     assert [sorted(set(rows) - {0}) for rows in found.rows.numpy().tolist()] == [[3], [2], []]
@@ -170,7 +180,7 @@ def test_what_the_newcomers_were_taught_decides_which_new_item_is_proposed(contr
 
 
 def test_a_new_item_that_may_not_be_shown_leaves_its_place_to_the_next(contrary):
-    history = Past(tf.zeros([1, 1], tf.int64), tf.zeros([1, 1], tf.int64), tf.zeros([1, 1]), tf.zeros([1, 1], tf.bool))
+    history = no_history(1)
     allowed = tf.constant([[True] * 4 + [False] + [True] * 2])
     found = contrary(history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]), allowed)
     assert set(found.rows.numpy()[0].tolist()) - {0} == {6}
@@ -183,8 +193,8 @@ def test_what_was_taught_is_saved_and_loaded_with_the_model(contrary, tmp_path):
 
         @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None], tf.int64)])
         def rows(self, row: tf.Tensor, query_times: tf.Tensor) -> tf.Tensor:
-            past = Past(row, tf.zeros_like(row), tf.zeros(tf.shape(row)), row > 0)
-            return self.sources(past, query_times, tf.ones([tf.shape(row)[0], 1])).rows
+            history = History(row, tf.zeros_like(row), tf.zeros_like(row), tf.zeros(tf.shape(row)), row > 0)
+            return self.sources(history, query_times, tf.ones([tf.shape(row)[0], 1])).rows
 
     tf.saved_model.save(Asked(), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
@@ -208,3 +218,9 @@ def test_a_shopper_who_has_everything_is_compared_with_the_best_of_all(sources):
 
 def test_items_that_the_catalogue_lacks_are_nobodys_candidate(sources):
     assert 0 not in proposed(sources, [0, 0], [1, 2])
+
+
+def no_history(users: int) -> History:
+    """Users without any event."""
+    zeros = tf.zeros([users, 1], tf.int64)
+    return History(zeros, zeros, zeros, tf.zeros([users, 1]), tf.zeros([users, 1], tf.bool))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.ranking.features import Evidence, Past
+from tfrec.examples.batches import History
+from tfrec.ranking.features import Evidence
 from tfrec.ranking.item_statistics import NAMES, NEVER_DAYS
 
 DAY = 86_400
@@ -26,17 +27,18 @@ def evidence(make_catalog) -> Evidence:
     return Evidence(make_catalog([[5], [6], [7]], **CATEGORY), statistics, "utc", ("first", "second"))
 
 
-def past(rows: list[int], days_ago: list[int], length: int = LENGTH) -> Past:
+def history_of(rows: list[int], days_ago: list[int], length: int = LENGTH) -> History:
     padding = length - len(rows)
-    return Past(
+    return History(
         tf.constant([rows + [0] * padding], tf.int64),
+        tf.zeros([1, len(rows) + padding], tf.int64),
         tf.constant([[NOW - days * DAY for days in days_ago] + [0] * padding], tf.int64),
         tf.constant([[1.0] * len(rows) + [0.0] * padding]),
         tf.constant([[True] * len(rows) + [False] * padding], tf.bool),
     )
 
 
-def of(evidence: Evidence, history: Past, rows: list[int]) -> dict[str, np.ndarray]:
+def of(evidence: Evidence, history: History, rows: list[int]) -> dict[str, np.ndarray]:
     """Name -> [candidates], logarithms undone except for the scores."""
     scores = tf.constant([[[0.5, -2.0]] * len(rows)])
     values = evidence(history, tf.constant([NOW], tf.int64), tf.constant([rows], tf.int64), scores)[0].numpy()
@@ -48,7 +50,7 @@ def of(evidence: Evidence, history: Past, rows: list[int]) -> dict[str, np.ndarr
 
 @pytest.fixture(scope="module")
 def found(evidence) -> dict[str, np.ndarray]:
-    return of(evidence, past(ROWS, DAYS_AGO), [1, 2])
+    return of(evidence, history_of(ROWS, DAYS_AGO), [1, 2])
 
 
 def test_a_pair_has_counts_ages_and_a_rhythm(found):
@@ -82,9 +84,9 @@ def test_a_new_item_has_the_shoppers_of_its_groups(make_catalog):
     evidence = Evidence(
         make_catalog([[5], [6], [7]], **CATEGORY), np.zeros_like(statistics), "utc", ("first", "second")
     )
-    assert of(evidence, past([], []), [2])["item_category_0_shoppers"].tolist() == [0]
+    assert of(evidence, history_of([], []), [2])["item_category_0_shoppers"].tolist() == [0]
     evidence.learn(statistics)
-    found = of(evidence, past([], []), [1, 2, 3])
+    found = of(evidence, history_of([], []), [1, 2, 3])
     np.testing.assert_allclose(found["item_category_0_shoppers"], [4, 4, 6], rtol=1e-5)
     np.testing.assert_allclose(found["item_category_0_shoppers_per_item"], [2, 2, 6], rtol=1e-5)
     assert found["item_brand_shoppers"].tolist() == [0, 0, 0]  # all unknown: no group
@@ -99,8 +101,8 @@ def test_a_shopper_has_baskets_events_and_prices(found):
 
 
 def test_each_shopper_is_seen_by_their_own_history(evidence):
-    histories = [past(ROWS, DAYS_AGO), past([], []), past([3, 2], [20, 4])]
-    together = Past(*(tf.concat(parts, axis=0) for parts in zip(*histories, strict=True)))
+    histories = [history_of(ROWS, DAYS_AGO), history_of([], []), history_of([3, 2], [20, 4])]
+    together = History(*(tf.concat(parts, axis=0) for parts in zip(*histories, strict=True)))
     query_times, rows = tf.constant([NOW] * 3, tf.int64), tf.constant([[1, 3], [3, 0], [2, 3]], tf.int64)
     scores = tf.zeros([3, 2, 2])
     found = evidence(together, query_times, rows, scores).numpy()
@@ -110,7 +112,7 @@ def test_each_shopper_is_seen_by_their_own_history(evidence):
 
 
 def test_padding_changes_nothing_and_no_history_is_no_error(evidence):
-    nothing = of(evidence, past([], []), [1, 3])
+    nothing = of(evidence, history_of([], []), [1, 3])
     assert nothing["times"].tolist() == [0, 0]
     np.testing.assert_allclose(nothing["idle_days"], [NEVER_DAYS] * 2, rtol=1e-5)
     np.testing.assert_allclose(nothing["user_idle_days"], [NEVER_DAYS] * 2, rtol=1e-5)
@@ -119,10 +121,10 @@ def test_padding_changes_nothing_and_no_history_is_no_error(evidence):
 
 
 def test_where_nobody_has_a_history_the_answer_is_that_of_a_padded_one(evidence):
-    padded, shortest = of(evidence, past([], []), [1, 3]), of(evidence, past([], [], length=0), [1, 3])
+    padded, shortest = of(evidence, history_of([], []), [1, 3]), of(evidence, history_of([], [], length=0), [1, 3])
     for name, values in padded.items():
         np.testing.assert_allclose(shortest[name], values, rtol=1e-5, err_msg=name)
 
 
 def test_an_item_that_the_catalogue_does_not_hold_is_no_evidence_for_the_empty_row(evidence):
-    assert of(evidence, past([0, 0], [5, 5]), [1])["category_0_times"].tolist() == [0]
+    assert of(evidence, history_of([0, 0], [5, 5]), [1])["category_0_times"].tolist() == [0]

@@ -375,9 +375,9 @@ def test_an_item_that_no_source_proposed_is_ranked_as_a_candidate_is(stage, aske
     np.testing.assert_allclose(probabilities[is_candidate], scores[is_candidate], rtol=1e-5)
     assert ((probabilities > 0) & (probabilities < 1)).all()
     # What the sources say of an item, which is among the evidence, is said of every item.
-    past = stage._past(history)
-    said = stage.sources.scores(past, query_times, queries, every_row(stage, query_times)).numpy()
-    proposed = stage.sources(past, query_times, queries)
+    history = stage._history(history)
+    said = stage.sources.scores(history, query_times, queries, every_row(stage, query_times)).numpy()
+    proposed = stage.sources(history, query_times, queries)
     for user, (rows, values) in enumerate(zip(proposed.rows.numpy(), proposed.scores.numpy(), strict=True)):
         np.testing.assert_allclose(said[user, rows[rows > 0] - 1], values[rows > 0], rtol=1e-5, atol=1e-6)
 

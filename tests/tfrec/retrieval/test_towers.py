@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.examples.batches import History
 from tfrec.retrieval.towers import (
     CandidateTower,
     Context,
-    History,
     ItemFeatures,
     QueryTower,
     age_bucket,

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.examples.batches import Batch
+from tfrec.examples.batches import Batch, History
 from tfrec.language.text_encoder import TextEncoder
-from tfrec.retrieval.towers import History
 from tfrec.retrieval.two_tower import TwoTower
 
 DAY = 86_400
