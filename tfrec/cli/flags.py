@@ -15,7 +15,9 @@ def ingest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interactions", help="without a SOURCE: a file, a folder or a glob")
     parser.add_argument("--items", help="likewise")
     parser.add_argument("--users", help="likewise")
-    parser.add_argument("--column", action="append", default=[], metavar="OURS=THEIRS", help="user_id=CustomerID")
+    parser.add_argument(
+        "--column", action="append", default=[], metavar="COLUMN=FILE_COLUMN", help="user_id=CustomerID"
+    )
     parser.add_argument("--kind", help="of every interaction: purchase, click ...")
     parser.add_argument("--order", help="column that ranks a user's events, where there is no timestamp")
 

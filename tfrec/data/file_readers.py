@@ -1,4 +1,4 @@
-"""CSV, CSV.gz, JSONL and Parquet files -> Arrow tables of text. It knows nothing of what the columns mean."""
+"""Readers of CSV, JSONL (both also gzipped) and Parquet files: Arrow tables of text."""
 
 from __future__ import annotations
 
@@ -30,30 +30,31 @@ _UNREADABLE = (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeError, EOFEr
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files of a file, folder (searched to any depth) or glob, sorted; DataError when there is none."""
+    """List the data files of a file, folder (any depth) or glob, sorted; DataError if none."""
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [file for file in path.rglob("*") if _is_data(file, path)]
+        files = [file for file in path.rglob("*") if _is_data_file(file, path)]
     else:
-        found = [Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file()]
-    if not found:
+        files = [Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file()]
+    if not files:
         raise DataError(f"{path} matches no CSV, JSONL or Parquet file; correct the path in the mapping")
-    return sorted(found)
+    return sorted(files)
 
 
 def read_file(path: Path, columns: Sequence[str], encoding: str = "utf-8", delimiter: str = "") -> pa.Table:
-    """The named columns of one file, [rows] strings each (timestamps stay timestamps), null where empty.
+    """Read the named columns of a file as text: [rows] strings each, null where empty.
 
-    DataError for an empty file, a missing column, a broken row, a wrong encoding or an unknown suffix.
+    Timestamps of Parquet stay timestamps. DataError for an empty file, a missing column, a broken
+    row, a wrong encoding or an unknown suffix.
     """
     columns = list(dict.fromkeys(columns))
-    suffix = _suffix(path)
+    suffix = _data_suffix(path)
     if suffix not in _CSV + _JSON + _PARQUET:
         known = ", ".join(_CSV + _JSON + _PARQUET)
         raise DataError(f"{path} ends in {suffix!r}, which is none of {known} (.gz may follow); rename or convert it")
     if path.stat().st_size == 0:
-        raise _empty(path)
+        raise _empty_file_error(path)
     if suffix in _PARQUET:
         return _read_parquet(path, columns)
     if suffix in _JSON:
@@ -61,62 +62,62 @@ def read_file(path: Path, columns: Sequence[str], encoding: str = "utf-8", delim
     return _read_csv(path, columns, encoding, delimiter or ("\t" if suffix == ".tsv" else ","))
 
 
-def read_headless(path: Path, names: Sequence[str], separator: str, encoding: str) -> pa.Table:
-    """Every column of a text file without header or quotes, [rows] strings each; errors as `read_file`."""
-    delimiter = "\x1f"  # Arrow wants one character; this one is in no text
-    with _reading(path, encoding):
+def read_headerless(path: Path, names: Sequence[str], separator: str, encoding: str) -> pa.Table:
+    """Read all columns of a text file without header or quotes; errors as in `read_file`."""
+    delimiter = "\x1f"  # Arrow needs a single character; no text holds this one
+    with _translated_errors(path, encoding):
         text = path.read_text(encoding=encoding).replace(separator, delimiter)
         read = pacsv.ReadOptions(column_names=list(names), use_threads=False, block_size=_BLOCK_BYTES)
         parse = pacsv.ParseOptions(delimiter=delimiter, quote_char=False)
-        return pacsv.read_csv(io.BytesIO(text.encode("utf-8")), read, parse, _all_text(names))
+        return pacsv.read_csv(io.BytesIO(text.encode("utf-8")), read, parse, _text_options(names))
 
 
-def _is_data(file: Path, folder: Path) -> bool:
+def _is_data_file(file: Path, folder: Path) -> bool:
     is_hidden = any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
-    return file.is_file() and not is_hidden and _suffix(file) in _CSV + _JSON + _PARQUET
+    return file.is_file() and not is_hidden and _data_suffix(file) in _CSV + _JSON + _PARQUET
 
 
-def _suffix(path: Path) -> str:
+def _data_suffix(path: Path) -> str:
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
 
 @contextlib.contextmanager
-def _reading(path: Path, encoding: str) -> Iterator[None]:
-    """Turns what Arrow and the codecs raise into one sentence that names the file and the cure."""
+def _translated_errors(path: Path, encoding: str) -> Iterator[None]:
+    """Turn errors of Arrow and of codecs into a DataError that names the file and the cure."""
     try:
         yield
     except _UNREADABLE as error:
-        reason = _short(str(error))
+        reason = _shorten(str(error))
         if isinstance(error, UnicodeError) or "UTF8" in reason:
             raise DataError(
                 f"{path} is not {encoding} text ({reason}); set `encoding` in the mapping to the one it was "
                 "written in, such as latin-1, cp1252 or gb18030"
             ) from None
         if "Empty CSV" in reason:
-            raise _empty(path) from None
+            raise _empty_file_error(path) from None
         raise DataError(
             f"{path} can't be read ({reason}); correct or delete that row, or write the file again if it is cut off"
         ) from None
 
 
 def _read_csv(path: Path, columns: list[str], encoding: str, delimiter: str) -> pa.Table:
-    # Only a single thread knows the number of a broken row.
+    # With several threads, Arrow's message lacks the number of the broken row.
     read = pacsv.ReadOptions(encoding=encoding, use_threads=False, block_size=_BLOCK_BYTES)
     parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    with _reading(path, encoding):
+    with _translated_errors(path, encoding):
         try:
-            return pacsv.read_csv(path, read, parse, _all_text(columns))
+            return pacsv.read_csv(path, read, parse, _text_options(columns))
         except KeyError:
-            found = pacsv.open_csv(path, read, parse, pacsv.ConvertOptions(check_utf8=False)).schema.names
-    raise _missing(path, columns, found)
+            names = pacsv.open_csv(path, read, parse, pacsv.ConvertOptions(check_utf8=False)).schema.names
+    raise _missing_column_error(path, columns, names)
 
 
-def _all_text(columns: Sequence[str]) -> pacsv.ConvertOptions:
+def _text_options(columns: Sequence[str]) -> pacsv.ConvertOptions:
     return pacsv.ConvertOptions(
         include_columns=list(columns),
         column_types={name: pa.string() for name in columns},
-        null_values=[""],  # "NA", "null" and "nan" may well be ids or titles
+        null_values=[""],  # "NA", "null" and "nan" can be ids or titles
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
     )
@@ -124,23 +125,23 @@ def _all_text(columns: Sequence[str]) -> pacsv.ConvertOptions:
 
 def _read_json(path: Path, columns: list[str], encoding: str) -> pa.Table:
     values: dict[str, list[str | None]] = {name: [] for name in columns}
-    seen: dict[str, None] = {}
+    keys: dict[str, None] = {}
     for row in _json_rows(path, encoding):
-        seen |= dict.fromkeys(row)
+        keys |= dict.fromkeys(row)
         for name in columns:
-            values[name].append(_json_text(row.get(name)))
-    if seen and not seen.keys() >= set(columns):
-        raise _missing(path, columns, list(seen))
+            values[name].append(_json_to_text(row.get(name)))
+    if keys and not keys.keys() >= set(columns):
+        raise _missing_column_error(path, columns, list(keys))
     return pa.table({name: pa.array(values[name], pa.string()) for name in columns})
 
 
 def _json_rows(path: Path, encoding: str) -> Iterator[dict[str, Any]]:
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    with _reading(path, encoding), opened(path, "rt", encoding=encoding) as lines:
+    open_file = gzip.open if path.name.lower().endswith(".gz") else open
+    with _translated_errors(path, encoding), open_file(path, "rt", encoding=encoding) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip("\ufeff \t\r\n"):
                 continue
-            try:  # numbers stay as they are written: an id 007.0 is no 7
+            try:  # numbers stay as written: the id 007.0 is not 7
                 row = json.loads(line.lstrip("\ufeff"), parse_int=str, parse_float=str, parse_constant=lambda _: None)
             except json.JSONDecodeError as error:
                 raise DataError(f"{path} line {number} is not JSON ({error.msg}); correct or delete the line") from None
@@ -149,26 +150,26 @@ def _json_rows(path: Path, encoding: str) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _json_text(value: Any) -> str | None:
+def _json_to_text(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, list):
-        return CATEGORY_SEPARATOR.join(filter(None, map(_json_text, value))) or None
+        return CATEGORY_SEPARATOR.join(filter(None, map(_json_to_text, value))) or None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode("utf-8")  # half an emoji is no UTF-8
+    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is not UTF-8
 
 
 def _read_parquet(path: Path, columns: list[str]) -> pa.Table:
-    with _reading(path, "utf-8"):
+    with _translated_errors(path, "utf-8"):
         file = pq.ParquetFile(path)
-        found = file.schema_arrow.names
-        if set(columns) <= set(found):
+        names = file.schema_arrow.names
+        if set(columns) <= set(names):
             table = file.read(columns=columns).select(columns)
-            return pa.table({name: _text(table.column(name)) for name in columns})
-    raise _missing(path, columns, found)
+            return pa.table({name: _to_text(table.column(name)) for name in columns})
+    raise _missing_column_error(path, columns, names)
 
 
-def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type):
         return column
     if pa.types.is_date(column.type):
@@ -176,14 +177,14 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         column = pc.binary_join(column.cast(pa.list_(pa.string())), CATEGORY_SEPARATOR)
     elif pa.types.is_floating(column.type):
-        column = _whole(column)
+        column = _to_integers(column)
     column = column.cast(pa.string())
     column.validate(full=True)  # Parquet does not promise that a string is UTF-8
     return pc.if_else(pc.equal(column, ""), None, column)
 
 
-def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Floats that are integers with missing values (pandas writes such ids) -> integers."""
+def _to_integers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Turn whole floats into integers: pandas writes ids with missing values as floats."""
     numbers = column.to_numpy()
     is_missing = np.isnan(numbers)
     known = numbers[~is_missing]
@@ -193,19 +194,19 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(numbers, mask=is_missing)])
 
 
-def _empty(path: Path) -> DataError:
-    return DataError(f"{path} is empty, a header and rows were expected; write it again or take it away")
+def _empty_file_error(path: Path) -> DataError:
+    return DataError(f"{path} is empty, expected a header and rows; write it again or remove it")
 
 
-def _missing(path: Path, columns: Sequence[str], found: Sequence[str]) -> DataError:
-    missing = next(name for name in columns if name not in found)
-    shown = ", ".join(found[:30])
+def _missing_column_error(path: Path, columns: Sequence[str], names: Sequence[str]) -> DataError:
+    missing = next(name for name in columns if name not in names)
+    existing = ", ".join(names[:30])
     return DataError(
-        f"{path} has no column {missing!r}, it has {_short(shown)}; name the right one under `columns` in "
+        f"{path} has no column {missing!r}, it has {_shorten(existing)}; name the right one under `columns` in "
         "the mapping, or set `delimiter` if these are several in one"
     )
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _MESSAGE_CHARACTERS else line[:_MESSAGE_CHARACTERS] + "..."

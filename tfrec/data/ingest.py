@@ -1,4 +1,4 @@
-"""A shop's raw tables -> checked, clean, partitioned tables in a folder, and what became of every row."""
+"""Ingest a shop's files: clean and partition its tables, count the rows dropped by each rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from tfrec.data.clean import clean
 from tfrec.data.mapping import Mapping
 from tfrec.data.raw_tables import RawTables
-from tfrec.data.snapshot import commit
+from tfrec.data.snapshot import write_snapshot
 from tfrec.data.sources import own_files
 from tfrec.errors import ConfigError
 from tfrec.schema import TableSet
@@ -20,33 +20,26 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class IngestReport:
-    """The table set in force, and how many raw rows it was made of."""
+    """The current table set and the number of raw rows that were read."""
 
     tables: TableSet
     rows_read: dict[str, int]  # table -> raw rows
 
     @property
     def rejected(self) -> Path:
-        """The folder of the dropped rows, a Parquet file for each table, with the rule that dropped each."""
+        """Folder of the dropped rows, each with its rule; one Parquet file per table."""
         return self.tables.snapshot / "rejected"
 
     def render(self) -> str:
-        """A table for people: a line for each rule, in the order applied."""
+        """Text table with a line for each rule, in the order applied."""
         manifest = self.tables.manifest
-        lines = [_line("table", "rule", "dropped", "changed", "kept")]
+        lines = [_format_line("table", "rule", "dropped", "changed", "kept")]
         for table, read in self.rows_read.items():
-            lines.append(_line(table, "rows read", "", "", f"{read:,}"))
+            lines.append(_format_line(table, "rows read", "", "", f"{read:,}"))
             for rule in manifest.rules:
                 if rule["table"] == table:
-                    lines.append(
-                        _line(
-                            "",
-                            rule["rule"],
-                            _count(rule["dropped"]),
-                            _count(rule["changed"]),
-                            f"{rule['kept']:,}",
-                        )
-                    )
+                    counts = (_format_count(rule["dropped"]), _format_count(rule["changed"]), f"{rule['kept']:,}")
+                    lines.append(_format_line("", rule["rule"], *counts))
         lines.append(f"tables in {self.tables.snapshot}, {manifest.partitions} partitions")
         lines.append(f"dropped rows in {self.rejected}, each with its rule")
         return "\n".join(lines)
@@ -56,9 +49,9 @@ class IngestReport:
 
 
 def ingest(mapping: Mapping, root: str | Path, partitions: int = 16) -> IngestReport:
-    """Reads a shop's own files through a mapping and puts them in force in `root`.
+    """Read a shop's files through a mapping, clean them and write them to `root`.
 
-    DataError when a file does not hold what the mapping says, or no row is left; `root` then stays as it was.
+    DataError if a file does not match the mapping or no row is left; `root` then stays unchanged.
     """
     _check_partitions(partitions)
     started = time.monotonic()
@@ -68,25 +61,25 @@ def ingest(mapping: Mapping, root: str | Path, partitions: int = 16) -> IngestRe
 
 
 def ingest_tables(tables: RawTables, root: str | Path, source: str, partitions: int = 16) -> IngestReport:
-    """Cleans raw tables and puts them in force in `root`; errors as `ingest`."""
+    """Clean raw tables and write them to `root`; errors as in `ingest`."""
     _check_partitions(partitions)
     started = time.monotonic()
     cleaned = clean(tables)
     _LOGGER.info("cleaned %s in %.1f s", source, time.monotonic() - started)
     started = time.monotonic()
-    table_set = commit(cleaned, Path(root), source, tables.clock, partitions)
+    table_set = write_snapshot(cleaned, Path(root), source, clock=tables.clock, partitions=partitions)
     _LOGGER.info("wrote %s in %.1f s", table_set.snapshot, time.monotonic() - started)
     return IngestReport(table_set, cleaned.read)
 
 
 def _check_partitions(partitions: int) -> None:
     if not 1 <= partitions <= 99_999:
-        raise ConfigError(f"`partitions` is {partitions}, between 1 and 99999 were expected; 16 suits most shops")
+        raise ConfigError(f"`partitions` is {partitions}, expected 1 to 99999; 16 suits most shops")
 
 
-def _line(table: str, rule: str, dropped: str, changed: str, kept: str) -> str:
+def _format_line(table: str, rule: str, dropped: str, changed: str, kept: str) -> str:
     return f"{table:<13} {rule:<32} {dropped:>11} {changed:>11} {kept:>13}".rstrip()
 
 
-def _count(rows: int) -> str:
+def _format_count(rows: int) -> str:
     return f"{rows:,}" if rows else "-"

@@ -1,23 +1,23 @@
-"""How a shop's own files and columns become ours: the mapping, from a YAML file or from flags.
+"""Mapping of a shop's files and columns to the schema, from a YAML file or from flags.
 
     interactions:
       path: logs/*.csv.gz            # a file, a folder or a glob, relative to this YAML file
-      columns: {user_id: CustomerID, item_id: StockCode, timestamp: InvoiceDate, session: InvoiceNo}
-      kind: purchase                 # of every row; or a column `kind`, and `kinds: {their value: ours}`
+      columns: {user_id: CustomerID, item_id: StockCode, timestamp: InvoiceDate}
+      kind: purchase                 # of all rows; or a column `kind` and `kinds: {buy: purchase}`
       cancelled: {column: InvoiceNo, prefix: C}
-      timestamp_format: auto         # or seconds, milliseconds, or a strptime pattern such as %d/%m/%Y
-      order: position                # instead of a timestamp: the rank of the event in its user's sequence
+      timestamp_format: auto         # or seconds, milliseconds, a strptime pattern: %d/%m/%Y
+      order: position                # without timestamps: an event's rank among its user's events
     items:
       path: products.parquet
-      columns: {item_id: sku, title: name, category: [department, aisle]}   # a list: widest level first
-      extra: [package_size]          # further columns under their own name
+      columns: {item_id: sku, title: name, category: [department, aisle]}  # widest first
+      extra: [package_size]          # further columns, names unchanged
     users:
       path: users.jsonl
       profile: [age, city]
 
-Every table also takes `encoding` (utf-8), `delimiter` (by the file's name: a comma, or a tab for .tsv) and `only`,
-pairs of a column of theirs and a regular expression (RE2) that its text must hold: rows of postage stay out.
-A required column that is not named keeps its own name. It knows nothing of what the files hold.
+Every table also takes `encoding` (default utf-8), `delimiter` (default a comma, a tab for .tsv) and
+`only`. `only` maps a column of the file to a regular expression (RE2): rows whose text does not
+match, such as postage, are not read. A required column without an entry keeps its name.
 """
 
 from __future__ import annotations
@@ -48,18 +48,19 @@ _EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "order", "can
 
 @dataclasses.dataclass(frozen=True)
 class TableMapping:
-    """Where one table lies and what its columns are called there."""
+    """Files of a table and the names of its columns in them."""
 
     path: Path  # a file, a folder or a glob
-    columns: dict[str, tuple[str, ...]]  # our name -> theirs; several are joined into a category path
+    columns: dict[str, tuple[str, ...]]  # schema column -> file columns, joined to a category path
     encoding: str = "utf-8"
     delimiter: str = ""  # "": by the file's name
-    only: dict[str, str] = dataclasses.field(default_factory=dict)  # their column -> what its text must match
+    only: dict[str, str] = dataclasses.field(default_factory=dict)
+    """File column -> regular expression that its text must match."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Cancelled:
-    """A row is a cancellation or return when `column` starts with `prefix`."""
+class Cancellation:
+    """A row is a cancellation or return if its `column` starts with `prefix`."""
 
     column: str
     prefix: str
@@ -67,18 +68,19 @@ class Cancelled:
 
 @dataclasses.dataclass(frozen=True)
 class EventMapping(TableMapping):
-    """The interactions table: one of `kind` and the column `kind` says what the user did."""
+    """Files of the interactions table; the event kind comes from `kind` or the column `kind`."""
 
     kind: str = ""
-    kinds: dict[str, str] = dataclasses.field(default_factory=dict)  # their value -> one of EVENT_KINDS
+    kinds: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Value in the file -> one of EVENT_KINDS."""
     timestamp_format: str = "auto"
     clock: Clock = "utc"  # "order": the timestamp column holds ranks
-    cancelled: Cancelled | None = None
+    cancelled: Cancellation | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Mapping:
-    """A whole shop."""
+    """Mapping of all tables of a shop."""
 
     source: str  # the YAML file's name, or "flags"
     interactions: EventMapping
@@ -87,17 +89,17 @@ class Mapping:
 
 
 def read_mapping(path: Path) -> Mapping:
-    """The Mapping of a YAML file; its paths are relative to its folder. ConfigError when it can't be one."""
+    """Read a YAML file; paths are relative to its folder. ConfigError if it is no valid mapping."""
     path = Path(path)
     try:
-        # BaseLoader leaves every scalar a string: a column called `no` or `1` stays one.
+        # BaseLoader keeps every scalar a string, so columns can be called `no` or `1`.
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     except OSError as error:
         raise ConfigError(f"mapping {path} can't be read ({error.strerror}); give the path of a YAML file") from None
     except (yaml.YAMLError, UnicodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"mapping {path} is not YAML ({reason}); see examples/online_retail.yaml") from None
-    return _mapping(raw, path.parent, path.name)
+    return _parse_mapping(raw, path.parent, path.name)
 
 
 def mapping_from_flags(
@@ -108,140 +110,142 @@ def mapping_from_flags(
     kind: str | None = None,
     order: str | None = None,
 ) -> Mapping:
-    """The Mapping of a command line; paths are relative to the working directory.
+    """Make a mapping from command-line flags; paths are relative to the working directory.
 
-    `columns` are pairs `user_id=CustomerID`, valid for every table that has such a column, or
-    `items.title=Description`, valid for that table alone and needed for profile and extra columns.
+    `columns` are pairs `user_id=CustomerID`, for every table with that column, or
+    `items.title=Description`, for that table alone; profile and extra columns need this form.
     """
     raw: dict[str, dict[str, Any]] = {"interactions": {"path": interactions}}
     raw |= {name: {"path": path} for name, path in (("items", items), ("users", users)) if path}
     for pair in columns:
         _add_column(raw, pair)
     raw["interactions"] |= {key: value for key, value in (("kind", kind), ("order", order)) if value}
-    return _mapping(raw, Path(), "flags")
+    return _parse_mapping(raw, Path(), "flags")
 
 
 def _add_column(raw: dict[str, dict[str, Any]], pair: str) -> None:
-    name, equals, theirs = pair.partition("=")
+    name, equals, source_column = pair.partition("=")
     table, dot, column = name.partition(".")
-    homes = [table] if dot else [home for home in raw if name in TABLES[home].names]
-    if not equals or not theirs or not homes or any(home not in raw for home in homes):
+    tables = [table] if dot else [table for table in raw if name in TABLES[table].names]
+    if not equals or not source_column or not tables or any(table not in raw for table in tables):
         raise ConfigError(
-            f"column {pair!r} is not OURS=THEIRS with one of our columns or TABLE.OURS, where TABLE is "
-            f"one of {', '.join(raw)}; write user_id=CustomerID, or users.age=Age for a further column"
+            f"--column is {pair!r}, expected COLUMN=FILE_COLUMN or TABLE.COLUMN=FILE_COLUMN, where TABLE is one "
+            f"of {', '.join(raw)}; write user_id=CustomerID, or users.age=Age for a further column"
         )
-    for home in homes:
-        raw[home].setdefault("columns", {})[column if dot else name] = theirs
+    for table in tables:
+        raw[table].setdefault("columns", {})[column if dot else name] = source_column
 
 
-def _mapping(raw: Any, base: Path, source: str) -> Mapping:
+def _parse_mapping(raw: Any, base: Path, source: str) -> Mapping:
     _check_keys(raw, tuple(TABLES), f"mapping {source}")
     if "interactions" not in raw:
         raise ConfigError(f"mapping {source} has no `interactions`; name at least their path and columns")
-    tables = {name: _table(raw[name], name, base) for name in ("items", "users") if name in raw}
-    return Mapping(source, _events(raw["interactions"], base), tables.get("items"), tables.get("users"))
+    tables = {name: _parse_table(raw[name], name, base) for name in ("items", "users") if name in raw}
+    return Mapping(source, _parse_events(raw["interactions"], base), tables.get("items"), tables.get("users"))
 
 
-def _table(raw: Any, name: str, base: Path) -> TableMapping:
+def _parse_table(raw: Any, name: str, base: Path) -> TableMapping:
     _check_keys(raw, (*_SHARED_KEYS, _FURTHER[name]), name)
     further = raw.get(_FURTHER[name], [])
     if not isinstance(further, list):
-        raise ConfigError(f"{name}.{_FURTHER[name]} is {further!r}, not a list of columns; write [{further}]")
-    return TableMapping(**_shared(raw, name, base, {column: column for column in further}))
+        raise ConfigError(f"{name}.{_FURTHER[name]} is {further!r}, expected a list of columns; write [{further}]")
+    return TableMapping(**_parse_shared(raw, name, base, {column: column for column in further}))
 
 
-def _events(raw: Any, base: Path) -> EventMapping:
+def _parse_events(raw: Any, base: Path) -> EventMapping:
     _check_keys(raw, _EVENT_KEYS, "interactions")
-    shared = _shared(raw, "interactions", base, {"timestamp": raw["order"]} if "order" in raw else {})
+    shared = _parse_shared(raw, "interactions", base, {"timestamp": raw["order"]} if "order" in raw else {})
     unknown = [name for name in shared["columns"] if name not in TABLES["interactions"].names]
     if unknown:
         known = ", ".join(TABLES["interactions"].names)
-        raise ConfigError(f"interactions.columns names {unknown[0]!r}, which is not one of {known}; leave it out")
+        raise ConfigError(f"interactions.columns names {unknown[0]!r}, expected one of {known}; remove it")
     if "order" in raw and "timestamp" in raw.get("columns", {}):
-        raise ConfigError("interactions has both `order` and a column `timestamp`; keep the timestamp alone")
+        raise ConfigError("interactions has both `order` and a column `timestamp`; remove `order`")
     cancelled = raw.get("cancelled")
     if cancelled is not None:
-        _check_keys(cancelled, ("column", "prefix"), "interactions.cancelled", all_of_them=True)
+        _check_keys(cancelled, ("column", "prefix"), "interactions.cancelled", needs_all=True)
     return EventMapping(
         **shared,
-        **_kinds(raw, shared["columns"]),
-        timestamp_format=_timestamp_format(raw.get("timestamp_format", "auto")),
+        **_parse_kinds(raw, shared["columns"]),
+        timestamp_format=_check_timestamp_format(raw.get("timestamp_format", "auto")),
         clock="order" if "order" in raw else "utc",
-        cancelled=Cancelled(**cancelled) if cancelled else None,
+        cancelled=Cancellation(**cancelled) if cancelled else None,
     )
 
 
-def _shared(raw: dict[str, Any], name: str, base: Path, further: dict[str, str]) -> dict[str, Any]:
+def _parse_shared(raw: dict[str, Any], name: str, base: Path, further: dict[str, str]) -> dict[str, Any]:
     encoding, columns = raw.get("encoding", "utf-8"), raw.get("columns", {})
     if not isinstance(raw.get("path"), str) or not raw["path"]:
         raise ConfigError(f"{name}.path is missing; give a file, a folder or a glob of {name}")
     if not isinstance(columns, dict) or not all(map(_is_column, columns.values())):
         raise ConfigError(
-            f"{name}.columns is {columns!r}, not pairs of our name and theirs; write {{user_id: CustomerID}}"
+            f"{name}.columns is {columns!r}, expected pairs of a schema column and a file column; "
+            "write {user_id: CustomerID}"
         )
     try:
         codecs.lookup(encoding)
     except LookupError:
         raise ConfigError(
-            f"{name}.encoding is {encoding!r}, which Python does not know; try utf-8, latin-1 or gb18030"
+            f"{name}.encoding is {encoding!r}, which is unknown to Python; try utf-8, latin-1 or gb18030"
         ) from None
     named: dict[str, Any] = {column: column for column in _REQUIRED[name]} | further | columns
-    theirs = {ours: tuple(value) if isinstance(value, list) else (value,) for ours, value in named.items()}
+    groups = {column: tuple(value) if isinstance(value, list) else (value,) for column, value in named.items()}
     return {
         "path": base / raw["path"],
-        "columns": theirs,
+        "columns": groups,
         "encoding": encoding,
         "delimiter": raw.get("delimiter", ""),
-        "only": _only(raw.get("only", {}), name),
+        "only": _parse_only(raw.get("only", {}), name),
     }
 
 
-def _only(raw: Any, name: str) -> dict[str, str]:
+def _parse_only(raw: Any, name: str) -> dict[str, str]:
     if not isinstance(raw, dict) or not all(isinstance(pattern, str) for pattern in raw.values()):
         raise ConfigError(
-            f"{name}.only is {raw!r}, not pairs of their column and a regular expression; write {{StockCode: '^[0-9]'}}"
+            f"{name}.only is {raw!r}, expected pairs of a file column and a regular expression; "
+            "write {StockCode: '^[0-9]'}"
         )
     for column, pattern in raw.items():
         try:
             pc.match_substring_regex(pa.array([""]), pattern)
         except pa.ArrowInvalid as error:
             raise ConfigError(
-                f"{name}.only of {column} is {pattern!r}, which is no regular expression of RE2 ({error}); correct it"
+                f"{name}.only of {column} is {pattern!r}, expected a regular expression of RE2 ({error}); correct it"
             ) from None
     return dict(raw)
 
 
-def _is_column(theirs: Any) -> bool:
-    names = theirs if isinstance(theirs, list) else [theirs]
+def _is_column(value: Any) -> bool:
+    names = value if isinstance(value, list) else [value]
     return bool(names) and all(isinstance(name, str) and name for name in names)
 
 
-def _kinds(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def _parse_kinds(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     kind, kinds = raw.get("kind", ""), raw.get("kinds", {})
     if bool(kind) == ("kind" in columns):
         raise ConfigError(
             "interactions needs either `kind`, the kind of every row, or a column `kind`, not both or none; "
             "write `kind: purchase` if every row is one"
         )
-    for ours in [*([kind] if kind else []), *kinds.values()]:
-        if ours not in EVENT_KINDS:
-            raise ConfigError(f"kind {ours!r} is not one of {', '.join(EVENT_KINDS)}; choose the nearest")
+    for name in [*([kind] if kind else []), *kinds.values()]:
+        if name not in EVENT_KINDS:
+            raise ConfigError(f"kind is {name!r}, expected one of {', '.join(EVENT_KINDS)}; use the nearest")
     return {"kind": kind, "kinds": kinds}
 
 
-def _timestamp_format(text: str) -> str:
+def _check_timestamp_format(text: str) -> str:
     if text not in TIMESTAMP_FORMATS and "%" not in text:
         raise ConfigError(
-            f"interactions.timestamp_format is {text!r}, not one of {', '.join(TIMESTAMP_FORMATS)} or a "
+            f"interactions.timestamp_format is {text!r}, expected one of {', '.join(TIMESTAMP_FORMATS)} or a "
             "strptime pattern; write %d/%m/%Y %H:%M for 31/12/2011 23:59"
         )
     return text
 
 
-def _check_keys(raw: Any, known: tuple[str, ...], where: str, all_of_them: bool = False) -> None:
+def _check_keys(raw: Any, known: tuple[str, ...], where: str, needs_all: bool = False) -> None:
     if not isinstance(raw, dict):
-        raise ConfigError(f"{where} is {raw!r}, not a table of settings; it takes {', '.join(known)}")
-    wrong = [key for key in raw if key not in known]
-    if wrong or (all_of_them and len(raw) < len(known)):
-        found = f"unknown {wrong[0]!r}" if wrong else f"only {', '.join(raw)}"
-        raise ConfigError(f"{where} has {found}; it takes {', '.join(known)}")
+        raise ConfigError(f"{where} is {raw!r}, expected a table of settings; it takes {', '.join(known)}")
+    unknown = [key for key in raw if key not in known]
+    if unknown or (needs_all and len(raw) < len(known)):
+        keys = f"unknown {unknown[0]!r}" if unknown else f"only {', '.join(raw)}"
+        raise ConfigError(f"{where} has {keys}; it takes {', '.join(known)}")

@@ -14,7 +14,8 @@ class RawTables:
     """Columns under the schema's names, rows in the order of the source's files."""
 
     interactions: pa.Table
-    """Columns of schema.INTERACTIONS, the optional ones where known, and optionally `cancelled` (bool).
+    """Columns of schema.INTERACTIONS, the optional ones where known, and optionally `cancelled`
+    (bool).
 
     Ids and texts are strings, quantity, price and position numbers, timestamp a timestamp or text.
     """

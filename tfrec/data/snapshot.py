@@ -1,8 +1,10 @@
-"""Clean tables -> a snapshot on disk, sorted and partitioned, put in force by one rename.
+"""Write clean tables as a sorted, partitioned snapshot, and make it current by one rename.
 
-A snapshot is named by a hash of its content, so that the same data gives the same folder, which is then left
-as it is: TFX's cache looks at the files' times. It is written aside and renamed, and manifest.json replaced
-last: killed at any moment, the tables in force stay readable. Of older snapshots the last one is kept.
+A snapshot's name is a hash of its content, so the same data gives the same folder. An existing
+complete folder stays untouched, because TFX's cache looks at the files' times. A new snapshot is
+written to a temporary folder and renamed; manifest.json is replaced last. The current tables stay
+readable if the process is killed at any time. Only the previous snapshot is kept beside the
+current.
 """
 
 from __future__ import annotations
@@ -39,37 +41,37 @@ class Partitioned:
     bounds: np.ndarray
 
 
-def commit(tables: CleanTables, root: Path, source: str, clock: Clock, partitions: int) -> TableSet:
-    """The table set in `root` after these tables were put in force; DataError while another ingest writes."""
+def write_snapshot(tables: CleanTables, root: Path, source: str, clock: Clock, partitions: int) -> TableSet:
+    """Write the tables to `root` and make them current; DataError while another ingest runs."""
     parts = {
-        "interactions": _partitioned(tables.interactions, "user_id", partitions),
-        "users": _partitioned(tables.users, "user_id", partitions),
-        "items": _partitioned(tables.items, "item_id", partitions),
+        "interactions": _partition(tables.interactions, "user_id", partitions),
+        "users": _partition(tables.users, "user_id", partitions),
+        "items": _partition(tables.items, "item_id", partitions),
     }
-    snapshot = _content_id([*(part.rows for part in parts.values()), *tables.rejected.values()], partitions)
-    result = TableSet(root, _manifest(snapshot, tables, source, clock, partitions))
-    with _alone(root):
+    snapshot = _hash_content([*(part.rows for part in parts.values()), *tables.rejected.values()], partitions)
+    result = TableSet(root, _make_manifest(snapshot, tables, source, clock, partitions))
+    with _exclusive_lock(root):
         if not _is_complete(result):
-            _write_snapshot(result, parts, tables.rejected)
-        _put_in_force(result)
+            _write_folder(result, parts, tables.rejected)
+        _make_current(result)
     return result
 
 
-def _partitioned(table: pa.Table, key: str, partitions: int) -> Partitioned:
-    """Sorted by partition, then id, then (interactions) time, then the original order."""
+def _partition(table: pa.Table, key: str, partitions: int) -> Partitioned:
+    """Sort by partition, id, time (interactions only) and original order."""
     coded = table[key].combine_chunks().dictionary_encode()
     part = partition_of(pd.Series(coded.dictionary.to_pylist(), dtype=object), partitions)
-    alphabet = np.empty(len(part), np.int64)
-    alphabet[pc.array_sort_indices(coded.dictionary).to_numpy()] = np.arange(len(part))
+    ranks = np.empty(len(part), np.int64)
+    ranks[pc.array_sort_indices(coded.dictionary).to_numpy()] = np.arange(len(part))
     ids = coded.indices.to_numpy()
-    keys = [alphabet[ids], part[ids]]  # the last key of lexsort is the widest
+    keys = [ranks[ids], part[ids]]  # lexsort sorts by the last key first
     if "timestamp" in table.column_names:
         keys.insert(0, table["timestamp"].cast(pa.int64()).to_numpy())
     order = np.lexsort(keys)
     return Partitioned(table.take(pa.array(order)), np.searchsorted(part[ids][order], np.arange(partitions + 1)))
 
 
-def _content_id(tables: list[pa.Table], partitions: int) -> str:
+def _hash_content(tables: list[pa.Table], partitions: int) -> str:
     digest = hashlib.sha256(str(partitions).encode())
     for table in tables:
         digest.update(str([(field.name, str(field.type)) for field in table.schema]).encode())
@@ -81,7 +83,7 @@ def _content_id(tables: list[pa.Table], partitions: int) -> str:
 
 
 def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:
-    """Adds the values, never the padding of Arrow's buffers or what lies beneath a null."""
+    """Add the values to the digest, without the padding of Arrow's buffers and bytes of nulls."""
     if pa.types.is_string(array.type):
         filled = array.fill_null("")
         digest.update(pc.binary_length(filled).to_numpy(zero_copy_only=False).tobytes())
@@ -91,7 +93,7 @@ def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:
         digest.update(numbers.fill_null(0).to_numpy(zero_copy_only=False).tobytes())
 
 
-def _manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock, partitions: int) -> Manifest:
+def _make_manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock, partitions: int) -> Manifest:
     span = pc.min_max(tables.interactions["timestamp"].cast(pa.int64()))
     return Manifest(
         snapshot=snapshot,
@@ -108,17 +110,19 @@ def _manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock, par
 
 
 @contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Holds the folder's lock, which the kernel gives back even after kill -9."""
+def _exclusive_lock(root: Path) -> Iterator[None]:
+    """Lock the folder; the kernel releases the lock even after kill -9."""
     try:
         (root / "snapshots").mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{root} is a file where a folder of tables was expected; give another folder") from None
+        raise DataError(f"{root} is a file, expected a folder; give another path") from None
     with open(root / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataError(f"another ingest is writing into {root}; wait for its end or give another folder") from None
+            raise DataError(
+                f"another ingest is writing into {root}; wait until it ends, or give another folder"
+            ) from None
         yield
 
 
@@ -133,21 +137,21 @@ def _is_complete(tables: TableSet) -> bool:
     return True
 
 
-def _write_snapshot(tables: TableSet, parts: dict[str, Partitioned], rejected: dict[str, pa.Table]) -> None:
-    aside = tables.snapshot.with_name(f".tmp-{os.getpid()}-{tables.manifest.snapshot}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+def _write_folder(tables: TableSet, parts: dict[str, Partitioned], rejected: dict[str, pa.Table]) -> None:
+    temporary = tables.snapshot.with_name(f".tmp-{os.getpid()}-{tables.manifest.snapshot}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     try:
         for name, part in parts.items():
-            _write_parts(part, aside / name, tables.manifest.partitions)
-        (aside / "rejected").mkdir()
+            _write_parts(part, temporary / name, tables.manifest.partitions)
+        (temporary / "rejected").mkdir()
         for name, rows in rejected.items():
-            pq.write_table(rows, aside / "rejected" / f"{name}.parquet", compression="zstd")
-        if tables.snapshot.exists():  # damaged by hand
-            tables.snapshot.rename(aside / "damaged")
-        aside.rename(tables.snapshot)
+            pq.write_table(rows, temporary / "rejected" / f"{name}.parquet", compression="zstd")
+        if tables.snapshot.exists():  # an incomplete copy
+            tables.snapshot.rename(temporary / "damaged")
+        temporary.rename(tables.snapshot)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_parts(part: Partitioned, folder: Path, partitions: int) -> None:
@@ -157,19 +161,19 @@ def _write_parts(part: Partitioned, folder: Path, partitions: int) -> None:
         pq.write_table(part.rows.slice(begin, end - begin), folder / part_name(index, partitions), compression="zstd")
 
 
-def _put_in_force(tables: TableSet) -> None:
+def _make_current(tables: TableSet) -> None:
     path = tables.root / "manifest.json"
     previous = read_table_set(tables.root).manifest.snapshot if path.exists() else None
     text = json.dumps(dataclasses.asdict(tables.manifest), ensure_ascii=False, indent=1)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        aside = path.with_name(".tmp-manifest.json")
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
+        temporary = path.with_name(".tmp-manifest.json")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
     _delete_leftovers(tables, previous)
 
 
 def _delete_leftovers(tables: TableSet, previous: str | None) -> None:
-    """Deletes what killed ingests left and, after a change, every snapshot but this one and the previous."""
+    """Delete temporary files and, if the snapshot changed, all but the current and previous one."""
     (tables.root / ".tmp-manifest.json").unlink(missing_ok=True)
     is_changed = previous != tables.manifest.snapshot
     for folder in tables.snapshot.parent.iterdir():

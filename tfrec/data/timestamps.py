@@ -1,4 +1,4 @@
-"""Timestamps in the forms that shops write them -> UTC milliseconds. It knows nothing of tables."""
+"""Parse the usual written forms of timestamps to UTC milliseconds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-_FIRST_SECONDS = 1e8  # March 1973: a smaller number is a rank, a year or a default, not seconds of a shop
+_FIRST_SECONDS = 1e8  # March 1973; a smaller number is a rank, a year or a default
 _FIRST_MILLISECONDS = 1e11
 _FIRST_MICROSECONDS = 1e14
 _FIRST_NANOSECONDS = 1e17
 
 
 def parse_times(column: pa.ChunkedArray, pattern: str = "auto") -> np.ndarray:
-    """[rows] datetime64[ms] in UTC, NaT where the column's text is missing or unreadable.
+    """Parse a column to [rows] datetime64[ms] in UTC, NaT where the text is missing or unreadable.
 
-    `pattern` is "seconds" or "milliseconds" since 1970, a strptime pattern, or "auto": ISO 8601, YYYYMMDD,
-    YYYYMMDDhhmmss, or seconds to nanoseconds since 1970 told apart by size. Times without a zone are UTC.
+    `pattern` is "seconds" or "milliseconds" since 1970, a strptime pattern, or "auto": ISO 8601,
+    YYYYMMDD, YYYYMMDDhhmmss, or seconds, milliseconds, microseconds or nanoseconds since 1970,
+    distinguished by size. Times without a zone are UTC.
     """
     if not pa.types.is_string(column.type):
         return column.cast(pa.timestamp("ms"), safe=False).to_numpy().astype("datetime64[ms]")
@@ -34,17 +35,17 @@ def _parse(text: pd.Series, pattern: str) -> np.ndarray:
     if pattern == "milliseconds":
         return _from_milliseconds(numbers)
     if pattern != "auto":
-        return _dates(text, pattern)
-    times = _dates(text.str.replace(r" ?(UTC|GMT)$", "+00:00", regex=True), "ISO8601")
+        return _parse_dates(text, pattern)
+    times = _parse_dates(text.str.replace(r" ?(UTC|GMT)$", "+00:00", regex=True), "ISO8601")
     epochs = _from_milliseconds(_to_milliseconds(numbers))
     times = np.where(np.isnan(numbers), times, epochs)
     for digits, compact in ((8, "%Y%m%d"), (14, "%Y%m%d%H%M%S")):
         is_compact = text.str.fullmatch(rf"\d{{{digits}}}").to_numpy(dtype=bool)
-        times[is_compact] = _dates(text[is_compact], compact)
+        times[is_compact] = _parse_dates(text[is_compact], compact)
     return times
 
 
-def _dates(text: pd.Series, pattern: str) -> np.ndarray:
+def _parse_dates(text: pd.Series, pattern: str) -> np.ndarray:
     parsed = pd.to_datetime(text, format=pattern, errors="coerce", utc=True)
     return parsed.to_numpy(dtype="datetime64[ns]").astype("datetime64[ms]")
 
@@ -57,7 +58,7 @@ def _to_milliseconds(numbers: np.ndarray) -> np.ndarray:
 
 
 def _from_milliseconds(milliseconds: np.ndarray) -> np.ndarray:
-    is_time = np.isfinite(milliseconds) & (np.abs(milliseconds) < 2.5e14)  # within the years 0 to 9892
+    is_time = np.isfinite(milliseconds) & (np.abs(milliseconds) < 2.5e14)  # year 9892
     times = np.where(is_time, milliseconds, 0).astype("int64").astype("datetime64[ms]")
     times[~is_time] = np.datetime64("NaT")
     return times

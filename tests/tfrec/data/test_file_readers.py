@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tfrec.data.file_readers import find_files, read_file, read_headless
+from tfrec.data.file_readers import find_files, read_file, read_headerless
 from tfrec.errors import DataError
 
 TRICKY_IDS = ["a,b", '"quoted"', "it's", "商品 1", "NA", "null", "007", "1e5", "ünï", "two\nlines", "😀"]
@@ -88,16 +88,16 @@ def test_an_encoding_is_obeyed(tmp_path: Path) -> None:
 
 def test_a_file_without_header_may_have_a_long_separator(tmp_path: Path) -> None:
     path = _file(tmp_path, "movies.dat", '1::Fée: "La"::A|B\n2::::C\n'.encode("latin-1"))
-    table = read_headless(path, ["id", "title", "genres"], "::", "latin-1")
+    table = read_headerless(path, ["id", "title", "genres"], "::", "latin-1")
     assert table.to_pydict() == {"id": ["1", "2"], "title": ['Fée: "La"', None], "genres": ["A|B", "C"]}
 
 
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.csv", b"", "a.csv is empty, a header and rows were expected"),
-        ("a.csv", b"\n\n", "a.csv is empty, a header and rows were expected"),
-        ("a.csv.gz", b"", "a.csv.gz is empty, a header and rows were expected"),
+        ("a.csv", b"", "a.csv is empty, expected a header and rows"),
+        ("a.csv", b"\n\n", "a.csv is empty, expected a header and rows"),
+        ("a.csv.gz", b"", "a.csv.gz is empty, expected a header and rows"),
         (
             "a.csv",
             b"id,n\n1,2\n3,4,5\n",

@@ -259,13 +259,13 @@ def test_chinese_and_very_long_titles_stay_whole_and_control_characters_go(tmp_p
     [
         (
             "u1,a,buy,2024-01-01,two,1.5,b1\n",
-            r"log.csv row 2 after the header has 'two' as quantity, a number was",
+            r"log.csv row 2 after the header has 'two' as quantity, expected a number",
         ),
         (
             "u1,a,buy,2024-01-01,2,€5,b1\n",
-            "has '€5' as price, a number was expected; correct it, or leave price out",
+            "has '€5' as price, expected a number; correct it, or remove price",
         ),
-        ("u1,a,buy,2024-01-01,inf,1.5,b1\n", "has 'inf' as quantity, a number was expected"),
+        ("u1,a,buy,2024-01-01,inf,1.5,b1\n", "has 'inf' as quantity, expected a number"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_with_its_row(tmp_path: Path, line: str, sentence: str) -> None:
@@ -275,7 +275,7 @@ def test_a_value_of_the_wrong_type_is_named_with_its_row(tmp_path: Path, line: s
 
 def test_a_position_has_to_be_whole(tmp_path: Path) -> None:
     mapping = MAPPING.replace("session: basket", "position: n")
-    with pytest.raises(DataError, match=r"has '1\.5' as position, a whole number was expected"):
+    with pytest.raises(DataError, match=r"has '1\.5' as position, expected a whole number"):
         _ingested(tmp_path, lines="u1,a,buy,2024-01-01,1.5,1,b1\n", mapping=mapping.replace("quantity: n, ", ""))
 
 
@@ -313,20 +313,20 @@ def test_rows_that_the_mapping_does_not_let_pass_are_not_read(
 ) -> None:
     with caplog.at_level("INFO"):
         tables = _only(tmp_path, only).tables
-    assert re.search(r"interactions\.only lets 1 of \d rows of log\.csv pass", caplog.text)
+    assert re.search(r"interactions\.only keeps 1 of \d rows of log\.csv", caplog.text)
     assert _rows(tables, "interactions")["item_id"].to_pylist() == ["10a"]
     assert _rows(tables, "items")["item_id"].to_pylist() == ["10a"]
 
 
 def test_a_mapping_that_lets_nothing_pass_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"log\.csv holds no interactions that interactions\.only lets pass; correct"):
+    with pytest.raises(DataError, match=r"log\.csv holds no interactions that match interactions\.only; correct"):
         _only(tmp_path, "{item_id: '^x'}")
 
 
 def test_a_file_with_a_header_alone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"log\.csv holds no interactions, only a header; write it again"):
+    with pytest.raises(DataError, match=r"log\.csv holds a header but no interactions; write it again"):
         _ingested(tmp_path, lines="")
-    with pytest.raises(DataError, match=r"items\.csv is empty, a header and rows were expected"):
+    with pytest.raises(DataError, match=r"items\.csv is empty, expected a header and rows"):
         _ingested(tmp_path, items=ITEM_LINES.splitlines()[0])
 
 
@@ -346,13 +346,13 @@ def test_a_missing_column_is_named_with_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("partitions", [0, -1, 100_000])
 def test_an_impossible_number_of_partitions_is_refused(tmp_path: Path, partitions: int) -> None:
-    with pytest.raises(ConfigError, match=f"`partitions` is {partitions}, between 1 and 99999"):
+    with pytest.raises(ConfigError, match=f"`partitions` is {partitions}, expected 1 to 99999"):
         _ingested(tmp_path, partitions=partitions)
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
-    with pytest.raises(DataError, match="out is a file where a folder of tables was expected"):
+    with pytest.raises(DataError, match="out is a file, expected a folder"):
         _ingested(tmp_path)
 
 
@@ -514,7 +514,7 @@ def test_two_ingests_never_write_into_one_folder_at_once(tmp_path: Path) -> None
     _ingested(tmp_path)
     with open(tmp_path / "out/.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DataError, match=r"another ingest is writing into .*; wait for its end"):
+        with pytest.raises(DataError, match=r"another ingest is writing into .*; wait until it ends"):
             _ingested(tmp_path, lines=_line(user="u2"))
     _ingested(tmp_path, lines=_line(user="u2"))
 

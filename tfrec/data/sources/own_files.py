@@ -1,8 +1,9 @@
-"""Any shop's files, read through a mapping, as raw tables. It knows no rule of what is clean."""
+"""Raw tables of any shop's files, read through a mapping."""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,81 +23,86 @@ _FLOAT_ID = r"^-?\d+\.0$"
 
 
 def load(mapping: Mapping) -> RawTables:
-    """The raw tables of a mapping; DataError when a file does not hold what the mapping says."""
+    """Read the raw tables of a mapping; DataError if a file does not match the mapping."""
     events = mapping.interactions
     return RawTables(
-        _interactions(events),
-        _described(mapping.items, "items", events),
-        _described(mapping.users, "users", events),
+        _read_interactions(events),
+        _read_descriptions(mapping.items, "items", events),
+        _read_descriptions(mapping.users, "users", events),
         events.clock,
         events.timestamp_format,
     )
 
 
-def _interactions(events: EventMapping) -> pa.Table:
-    table = _read(events, "interactions", {"cancelled": (events.cancelled.column,)} if events.cancelled else {})
+def _read_interactions(events: EventMapping) -> pa.Table:
+    table = _read_table(events, "interactions", {"cancelled": (events.cancelled.column,)} if events.cancelled else {})
     if events.cancelled:
         starts = pc.starts_with(table["cancelled"], events.cancelled.prefix)
-        table = _replaced(table, "cancelled", pc.fill_null(starts, False))
+        table = _replace_column(table, "cancelled", pc.fill_null(starts, False))
     if events.kind:
         return table.append_column("kind", pa.array([events.kind] * table.num_rows, pa.string()))
-    return _replaced(table, "kind", _translated(table["kind"], events.kinds))
+    return _replace_column(table, "kind", _rename_values(table["kind"], events.kinds))
 
 
-def _described(mapped: TableMapping | None, name: str, events: EventMapping) -> pa.Table:
-    """The items or users table; from the interactions' own file, the commonest value of each column."""
+def _read_descriptions(mapped: TableMapping | None, name: str, events: EventMapping) -> pa.Table:
+    """Read items or users; from the interactions' own file, take the most common values."""
     if mapped is None:
         return (ITEMS if name == "items" else USERS).empty_table()
-    table = _read(mapped, name, {})
-    return _commonest(table, TABLES[name].names[0]) if mapped.path == events.path else table
+    table = _read_table(mapped, name, {})
+    return _take_most_common(table, TABLES[name].names[0]) if mapped.path == events.path else table
 
 
-def _read(mapped: TableMapping, name: str, further: dict[str, tuple[str, ...]]) -> pa.Table:
+def _read_table(mapped: TableMapping, name: str, further: dict[str, tuple[str, ...]]) -> pa.Table:
     columns = mapped.columns | further
-    theirs = [column for group in columns.values() for column in group]
-    counted = f"of those that {name}.only lets pass" if mapped.only else "after the header"
-    tables = []
-    for path in find_files(mapped.path):
-        every = read_file(path, [*theirs, *mapped.only], mapped.encoding, mapped.delimiter)
-        raw = _matching(every, mapped.only)
-        if mapped.only:
-            _LOGGER.info("%s.only lets %s of %s rows of %s pass", name, f"{len(raw):,}", f"{len(every):,}", path.name)
-        ours = {ours: _joined(raw, group) for ours, group in columns.items()}
-        schema = TABLES[name]
-        numbers = [ours for ours in columns if ours in schema.names and _is_number(schema.field(ours).type)]
-        ours |= {column: _numbers(ours[column], schema.field(column), f"{path}", counted) for column in numbers}
-        tables.append(pa.table(ours))
-    table = _stacked(tables)
+    table = _concat([_read_columns(path, mapped, name, columns) for path in find_files(mapped.path)])
     if not table.num_rows and mapped.only:
-        raise DataError(f"{mapped.path} holds no {name} that {name}.only lets pass; correct {mapped.only}")
+        raise DataError(f"{mapped.path} holds no {name} that match {name}.only; correct {mapped.only}")
     if not table.num_rows:
-        raise DataError(f"{mapped.path} holds no {name}, only a header; write it again or correct the path")
+        raise DataError(f"{mapped.path} holds a header but no {name}; write it again or correct the path")
     for column in set(_IDS) & set(table.column_names):
-        table = _replaced(table, column, _without_float_tail(table[column]))
+        table = _replace_column(table, column, _strip_float_tail(table[column]))
     return table
 
 
-def _matching(raw: pa.Table, only: dict[str, str]) -> pa.Table:
+def _read_columns(path: Path, mapped: TableMapping, name: str, columns: dict[str, tuple[str, ...]]) -> pa.Table:
+    """Read one file's rows that match `only`, under the schema's column names."""
+    source_columns = [column for group in columns.values() for column in group]
+    rows = read_file(path, [*source_columns, *mapped.only], mapped.encoding, mapped.delimiter)
+    matching = _filter_rows(rows, mapped.only)
+    row_origin = "after the header"
+    if mapped.only:
+        _LOGGER.info("%s.only keeps %s of %s rows of %s", name, f"{len(matching):,}", f"{len(rows):,}", path.name)
+        row_origin = f"of the rows that match {name}.only"
+    schema = TABLES[name]
+    values = {}
+    for column, group in columns.items():
+        values[column] = _join_columns(matching, group)
+        if column in schema.names and _is_number(schema.field(column).type):
+            values[column] = _to_numbers(values[column], schema.field(column), f"{path}", row_origin)
+    return pa.table(values)
+
+
+def _filter_rows(raw: pa.Table, only: dict[str, str]) -> pa.Table:
     for column, pattern in only.items():
         matches = pc.match_substring_regex(raw[column].cast(pa.string()), pattern)
         raw = raw.filter(pc.fill_null(matches, False))
     return raw
 
 
-def _joined(raw: pa.Table, group: tuple[str, ...]) -> pa.ChunkedArray:
+def _join_columns(raw: pa.Table, group: tuple[str, ...]) -> pa.ChunkedArray:
     if len(group) == 1:
         return raw.column(group[0])
-    # Arrow 18's binary_join_element_wise(null_handling="skip") loses rows in which every value is null.
+    # Arrow 18's binary_join_element_wise(null_handling="skip") loses rows of nulls alone.
     texts = [raw.column(name).cast(pa.string()) for name in group]
-    led = [pc.fill_null(pc.binary_join_element_wise(CATEGORY_SEPARATOR, text, ""), "") for text in texts]
-    return pc.utf8_slice_codeunits(pc.binary_join_element_wise(*led, ""), len(CATEGORY_SEPARATOR))
+    prefixed = [pc.fill_null(pc.binary_join_element_wise(CATEGORY_SEPARATOR, text, ""), "") for text in texts]
+    return pc.utf8_slice_codeunits(pc.binary_join_element_wise(*prefixed, ""), len(CATEGORY_SEPARATOR))
 
 
 def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
-def _numbers(column: pa.ChunkedArray, field: pa.Field, path: str, counted: str) -> pa.ChunkedArray:
+def _to_numbers(column: pa.ChunkedArray, field: pa.Field, path: str, row_origin: str) -> pa.ChunkedArray:
     text = column.cast(pa.string())
     coded = text.combine_chunks().dictionary_encode()
     distinct = pd.to_numeric(pd.Series(coded.dictionary.to_pylist(), dtype=object), errors="coerce").astype("float64")
@@ -106,38 +112,38 @@ def _numbers(column: pa.ChunkedArray, field: pa.Field, path: str, counted: str) 
         is_wrong |= np.isfinite(values) & ((np.floor(values) != values) | (np.abs(values) >= 2**31))
     if is_wrong.any():
         row = int(np.argmax(is_wrong))
-        wanted = "a whole number" if pa.types.is_integer(field.type) else "a number"
+        expected = "a whole number" if pa.types.is_integer(field.type) else "a number"
         raise DataError(
-            f"{path} row {row + 1} {counted} has {text[row].as_py()!r} as {field.name}, {wanted} was "
-            f"expected; correct it, or leave {field.name} out of the mapping"
+            f"{path} row {row + 1} {row_origin} has {text[row].as_py()!r} as {field.name}, expected {expected}; "
+            f"correct it, or remove {field.name} from the mapping"
         )
     return pa.chunked_array([pa.array(values, mask=np.isnan(values)).cast(field.type, safe=False)])
 
 
-def _stacked(tables: list[pa.Table]) -> pa.Table:
+def _concat(tables: list[pa.Table]) -> pa.Table:
     if any(table.schema != tables[0].schema for table in tables):  # timestamps here, text there
         names = [n for n in tables[0].column_names if len({table.schema.field(n).type for table in tables}) > 1]
         for name in names:
-            tables = [_replaced(table, name, table[name].cast(pa.string())) for table in tables]
+            tables = [_replace_column(table, name, table[name].cast(pa.string())) for table in tables]
     return pa.concat_tables(tables).combine_chunks()
 
 
-def _without_float_tail(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ "17850.0" -> "17850" when every id looks so: pandas writes a column with missing ids as floats."""
+def _strip_float_tail(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Remove ".0" if all ids end in it: pandas writes a column with missing ids as floats."""
     ids = ids.cast(pa.string())
     if not pc.all(pc.match_substring_regex(ids, _FLOAT_ID), min_count=1).as_py():
         return ids
     return pc.utf8_slice_codeunits(ids, 0, -2)
 
 
-def _translated(values: pa.ChunkedArray, names: dict[str, str]) -> pa.ChunkedArray:
+def _rename_values(values: pa.ChunkedArray, names: dict[str, str]) -> pa.ChunkedArray:
     coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
-    ours = [names.get(theirs, theirs) for theirs in coded.dictionary.to_pylist()]
-    return pa.chunked_array([pa.array(ours, pa.string()).take(coded.indices)])
+    renamed = [names.get(value, value) for value in coded.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(renamed, pa.string()).take(coded.indices)])
 
 
-def _commonest(table: pa.Table, key: str) -> pa.Table:
-    """One row for each id with its commonest known value of each column, the earlier one in a tie."""
+def _take_most_common(table: pa.Table, key: str) -> pa.Table:
+    """Reduce to a row per id: the most common known value of each column, the earlier in a tie."""
     frame = table.to_pandas()
     ids = frame[[key]].dropna().drop_duplicates()
     for column in frame.columns.drop(key):
@@ -147,5 +153,5 @@ def _commonest(table: pa.Table, key: str) -> pa.Table:
     return pa.Table.from_pandas(ids, schema=table.schema, preserve_index=False)
 
 
-def _replaced(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+def _replace_column(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, column)
