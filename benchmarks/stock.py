@@ -19,10 +19,11 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, transform_pb2
 
-from pipeline import node_configs
 from pipeline.engines import Local
 from pipeline.local_runner import run_part
+from pipeline.nodes.configs import transform_config
 from pipeline.nodes.curated_schema import write_schema
+from pipeline.resolved_run import resolve
 from pipeline.runs import Run, run_from_json
 from tfrec.examples.build import SEQUENCE_SPLITS, build_catalog, build_sequences
 from tfrec.examples.split import boundaries
@@ -88,7 +89,7 @@ def one_a_row(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def stock_pipeline(of: Run, home: Path) -> Pipeline:
     """TFX's FileBasedExampleGen with its parquet executor, and our Transform."""
-    config = node_configs.complete(of)
+    config = resolve(of).config
     splits = [
         example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.parquet") for split in (*SEQUENCE_SPLITS, "catalog")
     ]
@@ -102,7 +103,7 @@ def stock_pipeline(of: Run, home: Path) -> Pipeline:
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.examples.preprocessing.preprocessing_fn",
-        custom_config={"config": node_configs.of_transform(config).to_json()},
+        custom_config={"config": transform_config(config).to_json()},
         disable_statistics=True,
         splits_config=transform_pb2.SplitsConfig(analyze=["train", "catalog"], transform=[*SEQUENCE_SPLITS, "catalog"]),
     )

@@ -93,7 +93,7 @@ def prepare(run: Run) -> None:
 
 def measure(run: Run, variant: Variant, kept: Path) -> None:
     """Trains, exports, reads the export back and scores it on the test window. An interrupted call goes on."""
-    from pipeline.node_configs import complete
+    from pipeline.resolved_run import resolve
     from tfrec.evaluation.exported_model import Exported
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
@@ -103,7 +103,7 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
 
     prepare(run)
     began = time.process_time()
-    config = configured(complete(run), variant)
+    config = configured(resolve(run).config, variant)
     examples = latest_artifact(run, "Transform", "transformed_examples")
     files = {split: sorted(map(str, examples.glob(f"Split-{split}/*"))) for split in SPLITS}
     transformed = Transformed(str(latest_artifact(run, "Transform", "transform_graph")))

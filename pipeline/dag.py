@@ -1,10 +1,10 @@
-"""The whole flow on one page: tables -> examples -> features -> model -> verdict -> pushed model. OPEN THIS FIRST."""
+"""The pipeline on one page, tables -> examples -> features -> model -> verdict -> pushed model. OPEN THIS FIRST."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 
-import tfx.components  # not tfx.v1: it imports Google's cloud too, a quarter of the time that a run takes to start
+import tfx.components  # not tfx.v1: it also imports Google Cloud, a quarter of the time that a run takes to start
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
@@ -12,160 +12,150 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, transform_pb2
 
-from pipeline import node_configs
-from pipeline.engines import engine_of, engines_from
+from pipeline.engines import Engine, Step, engine_of
 from pipeline.nodes import fingerprint
 from pipeline.nodes.components import AtomicPusher, check_examples, check_model, evaluate_model
+from pipeline.nodes.configs import evaluation_config, ranker_config, towers_config, transform_config, tuner_config
 from pipeline.nodes.curated_schema import write_schema
 from pipeline.nodes.example_gen import example_gen
 from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, RankingEvaluator, rank_candidates
 from pipeline.nodes.trainer_inputs import TRAINING, VALIDATION
 from pipeline.outcome import connection
+from pipeline.resolved_run import resolve
 from pipeline.runs import Run
+from tfrec.config import Config
 from tfrec.examples.build import SPLITS
-from tfrec.examples.split import boundaries
-from tfrec.schema import read_table_set
+
+NO_TIMESTAMP = -1
+"""A boundary where events have no timestamps: TFX has no optional integer."""
 
 
 def create_pipeline(run: Run) -> Pipeline:
-    """The TFX pipeline of a named run over the tables that were ingested for it."""
-    config = node_configs.complete(run)
+    """Build the TFX pipeline of a run over its ingested tables."""
+    resolved = resolve(run)
+    config = resolved.config
 
+    # Examples: the events of a user, an item of the catalog. No later node starts before they are checked.
     examples = example_gen(run.tables, config)
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     schema = ImportSchemaGen(write_schema(config.features.profile_columns, config.features.item_columns, run.work))
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
-    bounds = boundaries(read_table_set(run.tables).manifest, config.examples.split)
-    sound = check_examples(
+    validation_start, test_start = resolved.boundaries.validation_start, resolved.boundaries.test_start
+    examples_check = check_examples(
         anomalies=validator.outputs["anomalies"],
         examples=examples.outputs["examples"],
-        validation_start=-1 if bounds.validation_start is None else bounds.validation_start,
-        test_start=-1 if bounds.test_start is None else bounds.test_start,
+        validation_start=NO_TIMESTAMP if validation_start is None else validation_start,
+        test_start=NO_TIMESTAMP if test_start is None else test_start,
         code=fingerprint.code("tfrec.examples.leakage"),
     )
+
+    # Features: analyzed on the training split and the catalog alone, which hold nothing of the later windows.
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.examples.preprocessing.preprocessing_fn",
-        custom_config={
-            "config": node_configs.of_transform(config).to_json(),
-            "code": fingerprint.code("tfrec.examples.preprocessing"),
-        },
+        custom_config=_custom_config(transform_config(config), "tfrec.examples.preprocessing"),
         disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
-        # Counted and measured on the past alone; the catalogue holds no events.
         splits_config=transform_pb2.SplitsConfig(analyze=["train", "catalog"], transform=list(SPLITS)),
     )
-    learnt_from = {
+    nodes = [examples, statistics, schema, validator, examples_check, transform]
+
+    # Training: the two towers, with the settings that a search found, if the run has one.
+    training_inputs = {
         "examples": transform.outputs["transformed_examples"],
         "transform_graph": transform.outputs["transform_graph"],
         "schema": schema.outputs["schema"],
         "train_args": trainer_pb2.TrainArgs(splits=TRAINING),
         "eval_args": trainer_pb2.EvalArgs(splits=VALIDATION),
     }
-    towers_from = {
-        "work": run.work,
-        "weights": fingerprint.weights(config.features.bert),
-        "snapshot": read_table_set(run.tables).manifest.snapshot,
-    }
-    tuning, found = [], {}
+    towers_inputs = {"work": run.work, "weights": resolved.bert_weights, "snapshot": resolved.snapshot}
+    hyperparameters = None
     if config.tune.max_trials:
         tuner = tfx.components.Tuner(
             tuner_fn="pipeline.nodes.tuner.tuner_fn",
-            custom_config={
-                "config": node_configs.of_tuner(config).to_json(),
-                "code": fingerprint.code("pipeline.nodes.tuner"),
-                **towers_from,
-            },
-            **learnt_from,
+            custom_config=_custom_config(tuner_config(config), "pipeline.nodes.tuner") | towers_inputs,
+            **training_inputs,
         )
-        tuner.add_upstream_node(sound)
-        tuning, found = [tuner], {"hyperparameters": tuner.outputs["best_hyperparameters"]}
+        tuner.add_upstream_node(examples_check)
+        hyperparameters = tuner.outputs["best_hyperparameters"]
+        nodes += [tuner]
     trainer = tfx.components.Trainer(
         run_fn="pipeline.nodes.trainer.run_fn",
+        hyperparameters=hyperparameters,
         custom_config={
-            "config": node_configs.of_towers(config).to_json(),
+            **_custom_config(towers_config(config), "pipeline.nodes.trainer"),
+            **towers_inputs,
             "is_last": not config.ranking.epochs,
-            # A path, as evaluate_model's `production`: as an input artifact each push would train again.
+            # A path, as evaluate_model's `production`: with an input artifact each push would train again.
             "serving": run.serving if config.train.warm_start else "",
-            "code": fingerprint.code("pipeline.nodes.trainer"),
-            **towers_from,
         },
-        **learnt_from,
-        **found,
+        **training_inputs,
     )
-    trainer.add_upstream_node(sound)
+    trainer.add_upstream_node(examples_check)
+    nodes += [trainer]
     model = trainer.outputs["model"]
-    ranking = []
+
+    # Ranking: the second stage, exported together with the towers.
     if config.ranking.epochs:
         ranker = tfx.components.Trainer(
             run_fn="pipeline.nodes.ranking_trainer.run_fn",
             base_model=model,
-            custom_config={
-                "config": node_configs.of_ranker(config).to_json(),
-                "code": fingerprint.code("pipeline.nodes.ranking_trainer"),
-            },
-            **learnt_from,
-            **found,
+            hyperparameters=hyperparameters,
+            custom_config=_custom_config(ranker_config(config), "pipeline.nodes.ranking_trainer"),
+            **training_inputs,
         ).with_id("RankingTrainer")
+        nodes += [ranker]
         model = ranker.outputs["model"]
-        ranking = [ranker]
-        if config.evaluation.ranking_users:
-            candidates = rank_candidates(
-                examples=examples.outputs["examples"],
-                model=model,
-                users=config.evaluation.ranking_users,
-                clock=config.clock,
-                code=fingerprint.code("tfrec.evaluation.analysis.candidate_log", "pipeline.nodes.ranking_evaluator"),
-            )
-            measured = RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)
-            ranking += [candidates, measured]
-    check = check_model(model=model, code=fingerprint.code("tfrec.export.verify"))
+    if config.ranking.epochs and config.evaluation.ranking_users:
+        candidates = rank_candidates(
+            examples=examples.outputs["examples"],
+            model=model,
+            users=config.evaluation.ranking_users,
+            clock=config.clock,
+            code=fingerprint.code("tfrec.evaluation.analysis.candidate_log", "pipeline.nodes.ranking_evaluator"),
+        )
+        nodes += [candidates, RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)]
+
+    # Evaluation: two blessings, one of the exported files and one of the model's quality.
+    model_check = check_model(model=model, code=fingerprint.code("tfrec.export.verify"))
     evaluation = evaluate_model(
         examples=examples.outputs["examples"],
         model=model,
-        config=node_configs.of_evaluation(config).to_json(),
+        config=evaluation_config(config).to_json(),
         production=run.serving,
         code=fingerprint.code("tfrec.evaluation.blessing"),
     )
+
+    # Push: a new version in the serving folder, where both blessings are given.
     pusher = tfx.components.Pusher(
         model=model,
         model_blessing=evaluation.outputs["blessing"],
-        infra_blessing=check.outputs["blessing"],
+        infra_blessing=model_check.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=run.serving)
         ),
         custom_executor_spec=ExecutorClassSpec(AtomicPusher),
     )
+    nodes += [model_check, evaluation, pusher]
+
     return Pipeline(
         pipeline_name=run.name,
         pipeline_root=run.pipeline_root,
-        components=with_engines(
-            run,
-            [
-                examples,
-                statistics,
-                schema,
-                validator,
-                sound,
-                transform,
-                *tuning,
-                trainer,
-                *ranking,
-                check,
-                evaluation,
-                pusher,
-            ],
-        ),
+        components=_with_engines(nodes, resolved.engines),
         metadata_connection_config=connection(run),
         enable_cache=True,
     )
 
 
-def with_engines(run: Run, nodes: list[BaseNode]) -> list[BaseNode]:
-    """The same nodes, those of Beam told which engine the run has them on."""
-    engines = engines_from({step: dataclasses.asdict(engine) for step, engine in run.beam.items()})
+def _custom_config(config: Config, module: str) -> dict[str, str]:
+    """What a module gets by TFX's `custom_config`; the fingerprint of its code is for TFX's cache alone."""
+    return {"config": config.to_json(), "code": fingerprint.code(module)}
+
+
+def _with_engines(nodes: list[BaseNode], engines: Mapping[Step, Engine]) -> list[BaseNode]:
+    """The nodes, with Beam's flags set on those that run on Beam."""
     for node in nodes:
         if isinstance(node, BaseBeamComponent):
             node.with_beam_pipeline_args(engine_of(engines, node.id).beam_flags())

@@ -1,6 +1,7 @@
-"""What TFX's cache can't see by itself: the code and the weights behind a node's import path.
+"""Hashes of the code and of the BERT's weights behind a node, which TFX's cache can't see by itself.
 
-Each node carries a hash of the module that it runs and of all that it imports of ours, so that a pulled fix runs again.
+Each node has the hash of its module, and of every module of this project that it imports, among its properties. So a
+changed file runs exactly the nodes again that use it.
 """
 
 from __future__ import annotations
@@ -18,19 +19,25 @@ OURS = ("tfrec", "pipeline", "serving")
 
 
 def code(*modules: str) -> str:
-    """Hash of the source of the named modules and of every project module that they import."""
-    found: dict[str, bytes] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = _file(name).read_bytes()
-            waiting += _imports(found[name])
-    return _digest([found[name] for name in sorted(found)])
+    """Hash the `sources` of modules such as "tfrec.examples.preprocessing"."""
+    files = sources(*modules)
+    return _digest([files[name] for name in sorted(files)])
+
+
+def sources(*modules: str) -> dict[str, bytes]:
+    """Read the modules and every module of this project that they import, directly or not: name -> source."""
+    files: dict[str, bytes] = {}
+    pending = list(modules)
+    while pending:
+        name = pending.pop()
+        if name not in files:
+            files[name] = _file(name).read_bytes()
+            pending += _imports(files[name])
+    return files
 
 
 def weights(bert: str) -> str:
-    """A hash of the names and sizes of a BERT's files; of its name where it is a preset to be downloaded."""
+    """Hash the names and sizes of a BERT's files, or its name where it is a preset to be downloaded."""
     folder = Path(bert_directory(bert))
     if not folder.is_dir():
         return _digest([str(folder).encode()])
@@ -39,8 +46,8 @@ def weights(bert: str) -> str:
 
 
 def _imports(source: bytes) -> Iterator[str]:
-    """Modules of ours that a source imports, inside functions too, but not for the type checker alone."""
-    for node in ast.walk(_Executed().visit(ast.parse(source))):
+    """Modules of this project that a source imports, inside functions too, but not for the type checker alone."""
+    for node in ast.walk(_WithoutTypeChecking().visit(ast.parse(source))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -49,8 +56,8 @@ def _imports(source: bytes) -> Iterator[str]:
         yield from (name for name in names if name.split(".")[0] in OURS and _file(name).is_file())
 
 
-class _Executed(ast.NodeTransformer):
-    """Leaves out what stands under `if TYPE_CHECKING:`."""
+class _WithoutTypeChecking(ast.NodeTransformer):
+    """Removes what stands under `if TYPE_CHECKING:`."""
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
         return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)

@@ -1,4 +1,4 @@
-"""The graph of nodes as TFX would run it: which there are, what feeds which, and what another setting runs again."""
+"""The graph of nodes: which nodes there are, what feeds which, and what a changed setting runs again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from tfrec.config import Config, EvaluationConfig, RankingConfig, TuneConfig, co
 from tfrec.errors import ConfigError
 from tfrec.schema import TableSet
 
+SEARCH = TuneConfig(max_trials=2, space=(("train.learning_rate", (0.01, 0.02)),))
+
 
 @pytest.fixture
-def run(shop: TableSet, tmp_path: Any) -> Run:
+def run(shop: TableSet, tmp_path: Path) -> Run:
     """The tiny run over the shop of tests/conftest.py, whose windows are 28 days."""
     tiny = named_run("tiny")
     examples = dataclasses.replace(tiny.config.examples, split=Config().examples.split)
@@ -26,130 +28,145 @@ def run(shop: TableSet, tmp_path: Any) -> Run:
     )
 
 
-def changed(run: Run, **settings: Any) -> Run:
-    return dataclasses.replace(run, config=dataclasses.replace(run.config, **settings))
+def changed(run: Run, **sections: Any) -> Run:
+    return dataclasses.replace(run, config=dataclasses.replace(run.config, **sections))
 
 
-def nodes(run: Run) -> dict[str, Any]:
+def nodes_of(run: Run) -> dict[str, Any]:
     return {node.id: node for node in create_pipeline(run).components}
 
 
-def fed_by(node: Any, name: str) -> str:
-    """The node whose output that input of the node is."""
+def producer(node: Any, name: str) -> str:
+    """The node whose output is that input of `node`."""
     return str(node.inputs[name].producer_component_id)
 
 
-def told(run: Run) -> dict[str, str]:
-    """Node -> all of its execution properties: what TFX's cache looks at beside the inputs."""
-    return {name: repr(sorted(node.exec_properties.items())) for name, node in nodes(run).items()}
+def properties(run: Run) -> dict[str, str]:
+    """Node -> its execution properties, which TFX's cache compares beside the inputs."""
+    return {name: repr(sorted(node.exec_properties.items())) for name, node in nodes_of(run).items()}
 
 
-def differing(run: Run, other: Run) -> set[str]:
-    before, after = told(run), told(other)
+def custom_config(run: Run, node: str) -> dict[str, Any]:
+    return json.loads(nodes_of(run)[node].exec_properties["custom_config"])
+
+
+def nodes_that_differ(run: Run, other: Run) -> set[str]:
+    """The nodes whose properties differ; both runs have the same nodes."""
+    before, after = properties(run), properties(other)
     assert before.keys() == after.keys()
     return {name for name in before if before[name] != after[name]}
 
 
-def test_the_ranker_goes_on_with_the_towers_and_is_what_is_judged_and_pushed(run: Run) -> None:
-    found = nodes(run)
-    assert fed_by(found["RankingTrainer"], "base_model") == "Trainer"
+def test_the_second_stage_is_trained_on_the_towers_evaluated_and_pushed(run: Run) -> None:
+    nodes = nodes_of(run)
+    assert producer(nodes["RankingTrainer"], "base_model") == "Trainer"
     for name in ("check_model", "evaluate_model", "Pusher"):
-        assert fed_by(found[name], "model") == "RankingTrainer"
+        assert producer(nodes[name], "model") == "RankingTrainer"
 
 
-def test_without_a_ranker_the_towers_are_judged_and_pushed(run: Run) -> None:
-    found = nodes(changed(run, ranking=dataclasses.replace(run.config.ranking, epochs=0)))
-    assert "RankingTrainer" not in found
+def test_without_a_ranker_the_towers_are_evaluated_and_pushed(run: Run) -> None:
+    without_ranker = changed(run, ranking=dataclasses.replace(run.config.ranking, epochs=0))
+    nodes = nodes_of(without_ranker)
+    assert "RankingTrainer" not in nodes
     for name in ("check_model", "evaluate_model", "Pusher"):
-        assert fed_by(found[name], "model") == "Trainer"
-    assert json.loads(found["Trainer"].exec_properties["custom_config"])["is_last"]
+        assert producer(nodes[name], "model") == "Trainer"
+    assert custom_config(without_ranker, "Trainer")["is_last"]
+    assert not custom_config(run, "Trainer")["is_last"]
 
 
-def test_the_version_of_a_warm_start_is_found_by_its_path_so_a_push_trains_nothing_again(run: Run) -> None:
+def test_no_training_starts_before_the_examples_are_checked(run: Run) -> None:
+    nodes = nodes_of(changed(run, tune=SEARCH))
+    for name in ("Tuner", "Trainer"):
+        assert "check_examples" in {node.id for node in nodes[name].upstream_nodes}
+
+
+def test_a_warm_start_gets_the_serving_folder_as_a_path_so_that_a_push_trains_nothing_again(run: Run) -> None:
     warm = changed(run, train=dataclasses.replace(run.config.train, warm_start=True))
-    assert differing(run, warm) == {"Trainer", "RankingTrainer"}
-    before, trainer = told(warm), nodes(warm)["Trainer"]
-    assert json.loads(trainer.exec_properties["custom_config"])["serving"] == warm.serving
-    assert set(trainer.inputs) == set(nodes(run)["Trainer"].inputs)  # no model among them
+    assert nodes_that_differ(run, warm) == {"Trainer", "RankingTrainer"}
+    assert custom_config(run, "Trainer")["serving"] == ""
+    assert custom_config(warm, "Trainer")["serving"] == warm.serving
+    assert set(nodes_of(warm)["Trainer"].inputs) == set(nodes_of(run)["Trainer"].inputs)  # no model among them
+    before = properties(warm)
     (Path(warm.serving) / "1700000000").mkdir(parents=True)
-    assert told(warm) == before
-    # Without it a run is told of no folder, and needs none.
-    assert json.loads(nodes(run)["Trainer"].exec_properties["custom_config"])["serving"] == ""
+    assert properties(warm) == before
 
 
-def test_a_warm_start_searches_nothing_again(run: Run) -> None:
-    searching = changed(run, tune=TuneConfig(max_trials=2, space=(("train.learning_rate", (0.01, 0.02)),)))
+def test_a_warm_start_does_not_repeat_the_search(run: Run) -> None:
+    searching = changed(run, tune=SEARCH)
     train = dataclasses.replace(run.config.train, warm_start=True, warm_epochs=9, warm_learning_rate=0.1)
-    assert differing(searching, changed(searching, train=train)) == {"Trainer", "RankingTrainer"}
+    assert nodes_that_differ(searching, changed(searching, train=train)) == {"Trainer", "RankingTrainer"}
 
 
-def test_settings_of_the_ranker_train_no_towers_again(run: Run) -> None:
+def test_settings_of_the_ranker_do_not_train_the_towers_again(run: Run) -> None:
     other = changed(run, ranking=dataclasses.replace(run.config.ranking, learning_rate=0.5))
-    assert differing(run, other) == {"RankingTrainer"}
+    assert nodes_that_differ(run, other) == {"RankingTrainer"}
 
 
-def test_settings_of_serving_train_no_towers_again(run: Run) -> None:
+def test_settings_of_serving_do_not_train_the_towers_again(run: Run) -> None:
     other = changed(run, serving=dataclasses.replace(run.config.serving, top_k=7))
-    assert differing(run, other) == {"RankingTrainer"}
+    assert nodes_that_differ(run, other) == {"RankingTrainer"}
 
 
-def test_another_verdict_trains_nothing_again(run: Run) -> None:
+def test_settings_of_the_verdict_train_nothing_again(run: Run) -> None:
     other = changed(run, verdict=dataclasses.replace(run.config.verdict, floor=("popularity",)))
-    assert differing(run, other) == {"evaluate_model"}
+    assert nodes_that_differ(run, other) == {"evaluate_model"}
 
 
-def test_settings_of_the_towers_train_both_again(run: Run) -> None:
+def test_settings_of_the_towers_train_both_stages_again(run: Run) -> None:
     other = changed(run, train=dataclasses.replace(run.config.train, learning_rate=0.5))
-    assert differing(run, other) == {"Trainer", "RankingTrainer"}
+    assert nodes_that_differ(run, other) == {"Trainer", "RankingTrainer"}
 
 
-def test_what_counts_as_a_choice_reaches_the_ranker(run: Run) -> None:
-    ranker = nodes(changed(run, evaluation=EvaluationConfig(label_kinds=("purchase",))))["RankingTrainer"]
-    config = config_from_json(json.loads(ranker.exec_properties["custom_config"])["config"])
+def test_the_ranker_gets_the_kinds_of_events_that_are_labels(run: Run) -> None:
+    other = changed(run, evaluation=EvaluationConfig(label_kinds=("purchase",)))
+    config = config_from_json(custom_config(other, "RankingTrainer")["config"])
     assert config.evaluation.label_kinds == ("purchase",)
 
 
-def test_the_evaluator_measures_the_ranker_where_users_are_given_for_it(run: Run) -> None:
-    assert "RankingEvaluator" not in nodes(run)
+def test_the_ranker_is_evaluated_only_where_ranking_users_is_set(run: Run) -> None:
     other = changed(run, evaluation=EvaluationConfig(ranking_users=5))
-    found = nodes(other)
-    assert fed_by(found["rank_candidates"], "model") == "RankingTrainer"
-    assert fed_by(found["RankingEvaluator"], "examples") == "rank_candidates"
-    assert found["rank_candidates"].exec_properties["users"] == 5
-    # Nothing that is trained or judged hears of it.
-    before, after = told(run), told(other)
-    assert {name for name in before if before[name] != after[name]} == set()
-    assert "RankingEvaluator" not in nodes(changed(other, ranking=dataclasses.replace(run.config.ranking, epochs=0)))
+    nodes = nodes_of(other)
+    assert producer(nodes["rank_candidates"], "model") == "RankingTrainer"
+    assert producer(nodes["RankingEvaluator"], "examples") == "rank_candidates"
+    assert nodes["rank_candidates"].exec_properties["users"] == 5
+    before, after = properties(run), properties(other)
+    assert {name: after[name] for name in before} == before  # nothing that is trained or judged runs again
+    assert after.keys() - before.keys() == {"rank_candidates", "RankingEvaluator"}
+    without_ranker = changed(other, ranking=dataclasses.replace(run.config.ranking, epochs=0))
+    assert not {"rank_candidates", "RankingEvaluator"} & nodes_of(without_ranker).keys()
 
 
-def test_a_search_feeds_both_trainings_and_is_told_no_more_than_it_needs(run: Run) -> None:
-    assert "Tuner" not in nodes(run)
-    searching = changed(run, tune=TuneConfig(max_trials=2, space=(("train.learning_rate", (0.01, 0.02)),)))
-    found = nodes(searching)
+def test_a_search_feeds_both_trainers(run: Run) -> None:
+    assert "Tuner" not in nodes_of(run)
+    nodes = nodes_of(changed(run, tune=SEARCH))
     for name in ("Trainer", "RankingTrainer"):
-        assert fed_by(found[name], "hyperparameters") == "Tuner"
-    more = changed(searching, tune=dataclasses.replace(searching.config.tune, max_trials=3))
-    assert differing(searching, more) == {"Tuner"}
-    assert differing(searching, changed(searching, ranking=RankingConfig(epochs=9))) == {"RankingTrainer"}
-    caught_up = changed(searching, train=dataclasses.replace(run.config.train, catch_up_rate=0.5))
-    assert differing(searching, caught_up) == {"RankingTrainer"}
+        assert producer(nodes[name], "hyperparameters") == "Tuner"
+
+
+def test_a_search_runs_again_only_for_settings_that_change_its_result(run: Run) -> None:
+    searching = changed(run, tune=SEARCH)
+    more = changed(searching, tune=dataclasses.replace(SEARCH, max_trials=3))
+    assert nodes_that_differ(searching, more) == {"Tuner"}
+    assert nodes_that_differ(searching, changed(searching, ranking=RankingConfig(epochs=9))) == {"RankingTrainer"}
+    with_catch_up = changed(searching, train=dataclasses.replace(run.config.train, catch_up_rate=0.5))
+    assert nodes_that_differ(searching, with_catch_up) == {"RankingTrainer"}
     longer = changed(searching, train=dataclasses.replace(run.config.train, epochs=99))
-    assert differing(searching, longer) == {"Trainer", "RankingTrainer"}
+    assert nodes_that_differ(searching, longer) == {"Trainer", "RankingTrainer"}
 
 
 @pytest.mark.parametrize(
-    ("tune", "told"),
+    ("tune", "message"),
     [
         (TuneConfig(max_trials=2), r"tune.max_trials is 2 but tune.space names no setting"),
         (TuneConfig(2, (("train.speed", (1,)),)), r"'train.speed' can't be tuned; use one of train.batch_size, "),
         (TuneConfig(2, (("ranking.epochs", (1, 2)),)), r"'ranking.epochs' can't be tuned; use one of towers, train"),
-        (TuneConfig(2, (("towers.dim", ()),)), r"choices of 'towers.dim' are \(\); give one or more"),
+        (TuneConfig(2, (("towers.dim", ()),)), r"values of 'towers.dim' are \(\); give one or more"),
         (TuneConfig(2, (("train.learning_rate", (1, 0.5)),)), r"'train.learning_rate' are .* booleans of one type"),
         (TuneConfig(2, (("towers.dim", (8.5,)),)), r"towers.dim can't be 8.5; give a value of type int"),
         (TuneConfig(2, (("train.logq", ("yes",)),)), r"train.logq can't be 'yes'; give a value of type bool"),
-        (TuneConfig(2, (("towers.dim", ((8, 16),)),)), r"choices of 'towers.dim' are \(\(8, 16\),\); give one or more"),
+        (TuneConfig(2, (("towers.dim", ((8, 16),)),)), r"values of 'towers.dim' are \(\(8, 16\),\); give one or more"),
     ],
 )
-def test_a_search_of_nothing_is_refused_before_anything_runs(run: Run, tune: TuneConfig, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_an_invalid_search_is_refused_before_anything_runs(run: Run, tune: TuneConfig, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         create_pipeline(changed(run, tune=tune))

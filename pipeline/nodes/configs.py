@@ -1,0 +1,61 @@
+"""The part of the configuration that each node gets: all that it needs and no more.
+
+TFX's cache compares configurations. A setting that a node does not get never runs the node again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tfrec.config import (
+    Config,
+    EvaluationConfig,
+    RankingConfig,
+    ServingConfig,
+    TrainConfig,
+    TuneConfig,
+    VerdictConfig,
+)
+
+
+def transform_config(config: Config) -> Config:
+    """The features alone."""
+    return dataclasses.replace(Config(), features=config.features)
+
+
+def tuner_config(config: Config) -> Config:
+    """The towers' configuration and the search, which has its own number of epochs and no stage after a trial."""
+    train = dataclasses.replace(config.train, epochs=TrainConfig().epochs, catch_up_rate=0.0, workers=1)
+    train = dataclasses.replace(train, warm_start=False, warm_epochs=1, warm_learning_rate=0.0)
+    return dataclasses.replace(towers_config(config), train=train, serving=ServingConfig(), tune=config.tune)
+
+
+def towers_config(config: Config) -> Config:
+    """Everything but ranker, evaluation, verdict and search.
+
+    Settings of serving and of the catch-up are included only where no ranker follows.
+    """
+    serving, train = config.serving, config.train
+    if config.ranking.epochs:
+        serving, train = ServingConfig(), dataclasses.replace(train, catch_up_rate=0.0)
+    return dataclasses.replace(
+        config,
+        train=train,
+        ranking=RankingConfig(),
+        serving=serving,
+        evaluation=EvaluationConfig(),
+        verdict=VerdictConfig(),
+        tune=TuneConfig(),
+    )
+
+
+def ranker_config(config: Config) -> Config:
+    """Everything but evaluation, verdict and search; of the evaluation only the kinds of events that are labels."""
+    labels = EvaluationConfig(label_kinds=config.evaluation.label_kinds)
+    return dataclasses.replace(config, evaluation=labels, verdict=VerdictConfig(), tune=TuneConfig())
+
+
+def evaluation_config(config: Config) -> Config:
+    """Clock, evaluation and verdict."""
+    evaluation = dataclasses.replace(config.evaluation, ranking_users=0)
+    return Config(clock=config.clock, evaluation=evaluation, verdict=config.verdict)

@@ -1,0 +1,74 @@
+"""A run together with what its tables and its BERT decide, read once before the nodes are made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.engines import Engine, Step, engines_from
+from pipeline.nodes import fingerprint
+from pipeline.runs import Run
+from tfrec.config import Config, with_settings
+from tfrec.errors import ConfigError
+from tfrec.examples.split import Boundaries, boundaries
+from tfrec.language.text_encoder import vocabulary
+from tfrec.schema import Manifest, read_table_set
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedRun:
+    """What `create_pipeline` needs to know of a run."""
+
+    run: Run
+    config: Config  # the run's, completed by the tables and the BERT
+    snapshot: str  # hash of the tables' content
+    boundaries: Boundaries
+    bert_weights: str  # fingerprint
+    engines: Mapping[Step, Engine]
+
+
+def resolve(run: Run) -> ResolvedRun:
+    """Read the run's table set and its BERT's vocabulary, and check the settings that no node checks in time.
+
+    Raises DataError when nothing was ingested, and ConfigError for a split that leaves nothing to train on, an invalid
+    search or an invalid Beam engine.
+    """
+    manifest = read_table_set(run.tables).manifest
+    split_boundaries = boundaries(manifest, run.config.examples.split)
+    _check_search(run.config)
+    return ResolvedRun(
+        run=run,
+        config=_completed(run, manifest),
+        snapshot=manifest.snapshot,
+        boundaries=split_boundaries,
+        bert_weights=fingerprint.weights(run.config.features.bert),
+        engines=engines_from({step: dataclasses.asdict(engine) for step, engine in run.beam.items()}),
+    )
+
+
+def _completed(run: Run, manifest: Manifest) -> Config:
+    """The run's configuration with the tables' columns and clock and the BERT's vocabulary."""
+    word_pieces, lowercase = vocabulary(run.config.features.bert, str(Path(run.work) / "bert"))
+    features = dataclasses.replace(
+        run.config.features,
+        profile_columns=manifest.profile_columns,
+        item_columns=manifest.item_columns,
+        vocabulary=word_pieces,
+        lowercase=lowercase,
+    )
+    return dataclasses.replace(run.config, features=features, clock=manifest.clock)
+
+
+def _check_search(config: Config) -> None:
+    """Raise ConfigError for a search without settings, or over values that a setting can't take."""
+    if config.tune.max_trials and not config.tune.space:
+        raise ConfigError(f"tune.max_trials is {config.tune.max_trials} but tune.space names no setting; name one")
+    for name, values in config.tune.space:
+        is_plain = all(isinstance(value, int | float | str) for value in values)
+        if not values or not is_plain or len({type(value) for value in values}) > 1:
+            raise ConfigError(
+                f"the values of {name!r} are {values!r}; give one or more numbers, texts or booleans of one type"
+            )
+        for value in values:
+            with_settings(config, {name: value})
