@@ -1,33 +1,30 @@
-"""The two rules of the layout, read from every import of every file with `ast`, nested imports included.
+"""The rules of the layout, read from every import of every file with `ast`, nested imports included.
 
-Who may import whom: pipeline -> tfrec; serving -> tfrec.schema and tfrec.errors; tfrec -> nothing of ours
-outside it, and inside it only modules that stand above it in ORDER. One foreign library, one door.
+Packages: pipeline -> tfrec; serving -> tfrec.schema and tfrec.errors; tfrec -> nothing of ours outside
+it, but from tfrec/cli/. Folders: a folder imports only folders that stand before it in FOLDERS.
+Foreign libraries: each is imported behind its door alone.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("tfrec", "pipeline", "serving")
 
-ORDER = """
-    errors schema config columns times readers mapping sources ledger clean snapshot ingest
-    examples features text words catalog dataset replicas towers optimizer retrieval metrics trend validation learning
-    workers train warm
-    linear popularity evidence newcomers candidates ranking calibration second_stage rank_examples rank_training
-    confidence records audit holdout baselines collaborative textual combined scores verdict groups
-    tally evaluate tuning gains shoppers reliability report plots page
-    push index filters diversity export handover scorer ranked cold_start judge probes linked_ops verify
-    machine doctor lookup answers flags asking_flags connecting subjects asking releasing scheduling cli
-""".split()
-"""Modules of tfrec: each may import those before it. A new module finds its place here."""
+FOLDERS = {
+    "tfrec": "data language examples retrieval training ranking evaluation reports export cli".split(),
+    "serving": "wire request batching servable lifecycle api server client rollout".split(),
+    "pipeline": "engines runs outcome node_configs nodes dag local_runner beam_worker kubeflow demo".split(),
+}
+"""Folders of each package in the order of the flow. The modules of `pipeline` have a position each;
+those of `tfrec` and `serving` are the ground, which imports no folder."""
 
-EDGE = tuple(f"tfrec/{name}.py" for name in "cli connecting subjects asking releasing scheduling".split())
+CLI = "tfrec/cli/"
 """The command line: may import serving and pipeline, inside functions.
 
 docs/decisions/0001-the-command-line-is-the-edge.md
@@ -35,28 +32,25 @@ docs/decisions/0001-the-command-line-is-the-edge.md
 
 FOR_SERVING = ("tfrec", "tfrec.schema", "tfrec.errors")
 
+MOST_MODULES = 14  # of a folder
+
 DOORS = {
     "keras_hub": ("tfrec/language/text_encoder.py",),
-    "keras_nlp": ("tfrec/language/text_encoder.py",),
-    "tensorflow_recommenders": (
-        "tfrec/retrieval/two_tower.py",
-        "tfrec/ranking/ranker.py",
-        "tfrec/export/top_k_index.py",
-    ),
-    "tensorflow_transform": ("tfrec/examples/preprocessing.py", "tfrec/export/recommender.py"),
+    "tensorflow_recommenders": ("tfrec/retrieval/", "tfrec/ranking/"),
+    "tensorflow_transform": ("tfrec/examples/",),
     "matplotlib": ("tfrec/reports/plots.py",),
     "jinja2": ("tfrec/reports/page.py",),
-    "tensorflow_model_analysis": ("pipeline/",),
-    "keras_tuner": ("pipeline/",),
+    "tensorflow_model_analysis": ("pipeline/nodes/",),
+    "keras_tuner": ("pipeline/nodes/",),
     "tfx": ("pipeline/",),
     "apache_beam": ("pipeline/",),
-    "kfp": ("pipeline/kubeflow_",),
+    "kfp": ("pipeline/kubeflow/",),
     "grpc": ("serving/",),
-    "starlette": ("serving/",),
-    "uvicorn": ("serving/",),
-    "httpx": ("serving/client/rest/http_exchange.py", "serving/client/rest/rest_connection.py"),
-    "tenacity": ("serving/client/retries.py",),
-    "rapidjson": ("serving/api/rest/json_text.py",),
+    "starlette": ("serving/api/rest/", "serving/server/"),
+    "uvicorn": ("serving/server/",),
+    "httpx": ("serving/client/",),
+    "tenacity": ("serving/client/",),
+    "rapidjson": ("serving/api/rest/",),
 }
 """Foreign library -> the files, or folders, that may import it."""
 
@@ -65,12 +59,49 @@ def test_each_package_imports_only_the_packages_it_may():
     assert [line for path in sources(ROOT) for line in package_breaches(path, ROOT)] == []
 
 
-def test_a_module_of_tfrec_imports_only_modules_above_it():
-    assert [line for path in sources(ROOT, "tfrec") for line in order_breaches(path, ROOT)] == []
+def test_each_folder_imports_only_folders_before_it():
+    assert [line for path in sources(ROOT) for line in folder_breaches(path, ROOT)] == []
 
 
-def test_each_foreign_library_has_one_door():
+def test_each_foreign_library_is_imported_behind_its_door():
     assert [line for path in sources(ROOT) for line in door_breaches(path, ROOT)] == []
+
+
+def test_each_door_is_used():
+    assert list(unused_doors(list(sources(ROOT)), ROOT)) == []
+
+
+def test_each_folder_of_the_list_exists():
+    names = [f"{package}/{name}" for package, folders in FOLDERS.items() for name in folders]
+    assert [name for name in names if not (ROOT / name).is_dir() and not (ROOT / f"{name}.py").is_file()] == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle(list(sources(ROOT)), ROOT) == []
+
+
+def test_no_folder_holds_too_many_modules():
+    folders = {path.parent for path in sources(ROOT)}
+    sizes = {folder.relative_to(ROOT).as_posix(): len(modules(folder)) for folder in folders}
+    assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
+
+
+def test_each_folder_says_what_it_gives_and_holds_no_logic_in_its_init():
+    for path in sources(ROOT):
+        if path.name == "__init__.py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            assert ast.get_docstring(tree), path
+            assert not [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)], path
+
+
+def test_tests_lie_in_the_folders_of_what_they_test():
+    unknown = [
+        path.relative_to(ROOT).as_posix()
+        for package in FOLDERS
+        for path in sorted((ROOT / "tests" / package).rglob("test_*.py"))
+        if "conformance" not in path.parts and not (ROOT / path.parent.relative_to(ROOT / "tests")).is_dir()
+    ]
+    assert unknown == []
 
 
 @pytest.mark.parametrize(
@@ -80,112 +111,180 @@ def test_each_foreign_library_has_one_door():
         ("tfrec/schema.py", "def f():\n    from pipeline import dag", "tfrec/schema.py imports pipeline.dag"),
         ("tfrec/cli/main.py", "from serving.client import Client", "tfrec/cli/main.py imports serving.client.Client"),
         (
-            "tfrec/cli/flags.py",
+            "tfrec/data/a.py",
             "def f():\n    import serving.server.flags",
-            "tfrec/cli/flags.py imports serving.server.flags",
+            "tfrec/data/a.py imports serving.server.flags",
         ),
-        ("serving/api/rest/app.py", "from tfrec import config", "serving/api/rest/app.py imports tfrec.config"),
-        ("serving/api/rest/app.py", "import pipeline", "serving/api/rest/app.py imports pipeline"),
+        ("serving/api/a.py", "from tfrec import config", "serving/api/a.py imports tfrec.config"),
+        ("serving/api/a.py", "import pipeline", "serving/api/a.py imports pipeline"),
         ("pipeline/dag.py", "import serving", "pipeline/dag.py imports serving"),
     ],
 )
-def test_an_import_across_the_border_is_named(tmp_path, file, line, breach):
+def test_an_import_of_a_forbidden_package_is_named(tmp_path, file, line, breach):
     assert list(package_breaches(written(tmp_path, file, line), tmp_path)) == [breach]
 
 
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("tfrec/cli/main.py", "def serve():\n    from serving.server import serve"),
-        ("tfrec/cli/recommend.py", "def rank():\n    from serving.client import Client"),
-        ("serving/api/rest/app.py", "from tfrec.schema import EVENT_KINDS\nimport tfrec.errors"),
+        ("tfrec/cli/main.py", "def serve():\n    from serving.server.main import run"),
+        ("serving/api/a.py", "from tfrec.schema import EVENT_KINDS\nimport tfrec.errors"),
         ("pipeline/dag.py", "from tfrec.examples.build import SPLITS"),
     ],
 )
-def test_an_import_that_is_allowed_is_not_named(tmp_path, file, line):
+def test_an_allowed_import_of_a_package_is_not_named(tmp_path, file, line):
     assert list(package_breaches(written(tmp_path, file, line), tmp_path)) == []
 
 
 @pytest.mark.parametrize(
     ("file", "line", "breach"),
     [
+        ("tfrec/schema.py", "from tfrec.data import clean", "tfrec/schema.py imports tfrec.data.clean"),
         (
-            "tfrec/schema.py",
-            "from tfrec.cli import main",
-            "tfrec/schema.py imports cli, which stands below it",
+            "tfrec/data/sources/a.py",
+            "def f():\n    import tfrec.cli.main",
+            "tfrec/data/sources/a.py imports tfrec.cli.main",
         ),
         (
-            "tfrec/schema.py",
-            "from tfrec import ingest",
-            "tfrec/schema.py imports ingest, which stands below it",
+            "tfrec/training/a.py",
+            "from tfrec.ranking.fit import fit",
+            "tfrec/training/a.py imports tfrec.ranking.fit.fit",
         ),
-        (
-            "tfrec/sources/a.py",
-            "import tfrec.data.clean",
-            "tfrec/sources/a.py imports clean, which stands below it",
-        ),
-        ("tfrec/utils.py", "", "tfrec/utils.py is not in ORDER"),
+        ("serving/wire/a.py", "import serving.api.handlers", "serving/wire/a.py imports serving.api.handlers"),
+        ("pipeline/nodes/a.py", "from pipeline import dag", "pipeline/nodes/a.py imports pipeline.dag"),
+        ("tfrec/utils/a.py", "", "tfrec/utils is not in FOLDERS"),
     ],
 )
-def test_an_import_of_a_module_below_is_named(tmp_path, file, line, breach):
-    assert list(order_breaches(written(tmp_path, file, line), tmp_path)) == [breach]
+def test_an_import_of_a_later_folder_is_named(tmp_path, file, line, breach):
+    assert list(folder_breaches(written(tmp_path, file, line), tmp_path)) == [breach]
 
 
-def test_a_foreign_library_at_another_door_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("tfrec/ranking/a.py", "from tfrec.training.train import Trained\nfrom tfrec import config"),
+        ("tfrec/data/a.py", "from tfrec.data.sources.own_files import load"),
+        ("pipeline/dag.py", "from pipeline.nodes import fingerprint\nfrom pipeline.runs import Run"),
+    ],
+)
+def test_an_import_of_an_earlier_folder_is_not_named(tmp_path, file, line):
+    assert list(folder_breaches(written(tmp_path, file, line), tmp_path)) == []
+
+
+def test_a_foreign_library_behind_another_door_is_named(tmp_path):
     path = written(tmp_path, "tfrec/retrieval/towers.py", "def f():\n    import keras_hub.models")
     assert list(door_breaches(path, tmp_path)) == ["tfrec/retrieval/towers.py imports keras_hub"]
 
 
-def sources(root: Path, *packages: str) -> Iterator[Path]:
+def test_an_unused_door_is_named(tmp_path):
+    path = written(tmp_path, "tfrec/language/text_encoder.py", "import keras_hub")
+    assert "keras_hub: tfrec/language/text_encoder.py" not in unused_doors([path], tmp_path)
+    assert "grpc: serving/" in unused_doors([path], tmp_path)
+
+
+def test_a_circle_is_named(tmp_path):
+    first = written(tmp_path, "tfrec/data/a.py", "from tfrec.data.b import x")
+    second = written(tmp_path, "tfrec/data/b.py", "def f():\n    from tfrec.data import a")
+    assert set(circle([first, second], tmp_path)) == {"tfrec.data.a", "tfrec.data.b"}
+
+
+def sources(root: Path) -> Iterator[Path]:
     """The Python files of our packages."""
-    found = [path for package in packages or OURS for path in sorted((root / package).rglob("*.py"))]
-    assert found, f"no Python file below {root}"
-    yield from found
+    paths = [path for package in FOLDERS for path in sorted((root / package).rglob("*.py"))]
+    assert paths, f"no Python file below {root}"
+    yield from paths
+
+
+def modules(folder: Path) -> list[Path]:
+    """The modules of a folder, but for `__init__` and `__main__`."""
+    return [path for path in folder.glob("*.py") if not path.name.startswith("__")]
 
 
 def package_breaches(path: Path, root: Path) -> Iterator[str]:
-    """A line for each import of ours that the file's package may not have."""
+    """A line for each import of another package of ours that the file's package may not have."""
     file = path.relative_to(root).as_posix()
     package = file.split("/")[0]
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    early = set(imports(ast.Module([node for node in tree.body if not is_lazy(node)], [])))
+    at_start = set(imports(ast.Module([node for node in tree.body if not is_lazy(node)], [])))
     for name in sorted(set(imports(tree))):
-        if file in EDGE and name not in early:
+        if file.startswith(CLI) and name not in at_start:
             continue
         target = name.split(".")[0]
-        if target in OURS and target != package and not may(package, name):
+        if target in FOLDERS and target != package and not may_import(package, name):
             yield f"{file} imports {name}"
 
 
-def may(package: str, name: str) -> bool:
+def may_import(package: str, name: str) -> bool:
     """Whether a package may import a name of another of our packages."""
     if package == "pipeline":
         return name.startswith("tfrec")
     return package == "serving" and (name in FOR_SERVING or name.rpartition(".")[0] in FOR_SERVING[1:])
 
 
-def order_breaches(path: Path, root: Path) -> Iterator[str]:
-    """A line for each import of a module of tfrec that does not stand above the file's own."""
+def folder_breaches(path: Path, root: Path) -> Iterator[str]:
+    """A line for each import of a folder that stands behind the file's own in FOLDERS."""
     file = path.relative_to(root).as_posix()
-    own = Path(file.split("/")[1]).stem
-    if own == "__init__":
+    package, own = file.split("/")[0], unit(file.removesuffix(".py").replace("/", "."))
+    if own not in FOLDERS[package] and (file.count("/") > 1 or package == "pipeline"):
+        if own != "__init__":
+            yield f"{package}/{own} is not in FOLDERS"
         return
-    if own not in ORDER:
-        yield f"{file} is not in ORDER"
-        return
-    names = {name.split(".")[1] for name in imports(ast.parse(path.read_text("utf-8"))) if name.startswith("tfrec.")}
-    for name in sorted(names & set(ORDER)):
-        if ORDER.index(name) > ORDER.index(own):
-            yield f"{file} imports {name}, which stands below it"
+    for name in sorted(set(imports(ast.parse(path.read_text("utf-8"))))):
+        if name.split(".")[0] == package and position(package, unit(name)) > position(package, own):
+            yield f"{file} imports {name}"
+
+
+def unit(name: str) -> str:
+    """The folder, or module, below its package that a dotted name belongs to; "" for the package."""
+    return (*name.split("."), "")[1]
+
+
+def position(package: str, folder: str) -> int:
+    """Where a folder stands in the flow; -1 for the ground."""
+    return FOLDERS[package].index(folder) if folder in FOLDERS[package] else -1
 
 
 def door_breaches(path: Path, root: Path) -> Iterator[str]:
-    """A line for each foreign library that another file is the door of."""
+    """A line for each foreign library that the file imports though it is not its door."""
     file = path.relative_to(root).as_posix()
-    libraries = {name.split(".")[0] for name in imports(ast.parse(path.read_text(encoding="utf-8")))}
-    for library in sorted(libraries & set(DOORS)):
+    for library in sorted(libraries(path) & set(DOORS)):
         if not file.startswith(DOORS[library]):
             yield f"{file} imports {library}"
+
+
+def unused_doors(paths: list[Path], root: Path) -> Iterator[str]:
+    """A line for each door behind which no file imports the library."""
+    used = [(path.relative_to(root).as_posix(), libraries(path)) for path in paths]
+    for library, doors in DOORS.items():
+        for door in doors:
+            if not any(file.startswith(door) and library in names for file, names in used):
+                yield f"{library}: {door}"
+
+
+def circle(paths: list[Path], root: Path) -> list[str]:
+    """The modules of one import circle; none where there is no circle."""
+    names = {".".join(path.relative_to(root).with_suffix("").parts): path for path in paths}
+    graph = {
+        name: {
+            target for each in imports(ast.parse(path.read_text("utf-8"))) for target in modules_of(each) & set(names)
+        }
+        for name, path in names.items()
+    }
+    try:
+        TopologicalSorter({name: targets - {name} for name, targets in graph.items()}).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def modules_of(name: str) -> set[str]:
+    """The module names that a dotted import may mean: `tfrec.schema.DAY` is one of `tfrec.schema`."""
+    return {name, name.rpartition(".")[0]}
+
+
+def libraries(path: Path) -> set[str]:
+    """Top-level names of all that a file imports."""
+    return {name.split(".")[0] for name in imports(ast.parse(path.read_text(encoding="utf-8")))}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -207,6 +306,6 @@ def is_lazy(node: ast.stmt) -> bool:
 def written(root: Path, file: str, text: str) -> Path:
     """A file below `root` with that text."""
     path = root / file
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
