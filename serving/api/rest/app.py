@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API as an ASGI application: predict, classify, regress, status, metadata."""
+"""TensorFlow Serving's REST API as an ASGI app: predict, classify, regress, status, metadata."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from serving.api import handlers
 from serving.api.options import Options
-from serving.api.rest import json_examples, json_request, json_text
+from serving.api.rest import errors, json_examples, json_request, json_text
 from serving.api.rest.gzip_body import unzipped
 from serving.api.rest.json_response import reply
 from serving.lifecycle.manager import Models
@@ -25,7 +25,7 @@ from serving.request import monitoring
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import count_request
 from serving.request.request_log import HEADER, log_request
-from serving.request.status import HTTP_STATUS, Code, StatusError, invalid
+from serving.request.status import HTTP_STATUS, Code, StatusError
 from serving.servable.servable import DEFAULT_SIGNATURE
 from serving.wire.protos import (
     ClassificationRequest,
@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 
 def application(models: Models, options: Options) -> Starlette:
-    """The ASGI application that answers for `models`, each request in time; scripts of any web page if allowed."""
+    """The ASGI application that serves `models` with the timeout, metrics and CORS of `options`."""
     headers = _CORS_HEADERS if options.rest_api_cors else {}
 
     async def answer(request: Request) -> Response:
@@ -60,17 +60,17 @@ def application(models: Models, options: Options) -> Starlette:
         try:
             body = await request.body()
         except ClientDisconnect:
-            return Response(status_code=HTTP_STATUS[Code.CANCELLED])  # nobody reads it
+            return Response(status_code=HTTP_STATUS[Code.CANCELLED])  # the client has gone
         deadline = Deadline(options.rest_api_timeout_seconds)
         status, content = await run_in_threadpool(_answer, models, request, body, deadline)
         return Response(content, status, headers, media_type="application/json")
 
-    # One route: Starlette's own are case-sensitive and know no ":predict".
+    # One route: Starlette's routes are case-sensitive and cannot match ":predict".
     return Starlette(routes=[Route("/{path:path}", answer, methods=_METHODS)])
 
 
 def _path(request: Request) -> str:
-    """The path as it was sent: "%2F" in a model's name is no slash, and a query is a part of it."""
+    """The path as sent, with its query: still encoded, since "%2F" in a name is not a slash."""
     path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
     return f"{path}?{request.url.query}" if request.url.query else path
 
@@ -79,7 +79,7 @@ def _answer(models: Models, request: Request, body: bytes, deadline: Deadline) -
     method, path = request.method, _path(request)
     try:
         if not path.lower().startswith("/v1/"):
-            raise _NoSuchPath
+            raise errors.unknown_path(method, path)
         if method == "OPTIONS":
             return 200, _preflight(request)
         if "gzip" in request.headers.get("content-encoding", "").lower():
@@ -89,26 +89,23 @@ def _answer(models: Models, request: Request, body: bytes, deadline: Deadline) -
             return 200, _dispatch(models, method, path, body, deadline)
     except StatusError as error:
         return HTTP_STATUS.get(error.code, 500), _error(error.message)
-    except _NoSuchPath:
-        return 404, _error(f"Not found: {method} {path}")
     except Exception as error:
         log.exception("%s %s failed", method, path)
         return 500, _error(str(error))
 
 
-class _NoSuchPath(Exception):
-    pass
-
-
 def _preflight(request: Request) -> bytes:
-    """What a browser asks before it lets a page ask; whether it may is told by the headers alone."""
+    """The empty body of a CORS preflight; the response headers alone carry the permission."""
     if not request.headers.get("origin", "").startswith(("http://", "https://")):
-        raise invalid("Origin header is missing in CORS preflight")
+        raise errors.missing_origin()
     return b""
 
 
 def _labels(method: str, path: str) -> tuple[str, str]:
-    """Which model and API a request counts for; a look at a model's status has no API, a malformed request neither."""
+    """Model and API that a request is counted under.
+
+    A status request has no API, a malformed request has neither.
+    """
     if method == "POST" and (match := _POST.fullmatch(path)):
         return unquote(match[1]), match[4].lower()
     match = _GET.fullmatch(path) if method == "GET" else None
@@ -120,7 +117,7 @@ def _dispatch(models: Models, method: str, path: str, body: bytes, deadline: Dea
         return _VERBS[match[4].lower()](models, _spec(match), body, deadline)
     if method == "GET" and (match := _GET.fullmatch(path)):
         return _metadata(models, _spec(match)) if match[4] else _status(models, _spec(match))
-    raise invalid(f"Malformed request: {method} {path}")
+    raise errors.malformed_request(method, path)
 
 
 def _spec(match: re.Match[str]) -> ModelSpec:
@@ -128,11 +125,11 @@ def _spec(match: re.Match[str]) -> ModelSpec:
     spec = ModelSpec()
     if version:
         digits = version.lstrip("0") or "0"
-        if len(digits) > 19 or int(digits) >= 2**63:  # Python converts no more than 4,300 digits
-            raise invalid(f"Failed to convert version: {version} to numeric.")
+        if len(digits) > 19 or int(digits) >= 2**63:  # Python converts at most 4,300 digits
+            raise errors.version_not_numeric(version)
         spec.version.value = int(digits)
     if not name:
-        raise invalid("Missing model name in request.")
+        raise errors.missing_model_name()
     spec.name = unquote(name)
     if label:
         spec.version_label = unquote(label)
@@ -141,28 +138,26 @@ def _spec(match: re.Match[str]) -> ModelSpec:
 
 def _predict(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
     request = json_text.parse(body)
-    asked = json_request.signature_name(request)
-    name = asked or DEFAULT_SIGNATURE
+    requested = json_request.signature_name(request)
+    name = requested or DEFAULT_SIGNATURE
     with models.use(spec) as (_, servable):
         if name not in servable.signature_defs:
-            raise invalid(f'Serving signature name: "{name}" not found in signature def')
+            raise errors.unknown_signature(name)
         signature = servable.signature_defs[name]
         dtypes = {alias: info.dtype for alias, info in sorted(signature.inputs.items())}
         if not dtypes:
-            raise invalid(f"Failed to get input map for signature: {asked or 'DEFAULT'}")
+            raise errors.signature_without_inputs(requested)
         outputs = servable.predict(name, json_request.inputs(request, dtypes), (), deadline)
     return reply(outputs, by_row="instances" in request)
 
 
 def _classify(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
-    request = ClassificationRequest(model_spec=spec)
-    json_examples.fill(request, body)
+    request = json_examples.to_request(ClassificationRequest, spec, body)
     return json_examples.classification_reply(handlers.classify(models, request, deadline).result)
 
 
 def _regress(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -> bytes:
-    request = RegressionRequest(model_spec=spec)
-    json_examples.fill(request, body)
+    request = json_examples.to_request(RegressionRequest, spec, body)
     return json_examples.regression_reply(handlers.regress(models, request, deadline).result)
 
 

@@ -1,7 +1,7 @@
-"""A REST predict request: its JSON object to named arrays.
+"""The JSON object of a REST predict request, converted to named arrays.
 
-Row format has "instances", one element an example; columnar format has "inputs", one tensor a name.
-Texts and rules are those of TensorFlow Serving's json_tensor.cc.
+The row format has "instances", one element per example; the columnar format has "inputs", one
+tensor per name. The rules are those of TensorFlow Serving's json_tensor.cc.
 """
 
 from __future__ import annotations
@@ -11,104 +11,79 @@ from typing import Any
 
 import numpy as np
 
-from serving.api.rest.json_text import echo
+from serving.api.rest import errors
 from serving.api.rest.json_values import is_base64, to_array
-from serving.request.status import StatusError, invalid
+from serving.request.status import StatusError
 
 Dtypes = Mapping[str, int]
-"""DataType number of each input of a signature, by alias."""
+"""Alias of each input of a signature to its DataType number."""
 
 
 def signature_name(request: dict[str, Any]) -> str:
-    """The signature asked for, "" for the default one."""
+    """The requested signature, "" for the default one; StatusError when it is not a string."""
     name = request.get("signature_name", "")
     if not isinstance(name, str):
-        raise invalid(
-            f"JSON Value: {echo(request)} not formatted correctly. 'signature_name' key must be a string value."
-        )
+        raise errors.signature_name_not_string(request)
     return name
 
 
 def inputs(request: dict[str, Any], dtypes: Dtypes) -> dict[str, np.ndarray]:
-    """The arrays to feed; StatusError when the request's form, names, types or shapes do not fit."""
+    """The array of each input; StatusError when format, names, types or shapes do not fit."""
     if "instances" in request and "inputs" in request:
-        raise invalid(
-            f"JSON Value: {echo(request)} Not formatted correctly expecting only one of "
-            "'inputs' or 'instances' keys to exist "
-        )
+        raise errors.both_formats(request)
     if "instances" in request:
         instances = request["instances"]
         if not isinstance(instances, list):
-            raise invalid(f"JSON Value: {echo(request)} Expecting 'instances' to be an list/array")
+            raise errors.instances_not_list(request)
         if not instances:
-            raise invalid(f"JSON Value: {echo(request)} No values in 'instances' array")
+            raise errors.instances_empty(request)
         return _rows(instances, dtypes)
     if "inputs" in request:
         return _columns(request["inputs"], dtypes)
-    raise invalid("Missing 'inputs' or 'instances' key")
+    raise errors.neither_format()
 
 
 def _columns(value: Any, dtypes: Dtypes) -> dict[str, np.ndarray]:
     if isinstance(value, dict) and not is_base64(value):
         for name in dtypes:
             if name not in value:
-                raise invalid(f"Missing named input: {name} in 'inputs' object.")
+                raise errors.missing_input(name)
         return {name: to_array(value[name], dtype) for name, dtype in dtypes.items()}
     if len(dtypes) > 1:
-        raise invalid(
-            "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
-            "tensorinfo_map"
-        )
+        raise errors.inputs_not_object()
     return {name: to_array(value, dtype) for name, dtype in dtypes.items()}
 
 
 def _rows(instances: list[Any], dtypes: Dtypes) -> dict[str, np.ndarray]:
     if len(dtypes) > 1 and not isinstance(instances[0], dict):
-        raise invalid(
-            "instances is a plain list, but expecting list of objects as multiple input tensors "
-            "required as per tensorinfo_map"
-        )
-    named = _is_object(instances[0])
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in dtypes}
+        raise errors.instances_not_objects()
+    are_objects = _is_object(instances[0])
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in dtypes}
     for index, instance in enumerate(instances):
-        if named != _is_object(instance):
-            kinds = "object but got list" if named else "value/list but got object"
-            raise invalid(f"Expecting {kinds} at item {index} of input list")
-        if named:
-            _add_object(rows, instance, dtypes, index)
-        else:
-            _add(rows, next(iter(dtypes)), instance, dtypes, f"element: {index}")
-    return {name: np.stack(arrays) for name, arrays in rows.items() if arrays}
+        if are_objects != _is_object(instance):
+            raise errors.mixed_instances(index, expects_object=are_objects)
+        row = instance if are_objects else dict.fromkeys(dtypes, instance)
+        for name, value in row.items():
+            try:
+                if name not in dtypes:
+                    raise errors.unknown_input(name)
+                columns[name].append(_like_first(columns[name], to_array(value, dtypes[name])))
+            except StatusError as error:
+                position = f"element: {index} key: {name}" if are_objects else f"element: {index}"
+                raise errors.wrong_instance(position, error) from error
+        if row.keys() != dtypes.keys():
+            raise errors.wrong_keys(index, instance, dtypes)
+    return {name: np.stack(arrays) for name, arrays in columns.items() if arrays}
 
 
-def _add_object(rows: dict[str, list[np.ndarray]], instance: dict[str, Any], dtypes: Dtypes, index: int) -> None:
-    for name, value in instance.items():
-        _add(rows, name, value, dtypes, f"element: {index} key: {name}")
-    if instance.keys() != dtypes.keys():
-        raise invalid(
-            f"Failed to process element: {index} of 'instances' list. JSON object: {echo(instance)} "
-            f"keys must be equal to: {','.join(sorted(dtypes))}"
-        )
-
-
-def _add(rows: dict[str, list[np.ndarray]], name: str, value: Any, dtypes: Dtypes, place: str) -> None:
-    try:
-        if name not in dtypes:
-            raise invalid(f"JSON object: does not have named input: {name}")
-        array = to_array(value, dtypes[name])
-        if rows[name]:
-            _check_shape(rows[name][0], array)
-    except StatusError as error:
-        raise invalid(f"Failed to process {place} of 'instances' list. Error: {error}") from error
-    rows[name].append(array)
-
-
-def _check_shape(first: np.ndarray, array: np.ndarray) -> None:
+def _like_first(arrays: list[np.ndarray], array: np.ndarray) -> np.ndarray:
+    """`array`; StatusError when the first of `arrays` has another size or shape."""
+    first = arrays[0] if arrays else array
     if first.size != array.size:
-        raise invalid(f"Expecting tensor size: {first.size} but got: {array.size}")
+        raise errors.unequal_size(first.size, array.size)
     if first.shape != array.shape:
-        expected, got = (f"[{','.join(map(str, shape))}]" for shape in (first.shape, array.shape))
-        raise invalid(f"Expecting shape {expected} but got: {got}")
+        raise errors.unequal_shape(first.shape, array.shape)
+    return array
 
 
 def _is_object(value: Any) -> bool:

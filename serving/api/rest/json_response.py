@@ -1,6 +1,6 @@
-"""The body of a REST predict reply: named arrays to JSON, by row ("predictions") or by column ("outputs").
+"""Body of a REST predict reply: arrays to JSON, by row ("predictions") or column ("outputs").
 
-Texts and rules are those of TensorFlow Serving's json_tensor.cc; only the white space differs.
+The rules are those of TensorFlow Serving's json_tensor.cc; only the white space differs.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from serving.request.status import invalid
+from serving.api.rest import errors
 from serving.wire.tensors import as_array, dtype_name
 
-_WRITTEN = [np.dtype(name) for name in ("O", "?", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "f4", "f8")]
-"""The types that the stock server writes; uint16 and half are not among them."""
+_WRITABLE = [np.dtype(name) for name in ("O", "?", "i1", "i2", "i4", "i8", "u1", "u4", "u8", "f4", "f8")]
+"""Types that the stock server writes; uint16 and half are not among them."""
 
 
 def reply(outputs: Mapping[str, Any], by_row: bool) -> bytes:
-    """The reply body; StatusError for a type that JSON lacks and for rows of outputs of different batches."""
+    """The reply body.
+
+    StatusError for a type that JSON lacks and, by row, for outputs of unequal batch size.
+    """
     arrays = {name: as_array(value) for name, value in outputs.items()}
     if by_row:
         _check_batches(arrays)
@@ -40,26 +43,25 @@ def _check_batches(outputs: Mapping[str, np.ndarray]) -> None:
     batch = -1
     for name, array in outputs.items():
         if not array.shape:
-            raise invalid(f"Tensor name: {name} has no shape information ")
+            raise errors.output_without_batch(name)
         if batch not in (-1, array.shape[0]):
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} expecting: {batch}")
+            raise errors.unequal_batch(name, array.shape[0], batch)
         batch = array.shape[0]
 
 
 def _json_value(array: np.ndarray, as_bytes: bool) -> Any:
-    """The JSON value of an array, floats in as few digits as give the same float back.
+    """The JSON value of an array, floats in their shortest digits.
 
-    Strings are text, or {"b64": ...} where `as_bytes`.
+    Strings are text, or {"b64": ...} if `as_bytes`.
     """
-    if array.size and array.dtype not in _WRITTEN:
-        name = dtype_name(array).removeprefix("DT_").lower()
-        raise invalid(f"Failed to write JSON value for tensor type: {name}")
+    if array.size and array.dtype not in _WRITABLE:
+        raise errors.unwritable_type(dtype_name(array).removeprefix("DT_").lower())
     if array.dtype == np.object_:
         flat: np.ndarray = np.empty(array.size, object)
         flat[:] = [_text(value, as_bytes) for value in array.ravel().tolist()]
         return flat.reshape(array.shape).tolist()
     if array.dtype.kind == "f" and array.dtype.itemsize < 8:
-        array = array.astype(np.str_).astype(np.float64)  # else 0.2 is written as 0.20000000298023224
+        array = array.astype(np.str_).astype(np.float64)  # otherwise 0.2 is written as 0.20000000298023224
     return array.tolist()
 
 
