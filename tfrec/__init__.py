@@ -1,8 +1,8 @@
-"""tfrec: raw clicks and purchases in, a served two-tower BERT recommender out.
+"""tfrec: a two-tower BERT recommender, trained on clicks and purchases and ready to serve.
 
-TensorFlow Recommenders needs legacy Keras (tf-keras) while KerasHub needs Keras 3; TensorFlow decides
-which of the two `tf.keras` is when it is first imported. This is the one place that decides it, so that
-no user has to: every module of ours is below this package or imports it before TensorFlow.
+TensorFlow Recommenders needs legacy Keras (tf-keras), KerasHub needs Keras 3. TensorFlow chooses
+`tf.keras` when it is first imported, by an environment variable. This module sets that variable:
+every module of the project is in this package or imports it before TensorFlow.
 """
 
 import os

@@ -1,20 +1,20 @@
-"""What tfrec raises: one sentence that names the argument, its value, what was expected and the cure."""
+"""Errors of tfrec; each message names the argument, its value, the expectation and the cure."""
 
 
 class TfrecError(Exception):
-    """Something that the caller can cure; the command line prints its text without a traceback."""
+    """An error that the caller can fix; the command line prints its text without a traceback."""
 
 
 class DataError(TfrecError):
-    """A file, table, column or row that does not hold what its mapping says."""
+    """A file, table, column or row that does not match its mapping."""
 
 
 class ConfigError(TfrecError):
-    """A setting outside of what it may be."""
+    """A setting with a wrong value."""
 
 
 class MachineError(TfrecError):
-    """This machine lacks what the command needs."""
+    """A machine that lacks a requirement of the command."""
 
 
 class ModelError(TfrecError):
@@ -22,4 +22,4 @@ class ModelError(TfrecError):
 
 
 class ServingError(TfrecError):
-    """A model server that can't be reached, or that refused the request."""
+    """A model server that can't be reached or refuses the request."""

@@ -1,4 +1,4 @@
-"""Puts a SavedModel where a server looks for versions: beside first, then one rename, never half a version."""
+"""Numbered versions of a SavedModel below a base path, each published by one atomic rename."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ STAGING = ".staging-"
 
 
 def push(model: str, base: str) -> Path:
-    """The folder of the new version below `base`: the time in seconds, or one more than the latest version.
+    """Copy a model to a new version below `base`, and return the version's folder.
 
-    A model that already is the latest version is not pushed twice: a run killed just after its push ends well.
-    MachineError where the disk has no room or may not be written to; then nothing is left there of the model.
+    The version is the time in seconds, or one more than the latest version. A model that equals the
+    latest version is not copied again, so a run killed just after its push can be repeated.
+    MachineError if the disk is full or not writable; no partial copy stays there.
     """
     root = Path(base)
     root.mkdir(parents=True, exist_ok=True)
-    for leftover in root.glob(f"{STAGING}*"):
-        shutil.rmtree(leftover)
+    for partial in root.glob(f"{STAGING}*"):
+        shutil.rmtree(partial)
     latest = latest_version(base)
     if latest is not None and is_same_model(latest, Path(model)):
         return latest
     version = max(int(time.time()), int(latest.name) + 1 if latest else 0)
     staging, final = root / f"{STAGING}{version}", root / str(version)
-    with _whole_or_nothing(Path(model), staging):
+    with _delete_on_failure(Path(model), staging):
         _copy(Path(model), staging)
         _flush(staging)
         staging.rename(final)
@@ -38,24 +39,24 @@ def push(model: str, base: str) -> Path:
 
 
 def latest_version(base: str) -> Path | None:
-    """The folder of the highest version, or None."""
+    """Folder of the highest version, or None."""
     return max(versions(base), key=lambda path: int(path.name), default=None)
 
 
 def versions(base: str) -> list[Path]:
-    """The folders of all versions, in no order."""
+    """Folders of all versions, unordered."""
     return [path for path in Path(base).glob("*") if path.name.isdigit() and path.is_dir()]
 
 
 def is_same_model(one: Path, other: Path) -> bool:
-    """TensorFlow's fingerprint tells one export from every other."""
+    """True if the fingerprints are equal: TensorFlow gives each export its own."""
     left, right = one / "fingerprint.pb", other / "fingerprint.pb"
     return left.is_file() and right.is_file() and filecmp.cmp(left, right, shallow=False)
 
 
 @contextlib.contextmanager
-def _whole_or_nothing(model: Path, staging: Path) -> Iterator[None]:
-    """Gives the room of a copy that failed back, and says in a sentence what happened."""
+def _delete_on_failure(model: Path, staging: Path) -> Iterator[None]:
+    """Delete a failed copy, and turn its OSError into a MachineError."""
     try:
         yield
     except OSError as error:
@@ -65,8 +66,8 @@ def _whole_or_nothing(model: Path, staging: Path) -> Iterator[None]:
         raise MachineError(
             f"model {model} of {_megabytes(needed)} can't be copied to {base}, where "
             f"{_megabytes(shutil.disk_usage(base).free)} are free: {error.strerror}; nothing was pushed and "
-            f"{f'version {latest.name} stays' if latest else 'nothing is'} in service; make room, or let this user "
-            "write there, and run the same command again"
+            f"{f'version {latest.name} stays' if latest else 'no model is'} in service; free disk space, or let "
+            "this user write there, and run the same command again"
         ) from error
 
 
@@ -75,7 +76,7 @@ def _megabytes(size: int) -> str:
 
 
 def _copy(model: Path, staging: Path) -> None:
-    """As shutil.copytree, which would go on after a file that does not fit."""
+    """Copy a folder; unlike shutil.copytree, stop at the first file that fails."""
     for source in (model, *sorted(model.rglob("*"))):
         target = staging / source.relative_to(model)
         if source.is_dir():
@@ -85,7 +86,7 @@ def _copy(model: Path, staging: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """On disk before the rename says that it is: a power cut must not leave empty files behind the name."""
+    """Flush files to disk before the rename, so that no power cut leaves a version of empty files."""
     for path in folder.rglob("*"):
         if path.is_file():
             with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Versions appear whole, in order, once each, whatever happens in between."""
+"""Versions are complete, ordered and unique, even after a killed or failed push."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tfrec.versions import latest_version, push
 
 
 def model(folder: Path, weights: str = "weights") -> str:
-    """Files laid out as a SavedModel's."""
+    """Write files in the layout of a SavedModel."""
     (folder / "variables").mkdir(parents=True)
     (folder / "saved_model.pb").write_text("graph")
     (folder / "fingerprint.pb").write_text(f"fingerprint of {weights}")
@@ -25,7 +25,7 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_version_holds_every_file_of_the_model_and_nothing_lies_beside_it(tmp_path):
+def test_a_version_holds_every_file_of_the_model_and_no_temporary_folder_remains(tmp_path):
     pushed = push(model(tmp_path / "model"), str(tmp_path / "new" / "folder"))
     assert files(pushed) == {
         "saved_model.pb": "graph",
@@ -43,7 +43,7 @@ def test_the_same_model_pushed_twice_gives_one_version(tmp_path):
     assert list((tmp_path / "base").iterdir()) == [first]
 
 
-def test_versions_increase_within_a_second_and_when_the_clock_went_back(tmp_path):
+def test_versions_increase_within_a_second_and_after_the_clock_is_set_back(tmp_path):
     base = tmp_path / "base"
     numbers = [int(push(model(tmp_path / weights, weights), str(base)).name) for weights in ("a", "b", "c")]
     assert numbers == sorted(set(numbers))
@@ -59,7 +59,7 @@ def test_an_earlier_model_pushed_again_becomes_the_latest_version(tmp_path):
     assert len(list((tmp_path / "base").iterdir())) == 3
 
 
-def test_a_model_without_a_fingerprint_is_pushed_rather_than_taken_for_another(tmp_path):
+def test_a_model_without_a_fingerprint_is_pushed_each_time(tmp_path):
     source = model(tmp_path / "model")
     (tmp_path / "model" / "fingerprint.pb").unlink()
     assert push(source, str(tmp_path / "base")) != push(source, str(tmp_path / "base"))
@@ -76,12 +76,12 @@ def test_only_folders_named_by_a_number_are_versions(tmp_path):
     assert latest_version(str(tmp_path)) == tmp_path / "10"
 
 
-def test_a_push_killed_in_the_middle_leaves_no_version_and_the_next_one_cleans_up(tmp_path):
+def test_a_killed_push_leaves_no_version_and_the_next_push_deletes_its_files(tmp_path):
     source, base = model(tmp_path / "model", weights="w" * 10_000), tmp_path / "base"
-    # The kernel kills the process when a file passes 5,000 bytes: as sudden as kill -9, and always at the same byte.
+    # The kernel kills the process at a file's byte 5,000: sudden as kill -9, at a fixed byte.
     code = f"""
 import resource, signal
-from tfrec.push import push
+from tfrec.versions import push
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
@@ -98,26 +98,26 @@ push({source!r}, {str(base)!r})
     assert files(version)["variables/variables.data-00000-of-00001"] == "w" * 10_000
 
 
-def test_a_push_that_the_disk_refuses_leaves_nothing_behind_and_says_so_in_a_sentence(tmp_path):
+def test_a_push_to_a_full_disk_fails_with_one_sentence_and_leaves_no_files(tmp_path):
     source, base = model(tmp_path / "model", weights="w" * 10_000), tmp_path / "base"
     before = push(model(tmp_path / "before", "before"), str(base))
-    # No file may pass 5,000 bytes: the kernel refuses the rest, as it does on a full disk.
+    # The kernel refuses to write beyond byte 5,000 of a file, like a full disk.
     code = f"""
 import resource
 from tfrec.errors import MachineError
-from tfrec.push import push
+from tfrec.versions import push
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:
     push({source!r}, {str(base)!r})
 except MachineError as error:
     print(error)
 """
-    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    message = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert re.fullmatch(
         rf"model {source} of 0\.0 MB can't be copied to {base}, where [\d,.]+ MB are free: File too large; nothing was "
-        rf"pushed and version {before.name} stays in service; make room, or let this user write there, and run the "
-        r"same command again\n",
-        said,
+        rf"pushed and version {before.name} stays in service; free disk space, or let this user write there, and "
+        r"run the same command again\n",
+        message,
     )
     assert list(base.iterdir()) == [before]
 

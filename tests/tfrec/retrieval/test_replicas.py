@@ -20,10 +20,10 @@ import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tfrec.config import config_from_json
-from tfrec.dataset import load_catalog, parts_of_sequences, sequences
-from tfrec.features import Transformed
-from tfrec.optimizer import LazyAdam
-from tfrec.retrieval import TwoTower
+from tfrec.examples.dataset import load_catalog, parts_of_sequences, sequences
+from tfrec.examples.preprocessing import Transformed
+from tfrec.training.lazy_adam import LazyAdam
+from tfrec.retrieval.two_tower import TwoTower
 
 files, graph, config, batch_size = json.load(sys.stdin)
 config = config_from_json(config)

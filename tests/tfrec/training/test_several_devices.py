@@ -13,9 +13,9 @@ import tfrec
 import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tfrec import train
+from tfrec.training import train
 from tfrec.config import config_from_json
-from tfrec.features import Transformed
+from tfrec.examples.preprocessing import Transformed
 train.gpus = lambda: [cpu, cpu]  # which devices there are; the strategy over them is TensorFlow's own
 files, graph, config, folder = json.load(sys.stdin)
 trained = train.train(*files, Transformed(graph), config_from_json(config), folder + "/checkpoints", folder + "/logs")

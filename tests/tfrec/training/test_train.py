@@ -238,8 +238,8 @@ WORKER = """
 import json, sys
 import tfrec
 from tfrec.config import config_from_json
-from tfrec.features import Transformed
-from tfrec.train import train
+from tfrec.examples.preprocessing import Transformed
+from tfrec.training.train import train
 files, graph, config, folder = json.load(sys.stdin)
 train(*files, Transformed(graph), config_from_json(config), folder + "/checkpoints", folder + "/logs")
 """
