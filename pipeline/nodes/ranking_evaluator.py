@@ -25,7 +25,7 @@ from tfx.utils import path_utils
 SPLIT = "eval"
 EVAL_CONFIG = text_format.Parse(
     """
-    model_specs { label_key: "label" prediction_key: "chance" example_weight_key: "weight" }
+    model_specs { label_key: "label" prediction_key: "probability" example_weight_key: "weight" }
     slicing_specs { feature_keys: ["head"] }
     slicing_specs { feature_keys: ["head", "department"] }
     slicing_specs { feature_keys: ["head", "activity"] }

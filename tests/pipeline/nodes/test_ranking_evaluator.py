@@ -15,10 +15,10 @@ from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, TableExecutor, _exampl
 
 COMMON = {"head": "purchase", "department": "Tea", "activity": "none"}
 CANDIDATES = [
-    COMMON | {"label": 1.0, "chance": 0.8, "weight": 1.0, "is_repeat": "yes"},
-    COMMON | {"label": 0.0, "chance": 0.4, "weight": 10.0, "is_repeat": "yes"},
-    COMMON | {"label": 0.0, "chance": 0.1, "weight": 10.0, "is_repeat": "no"},
-    COMMON | {"head": "view", "label": 1.0, "chance": 0.5, "weight": 1.0, "is_repeat": "no"},
+    COMMON | {"label": 1.0, "probability": 0.8, "weight": 1.0, "is_repeat": "yes"},
+    COMMON | {"label": 0.0, "probability": 0.4, "weight": 10.0, "is_repeat": "yes"},
+    COMMON | {"label": 0.0, "probability": 0.1, "weight": 10.0, "is_repeat": "no"},
+    COMMON | {"head": "view", "label": 1.0, "probability": 0.5, "weight": 1.0, "is_repeat": "no"},
 ]
 
 

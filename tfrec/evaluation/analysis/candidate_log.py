@@ -26,7 +26,7 @@ _SEED = 7
 
 
 def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, clock: str) -> pd.DataFrame:
-    """A row for each head of a candidate: head, label (0 or 1), chance, weight, department, activity, is_repeat (str).
+    """A row for each head of a candidate: head, label (0 or 1), probability, weight, department, activity, is_repeat (str).
 
     Of `users` users who chose something, at most, asked at the start of the window. ModelError when the folder holds
     no model of two stages.
@@ -52,7 +52,7 @@ def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, 
     chosen = _chosen(targets, ids, items, heads)
     parts = [
         pd.DataFrame(
-            {name: [] for name in ("head", "label", "chance", "weight", "department", "activity", "is_repeat")}
+            {name: [] for name in ("head", "label", "probability", "weight", "department", "activity", "is_repeat")}
         )
     ]
     for start in range(0, len(asked), USERS_AT_ONCE):
