@@ -109,7 +109,7 @@ def by_bert(encoder: TextEncoder, queries: np.ndarray, documents: np.ndarray) ->
 
 def ndcg(scores: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
     """[queries] NDCG@20."""
-    return metrics.ndcg(metrics.hits(metrics.top_k(scores, K), relevant), np.diff(relevant.indptr), K)
+    return metrics.ndcg_of_scores(scores, relevant, K)
 
 
 def ndcg_of_others(scores: np.ndarray, relevant: sp.csr_matrix, shares: np.ndarray) -> np.ndarray:

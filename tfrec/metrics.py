@@ -79,6 +79,20 @@ def ndcg(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
     return first @ discounts[: first.shape[1]] / ideal
 
 
+def ndcg_of_scores(scores: np.ndarray, relevant: sp.csr_matrix, k: int) -> np.ndarray:
+    """NDCG@k of each user of the batch who has something relevant, in the order of the batch."""
+    totals = np.diff(relevant.indptr)
+    kept = totals > 0
+    return ndcg(hits(top_k(scores, k), relevant)[kept], totals[kept], k)
+
+
+def not_in_history(relevant: sp.csr_matrix, history: sp.csr_matrix) -> sp.csr_matrix:
+    """The entries of `relevant` [batch, items] that `history` [batch, items] does not hold."""
+    novel = sp.csr_matrix(relevant - relevant.multiply(history.sign()))
+    novel.eliminate_zeros()
+    return novel
+
+
 def average_precision(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
     """[batch] mean of the precision at each hit of the first k, of min(k, relevant) hits; its mean is the MAP."""
     first = hits[:, :k]

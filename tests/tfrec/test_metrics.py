@@ -89,6 +89,20 @@ def test_ndcg_of_a_short_list_still_has_the_ideal_of_k():
     assert metrics.ndcg(hits(5), TOTALS, 20)[0] == pytest.approx(0.62405, abs=1e-5)
 
 
+def test_ndcg_of_scores_leaves_out_users_without_a_relevant_item():
+    # User 0 has nothing relevant; user 1's only relevant item has rank 2: 1 / log2(3) = 0.63093.
+    scores = np.array([[3, 2, 1], [3, 2, 1]], np.float32)
+    relevant = sp.csr_matrix(np.array([[0, 0, 0], [0, 1, 0]], np.float32))
+    assert metrics.ndcg_of_scores(scores, relevant, 2).tolist() == pytest.approx([0.63093], abs=1e-5)
+    assert metrics.ndcg_of_scores(scores[:1], relevant[:1], 2).tolist() == []
+
+
+def test_what_is_in_the_history_is_not_novel():
+    relevant = sp.csr_matrix(np.array([[1, 1, 0], [0, 0, 1]], np.float32))
+    history = sp.csr_matrix(np.array([[3, 0, 1], [0, 0, 0]], np.float32))  # how often: user 0 knows items 0 and 2
+    assert metrics.not_in_history(relevant, history).toarray().tolist() == [[0, 1, 0], [0, 0, 1]]
+
+
 def test_the_average_precision_is_over_the_hits_that_k_places_can_hold():
     # User 0: ranks 2 and 5: (1/2 + 2/5) / 2; the first three alone 1/2 / 2. User 1: (1 + 1 + 3/5) / 3.
     assert metrics.average_precision(hits(), TOTALS, 5).tolist() == pytest.approx([0.45, 2.6 / 3])

@@ -189,7 +189,7 @@ def _relevant(holdout: Holdout, order: np.ndarray, cold: np.ndarray) -> dict[str
     labels = holdout.labels[:, order]
     relevant = {
         "all": labels,
-        "novel": labels - labels.multiply(holdout.history[:, order].sign()),
+        "novel": metrics.not_in_history(labels, holdout.history[:, order]),
         "cold": labels.multiply(holdout.is_cold[order]).tocsr(),
         "cold_among": labels[:, cold],
         "new_users": labels.multiply(holdout.is_new[:, None]).tocsr(),

@@ -51,14 +51,12 @@ class Validation:
         scores = _scores(model, history, query_times[:, tf.newaxis], candidates).numpy()
         scores[:, 0] = -np.inf
         labels = self._labels(model, batch)
-        every = _ndcg(scores, labels)
+        every = metrics.ndcg_of_scores(scores, labels, K)
         seen = model.catalog_rows(history["event_item_id"]).numpy()
         np.put_along_axis(scores, seen, -np.inf, axis=1)
         users = np.repeat(np.arange(len(seen)), seen.shape[1])
-        known = sp.csr_matrix((np.ones(seen.size), (users, seen.ravel())), labels.shape).sign()
-        new = (labels - labels.multiply(known)).tocsr()
-        new.eliminate_zeros()
-        return every, _ndcg(scores, new)
+        known = sp.csr_matrix((np.ones(seen.size), (users, seen.ravel())), labels.shape)
+        return every, metrics.ndcg_of_scores(scores, metrics.not_in_history(labels, known), K)
 
     def _labels(self, model: TwoTower, batch: Batch) -> sp.csr_matrix:
         is_target = batch["event_is_target"].numpy() > 0
@@ -67,14 +65,6 @@ class Validation:
         known = rows > 0
         shape = (len(is_target), model.rows)
         return sp.csr_matrix((np.ones(known.sum(), np.float32), (users[known], rows[known])), shape).sign()
-
-
-def _ndcg(scores: np.ndarray, labels: sp.csr_matrix) -> np.ndarray:
-    """NDCG@20 of each user who has a label."""
-    totals = np.diff(labels.indptr)
-    answered = totals > 0
-    hits = metrics.hits(metrics.top_k(scores, K), labels)
-    return metrics.ndcg(hits[answered], totals[answered], K)
 
 
 def _mean(parts: list[np.ndarray]) -> float:

@@ -26,10 +26,10 @@ _SEED = 7
 
 
 def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, clock: str) -> pd.DataFrame:
-    """A row for each head of a candidate: head, label (0 or 1), probability, weight, department, activity, is_repeat (str).
+    """A row for each (candidate, head): head, label (0 or 1), probability, weight, department, activity, is_repeat.
 
-    Of `users` users who chose something, at most, asked at the start of the window. ModelError when the folder holds
-    no model of two stages.
+    The candidates are those of up to `users` users with a label, at the start of the window. ModelError when the
+    folder holds no model of two stages.
     """
     import tensorflow as tf
     import tensorflow_text  # noqa: F401  registers ops of the model

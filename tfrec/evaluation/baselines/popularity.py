@@ -115,7 +115,5 @@ def _mean_ndcg(score: Scorer, holdout: Holdout, rows: np.ndarray, k: int = 20, b
     values = []
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
-        relevant = holdout.labels[part]
-        hits = metrics.hits(metrics.top_k(score(part), k), relevant)
-        values.append(metrics.ndcg(hits, np.diff(relevant.indptr), k))
+        values.append(metrics.ndcg_of_scores(score(part), holdout.labels[part], k))
     return float(np.concatenate(values).mean())

@@ -162,13 +162,9 @@ def _ndcg(score: Scorer, holdout: Holdout, rows: np.ndarray, k: int = 20) -> dic
         scores, labels, history = np.array(score(part), np.float32), holdout.labels[part], holdout.history[part]
         for question in QUESTIONS:
             if question == "novel":
-                labels = (labels - labels.multiply(history.sign())).tocsr()
-                labels.eliminate_zeros()
+                labels = metrics.not_in_history(labels, history)
                 scores[np.repeat(np.arange(len(part)), np.diff(history.indptr)), history.indices] = -np.inf
-            totals = np.diff(labels.indptr)
-            kept = totals > 0
-            hits = metrics.hits(metrics.top_k(scores, k), labels)
-            values[question].append(metrics.ndcg(hits[kept], totals[kept], k))
+            values[question].append(metrics.ndcg_of_scores(scores, labels, k))
     return {question: float(np.concatenate(found).mean()) for question, found in values.items()}
 
 
