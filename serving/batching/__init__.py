@@ -1,1 +1,1 @@
-"""Server-side batching: concurrent calls of one model in, padded batches out."""
+"""Server-side batching: takes concurrent session calls, runs them as padded batches, gives each its own rows."""

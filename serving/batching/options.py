@@ -1,4 +1,4 @@
-"""How requests are merged into batches: TensorFlow Serving's batching parameters, its defaults and its refusals.
+"""Batching parameters: how requests are merged into batches. TensorFlow Serving's fields, defaults and refusals.
 
 The texts are those of shared_batch_scheduler.h and batching_session.cc.
 """
@@ -12,7 +12,7 @@ import os
 from serving.wire.config_protos import BatchingParameters, read
 from tfrec.errors import ServingError
 
-_WRAPPED = (
+_OPTIONAL_FIELDS = (
     "max_batch_size",
     "batch_timeout_micros",
     "max_enqueued_batches",
@@ -21,29 +21,30 @@ _WRAPPED = (
     "enable_large_batch_splitting",
     "max_execution_batch_size",
 )
-"""The fields of which one left out is told from a zero."""
+"""Fields of the file that tell "left out" from zero."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchOptions:
-    """Sizes count rows, a request's size being its tensors' first dimension."""
+    """Batching parameters under their stock names. A size counts rows: its tensors' first dimension."""
 
     max_batch_size: int = 1000
-    """Of one request and, unless large ones are split, of a batch."""
+    """Largest size of a request and, unless large ones are split, of a batch."""
     batch_timeout_micros: int = 0
-    """A batch that is not full waits so long for more requests, counted from its first one."""
+    """Longest time, from its first request on, that a batch waits to be filled."""
     max_enqueued_batches: int = 10
-    """For each kind of request; those that run already do not count."""
+    """Largest number of waiting batches for each kind of request; those that run do not count."""
     num_batch_threads: int = dataclasses.field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    """Largest number of batches that run at once."""
     thread_pool_name: str = "batch_threads"
     allowed_batch_sizes: tuple[int, ...] = ()
-    """A batch is padded to the next of these with copies of a row; none: it runs as it is."""
+    """A batch is padded to the next of these (padding.py); empty: it keeps its size."""
     pad_variable_length_inputs: bool = False
-    """Tensors that differ in a later dimension are padded with their first value, instead of refused."""
+    """Tensors that differ in a later dimension are padded (padding.py) instead of refused."""
     enable_large_batch_splitting: bool = False
     """A request larger than max_execution_batch_size runs in several batches."""
     max_execution_batch_size: int | None = None
-    """Of a batch where large requests are split; None: max_batch_size."""
+    """Largest size of a batch where large requests are split; None: max_batch_size."""
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -51,28 +52,24 @@ class BatchOptions:
             self._check_allowed_sizes(self.allowed_batch_sizes[-1])
 
     @property
-    def execution_limit(self) -> int:
-        """The most rows of a batch."""
+    def batch_size_limit(self) -> int:
+        """Largest number of rows in a batch before padding."""
         if self.enable_large_batch_splitting and self.max_execution_batch_size is not None:
             return self.max_execution_batch_size
         return self.max_batch_size
 
-    def padded(self, size: int) -> int:
-        """The rows of a batch of `size` rows once it is padded."""
-        return next((allowed for allowed in self.allowed_batch_sizes if allowed >= size), size)
-
     def _check_numbers(self) -> None:
         _check_positive("num_batch_threads", self.num_batch_threads)
         _check_positive("input_batch_size_limit", self.max_batch_size)
-        _check_positive("max_execution_batch_size", self.execution_limit)
+        _check_positive("max_execution_batch_size", self.batch_size_limit)
         if self.batch_timeout_micros < 0:
             raise ServingError(f"batch_timeout_micros must be non-negative; was {self.batch_timeout_micros}")
-        if self.enable_large_batch_splitting or self.max_enqueued_batches < 0:  # else 0 is taken for 1
+        if self.enable_large_batch_splitting or self.max_enqueued_batches < 0:  # else 0 counts as 1
             _check_positive("max_enqueued_batches", self.max_enqueued_batches)
-        if self.max_batch_size < self.execution_limit:
+        if self.max_batch_size < self.batch_size_limit:
             raise ServingError(
                 "When enable_large_batch_splitting is true, input_batch_size_limit must be greater than or equal to "
-                f"max_execution_batch_size. They are {self.max_batch_size} and {self.execution_limit}"
+                f"max_execution_batch_size. They are {self.max_batch_size} and {self.batch_size_limit}"
             )
 
     def _check_allowed_sizes(self, last: int) -> None:
@@ -80,10 +77,10 @@ class BatchOptions:
         if self.enable_large_batch_splitting:
             if any(size >= later for size, later in itertools.pairwise(sizes)):
                 raise ServingError("allowed_batch_sizes entries must be monotonically increasing")
-            if last != self.execution_limit:
+            if last != self.batch_size_limit:
                 raise ServingError(
                     "Last entry in allowed_batch_sizes must be equal to max_execution_batch_size; "
-                    f"last entry was {last}; expected {self.execution_limit}"
+                    f"last entry was {last}; expected {self.batch_size_limit}"
                 )
         elif last != self.max_batch_size:
             raise ServingError(
@@ -93,9 +90,9 @@ class BatchOptions:
 
 
 def read_batch_options(enable_batching: bool, batching_parameters_file: str | None) -> BatchOptions | None:
-    """What the text file says, the defaults without one, None where batching is off.
+    """Read the batching parameters: those of the text file, the defaults without one, None where batching is off.
 
-    Raises ServingError when the file can't be read or obeyed, or would be ignored.
+    Raises ServingError when the file can't be read, holds a bad value, or would be ignored.
     """
     if not enable_batching:
         if batching_parameters_file:
@@ -106,7 +103,7 @@ def read_batch_options(enable_batching: bool, batching_parameters_file: str | No
     if not batching_parameters_file:
         return BatchOptions(thread_pool_name="model_server_batch_threads")
     message = read("batching_parameters_file", batching_parameters_file, BatchingParameters)
-    fields = {name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)}
+    fields = {name: getattr(message, name).value for name in _OPTIONAL_FIELDS if message.HasField(name)}
     try:
         return BatchOptions(
             allowed_batch_sizes=tuple(message.allowed_batch_sizes),

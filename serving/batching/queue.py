@@ -1,7 +1,7 @@
-"""Requests of one kind, gathered into batches: who joins which, and who is refused.
+"""Queue of batches for requests of one kind: which batch a request joins, and which request is refused.
 
-The rules and texts are those of TensorFlow's shared_batch_scheduler.h. It knows nothing of tensors, and its user
-sees to it that one thread at a time calls it.
+The rules and texts are those of TensorFlow's shared_batch_scheduler.h. The queue is not thread-safe: its
+owner, scheduler.py, calls it from one thread at a time.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Batch(Generic[Task]):
 
 
 class BatchQueue(Generic[Task]):
-    """Batches that do not run yet, in the order of their arrival; the last one takes tasks, and is always there."""
+    """Batches that do not run yet, oldest first; the last one takes tasks and always exists."""
 
     def __init__(self, kind: Hashable, options: BatchOptions) -> None:
         self._kind, self._options = kind, options
-        self._limit = options.execution_limit
+        self._limit = options.batch_size_limit
         self._batches: list[Batch[Task]] = [Batch(kind)]
 
     def part_sizes(self, size: int) -> list[int]:
-        """The sizes of the tasks that a request of `size` is to be added as, one after the other.
+        """Return the sizes of the tasks that a request of `size` rows must be added as, in order.
 
-        Raises StatusError when it is too large, or when there is no place for it now.
+        Raises StatusError when it is too large, or when the queue has no room for it now.
         """
         self._check(size)
         room = self._limit - self._batches[-1].size
@@ -56,7 +56,7 @@ class BatchQueue(Generic[Task]):
         return [part for part in (room, *[self._limit] * full, rest) if part]
 
     def add(self, task: Task) -> Batch[Task]:
-        """The batch that the task has joined, or opened where it is the only one in it."""
+        """Add a task to the last batch, or to a new one; return its batch."""
         if self._batches[-1].size + task.size > self._limit:
             self._batches.append(Batch(self._kind))
         batch = self._batches[-1]
@@ -65,21 +65,21 @@ class BatchQueue(Generic[Task]):
         return batch
 
     def batches(self) -> list[Batch[Task]]:
-        """Those that hold tasks."""
+        """Batches that hold tasks."""
         return self._batches if self._batches[-1].tasks else self._batches[:-1]
 
-    def closed(self) -> list[Batch[Task]]:
-        """Those that need not wait for more tasks: full, or with another one behind them."""
+    def closed_batches(self) -> list[Batch[Task]]:
+        """Batches that take no more tasks: full, or with another one behind them."""
         return self._batches if self._batches[-1].size >= self._limit else self._batches[:-1]
 
     def remove(self, batch: Batch[Task]) -> None:
-        """Takes out a batch that is to run; nobody joins it any more."""
+        """Take out a batch that is about to run."""
         self._batches.remove(batch)
         if not self._batches:
             self._batches.append(Batch(self._kind))
 
     def is_empty(self) -> bool:
-        """Whether no task is left."""
+        """True when no task waits."""
         return not self._batches[0].tasks
 
     def _check(self, size: int) -> None:
@@ -89,18 +89,18 @@ class BatchQueue(Generic[Task]):
         if options.enable_large_batch_splitting:
             self._check_capacity(size, batches, open_size)
         elif open_size + size > options.max_batch_size and batches >= (most := max(options.max_enqueued_batches, 1)):
-            raise _full(f"currently {batches} batches enqueued and max_enqueued_batches is {most}")
+            raise _queue_full(f"currently {batches} batches enqueued and max_enqueued_batches is {most}")
 
     def _check_capacity(self, size: int, batches: int, open_size: int) -> None:
         most = self._options.max_enqueued_batches
         capacity = (most - batches) * self._limit + self._limit - open_size
         if size > capacity:
-            raise _full(
+            raise _queue_full(
                 f"task size is {size} but scheduling capacity is only {capacity} (num_enqueued_batches={batches}, "
                 f"max_enqueued_batches={most}, open_batch_size={open_size}, max_execution_batch_size={self._limit})"
             )
 
 
-def _full(why: str) -> StatusError:
-    text = f"The batch scheduling queue to which this task was submitted is full; {why}"
+def _queue_full(reason: str) -> StatusError:
+    text = f"The batch scheduling queue to which this task was submitted is full; {reason}"
     return StatusError(Code.UNAVAILABLE, text)

@@ -13,7 +13,7 @@ from serving.request.status import StatusError
 
 
 class BatchTask:
-    """Feeds, fetches, and what became of them; one thread waits, another one ends it."""
+    """Feeds, fetches and the outcome; one thread waits for it, another one ends it."""
 
     __slots__ = ("_done", "_error", "_values", "created", "deadline", "feeds", "fetches", "size")
 
@@ -22,10 +22,11 @@ class BatchTask:
         feeds: Mapping[Any, np.ndarray],
         fetches: Sequence[Any],
         size: int,
+        *,
         created: float,
         deadline: Deadline = NO_DEADLINE,
     ) -> None:
-        """`size` is the first dimension of every array in `feeds`, `created` a reading of time.perf_counter()."""
+        """`size` is the first dimension of every array in `feeds`, `created` a value of time.perf_counter()."""
         self.feeds, self.fetches, self.size, self.created, self.deadline = feeds, fetches, size, created, deadline
         self._values: list[np.ndarray] = []
         self._error: StatusError | None = None
@@ -33,29 +34,29 @@ class BatchTask:
         self._done.acquire()
 
     def split(self, sizes: Sequence[int]) -> list[BatchTask]:
-        """Tasks of its rows, in order, of these sizes; itself where there is one."""
+        """Split the rows, in order, into tasks of these sizes; one size returns the task itself."""
         if len(sizes) == 1:
             return [self]
         parts, start = [], 0
         for size in sizes:
             rows = slice(start, start + size)
             feeds = {tensor: array[rows] for tensor, array in self.feeds.items()}
-            parts.append(BatchTask(feeds, self.fetches, size, self.created, self.deadline))
+            parts.append(BatchTask(feeds, self.fetches, size, created=self.created, deadline=self.deadline))
             start += size
         return parts
 
     def succeed(self, values: list[np.ndarray]) -> None:
-        """Ends it with a value for each fetch."""
+        """End the task with a value for each fetch."""
         self._values = values
         self._done.release()
 
     def fail(self, error: StatusError) -> None:
-        """Ends it with a refusal."""
+        """End the task with an error."""
         self._error = error
         self._done.release()
 
     def wait(self) -> StatusError | None:
-        """Why it failed, if it did, once it has ended."""
+        """Wait until the task has ended; return its error, if it failed."""
         self._done.acquire()
         return self._error
 

@@ -21,7 +21,7 @@ from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
 from serving.batching.scheduler import BatchScheduler
-from serving.batching.session import Batched
+from serving.batching.session import BatchingSession
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import RUNTIME_LATENCY, microseconds_since
 from serving.request.status import Code, StatusError, from_tensorflow
@@ -66,7 +66,7 @@ class Servable:
         """
         self.checks_method_names = checks_method_names
         self._model_name = model_name
-        self._batched = Batched(self._run_session, scheduler, _name) if scheduler else None
+        self._batching = BatchingSession(self._run_session, scheduler, _tensor_name) if scheduler else None
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads.intra_op,
             inter_op_parallelism_threads=threads.inter_op,
@@ -130,13 +130,13 @@ class Servable:
     def close(self) -> None:
         """Frees the session and its variables; no call may be in flight."""
         self._session.close()
-        del self._session, self._batched  # the last references: this is what gives the memory back
+        del self._session, self._batching  # the last references: this is what gives the memory back
 
     def _run(self, api: str, feeds: dict[Any, np.ndarray], fetches: list[Any], deadline: Deadline) -> list[Any]:
         started = time.perf_counter()
-        if self._batched:
+        if self._batching:
             deadline.check()
-            values = self._batched(feeds, fetches, deadline)
+            values = self._batching.run(feeds, fetches, deadline)
         else:
             values = self._run_session(feeds, fetches, deadline)
         RUNTIME_LATENCY.add((self._model_name, api, "TF1"), microseconds_since(started))
@@ -154,7 +154,7 @@ class Servable:
                 raise from_tensorflow(error) from error
 
 
-def _name(output: Any) -> str:
+def _tensor_name(output: Any) -> str:
     """A tensor's name in the graph, such as "serving_default_x:0"."""
     return f"{pywrap_tf_session.TF_OperationName(output.oper)}:{output.index}"
 

@@ -24,11 +24,6 @@ STARTS: dict[str, tuple[str, list[str], str]] = {
         ["--model_config_file={text}"],
         "Invalid protobuf file: '{text}'",
     ),
-    "parameters of batching without batching": (
-        BATCHING,
-        ["--model_base_path={base_path}", "--batching_parameters_file={text}"],
-        "server_options.batching_parameters_file is set without setting server_options.enable_batching to true.",
-    ),
     "sizes of batches that end before the largest": (
         BATCHING,
         ["--model_base_path={base_path}", "--enable_batching", "--batching_parameters_file={text}"],
