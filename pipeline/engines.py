@@ -116,7 +116,7 @@ class Dataflow:
 
 @dataclasses.dataclass(frozen=True)
 class Dask:
-    """Refused: docs/decisions/0022-engines-by-name.md."""
+    """Refused: docs/decisions/0022-beam-engines.md."""
 
     engine: Literal["dask"] = dataclasses.field(default="dask", kw_only=True)
 

@@ -27,7 +27,7 @@ those of `tfrec` and `serving` are the ground, which imports no folder."""
 CLI = "tfrec/cli/"
 """The command line: may import serving and pipeline, inside functions.
 
-docs/decisions/0001-the-command-line-is-the-edge.md
+docs/decisions/0001-command-line.md
 """
 
 FOR_SERVING = ("tfrec", "tfrec.schema", "tfrec.errors")

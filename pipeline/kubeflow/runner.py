@@ -1,7 +1,7 @@
 """The pipeline as Kubeflow Pipelines takes it, a pod a TFX node; what `tfx ... --engine vertex` is pointed at too.
 
 A pod is `tfrec kubeflow node` in our image, told where the plan of this run lies and which node of it to launch. The
-plan is made by the first pod, over the tables that are in force by then (docs/decisions/0020-a-pod-a-node.md).
+plan is made by the first pod, over the tables that are in force by then (docs/decisions/0020-kubeflow-launcher.md).
 For Vertex AI it is TFX's own compiler that takes the same pipeline, of the run TFREC_RUN and the image TFREC_IMAGE.
 """
 

@@ -2,7 +2,7 @@
 
 A version is labelled only once it is in service: servers refuse a file otherwise. So a step first has the version
 loaded beside those in service, waits, and then moves the labels; both times the file is replaced by one rename, and
-serves whenever it is interrupted. docs/decisions/0017-labels-in-one-file.md says why so.
+serves whenever it is interrupted. docs/decisions/0017-rollout-state.md says why so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The connection that the flags of recommend_flags.py name.
 
-Part of the edge (docs/decisions/0001-the-command-line-is-the-edge.md).
+Part of the edge (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who and what a server is asked about: users and items out of the tables, as the client wants them.
 
-Part of the edge (docs/decisions/0001-the-command-line-is-the-edge.md).
+Part of the edge (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The verbs of `tfrec kubeflow`: compile, submit and run-local for a person; plan, node and outcome for a pod.
 
-Part of the edge (docs/decisions/0001-the-command-line-is-the-edge.md).
+Part of the edge (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The command line: its verbs; those that ask a server are in recommend.py and release.py, Kubeflow's in kubeflow.py.
 
 With these two the edge of the project: the files below tfrec/ that may call serving and pipeline; and the one that
-silences TensorFlow (docs/decisions/0001-the-command-line-is-the-edge.md). Nothing heavy is imported before
+silences TensorFlow (docs/decisions/0001-command-line.md). Nothing heavy is imported before
 a verb needs it, so that help comes at once.
 """
 

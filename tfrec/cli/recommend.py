@@ -1,6 +1,6 @@
 """The verbs that ask a running server: what to recommend, what fits a text, how likely a purchase is, what it serves.
 
-Part of the edge (docs/decisions/0001-the-command-line-is-the-edge.md).
+Part of the edge (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations
