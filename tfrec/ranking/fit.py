@@ -24,7 +24,7 @@ from tfrec.ranking.second_stage import SecondStage
 from tfrec.ranking.training_data import Examples, collect, collect_repeats, join, new_items
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS
-from tfrec.training.learning_curve import Epoch, LearningCurve
+from tfrec.training.learning_curve import LearningCurve, epoch_of
 from tfrec.training.train import Trained, catch_up, follow_trend
 
 USERS_AT_ONCE = 32
@@ -125,12 +125,14 @@ def _fit(stage: SecondStage, examples: Examples, end: int, config: Config, curve
     for epoch in range(settings.epochs):
         began = time.monotonic()
         order = np.random.default_rng([config.train.seed, epoch]).permutation(end)
-        for chosen in np.array_split(order, -(-end // batch_size)):
-            loss = float(step(_batch(examples, chosen))["loss"])
-        if not math.isfinite(loss):
-            raise ModelError(f"the ranker's loss is {loss}; lower ranking.learning_rate ({settings.learning_rate})")
-        curve.add(Epoch("second stage", epoch + 1, float(loss), time.monotonic() - began))
-        log(f"second stage epoch {epoch + 1} of {settings.epochs}: loss of the last step {loss:.4f}")
+        batches = np.array_split(order, -(-end // batch_size))
+        losses = [float(step(_batch(examples, chosen))["loss"]) for chosen in batches]
+        if not math.isfinite(losses[-1]):
+            raise ModelError(
+                f"the ranker's loss is {losses[-1]}; lower ranking.learning_rate ({settings.learning_rate})"
+            )
+        curve.add(epoch_of("second stage", epoch + 1, losses, time.monotonic() - began))
+        log(f"second stage epoch {epoch + 1} of {settings.epochs}: mean loss {curve.epochs[-1].loss:.4f}")
     stage.ranker.optimizer = None
 
 

@@ -1,15 +1,22 @@
-"""What each epoch of training came to, kept on disk as training goes: an interrupted run goes on with it."""
+"""Learning curve: loss and validation scores of each epoch, on disk, so that an interrupted run extends it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 FILE = "tfrec_training.json"
 IN_MODEL = "assets.extra"
-"""Folder of a SavedModel that servers leave alone: a model brings its curve along."""
+"""Folder of a SavedModel that servers ignore: the curve is stored there with the model."""
+
+POINTS = 50
+"""Points of an epoch's loss by step, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,30 +25,41 @@ class Epoch:
 
     phase: str
     number: int  # from 1
-    loss: float  # of the last step
-    seconds: float  # of this run alone, where it was interrupted
+    loss: float  # mean over the epoch's steps; after an interruption over the steps of the last run
+    seconds: float  # after an interruption of the last run alone
     ndcg: float = math.nan  # NDCG@20 on the validation window; NaN where it was not measured
-    ndcg_novel: float = math.nan  # of what a shopper never chose before
+    ndcg_novel: float = math.nan  # the same for items that are new to the user
+    steps: tuple[tuple[int, float], ...] = ()  # (step of the epoch, mean loss since the previous point), see POINTS
+
+
+def epoch_of(phase: str, number: int, losses: Sequence[float], seconds: float, first_step: int = 1) -> Epoch:
+    """Epoch without validation scores from the `losses` of its steps; the first loss is that of `first_step`."""
+    values = np.asarray(losses, np.float64)
+    width = max(-(-len(values) // POINTS), 1)
+    parts = np.split(values, range(width, len(values), width)) if len(values) else []
+    ends = [first_step - 1 + min((index + 1) * width, len(values)) for index in range(len(parts))]
+    points = tuple((end, float(part.mean())) for end, part in zip(ends, parts, strict=True))
+    return Epoch(phase, number, float(values.mean()) if len(values) else math.nan, seconds, steps=points)
 
 
 class LearningCurve:
-    """The epochs so far, in a folder if one is given."""
+    """The epochs so far, written to a folder if there is one."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self._file = Path(folder) / FILE if folder else None
         self.epochs = read_epochs(folder) if folder else ()
 
     def add(self, epoch: Epoch) -> None:
-        """Keeps the epoch, in place of one that was run before."""
+        """Add the epoch; it replaces an earlier record of the same epoch."""
         before = [each for each in self.epochs if (each.phase, each.number) == (epoch.phase, epoch.number)]
-        if before and math.isnan(epoch.loss):  # taken up again after its last step
-            epoch = dataclasses.replace(epoch, loss=before[0].loss, seconds=before[0].seconds)
+        if before and math.isnan(epoch.loss):  # resumed after its last step: this run had none
+            epoch = dataclasses.replace(epoch, loss=before[0].loss, seconds=before[0].seconds, steps=before[0].steps)
         self.epochs = (*[each for each in self.epochs if each not in before], epoch)
         if self._file:
             self.write(self._file.parent)
 
     def write(self, folder: str | Path) -> None:
-        """Writes the epochs to a folder, whole or not at all."""
+        """Write the epochs to a folder, atomically."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         staging = Path(folder) / f"{FILE}.staging"
         staging.write_text(json.dumps([_row(epoch) for epoch in self.epochs], indent=2), encoding="utf-8")
@@ -49,18 +67,20 @@ class LearningCurve:
 
 
 def read_epochs(folder: str | Path) -> tuple[Epoch, ...]:
-    """The epochs of a folder; none where training left none."""
+    """Epochs stored in a folder; empty if there is no learning curve."""
     path = Path(folder) / FILE
     if not path.is_file():
         return ()
     return tuple(epoch_from(row) for row in json.loads(path.read_text(encoding="utf-8")))
 
 
-def epoch_from(row: dict[str, str | int | float | None]) -> Epoch:
-    """The epoch of a row of JSON, in which null is NaN."""
-    return Epoch(**{name: math.nan if value is None else value for name, value in row.items()})  # type: ignore[arg-type]
+def epoch_from(row: dict[str, Any]) -> Epoch:
+    """Epoch of a row of JSON, where null is NaN; `steps` is missing in rows of older versions."""
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+    values["steps"] = tuple((int(step), float(loss)) for step, loss in row.get("steps", ()))
+    return Epoch(**values)
 
 
-def _row(epoch: Epoch) -> dict[str, str | int | float | None]:
+def _row(epoch: Epoch) -> dict[str, Any]:
     values = dataclasses.asdict(epoch)
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

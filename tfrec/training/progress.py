@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfrec.console import log
 from tfrec.errors import ModelError
 from tfrec.retrieval.two_tower import TwoTower
+from tfrec.training.learning_curve import Epoch, epoch_of
 from tfrec.training.workers import Worker
 
 
@@ -98,41 +99,46 @@ class Progress:
 
 
 class Reporter(tf.keras.callbacks.Callback):
-    """Says how fast training goes, counts steps, saves now and then, and stops at a loss that is no number."""
+    """Counts the steps of an epoch, records and logs their loss, saves now and then, and stops at a NaN loss."""
 
     SECONDS = 10.0
 
     def __init__(self, phase: Phase, progress: Progress, checkpoint_seconds: float):
         super().__init__()
         self._phase, self._progress, self._checkpoint_seconds = phase, progress, checkpoint_seconds
-        self._started = self._said = self._saved = time.monotonic()
+        self._started = self._logged = self._saved = time.monotonic()
+        self._first_step = int(progress.step) + 1
+        self._losses: list[float] = []
         self._targets = 0.0
-        self.loss = float("nan")  # of the latest step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Called after each step with the step's mean loss and number of targets."""
         logs = logs or {}
-        self.loss, now = float(logs["loss"]), time.monotonic()
+        loss, now = float(logs["loss"]), time.monotonic()
+        self._losses.append(loss)
         self._targets += float(logs["targets"])
         self._progress.step.assign_add(1)
-        if math.isnan(self.loss):
+        if not math.isfinite(loss):
             raise ModelError(
-                f"the loss of step {int(self._progress.step)} is not a number; lower learning_rate "
+                f"the loss of step {int(self._progress.step)} is {loss}; lower learning_rate "
                 f"({self._phase.learning_rate}) or raise temperature"
             )
-        if now - self._said > self.SECONDS:
-            self._said = now
+        if now - self._logged > self.SECONDS:
+            self._logged = now
             log(f"{self._phase.name} step {int(self._progress.step)}: {self.summary()}")
         if now - self._saved > self._checkpoint_seconds:
             self._progress.save()
             self._saved = time.monotonic()
 
-    @property
-    def seconds(self) -> float:
-        """Since the epoch began, or was taken up again."""
-        return time.monotonic() - self._started
+    def epoch(self, number: int) -> Epoch:
+        """Record of epoch `number`: the losses of the steps of this run, without validation scores."""
+        return epoch_of(self._phase.name, number, self._losses, self._seconds(), self._first_step)
 
     def summary(self) -> str:
-        """Loss and speed so far."""
-        rate = self._targets / max(self.seconds, 1e-9)
-        return f"loss {self.loss:.3f}, {rate:,.0f} examples/s"
+        """Mean loss and speed since the epoch began or was resumed."""
+        mean = sum(self._losses) / len(self._losses) if self._losses else math.nan
+        rate = self._targets / max(self._seconds(), 1e-9)
+        return f"mean loss {mean:.3f}, {rate:,.0f} examples/s"
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started

@@ -23,7 +23,7 @@ from tfrec.examples.dataset import count_sequences, load_catalog, parts_of_seque
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
-from tfrec.training.learning_curve import Epoch, LearningCurve
+from tfrec.training.learning_curve import LearningCurve
 from tfrec.training.popularity_trend import trend
 from tfrec.training.progress import Phase, Progress, Reporter
 from tfrec.training.validation import Validation
@@ -204,7 +204,7 @@ def _run_phase(
             log("reading all texts again with the trained BERT")
             model.encode_texts()
         scores = validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
-        curve.add(Epoch(phase.name, epoch + 1, reporter.loss, reporter.seconds, *scores))
+        curve.add(dataclasses.replace(reporter.epoch(epoch + 1), ndcg=scores[0], ndcg_novel=scores[1]))
         progress.end_epoch(worker.agreed(validation.decisive(scores)))
         if worker.is_chief:
             log(
