@@ -54,13 +54,19 @@ def foreign_ops(folder: str) -> list[str]:
     """
     from tensorflow.python.framework import op_def_registry
 
+    used = used_ops(folder)
+    own = {op for op in used - PYTHON_OPS - NEWER_OPS if op_def_registry.get(op) is not None}
+    return sorted(used - own - TEXT_OPS)
+
+
+def used_ops(folder: str) -> set[str]:
+    """Ops of the graph and its functions; ModelError without a graph."""
     used: set[str] = set()
     for graph in _graphs(folder):
         used.update(node.op for node in graph.node)
         used.update(node.op for function in graph.library.function for node in function.node_def)
         used -= {function.signature.name for function in graph.library.function}
-    own = {op for op in used - PYTHON_OPS - NEWER_OPS if op_def_registry.get(op) is not None}
-    return sorted(used - own - TEXT_OPS)
+    return used
 
 
 def compiled_functions(folder: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfrec.errors import ModelError
-from tfrec.export.supported_ops import NEWER_OPS, PYTHON_OPS, TEXT_OPS, check_ops, foreign_ops
+from tfrec.export.supported_ops import NEWER_OPS, PYTHON_OPS, TEXT_OPS, check_ops, foreign_ops, used_ops
 
 REGISTERED = """
 from tensorflow.core.framework.op_def_pb2 import OpList
@@ -68,6 +68,13 @@ def test_an_op_that_the_server_lacks_is_named_in_the_graph_and_in_a_function(tmp
 def test_every_op_that_the_server_lacks_is_named_at_once(tmp_path):
     with pytest.raises(ModelError, match="the model uses Mine, PyFunc, which stock TensorFlow Serving does not link; "):
         check_ops(saved(tmp_path, "PyFunc", in_function="Mine"))
+
+
+def test_an_export_uses_the_text_ops_that_the_dockerfile_names_and_no_other(exported_shop):
+    used = used_ops(str(exported_shop.folder)) & TEXT_OPS
+    assert used == {"CaseFoldUTF8", "NormalizeUTF8", "RegexSplitWithOffsets", "WordpieceTokenizeWithOffsets"}
+    dockerfile = (Path(__file__).parents[3] / "Dockerfile.serving").read_text(encoding="utf-8")
+    assert {op for op in TEXT_OPS if op in dockerfile} == used
 
 
 def test_a_folder_without_a_graph_is_refused(tmp_path):
