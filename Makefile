@@ -22,17 +22,20 @@ export UV_PROJECT_ENVIRONMENT := .venv
 FLINK := .tools/flink
 MAVEN_COPY := mvn --batch-mode --quiet --strict-checksums org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
-.PHONY: help demo test check bench serve flink clean
+.PHONY: help demo test test-fast check bench serve flink clean
 .DELETE_ON_ERROR:
 
 help:  ## list these verbs
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 demo: .venv/.ready  ## raw data -> pipeline -> server -> recommendations, on real data (about 12 minutes)
 	$(BIN)/tfrec demo $(ARGS)
 
 test: .venv/.ready  ## every test, the slow ones included
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-fast: .venv/.ready  ## the tests that take seconds each, in less than 3 minutes
+	$(BIN)/pytest --numprocesses $(PROCESSES) -m "not slow" $(ARGS)
 
 check: .venv/.ready  ## format, lint and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -60,8 +60,10 @@ def test_a_job_service_with_a_worker_pool_gives_the_local_rows(
         assert rows_of(shop, tmp_path, Portable(f"localhost:{port}", worker_pool, flags=BOUNDED)) == local
 
 
-@pytest.mark.skipif(not FLINK.is_dir(), reason="there is no .tools/flink; `make flink` fetches it")
-@pytest.mark.skipif(not shutil.which("java"), reason="there is no java; Flink's job server needs Java 11 or newer")
+@pytest.mark.skipif(not FLINK.is_dir(), reason="Flink runs the steps; `make flink` fetches it")
+@pytest.mark.skipif(
+    not shutil.which("java"), reason="Flink's job server needs Java 11; Debian 12: apt-get install default-jre-headless"
+)
 def test_flink_gives_the_local_rows(shop: TableSet, local: Rows, worker_pool: str, tmp_path: Path) -> None:
     port = free_port()
     ports = (f"--job-port={port}", "--artifact-port=0", "--expansion-port=0")

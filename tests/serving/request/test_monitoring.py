@@ -184,7 +184,7 @@ def test_without_a_monitoring_file_there_is_no_page(base_path: Path) -> None:
         assert httpx.get(url, trust_env=False).status_code == 404
 
 
-@pytest.mark.skipif(PROMETHEUS is None, reason="needs Debian's package prometheus")
+@pytest.mark.skipif(PROMETHEUS is None, reason="Prometheus reads the metrics; Debian 12: apt-get install prometheus")
 def test_a_real_prometheus_scrapes_the_page(server: Server, stub: Stub, tmp_path: Path, eventually: Eventually) -> None:
     stub.Predict(predict_request("watched"), timeout=10)
     with socket.create_server(("127.0.0.1", 0)) as free:

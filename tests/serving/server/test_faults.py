@@ -190,7 +190,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, text=True)
     if mounted.returncode != 0:
-        pytest.skip(f"only root may mount a disk so small that it fills up: {mounted.stderr.strip()}")
+        pytest.skip(f"only root may mount a small disk; run the tests as root: {mounted.stderr.strip()}")
     try:
         yield folder
     finally:

@@ -14,7 +14,9 @@ from tfrec.schema import DAY_SECONDS
 
 START = 20_000 * DAY_SECONDS
 
-needs_gomp = pytest.mark.skipif(find_library("gomp") is None, reason="libgomp1, which the package loads, is missing")
+needs_gomp = pytest.mark.skipif(
+    find_library("gomp") is None, reason="the package loads libgomp1; Debian 12: apt-get install libgomp1"
+)
 
 
 def constant(scores: list[float]):

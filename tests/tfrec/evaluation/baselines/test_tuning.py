@@ -16,7 +16,9 @@ from tfrec.evaluation.scores import Scores
 from tfrec.schema import DAY_SECONDS
 
 START = 20_000 * DAY_SECONDS
-needs_gomp = pytest.mark.skipif(find_library("gomp") is None, reason="libgomp1, which the package loads, is missing")
+needs_gomp = pytest.mark.skipif(
+    find_library("gomp") is None, reason="the package loads libgomp1; Debian 12: apt-get install libgomp1"
+)
 
 # 40 users, half of whom like tools and half tea; 30 items, and one of each taste that is new in each window.
 ITEMS = np.array([f"{taste}{number:02}" for taste in ("tea", "tool") for number in range(15)], dtype=object)
