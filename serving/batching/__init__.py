@@ -1,1 +1,1 @@
-"""Server-side batching: takes concurrent session calls, runs them as padded batches, gives each its own rows."""
+"""Server-side batching: concurrent session calls in, one padded run, each call's own rows out."""

@@ -1,4 +1,4 @@
-"""Batching parameters: how requests are merged into batches. TensorFlow Serving's fields, defaults and refusals.
+"""Batching parameters: TensorFlow Serving's fields, defaults and refusals.
 
 The texts are those of shared_batch_scheduler.h and batching_session.cc.
 """
@@ -26,7 +26,7 @@ _OPTIONAL_FIELDS = (
 
 @dataclasses.dataclass(frozen=True)
 class BatchOptions:
-    """Batching parameters under their stock names. A size counts rows: its tensors' first dimension."""
+    """Batching parameters under their stock names; sizes count rows (tensors' first dimension)."""
 
     max_batch_size: int = 1000
     """Largest size of a request and, unless large ones are split, of a batch."""
@@ -90,9 +90,10 @@ class BatchOptions:
 
 
 def read_batch_options(enable_batching: bool, batching_parameters_file: str | None) -> BatchOptions | None:
-    """Read the batching parameters: those of the text file, the defaults without one, None where batching is off.
+    """Read the batching parameters from the text file; None where batching is off.
 
-    Raises ServingError when the file can't be read, holds a bad value, or would be ignored.
+    Without a file they are the defaults. Raises ServingError when the file can't be read, holds a
+    bad value, or would be ignored.
     """
     if not enable_batching:
         if batching_parameters_file:

@@ -1,11 +1,11 @@
-"""Padding of server batches: added rows up to an allowed batch size, and longer rows up to the longest one.
+"""Padding of server batches: rows are added, and short rows made longer.
 
 Server batches are padded here and nowhere else; session.py calls this module for each batch.
 
-| option (options.py) | what is padded | with | function |
-| --- | --- | --- | --- |
-| `allowed_batch_sizes` | the first dimension | copies of a row, cut off the outputs | `padded_size`, `add_rows` |
-| `pad_variable_length_inputs` | every later dimension | the tensor's own first value | `pad_to_largest` |
+- `allowed_batch_sizes`: `padded_size` and `add_rows` pad the first dimension with copies of a row,
+  up to the next allowed size. Their outputs are cut off.
+- `pad_variable_length_inputs`: `pad_to_largest` pads every later dimension with the tensor's own
+  first value, up to the largest request in the batch. The padding stays in the outputs.
 
 The rules and texts are those of TensorFlow Serving's batching_session.cc and batching_util.cc.
 """
@@ -44,8 +44,8 @@ def add_rows(arrays: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
 def pad_to_largest(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Make each array as large as the largest one in every dimension but the first.
 
-    An array is filled up with its own first value. Raises StatusError for arrays of unequal rank, of a
-    rank above MAX_RANK, and for an empty array that would have to grow.
+    An array is filled up with its own first value. Raises StatusError for arrays of unequal rank,
+    of a rank above MAX_RANK, and for an empty array that would have to grow.
     """
     ranks = {array.ndim for array in arrays}
     if max(ranks) > MAX_RANK:

@@ -1,7 +1,7 @@
-"""Queue of batches for requests of one kind: which batch a request joins, and which request is refused.
+"""Queue of batches: which batch a request joins, and which request is refused.
 
-The rules and texts are those of TensorFlow's shared_batch_scheduler.h. The queue is not thread-safe: its
-owner, scheduler.py, calls it from one thread at a time.
+The rules and texts are those of TensorFlow's shared_batch_scheduler.h. The queue is not
+thread-safe: its owner, scheduler.py, calls it from one thread at a time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Scheduler of batches, one for all models and versions of a server; TensorFlow's SharedBatchScheduler.
+"""Scheduler of batches, one for all models of a server; TensorFlow's SharedBatchScheduler.
 
-It has no threads of its own. The caller whose task opens a batch leads it: the caller waits until the batch is
-full or old enough and one of `num_batch_threads` turns is free, then runs it for everyone. A request that need not
-wait thus changes no thread, which in Python costs more than a small model's answer.
+It has no threads of its own. The caller whose task opens a batch leads it: the caller waits until
+the batch is full or old enough and one of `num_batch_threads` turns is free, then runs it for
+everyone. A request that need not wait thus changes no thread, which in Python costs more than a
+small model's answer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class BatchScheduler:
     """Queues of batches, one for each kind of request, and the turns to run them."""
 
     def __init__(self, options: BatchOptions, max_callers: int) -> None:
-        """Once `max_callers` requests wait, all batches run: no thread is left that could bring another request."""
+        """All batches run once `max_callers` requests wait: no thread is left to bring another."""
         self.options = options
         self.n_enqueued = 0
         """Number of tasks that wait in a queue."""
@@ -32,10 +33,11 @@ class BatchScheduler:
         self._due: deque[Batch[BatchTask]] = deque()  # they lack only a turn
 
     def run(self, kind: Hashable, task: BatchTask, process: Callable[[list[BatchTask]], None]) -> list[BatchTask]:
-        """Enqueue a task; return the tasks that do its work (itself, or its parts), to be waited for.
+        """Enqueue a task; return the tasks that do its work, itself or its parts, to wait for.
 
-        Tasks of one `kind` run together. Where one of them opens a batch, `process` runs the batch's tasks in this
-        thread; it ends each of them and raises nothing. Raises StatusError when the queue has no room.
+        Tasks of one `kind` run together. Where one of them opens a batch, `process` runs the
+        batch's tasks in this thread; it ends each of them and raises nothing. Raises StatusError
+        when the queue has no room.
         """
         parts, opened = self._add(kind, task)
         for batch in opened[1:]:  # of a split task; callers who join its last batch must not wait for the first

@@ -1,7 +1,7 @@
 """Session whose concurrent calls are merged into batches; TensorFlow Serving's BatchingSession.
 
-Calls that feed and fetch the same tensors share a batch. An error of a batch goes to every caller in it, and a
-batch is worked on until the last deadline in it.
+Calls that feed and fetch the same tensors share a batch. An error of a batch goes to every caller
+in it, and a batch is worked on until the last deadline in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from serving.request.monitoring import (
 from serving.request.status import Code, StatusError
 
 Run: TypeAlias = Callable[[Mapping[Any, np.ndarray], Sequence[Any], Deadline], list[np.ndarray]]
-"""Function from an array for each fed tensor to the values of the fetched tensors; raises StatusError."""
+"""Takes an array for each fed tensor, returns the fetched values; raises StatusError."""
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class BatchingSession:
     ) -> list[np.ndarray]:
         """Run a call in a batch; return the values of `fetches` for its own rows.
 
-        Raises StatusError of the wrapped run, and when the inputs can't be merged, the queue is full or the
-        batch's deadline passes in it.
+        Raises StatusError of the wrapped run, and when the inputs can't be merged, the queue is
+        full or the batch's deadline passes in it.
         """
         started, size = time.perf_counter(), batch_size(feeds.values())
         INPUT_BATCH_SIZE.add((), size, times=len(feeds))
@@ -78,10 +78,10 @@ class BatchingSession:
                 task.succeed([outputs[tensor][rows] for tensor in task.fetches])
 
     def _run_batch(self, tasks: list[BatchTask]) -> dict[Any, np.ndarray]:
-        """Run a batch; return the value of each fetched tensor for all its rows, padding included."""
+        """Run a batch; return the values of the fetched tensors, padding included."""
         for task in tasks:
             QUEUING_LATENCY.add(("",), microseconds_since(task.created))
-        deadline = Deadline.of_all(task.deadline for task in tasks)
+        deadline = Deadline.latest(task.deadline for task in tasks)
         if deadline.has_passed():
             raise StatusError(Code.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue")
         size = sum(task.size for task in tasks)

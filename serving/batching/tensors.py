@@ -1,4 +1,4 @@
-"""Tensors of several requests as one batch: their size, their rows one after the other, the check of an output.
+"""Tensors of several requests as one batch: size, concatenation, check of the outputs.
 
 The rules and texts are those of TensorFlow Serving's batching_session.cc.
 """
@@ -28,7 +28,8 @@ def batch_size(arrays: Collection[np.ndarray]) -> int:
 def concatenate(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Join the rows of all arrays, `[rows, ...]`.
 
-    Raises TypeError or ValueError when they differ in type or in a later dimension; `mismatch` has the text.
+    Raises TypeError or ValueError when they differ in type or in a later dimension; `mismatch` has
+    the text.
     """
     if len(arrays) == 1:
         return arrays[0]

@@ -1,1 +1,1 @@
-"""What belongs to one request: its status, deadline, metrics and log entry."""
+"""Parts of one request: client metadata in; status, deadline, metrics and log lines out."""

@@ -1,4 +1,4 @@
-"""Until when, and for whom, a request may be worked on."""
+"""Deadline of a request: when its work must end, and whether its client still waits."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ def _always() -> bool:
 
 
 class Deadline:
-    """A moment `seconds` from now (None: never), or when nobody waits for the answer any more."""
+    """End of a request: `seconds` from now (None: no end), or once no client waits any more."""
 
     def __init__(self, seconds: float | None = None, is_awaited: Callable[[], bool] = _always) -> None:
         self._end = math.inf if seconds is None else time.monotonic() + seconds
         self._is_awaited = is_awaited
 
     @staticmethod
-    def of_all(deadlines: Iterable[Deadline]) -> Deadline:
-        """Of work that is for several requests: the latest of theirs, whoever waits."""
+    def latest(deadlines: Iterable[Deadline]) -> Deadline:
+        """Return the deadline of work for several requests: their latest, whoever waits."""
         common = Deadline()
         common._end = max(deadline._end for deadline in deadlines)
         return common
 
     def has_passed(self) -> bool:
-        """Whether the moment is over."""
+        """True once its time is over."""
         return time.monotonic() >= self._end
 
     def check(self) -> None:
-        """StatusError DEADLINE_EXCEEDED once it has passed, CANCELLED once nobody waits."""
+        """Raise StatusError: DEADLINE_EXCEEDED once it has passed, CANCELLED once nobody waits."""
         if self.has_passed():
             raise StatusError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
         if not self._is_awaited():
             raise StatusError(Code.CANCELLED, "CANCELLED")
 
     def remaining_milliseconds(self) -> int:
-        """At least 1, or 0 where there is no end; StatusError as `check`."""
+        """Return the time left, at least 1; 0 where there is no end. Raises as `check`."""
         self.check()
         if self._end == math.inf:
             return 0

@@ -1,6 +1,6 @@
-"""Which numbers the server keeps of itself, under TensorFlow Serving's names, labels and buckets; in microseconds.
+"""Metrics of the process under TensorFlow Serving's names, labels and buckets; in microseconds.
 
-They are the process's, as in the stock server: every model, version and server in it counts here.
+As in the stock server, every model, version and server of the process counts here.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from serving.request.metrics import Registry, exponential
+from serving.request.metrics import Registry, exponential_limits
 from serving.request.status import code_name
 from serving.wire.config_protos import MonitoringConfig, read
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 
 _REGISTRY = Registry()
-_LATENCY = exponential(10, 1.8, 33)  # to some 20 minutes
-_SIZES = exponential(1, 2, 14)
+_LATENCY = exponential_limits(10, 1.8, 33)  # to some 20 minutes
+_SIZES = exponential_limits(1, 2, 14)
 
 REQUEST_COUNT = _REGISTRY.counter("/tensorflow/serving/request_count", "model_name", "status")
 REQUEST_LATENCY = _REGISTRY.sampler(
@@ -26,7 +26,7 @@ RUNTIME_LATENCY = _REGISTRY.sampler(
     "/tensorflow/serving/runtime_latency", "model_name", "API", "runtime", limits=_LATENCY
 )
 REQUEST_EXAMPLE_COUNTS = _REGISTRY.sampler(
-    "/tensorflow/serving/request_example_counts", "model", limits=exponential(1, 2, 15)
+    "/tensorflow/serving/request_example_counts", "model", limits=exponential_limits(1, 2, 15)
 )
 REQUEST_EXAMPLE_COUNT_TOTAL = _REGISTRY.counter("/tensorflow/serving/request_example_count_total", "model")
 REQUEST_LOG_COUNT = _REGISTRY.counter("/tensorflow/serving/request_log_count", "model_name", "status_code")
@@ -36,7 +36,7 @@ MODEL_WARMUP_LATENCY = _REGISTRY.sampler(
 LOAD_ATTEMPT_COUNT = _REGISTRY.counter("/tensorflow/cc/saved_model/load_attempt_count", "model_path", "status")
 LOAD_LATENCY = _REGISTRY.counter("/tensorflow/cc/saved_model/load_latency", "model_path")
 QUEUING_LATENCY = _REGISTRY.sampler(
-    "/tensorflow/serving/batching_session/queuing_latency", "thread_pool_name", limits=exponential(100, 1.2, 52)
+    "/tensorflow/serving/batching_session/queuing_latency", "thread_pool_name", limits=exponential_limits(100, 1.2, 52)
 )
 PADDING_SIZE = _REGISTRY.sampler(
     "/tensorflow/serving/batching_session/padding_size", "execution_batch_size", limits=_SIZES
@@ -46,18 +46,21 @@ PROCESSED_BATCH_SIZE = _REGISTRY.sampler("/tensorflow/serving/batching_session/p
 WRAPPED_RUN_COUNT = _REGISTRY.counter("/tensorflow/serving/batching_session/wrapped_run_count")
 
 
-def page() -> str:
-    """Every number as text for Prometheus."""
-    return _REGISTRY.page()
+def render_page() -> str:
+    """Return all metrics as text for Prometheus."""
+    return _REGISTRY.render_page()
 
 
 def first_values(names: Iterable[str]) -> dict[str, int]:
-    """By TensorFlow's names, what `Registry.first_value` says of each."""
+    """Return `Registry.first_value` of each metric, by TensorFlow's name."""
     return {name: _REGISTRY.first_value(name) for name in names}
 
 
 def read_metrics_path(monitoring_config_file: str | None) -> str | None:
-    """The path that a MonitoringConfig file gives the metrics, None for none; ServingError for a bad file."""
+    """Read the path of the metrics from a MonitoringConfig file; None where metrics are off.
+
+    Raises ServingError for a file that can't be read.
+    """
     if not monitoring_config_file:
         return None
     prometheus = read("monitoring_config_file", monitoring_config_file, MonitoringConfig).prometheus_config
@@ -65,12 +68,12 @@ def read_metrics_path(monitoring_config_file: str | None) -> str | None:
 
 
 def microseconds_since(started: float) -> int:
-    """Since a reading of time.perf_counter()."""
+    """Return the microseconds since `started`, a value of time.perf_counter()."""
     return int((time.perf_counter() - started) * 1e6)
 
 
 class count_request:
-    """`with` it a request is counted by the code that it ends with and, where that is OK, by how long it took."""
+    """Context manager: count a request by its status code and, where that is OK, by its latency."""
 
     __slots__ = ("_labels", "_started")
 

@@ -1,4 +1,4 @@
-"""One line a request, where it is asked for: who asked what, under which id, and what came of it."""
+"""Log of requests, one line each, where it is on: id, model, API, status code and time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pythonjsonlogger.json import JsonFormatter
 from serving.request.status import StatusError, code_name
 
 HEADER = "x-request-id"
-"""gRPC metadata, or HTTP header, of the id that a client gives a request; without one it gets one here."""
+"""gRPC metadata or HTTP header of a client's id for its request; without it, an id is made."""
 MAX_CHARACTERS = 256
-"""Of what a client wrote, in a line."""
+"""Largest length, in a line, of a text that a client wrote."""
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger("serving.requests")
 
 
-def configure(as_json: bool, of_requests: bool) -> None:
-    """Where the log goes, stderr, and in which form; with a line for each request or not."""
+def configure(as_json: bool, log_requests: bool) -> None:
+    """Send the log to stderr, as JSON or text, with or without a line for each request."""
     handler = logging.StreamHandler()
     if as_json:
         fields = {"asctime": "time", "levelname": "level", "name": "logger"}
@@ -28,17 +28,17 @@ def configure(as_json: bool, of_requests: bool) -> None:
     else:
         handler.setFormatter(logging.Formatter(TEXT))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("serving").setLevel(logging.INFO)  # others, TensorFlow among them, tell of each load
-    log.setLevel(logging.INFO if of_requests else logging.WARNING)
+    logging.getLogger("serving").setLevel(logging.INFO)  # other libraries, such as TensorFlow, log each load
+    log.setLevel(logging.INFO if log_requests else logging.WARNING)
 
 
 class log_request:
-    """`with` it a request is told of when it ends, by the code that it ends with; free where none is told."""
+    """Context manager: log a request when it ends; costs nothing where the log is off."""
 
-    __slots__ = ("_about", "_started")
+    __slots__ = ("_request", "_started")
 
     def __init__(self, model: str, api: str, entrypoint: str, request_id: str | bytes | None) -> None:
-        self._about = (model, api, entrypoint, request_id)
+        self._request = (model, api, entrypoint, request_id)
 
     def __enter__(self) -> None:
         self._started = time.perf_counter()
@@ -46,9 +46,9 @@ class log_request:
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if not log.isEnabledFor(logging.INFO):
             return
-        model, api, entrypoint, given = self._about
+        model, api, entrypoint, request_id = self._request
         fields = {
-            "request_id": str(given)[:MAX_CHARACTERS] if given else uuid.uuid4().hex,
+            "request_id": str(request_id)[:MAX_CHARACTERS] if request_id else uuid.uuid4().hex,
             "model": model[:MAX_CHARACTERS],
             "api": api,
             "entrypoint": entrypoint,

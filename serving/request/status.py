@@ -1,4 +1,4 @@
-"""A refusal as TensorFlow Serving words it: a canonical code and a text, the same over gRPC and REST."""
+"""Status of a request: TensorFlow Serving's canonical codes and texts, over gRPC and REST alike."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ HTTP_STATUS = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
-"""The rest (UNKNOWN, INTERNAL, DATA_LOSS) is 500."""
+"""HTTP status by code; the others (UNKNOWN, INTERNAL, DATA_LOSS) are 500."""
 
 _CODES = {code.value[0]: code for code in Code}
 
 
 class StatusError(Exception):
-    """A request or a version that is refused; its text is a part of the contract that clients see."""
+    """Refusal of a request or a version; its text is part of the contract with clients."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -39,23 +39,23 @@ class StatusError(Exception):
 
 
 def code_name(error: BaseException | None) -> str:
-    """The name of the code that a request ends with; None is its success."""
+    """Return the name of the code of a request's error; None is success."""
     if error is None:
         return Code.OK.name
     return error.code.name if isinstance(error, StatusError) else Code.UNKNOWN.name
 
 
 def invalid(message: str) -> StatusError:
-    """The commonest refusal: INVALID_ARGUMENT."""
+    """Make the most common refusal: INVALID_ARGUMENT."""
     return StatusError(Code.INVALID_ARGUMENT, message)
 
 
 def from_tensorflow(error: tf.errors.OpError) -> StatusError:
-    """What TensorFlow's runtime raised, code for code."""
+    """Convert an error of TensorFlow's runtime, code for code."""
     return StatusError(_CODES.get(error.error_code, Code.UNKNOWN), error.message)
 
 
 def not_found(model: str, version: int | None) -> StatusError:
-    """The refusal of a request for a model or version that is not in service (None: its latest)."""
-    wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
-    return StatusError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
+    """Make the refusal of a model or version (None: the latest) that is not in service."""
+    servable = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+    return StatusError(Code.NOT_FOUND, f"Servable not found for request: {servable}")

@@ -1,1 +1,1 @@
-"""TensorFlow Serving's messages: protocol buffers in, NumPy arrays and checked configurations out."""
+"""TensorFlow Serving's wire format: messages and text files in, arrays and configurations out."""

@@ -1,7 +1,8 @@
-"""TensorFlow Serving's own configuration files as messages: batching, monitoring and TLS.
+"""Messages of TensorFlow Serving's configuration files: batching, monitoring and TLS.
 
-pip's tensorflow-serving-api leaves their protos out (session_bundle_config, monitoring_config, ssl_config), so
-they are built here from the public definitions. The files are text: names and types count, numbers do not.
+pip's tensorflow-serving-api lacks their protos (session_bundle_config, monitoring_config,
+ssl_config), so they are built here from the public definitions. The files are text: field names and
+types count, field numbers do not.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _SCALARS = {"int64": _FIELD.TYPE_INT64, "bool": _FIELD.TYPE_BOOL, "string": _FIE
 
 
 def read(flag: str, path: str | Path, message_type: Any) -> Any:
-    """The message in the text file that `flag` names; ServingError when it is not there or is no such message."""
+    """Read the text file that `flag` names; ServingError where it is missing or malformed."""
     try:
         return text_format.Parse(Path(path).read_text(encoding="utf-8"), message_type())
     except OSError as error:
@@ -49,32 +50,32 @@ def read(flag: str, path: str | Path, message_type: Any) -> Any:
         ) from error
 
 
-def _built() -> dict[str, Any]:
-    """The message classes by their full names."""
+def _build_classes() -> dict[str, Any]:
+    """Build the message classes, by full name."""
     file = descriptor_pb2.FileDescriptorProto(
         name="serving_settings.proto", package=_PACKAGE, syntax="proto3", dependency=[wrappers_pb2.DESCRIPTOR.name]
     )
     for name, fields in _FIELDS.items():
         message = file.message_type.add(name=name)
-        for number, (field, kind) in enumerate(fields.items(), start=1):
-            message.field.add(name=field, number=number, **_kind(kind))
+        for number, (field, type_name) in enumerate(fields.items(), start=1):
+            message.field.add(name=field, number=number, **_field_type(type_name))
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
     return message_factory.GetMessageClassesForFiles([file.name], pool)
 
 
-def _kind(kind: str) -> dict[str, Any]:
-    """A field's label and type as a descriptor holds them."""
-    label = _FIELD.LABEL_REPEATED if kind.startswith("repeated ") else _FIELD.LABEL_OPTIONAL
-    name = kind.removeprefix("repeated ")
+def _field_type(type_name: str) -> dict[str, Any]:
+    """Label and type of a field, as a descriptor holds them."""
+    label = _FIELD.LABEL_REPEATED if type_name.startswith("repeated ") else _FIELD.LABEL_OPTIONAL
+    name = type_name.removeprefix("repeated ")
     if name in _SCALARS:
         return {"label": label, "type": _SCALARS[name]}
     package = _PACKAGE if name in _FIELDS else "google.protobuf"
     return {"label": label, "type": _FIELD.TYPE_MESSAGE, "type_name": f".{package}.{name}"}
 
 
-_CLASSES = _built()
+_CLASSES = _build_classes()
 BatchingParameters = _CLASSES[f"{_PACKAGE}.BatchingParameters"]
 MonitoringConfig = _CLASSES[f"{_PACKAGE}.MonitoringConfig"]
 SSLConfig = _CLASSES[f"{_PACKAGE}.SSLConfig"]

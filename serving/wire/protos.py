@@ -1,10 +1,11 @@
-"""TensorFlow Serving's messages and stubs, imported without TensorFlow: 0.1 s and 50 MB, not 14 s and 730 MB.
+"""TensorFlow Serving's messages and stubs, imported without TensorFlow.
 
-The generated modules of tensorflow-serving-api import `tensorflow.core...`, which are plain protobuf
-modules, and Python runs the whole of TensorFlow first because it is their parent package. Here an
-empty parent stands in for it while they are imported, and is gone afterwards; a later
-`import tensorflow` runs as ever. A thread that imports TensorFlow in that tenth of a second would see
-the empty parent: import this module, or TensorFlow, before threads start.
+The import takes 0.1 s and 50 MB instead of 14 s and 730 MB. The generated modules of
+tensorflow-serving-api import `tensorflow.core...`: plain protobuf modules, but Python runs all of
+TensorFlow first because it is their parent package. This module puts an empty parent in its place
+while it imports them, and removes it afterwards; a later `import tensorflow` works as usual. A
+thread that imports TensorFlow in that tenth of a second would see the empty parent: import this
+module, or TensorFlow, before threads start.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def _empty_parent(name: str) -> Iterator[None]:
-    """Lets submodules of package `name` be imported without running it; does nothing once it was imported."""
+    """Allow imports of submodules without running package `name`; no effect once it is imported."""
     spec = None if name in sys.modules else importlib.util.find_spec(name)
     if spec is None:
         yield

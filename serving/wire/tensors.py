@@ -1,7 +1,7 @@
-"""Arrays to TensorProtos and back, without TensorFlow; what `Tensor::FromProto` accepts is accepted here.
+"""Conversion of arrays to TensorProtos and back, without TensorFlow.
 
-Strings are object arrays of bytes. Types that NumPy lacks (bfloat16 ...) go through TensorFlow's own
-converter, which is imported when the first one is met.
+It accepts what `Tensor::FromProto` accepts. Strings are object arrays of bytes. Types that NumPy
+lacks (bfloat16 ...) go through TensorFlow's own converter, which is imported for the first of them.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ _NUMERIC: dict[int, tuple[Any, str]] = {
     DataType.Value("DT_BOOL"): (np.bool_, "bool_val"),
 }
 MAX_ELEMENTS = 2**24
-"""Of a tensor most of whose elements are not in the message."""
+"""A tensor with more elements than this needs a message of at least a byte for each."""
 _STRING = DataType.Value("DT_STRING")
 _TYPE_OF = {np.dtype(numpy_type): dtype for dtype, (numpy_type, _) in _NUMERIC.items()}
 
 
 def numpy_type(dtype: int) -> Any:
-    """The NumPy type of a DataType's number; KeyError for one that NumPy lacks."""
+    """Return the NumPy type of a DataType's number; KeyError for a type that NumPy lacks."""
     return np.object_ if dtype == _STRING else _NUMERIC[dtype][0]
 
 
 def dtype_name(array: np.ndarray) -> str:
-    """The name of the DataType of an array: DT_FLOAT ..."""
+    """Return the name of an array's DataType: DT_FLOAT ..."""
     return DataType.Name(to_proto(np.atleast_1d(array)[:0]).dtype)
 
 
 def as_array(value: Any) -> np.ndarray:
-    """What a session gives for a tensor as an array: it gives a plain number or bytes for one without dimensions."""
+    """Convert a session's output to an array; a scalar output is a plain number or bytes."""
     return np.array(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def to_proto(array: np.ndarray) -> TensorProto:
-    """The TensorProto of `array`, values in the typed field (`float_val` ...) as the stock server writes."""
+    """Convert an array; values go to the typed field (`float_val` ...), as in the stock server."""
     if array.dtype.kind in "OSU":
         proto = TensorProto(dtype=_STRING)
         proto.string_val.extend(_as_bytes(value) for value in array.ravel().tolist())
@@ -66,10 +66,11 @@ def to_proto(array: np.ndarray) -> TensorProto:
 
 
 def from_proto(proto: TensorProto) -> np.ndarray:
-    """The array that `proto` holds.
+    """Convert a TensorProto.
 
-    As in TensorFlow, values beyond the shape are ignored, the last value fills what is missing, and no
-    value at all means zeros or "". ValueError or MemoryError when no tensor can be made of it.
+    As in TensorFlow, values beyond the shape are ignored, the last value fills what is missing, and
+    no value at all means zeros or "". Raises ValueError or MemoryError when the proto holds no
+    tensor.
     """
     shape = _shape(proto)
     count = math.prod(shape)
@@ -78,7 +79,7 @@ def from_proto(proto: TensorProto) -> np.ndarray:
         if proto.tensor_content:
             raise ValueError("packed strings are not supported; send string_val")
         flat: np.ndarray = np.empty(count, object)
-        flat[:] = _filled(proto.string_val, count, b"")
+        flat[:] = _fill(proto.string_val, count, b"")
     elif proto.dtype in _NUMERIC:
         numpy_dtype, field = _NUMERIC[proto.dtype]
         if proto.tensor_content:
@@ -86,34 +87,36 @@ def from_proto(proto: TensorProto) -> np.ndarray:
         elif not getattr(proto, field):
             flat = np.zeros(count, numpy_dtype)
         else:
-            read_as = np.uint64 if field == "uint64_val" else None  # by itself NumPy takes 1 and 2**63 for floats
-            flat = np.array(_filled(getattr(proto, field), count, 0), read_as).astype(numpy_dtype)
+            parse_type = np.uint64 if field == "uint64_val" else None  # NumPy would make floats of [1, 2**63]
+            flat = np.array(_fill(getattr(proto, field), count, 0), parse_type).astype(numpy_dtype)
     else:
         import tensorflow as tf
 
-        return _converted(tf.make_ndarray, proto)
+        return _convert(tf.make_ndarray, proto)
     return flat.reshape(shape)
 
 
 def _check_size(proto: TensorProto, count: int) -> None:
-    """ValueError where a small message stands for a tensor that would take the memory of everybody else."""
+    """Raise ValueError where a small message claims a tensor that would use up the memory."""
     if count > MAX_ELEMENTS and proto.ByteSize() < count:
-        raise ValueError(f"a message of {proto.ByteSize()} bytes says that it is a tensor of {count} elements")
+        raise ValueError(
+            f"a message of {proto.ByteSize()} bytes claims a tensor of {count} elements; send each element"
+        )
 
 
 def _shape(proto: TensorProto) -> tuple[int, ...]:
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
-        raise ValueError(f"shape {shape} is not that of a tensor; every dimension must be known")
+        raise ValueError(f"shape {shape} has unknown dimensions; give every dimension")
     return shape
 
 
-def _filled(values: Any, count: int, zero: Any) -> list[Any]:
+def _fill(values: Any, count: int, zero: Any) -> list[Any]:
     values = list(values[:count])
     return values + [values[-1] if values else zero] * (count - len(values))
 
 
-def _converted(convert: Any, proto: TensorProto) -> np.ndarray:
+def _convert(convert: Any, proto: TensorProto) -> np.ndarray:
     try:
         return convert(proto)
     except (TypeError, KeyError, OverflowError) as error:  # how TensorFlow refuses a dtype

@@ -56,7 +56,7 @@ def application(models: Models, options: Options) -> Starlette:
 
     async def answer(request: Request) -> Response:
         if options.metrics_path and _path(request) == options.metrics_path:
-            return Response(await run_in_threadpool(monitoring.page), headers={"content-type": "text/plain"})
+            return Response(await run_in_threadpool(monitoring.render_page), headers={"content-type": "text/plain"})
         try:
             body = await request.body()
         except ClientDisconnect:

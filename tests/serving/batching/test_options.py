@@ -1,4 +1,4 @@
-"""Batching parameters: the stock defaults, the fields of a file, and the values that are refused."""
+"""Batching parameters: stock defaults, fields of a file, values that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Padding of batches: the size of a padded batch, added rows, longer rows; every array is written out by hand."""
+"""Padding of batches; every array is written out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which batch a task joins, which task is refused, and how a large request is split; sizes worked out by hand."""
+"""Queue of batches: joining, refusals, splitting; sizes are worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that merges requests, over real sockets: both protocols, all its threads, new versions, its end."""
+"""A server that merges requests: both protocols, all its threads, new versions, its stop."""
 
 from __future__ import annotations
 

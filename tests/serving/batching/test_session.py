@@ -1,4 +1,4 @@
-"""Calls of a batching session: which of them share a batch, when it runs, and what each caller gets."""
+"""Calls of a batching session: who shares a batch, when it runs, what each caller gets."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LONG = 30_000_000  # microseconds: no test waits for it
 
 def metric_values() -> dict[str, float]:
     """The values on the page of metrics by series; batching's without their common prefix."""
-    values = (line.rpartition(" ") for line in monitoring.page().splitlines() if line[0] != "#")
+    values = (line.rpartition(" ") for line in monitoring.render_page().splitlines() if line[0] != "#")
     return {name.removeprefix(":tensorflow:serving:batching_session:"): float(value) for name, _, value in values}
 
 
 class Doubling:
-    """A session whose fetches are twice and thrice of "x"; keeps the rows that it was fed and their deadlines."""
+    """A session that returns twice and thrice "x"; keeps the rows that it was fed."""
 
     def __init__(self) -> None:
         self.fed: list[list[float]] = []
@@ -72,7 +72,7 @@ def feed(*values: float) -> dict[str, np.ndarray]:
 
 
 def call_together(run: Any, *feeds: tuple[float, ...]) -> list[Any]:
-    """Fetch "twice" for each feed, all at the same time; return the outputs, or the error in place of one."""
+    """Fetch "twice" for each feed at the same time; return each output or error."""
 
     def call(values: tuple[float, ...]) -> Any:
         try:

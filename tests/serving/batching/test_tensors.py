@@ -1,4 +1,4 @@
-"""Tensors of several requests as one batch; every array is written out by hand, every text is the stock server's."""
+"""Tensors of several requests as one batch; the texts are the stock server's."""
 
 from __future__ import annotations
 

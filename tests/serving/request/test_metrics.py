@@ -8,20 +8,28 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.request.metrics import MAX_LABEL_CHARACTERS, MAX_SERIES, OTHERS, Counter, Registry, Sampler, exponential
+from serving.request.metrics import (
+    MAX_LABEL_CHARACTERS,
+    MAX_SERIES,
+    OTHERS,
+    Counter,
+    Registry,
+    Sampler,
+    exponential_limits,
+)
 
 
 def test_the_page_is_printed_as_the_stock_exporter_prints_it() -> None:
     registry = Registry()
     requests = registry.counter("/tensorflow/serving/request_count", "model_name", "status")
-    latency = registry.sampler("/a/latency", "model_name", "API", limits=exponential(10, 1.8, 2))
+    latency = registry.sampler("/a/latency", "model_name", "API", limits=exponential_limits(10, 1.8, 2))
     registry.counter("/never/counted", "model")
     requests.add(("toy", "OK"))
     requests.add(("toy", "NOT_FOUND"), 2)
     latency.add(("toy", "Predict"), 9.5)
     latency.add(("toy", "Predict"), 1_234_567.5)
     # Limits 10 and 10 * 1.8; 9.5 + 1234567.5 = 1234577 in six digits.
-    assert registry.page() == (
+    assert registry.render_page() == (
         "# TYPE :a:latency histogram\n"
         ':a:latency_bucket{model_name="toy",API="Predict",le="10"} 1\n'
         ':a:latency_bucket{model_name="toy",API="Predict",le="18"} 1\n'
@@ -51,13 +59,13 @@ def test_a_metric_without_labels_has_empty_braces() -> None:
 @pytest.mark.parametrize(("value", "counts"), [(0.9, [1, 1, 1]), (1, [0, 1, 1]), (2, [0, 0, 1])])
 def test_a_value_on_a_limit_falls_into_the_next_bucket(value: float, counts: list[int]) -> None:
     """As in TensorFlow's histogram; Prometheus' own would count it below the limit."""
-    sizes = Sampler("/sizes", limits=exponential(1, 2, 2))
+    sizes = Sampler("/sizes", limits=exponential_limits(1, 2, 2))
     sizes.add((), value)
     assert [int(line.split()[-1]) for line in sizes.lines() if "_bucket" in line] == counts
 
 
 def test_the_limits_of_latencies_end_after_some_twenty_minutes() -> None:
-    limits = exponential(10, 1.8, 33)
+    limits = exponential_limits(10, 1.8, 33)
     assert len(limits) == 33
     assert [f"{limit:.6g}" for limit in limits[:4]] == ["10", "18", "32.4", "58.32"]
     assert f"{limits[19]:.6g}" == "708235"  # the stock server's page shows this one
@@ -79,7 +87,7 @@ def test_the_parser_of_prometheus_gives_every_label_back() -> None:
     registry = Registry()
     name = 'a "quoted" \\ name\n:forged{} 1'
     registry.counter("/count", "model_name").add((name,))
-    (family,) = text_string_to_metric_families(registry.page())
+    (family,) = text_string_to_metric_families(registry.render_page())
     assert [(sample.labels, sample.value) for sample in family.samples] == [({"model_name": name}, 1)]
 
 

@@ -233,7 +233,7 @@ def test_a_settings_file_that_can_not_be_read_ends_the_server_in_one_sentence(
 
 def test_the_examples_of_a_classification_are_counted(people: Server) -> None:
     def total() -> int:
-        lines = monitoring.page().splitlines()
+        lines = monitoring.render_page().splitlines()
         return sum(int(line.split()[-1]) for line in lines if line.startswith(EXAMPLE_TOTAL) and '"people"' in line)
 
     request = ClassificationRequest(model_spec={"name": "people", "signature_name": "mirror"})

@@ -224,7 +224,7 @@ def test_integers_keep_every_bit_whether_packed_or_not() -> None:
 
 def test_a_small_message_that_claims_a_huge_tensor_is_refused_before_memory_is_taken() -> None:
     proto = TensorProto(dtype=2, tensor_shape={"dim": [{"size": 2**31}]})  # 16 GiB of zeros
-    with pytest.raises(ValueError, match=r"a message of \d+ bytes says that it is a tensor of 2147483648 elements"):
+    with pytest.raises(ValueError, match=r"a message of \d+ bytes claims a tensor of 2147483648 elements"):
         from_proto(proto)
 
 
