@@ -1,4 +1,4 @@
-"""How long one `recommend` takes in-process: the pushed model's session call for one shopper, without a server.
+"""How long one `recommend` takes in-process: the pushed model's session call for one user, without a server.
 
     python benchmarks/recommend.py [--run laptop] [--requests 200]
 
@@ -16,8 +16,8 @@ import numpy as np
 
 from pipeline.outcome import latest_artifact
 from pipeline.runs import named_run
-from serving.client.constraints import INPUTS as WISH_INPUTS
-from serving.client.constraints import NO_WISHES
+from serving.client.constraints import INPUTS as CONSTRAINT_INPUTS
+from serving.client.constraints import NO_CONSTRAINTS
 from serving.servable.servable import Servable
 from tfrec.evaluation.exported_model import EVENTS
 from tfrec.examples.read import read_histories
@@ -58,12 +58,12 @@ def main() -> None:
 
 
 def one(histories: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
-    """The request of one shopper, as a client sends it: no longer than the history."""
+    """The request of one user, as a client sends it: no longer than the history."""
     events = int((histories["event_item_id"][row] != b"").sum())
     request = {n: v[row : row + 1, :events] if n in EVENTS else v[row : row + 1] for n, v in histories.items()}
     now = request["event_timestamp"].max(initial=0) + 1
     about = {"timestamp": np.array([now], np.int64), "query": np.array([b""], object)}
-    return request | about | NO_WISHES.inputs(WISH_INPUTS.values())
+    return request | about | NO_CONSTRAINTS.inputs(CONSTRAINT_INPUTS.values())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
     async with AsyncClient("127.0.0.1:8500") as client:
         items = await client.recommend([Event("1082185", "purchase", 1500000000)], k=10)
 
-Importing this package takes 0.5 s and no TensorFlow.
+Importing this package takes 0.5 s and does not import TensorFlow.
 """
 
 from serving.client.canary import Canary
@@ -15,16 +15,16 @@ from serving.client.client import AsyncClient, Client
 from serving.client.connection import CallError
 from serving.client.model_info import Signature, Tensor, VersionStatus
 from serving.client.tls import Tls
-from serving.client.types import Chances, Event, Item, Recommendation
+from serving.client.types import Event, Item, Probabilities, Recommendation
 
 __all__ = [
     "AsyncClient",
     "CallError",
     "Canary",
-    "Chances",
     "Client",
     "Event",
     "Item",
+    "Probabilities",
     "Recommendation",
     "Signature",
     "Tensor",

@@ -1,11 +1,11 @@
-"""The client's two classes, for threads and for an event loop.
+"""The two clients: Client for threads and AsyncClient for an event loop.
 
-Their methods are those of serving.client.stub.Asker. A target is "host:port" for gRPC,
-"http://host:port" for REST. Each method is one request, and the first also reads the model's
-signatures; all of them only read, but `reload`, and so are sent again while the server is
-UNAVAILABLE, within `timeout_seconds`. Threads may share a Client, the tasks of one event loop an
-AsyncClient, and both keep their connection: make one a process, not one a request. Every method
-raises tfrec.errors.ServingError with one sentence.
+Both have the methods of RecommenderStub (stub.py).
+A target is "host:port" for gRPC, "http://host:port" for REST. A method sends one request; the first
+one also reads the model's signatures. All methods but `reload` only read, so they are retried
+within `timeout_seconds` while the server is UNAVAILABLE (retries.py). Threads may share a Client,
+the tasks of one event loop an AsyncClient, and both keep their connection: create one for each
+process, not for each call. Every method raises tfrec.errors.ServingError.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from serving.client.canary import Canary
-from serving.client.connection import Choice, Connection, finished
+from serving.client.connection import Connection, ModelVersion, run_blocking
 from serving.client.grpc_connection import GrpcConnection
-from serving.client.stub import Asker
+from serving.client.stub import RecommenderStub
 from serving.client.tls import Tls
 from tfrec.errors import ServingError
 
@@ -27,8 +27,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Client:
-    """What both clients are made with, and how they are changed."""
+class _BaseClient:
+    """Construction and settings of both clients."""
 
     _is_async: bool
 
@@ -43,17 +43,18 @@ class _Client:
         canary: Canary | None = None,
         tls: Tls | None = None,
     ) -> None:
-        """Connects at the first question, not here; `timeout_seconds` bounds each of them.
+        """Create a client, which connects at the first call; `timeout_seconds` limits each call.
 
-        `version` or `label` choose a version, `canary` chooses by the user; else the highest in service answers.
+        `version` or `label` choose the version of the model, `canary` chooses it by the user;
+        without them the highest version in service is used.
         """
         connection = _connection(target, tls, self._is_async)
-        self._asker = Asker(connection, Choice(model, version, label), timeout_seconds, canary)
+        self._stub = RecommenderStub(connection, ModelVersion(model, version, label), timeout_seconds, canary)
 
     @property
     def target(self) -> str:
-        """Where its server is."""
-        return self._asker.connection.target
+        """The server's address."""
+        return self._stub.connection.target
 
     def using(
         self,
@@ -64,65 +65,67 @@ class _Client:
         request_id: str | None = None,
         timeout_seconds: float | None = None,
     ) -> Self:
-        """A client of the same connection that asks another version, in another time, or under a request id.
+        """A client of the same connection with other settings; arguments left out keep theirs.
 
-        The id is what the server's log knows the questions by; without one each has its own. What is left out is as
-        it was.
+        `request_id` is the id in the server's log; without one each call has an id of its own.
         """
+        stub = self._stub
+        model_version = stub.model_version
+        if version is not None or label:
+            model_version = ModelVersion(model_version.model, version, label)
         other = object.__new__(type(self))
-        asker = self._asker
-        other._asker = dataclasses.replace(
-            asker,
-            choice=Choice(asker.choice.model, version, label) if version is not None or label else asker.choice,
-            canary=canary or asker.canary,
-            request_id=asker.request_id if request_id is None else request_id,
-            timeout_seconds=asker.timeout_seconds if timeout_seconds is None else timeout_seconds,
+        other._stub = dataclasses.replace(
+            stub,
+            model_version=model_version,
+            canary=canary or stub.canary,
+            request_id=stub.request_id if request_id is None else request_id,
+            timeout_seconds=stub.timeout_seconds if timeout_seconds is None else timeout_seconds,
         )
         return other
 
 
-def _at_once(
-    question: Callable[Concatenate[Asker, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[_Client, P], T]:
-    @functools.wraps(question)
-    def ask(self: _Client, /, *given: P.args, **named: P.kwargs) -> T:
-        return finished(question(self._asker, *given, **named))
+def _blocking(
+    method: Callable[Concatenate[RecommenderStub, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[_BaseClient, P], T]:
+    @functools.wraps(method)
+    def call(self: _BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return run_blocking(method(self._stub, *args, **kwargs))
 
-    return ask
-
-
-def _awaited(
-    question: Callable[Concatenate[Asker, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[_Client, P], Coroutine[Any, Any, T]]:
-    @functools.wraps(question)
-    async def ask(self: _Client, /, *given: P.args, **named: P.kwargs) -> T:
-        return await question(self._asker, *given, **named)
-
-    return ask
+    return call
 
 
-class Client(_Client):
-    """Answers when they are there."""
+def _async(
+    method: Callable[Concatenate[RecommenderStub, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[_BaseClient, P], Coroutine[Any, Any, T]]:
+    @functools.wraps(method)
+    async def call(self: _BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await method(self._stub, *args, **kwargs)
+
+    return call
+
+
+class Client(_BaseClient):
+    """Client with blocking methods, which threads may share."""
 
     _is_async = False
 
-    recommend = _at_once(Asker.recommend)
-    search = _at_once(Asker.search)
-    rank = _at_once(Asker.rank)
-    ctr = _at_once(Asker.ctr)
-    similar_items = _at_once(Asker.similar_items)
-    complementary_items = _at_once(Asker.complementary_items)
-    embed_query = _at_once(Asker.embed_query)
-    embed_items = _at_once(Asker.embed_items)
-    predict = _at_once(Asker.predict)
-    signatures = _at_once(Asker.signatures)
-    version = _at_once(Asker.version)
-    status = _at_once(Asker.status)
-    reload = _at_once(Asker.reload)
+    recommend = _blocking(RecommenderStub.recommend)
+    search = _blocking(RecommenderStub.search)
+    rank = _blocking(RecommenderStub.rank)
+    ctr = _blocking(RecommenderStub.ctr)
+    similar_items = _blocking(RecommenderStub.similar_items)
+    complementary_items = _blocking(RecommenderStub.complementary_items)
+    embed_query = _blocking(RecommenderStub.embed_query)
+    embed_items = _blocking(RecommenderStub.embed_items)
+    predict = _blocking(RecommenderStub.predict)
+    signatures = _blocking(RecommenderStub.signatures)
+    version = _blocking(RecommenderStub.version)
+    status = _blocking(RecommenderStub.status)
+    reload = _blocking(RecommenderStub.reload)
 
     def close(self) -> None:
-        """Closes the connection, of every client that `using` gave too."""
-        finished(self._asker.connection.close())
+        """Close the connection, also for all clients made by `using`."""
+        run_blocking(self._stub.connection.close())
 
     def __enter__(self) -> Self:
         return self
@@ -131,28 +134,31 @@ class Client(_Client):
         self.close()
 
 
-class AsyncClient(_Client):
-    """The same questions for an event loop: each method is awaited. Made within the loop that it is used in."""
+class AsyncClient(_BaseClient):
+    """Client with the same methods as coroutine functions.
+
+    Create it in the event loop that uses it.
+    """
 
     _is_async = True
 
-    recommend = _awaited(Asker.recommend)
-    search = _awaited(Asker.search)
-    rank = _awaited(Asker.rank)
-    ctr = _awaited(Asker.ctr)
-    similar_items = _awaited(Asker.similar_items)
-    complementary_items = _awaited(Asker.complementary_items)
-    embed_query = _awaited(Asker.embed_query)
-    embed_items = _awaited(Asker.embed_items)
-    predict = _awaited(Asker.predict)
-    signatures = _awaited(Asker.signatures)
-    version = _awaited(Asker.version)
-    status = _awaited(Asker.status)
-    reload = _awaited(Asker.reload)
+    recommend = _async(RecommenderStub.recommend)
+    search = _async(RecommenderStub.search)
+    rank = _async(RecommenderStub.rank)
+    ctr = _async(RecommenderStub.ctr)
+    similar_items = _async(RecommenderStub.similar_items)
+    complementary_items = _async(RecommenderStub.complementary_items)
+    embed_query = _async(RecommenderStub.embed_query)
+    embed_items = _async(RecommenderStub.embed_items)
+    predict = _async(RecommenderStub.predict)
+    signatures = _async(RecommenderStub.signatures)
+    version = _async(RecommenderStub.version)
+    status = _async(RecommenderStub.status)
+    reload = _async(RecommenderStub.reload)
 
     async def close(self) -> None:
-        """Closes the connection, of every client that `using` gave too."""
-        await self._asker.connection.close()
+        """Close the connection, also for all clients made by `using`."""
+        await self._stub.connection.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,9 +172,9 @@ def _connection(target: str, tls: Tls | None, is_async: bool) -> Connection:
         try:
             asyncio.get_running_loop()
         except RuntimeError as error:
-            raise ServingError("AsyncClient is made outside of an event loop; make it in a coroutine") from error
+            raise ServingError("AsyncClient is created outside of an event loop; create it in a coroutine") from error
     if not target.startswith(("http://", "https://")):
         return GrpcConnection(target, tls, is_async)
-    from serving.client.rest.rest_connection import RestConnection  # what it imports takes as long as all the rest
+    from serving.client.rest.rest_connection import RestConnection  # httpx doubles the import time
 
     return RestConnection(target, tls, is_async)

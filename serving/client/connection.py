@@ -1,9 +1,10 @@
-"""What a connection to a model server can be asked, and how it says no.
+"""The protocol of a connection to a model server, and the errors of its calls.
 
-There are two, by gRPC and by REST: grpc_connection.py, rest/rest_connection.py.
+Two classes implement it: GrpcConnection (grpc_connection.py) and RestConnection
+(rest/rest_connection.py).
 
-A connection is asked by coroutines. Where its replies are there at once, since it blocks, they never wait, and
-`finished` runs them without an event loop: so all that is built upon connections is written once.
+All methods are coroutine functions. Those of a blocking connection never suspend, so `run_blocking`
+runs them without an event loop, and everything above the connections is written once.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
 Arrays = Mapping[str, np.ndarray]
-"""Named tensors; strings are bytes."""
+"""Tensors by name; strings are bytes."""
 T = TypeVar("T")
 
 
 class CallError(ServingError):
-    """A call that failed, with gRPC's code and the id that the server knows the request by."""
+    """A failed call, with gRPC's status code and the request id that the server logs."""
 
     def __init__(self, text: str, code: Code, request_id: str = "") -> None:
         super().__init__(text)
@@ -35,13 +36,16 @@ class CallError(ServingError):
         self.request_id = request_id
 
 
-class ChangedAnswer(ServingError):
-    """An answer that does not fit what the server said of the signature: another version may have come."""
+class SignatureMismatch(ServingError):
+    """A response that does not match the known signature; the server may have a new version."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
-    """A model and which of its versions: the highest in service, unless a number or a label says otherwise."""
+class ModelVersion:
+    """A model and one of its versions, by number or by label.
+
+    Without either it is the highest version in service.
+    """
 
     model: str
     version: int | None = None
@@ -50,22 +54,25 @@ class Choice:
     def __post_init__(self) -> None:
         if self.version is not None and self.label:
             raise ServingError(
-                f"version is {self.version} and label is {self.label!r} but one of them chooses; leave the other out"
+                f"version is {self.version} and label is {self.label!r} but one excludes the other; drop one"
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """What goes with each request of one question."""
+    """Settings shared by all requests of one call of the client."""
 
-    choice: Choice
+    target: str
+    model_version: ModelVersion
     request_id: str
     timeout_seconds: float
-    end: float
-    """time.monotonic() seconds by which the question is answered or has failed."""
+    end: float  # deadline in time.monotonic() seconds
 
     def remaining_seconds(self) -> float:
-        """Above 0, which gRPC takes for no end and a socket for "do not wait"; TimeoutError when none are left."""
+        """Seconds until the deadline; raises TimeoutError when none are left.
+
+        Always above 0: gRPC takes 0 for "no deadline", a socket for "do not wait".
+        """
         seconds = self.end - time.monotonic()
         if seconds <= 0:
             raise TimeoutError
@@ -73,70 +80,87 @@ class Call:
 
 
 class Connection(Protocol):
-    """A server's address; each call raises CallError with one sentence, or ServingError before it is sent."""
+    """A connection to one server.
+
+    Methods raise CallError for a failed call and ServingError for one never sent.
+    """
 
     target: str
     needs_signature: bool
-    """Whether `predict` must be told what outputs the server describes."""
+    """True if `predict` needs the signature's outputs in `described`."""
 
     async def predict(
         self, call: Call, signature: str, inputs: Arrays, outputs: Collection[str], described: Mapping[str, Tensor]
     ) -> Arrays:
-        """The outputs of a signature: those named, all where none is. ChangedAnswer: see there."""
+        """The named `outputs` of a signature, or all if none is named.
+
+        May raise SignatureMismatch.
+        """
 
     async def metadata(self, call: Call) -> Metadata:
-        """Of the version that the call chooses."""
+        """Metadata of the call's model version."""
 
     async def status(self, call: Call) -> list[VersionStatus]:
-        """Of every version of the model, lowest first; the chosen version and label count for nothing."""
+        """Status of every version of the model, lowest first.
+
+        The call's version and label are ignored.
+        """
 
     async def reload(self, call: Call, config: ModelServerConfig) -> None:
-        """Replaces the server's configuration by `config`."""
+        """Replace the server's configuration with `config`."""
 
     async def close(self) -> None: ...
 
 
-async def ready(reply: Awaitable[T] | T) -> T:
-    """A reply that is there already, or comes."""
+async def await_reply(reply: Awaitable[T] | T) -> T:
+    """Return a reply, awaiting it first if it is awaitable."""
     return await reply if inspect.isawaitable(reply) else reply
 
 
-def finished(answer: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine returns that never waits."""
+def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends and return its result.
+
+    Raises RuntimeError if it suspends.
+    """
     try:
-        answer.send(None)
+        coroutine.send(None)
     except StopIteration as end:
         return end.value
-    answer.close()
-    raise RuntimeError("it waited: its connection is one of an event loop")
+    coroutine.close()
+    raise RuntimeError("the coroutine suspended; its connection belongs to an event loop")
 
 
-def failure(code: Code, details: str, what: str, call: Call, target: str, is_reached: bool = True) -> CallError:
-    """The error of a call for `what`, in one sentence; `is_reached` where a server said it, not the network."""
-    return CallError(_sentence(code, details, what, call, target, is_reached), code, call.request_id)
+def call_error(code: Code, details: str, subject: str, call: Call, *, is_reached: bool = True) -> CallError:
+    """The error of a failed request for `subject`.
+
+    `is_reached` is False if the network failed, not the server.
+    """
+    text = _refusal(code, details, subject, call) if is_reached else _network_failure(code, details, subject, call)
+    return CallError(text, code, call.request_id)
 
 
-def _sentence(code: Code, details: str, what: str, call: Call, target: str, is_reached: bool) -> str:
-    if code == Code.UNAVAILABLE and is_reached:
-        return f"the server at {target} can't answer {what} now: {details} (UNAVAILABLE); try again in a while"
-    if code == Code.UNAVAILABLE and _is_about_tls(details):
-        return (
-            f"target is {target} but no TLS connection to it can be made ({details}); check that it speaks TLS, and "
-            "that the certificates of tls are of its authority, for its name and of today"
-        )
+def _refusal(code: Code, details: str, subject: str, call: Call) -> str:
     if code == Code.UNAVAILABLE:
-        return (
-            f"target is {target} but no model server answers there ({details}); start one with `tfrec serve`, or pass "
-            "the target of one that runs, and tls where it wants it"
-        )
+        return f"the server at {call.target} can't answer {subject} now: {details} (UNAVAILABLE); try again in a while"
     if code == Code.DEADLINE_EXCEEDED:
         return (
-            f"the server at {target} did not answer {what} within timeout_seconds={call.timeout_seconds:g}; "
-            "raise timeout_seconds or ask for less at once"
+            f"the server at {call.target} did not answer {subject} within timeout_seconds={call.timeout_seconds:g}; "
+            "raise timeout_seconds or request less at once"
         )
     cure = "; check the model's name and its `status`" if code == Code.NOT_FOUND else ""
-    return f"the server at {target} refused {what} of {call.choice.model!r}: {details} ({code.name}){cure}"
+    model = call.model_version.model
+    return f"the server at {call.target} refused {subject} of {model!r}: {details} ({code.name}){cure}"
 
 
-def _is_about_tls(details: str) -> bool:
-    return any(word in details.lower() for word in ("ssl", "tls", "certificate", "handshake"))
+def _network_failure(code: Code, details: str, subject: str, call: Call) -> str:
+    if code != Code.UNAVAILABLE:
+        return _refusal(code, details, subject, call)
+    if any(word in details.lower() for word in ("ssl", "tls", "certificate", "handshake")):
+        return (
+            f"target is {call.target} but no TLS connection to it can be made ({details}); check that it "
+            "speaks TLS and that the certificates in tls are valid today, issued by its authority and for its name"
+        )
+    return (
+        f"target is {call.target} but no model server answers there ({details}); start one with `tfrec serve`, "
+        "pass the target of a running one, or pass tls if the server requires it"
+    )

@@ -1,6 +1,6 @@
-"""What a shop wants of an answer: what may not be shown, which categories, how much variety; and their tensors.
+"""Constraints of a request: which items and categories may be shown, and how diverse the result is.
 
-The names of the tensors are those that tfrec/export/recommender.py writes.
+The tensors have the names that tfrec/export/recommender.py writes.
 """
 
 from __future__ import annotations
@@ -19,26 +19,30 @@ INPUTS = {
     "exclude_seen": "exclude_seen",
     "diversity": "diversity",
 }
-"""A wish -> the input of `recommend` and `search` that carries it."""
+"""Constraint -> the input of `recommend` and `search` that carries it."""
 
 
 class UnknownInput(ServingError):
-    """A wish, profile column or item attribute that the served model does not take."""
+    """A constraint, profile column or item attribute that the served model does not take."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Wishes:
-    """Nothing is wished by default: the whole catalogue may be shown, in the order of the scores."""
+class Constraints:
+    """Constraints of a request.
+
+    By default the whole catalog may be shown, in the order of the scores.
+    """
 
     exclude: Sequence[str] = ()
-    """Items that may not be shown, such as what is out of stock; unknown ones do no harm."""
+    """Ids of items that may not be shown, such as those out of stock; unknown ids are ignored."""
     categories: Sequence[str] = ()
-    """Paths as the catalogue writes them ("Food > Pasta"), with all below them; none allows all."""
+    """Allowed paths as the catalog writes them ("Food > Pasta"), with all below; empty allows all."""
     not_categories: Sequence[str] = ()
-    """Likewise, of what may not be shown."""
+    """Denied category paths, with all below them."""
     exclude_seen: bool = False
+    """Leave out the items of the history."""
     diversity: float = 0.0
-    """From 0, the order of the scores, to 1, where what reads alike stands as far apart as it can."""
+    """0 keeps the order of the scores, 1 puts items of similar text as far apart as possible."""
 
     def __post_init__(self) -> None:
         for name in ("exclude", "categories", "not_categories"):
@@ -49,25 +53,28 @@ class Wishes:
             raise ServingError(f"diversity is {self.diversity} but must lie in [0, 1]; 0 keeps the order of the scores")
 
     def inputs(self, names: Collection[str]) -> dict[str, np.ndarray]:
-        """The tensors of one request, those of `names` (a signature's inputs).
+        """The tensors of one request, restricted to `names` (a signature's inputs).
 
-        Raises UnknownInput for a wish that the model does not take.
+        Raises UnknownInput for a constraint that the model does not take.
         """
-        for wish, name in INPUTS.items():
-            if getattr(self, wish) and name not in names:
+        for constraint, name in INPUTS.items():
+            value = getattr(self, constraint)
+            if value and name not in names:
                 raise UnknownInput(
-                    f"{wish} is {getattr(self, wish)!r} but the served model takes no {name}; "
+                    f"{constraint} is {value!r} but the served model takes no {name}; "
                     "train and push a model with this tfrec, or drop it"
                 )
-        inputs = {INPUTS[wish]: _row(getattr(self, wish)) for wish in ("exclude", "categories", "not_categories")}
-        inputs |= {
+        inputs = {
+            "exclude_item_id": _row(self.exclude),
+            "allow_category": _row(self.categories),
+            "deny_category": _row(self.not_categories),
             "exclude_seen": np.array([self.exclude_seen]),
             "diversity": np.array([self.diversity], np.float32),
         }
         return {name: array for name, array in inputs.items() if name in names}
 
 
-NO_WISHES = Wishes()
+NO_CONSTRAINTS = Constraints()
 
 
 def _row(values: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A connection by gRPC: arrays in, arrays out, without TensorFlow."""
+"""A connection over gRPC: numpy arrays in and out, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.client.connection import Arrays, Call, Choice, failure, ready
+from serving.client.connection import Arrays, Call, ModelVersion, await_reply, call_error
 from serving.client.model_info import Metadata, Tensor, VersionStatus, signatures, statuses
 from serving.client.retries import GRPC_RETRY_OPTIONS
 from serving.client.tls import Tls
@@ -27,20 +27,25 @@ from serving.wire.tensors import from_proto, to_proto
 
 _OPTIONS = [
     *GRPC_RETRY_OPTIONS,
-    # gRPC's own limit of 4 MB is a batch of 300 users with 100 long titles each.
+    # gRPC's default limit of 4 MB is a batch of 300 users with 100 long titles each.
     ("grpc.max_receive_message_length", 2**31 - 1),
     ("grpc.max_send_message_length", 2**31 - 1),
 ]
-_NOT_REACHED = ("failed to connect", "resolution failed", "socket closed", "connection reset", "handshake")
+_NETWORK_FAILURES = ("failed to connect", "resolution failed", "socket closed", "connection reset", "handshake")
+"""Parts of gRPC's error details that mean the server was not reached."""
 
 
 class GrpcConnection:
-    """A serving.client.connection.Connection over gRPC: of the running event loop if `is_async`, else for threads."""
+    """A Connection over gRPC.
+
+    It is bound to the running event loop if `is_async`; otherwise it blocks, and threads may share
+    it.
+    """
 
     needs_signature = False
 
     def __init__(self, target: str, tls: Tls | None, is_async: bool) -> None:
-        """Connects at the first call, not here."""
+        """Create the channel; it connects at the first call."""
         self.target = target
         api: Any = grpc.aio if is_async else grpc
         self._channel = (
@@ -48,52 +53,52 @@ class GrpcConnection:
             if tls
             else api.insecure_channel(target, options=_OPTIONS)
         )
-        self._prediction = PredictionServiceStub(self._channel)
-        self._model = ModelServiceStub(self._channel)
+        self._prediction_stub = PredictionServiceStub(self._channel)
+        self._model_stub = ModelServiceStub(self._channel)
 
     async def predict(
         self, call: Call, signature: str, inputs: Arrays, outputs: Collection[str], described: Mapping[str, Tensor]
     ) -> Arrays:
-        request = PredictRequest(model_spec=_spec(call.choice, signature), output_filter=outputs)
+        request = PredictRequest(model_spec=_model_spec(call.model_version, signature), output_filter=outputs)
         for alias, array in inputs.items():
             request.inputs[alias].CopyFrom(to_proto(np.asarray(array)))
-        response = await self._call(self._prediction.Predict, request, signature, call)
+        response = await self._send(self._prediction_stub.Predict, request, signature, call)
         return {alias: from_proto(proto) for alias, proto in response.outputs.items()}
 
     async def metadata(self, call: Call) -> Metadata:
-        request = GetModelMetadataRequest(model_spec=_spec(call.choice), metadata_field=["signature_def"])
-        response = await self._call(self._prediction.GetModelMetadata, request, "its metadata", call)
+        request = GetModelMetadataRequest(model_spec=_model_spec(call.model_version), metadata_field=["signature_def"])
+        response = await self._send(self._prediction_stub.GetModelMetadata, request, "its metadata", call)
         packed = SignatureDefMap()
         response.metadata["signature_def"].Unpack(packed)
         return Metadata(response.model_spec.version.value, signatures(packed))
 
     async def status(self, call: Call) -> list[VersionStatus]:
-        request = GetModelStatusRequest(model_spec=ModelSpec(name=call.choice.model))
-        return statuses(await self._call(self._model.GetModelStatus, request, "its status", call))
+        request = GetModelStatusRequest(model_spec=ModelSpec(name=call.model_version.model))
+        return statuses(await self._send(self._model_stub.GetModelStatus, request, "its status", call))
 
     async def reload(self, call: Call, config: ModelServerConfig) -> None:
         request = ReloadConfigRequest(config=config)
-        await self._call(self._model.HandleReloadConfigRequest, request, "a new configuration", call)
+        await self._send(self._model_stub.HandleReloadConfigRequest, request, "a new configuration", call)
 
     async def close(self) -> None:
-        await ready(self._channel.close())
+        await await_reply(self._channel.close())
 
-    async def _call(self, method: Any, request: Any, what: str, call: Call) -> Any:
+    async def _send(self, method: Any, request: Any, subject: str, call: Call) -> Any:
         metadata = (("x-request-id", call.request_id),)
         try:
-            return await ready(method(request, timeout=call.remaining_seconds(), metadata=metadata))
+            return await await_reply(method(request, timeout=call.remaining_seconds(), metadata=metadata))
         except TimeoutError as error:
-            raise failure(grpc.StatusCode.DEADLINE_EXCEEDED, "", what, call, self.target) from error
+            raise call_error(grpc.StatusCode.DEADLINE_EXCEEDED, "", subject, call) from error
         except grpc.RpcError as error:
             details = error.details() or "no details"
-            is_reached = not any(words in details.lower() for words in _NOT_REACHED)
-            raise failure(error.code(), details, what, call, self.target, is_reached) from error
+            is_reached = not any(words in details.lower() for words in _NETWORK_FAILURES)
+            raise call_error(error.code(), details, subject, call, is_reached=is_reached) from error
 
 
-def _spec(choice: Choice, signature: str = "") -> ModelSpec:
-    spec = ModelSpec(name=choice.model, signature_name=signature)
-    if choice.version is not None:
-        spec.version.value = choice.version
-    if choice.label:
-        spec.version_label = choice.label
+def _model_spec(model_version: ModelVersion, signature: str = "") -> ModelSpec:
+    spec = ModelSpec(name=model_version.model, signature_name=signature)
+    if model_version.version is not None:
+        spec.version.value = model_version.version
+    if model_version.label:
+        spec.version_label = model_version.label
     return spec

@@ -1,4 +1,4 @@
-"""What a server says of a model: its signatures and its versions, typed, of the messages that gRPC and REST share."""
+"""Model info: signatures and version status, read from the messages that gRPC and REST share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from serving.wire.protos import DataType, GetModelStatusResponse, ModelVersionSt
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """`dtype` is "string", "int64", "float" ...; `shape` has -1 for any size, and is None for any rank."""
+    """Type and shape of a tensor."""
 
-    dtype: str
-    shape: tuple[int, ...] | None
+    dtype: str  # "string", "int64", "float" ...
+    shape: tuple[int, ...] | None  # -1: any size; None: any rank
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What a served model can be asked."""
+    """Inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
@@ -27,7 +27,7 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """A version in service, and its signatures by name."""
+    """Number and signatures of a version in service."""
 
     version: int
     signatures: Mapping[str, Signature]
@@ -35,15 +35,15 @@ class Metadata:
 
 @dataclasses.dataclass(frozen=True)
 class VersionStatus:
-    """One version: `state` START, LOADING, AVAILABLE, UNLOADING or END; `error` is "" when all is well."""
+    """Status of one version of a model."""
 
     version: int
-    state: str
-    error: str
+    state: str  # START, LOADING, AVAILABLE, UNLOADING or END
+    error: str  # "" if there is none
 
 
 def signatures(packed: SignatureDefMap) -> dict[str, Signature]:
-    """By name, those that can be asked: the initialisation of tables is listed by the server too, and can't be."""
+    """Signatures by name, without the initializer of tables, which has no inputs."""
     return {
         name: Signature(_tensors(definition.inputs), _tensors(definition.outputs))
         for name, definition in sorted(packed.signature_def.items())
@@ -52,11 +52,11 @@ def signatures(packed: SignatureDefMap) -> dict[str, Signature]:
 
 
 def statuses(response: GetModelStatusResponse) -> list[VersionStatus]:
-    """Every version that the server has seen, lowest first."""
+    """Status of every version that the server knows, lowest first."""
     states = ModelVersionStatus.State
     return [
-        VersionStatus(known.version, states.Name(known.state), known.status.error_message)
-        for known in sorted(response.model_version_status, key=lambda known: known.version)
+        VersionStatus(status.version, states.Name(status.state), status.status.error_message)
+        for status in sorted(response.model_version_status, key=lambda status: status.version)
     ]
 
 

@@ -1,8 +1,10 @@
-"""Retries of both connections: what is sent again, how often, and how long the client waits in between.
+"""Retries of both connections: which requests are retried, how often, and after which wait.
 
-A request is sent again while the server is UNAVAILABLE, at most MAX_ATTEMPTS times in all and never beyond the
-deadline of its call. Only requests that read are: a configuration sent twice may undo what came between.
-gRPC retries by itself, as its service config says; over REST tenacity does.
+A request is sent again while the server is UNAVAILABLE, at most MAX_ATTEMPTS times in all and never
+beyond the deadline of its call. Only requests that read are: a configuration sent twice may undo
+what came between. gRPC retries by itself, as its service config says; over REST tenacity does.
+
+A request that session.py repeats for a new version of the model is not a retry.
 """
 
 from __future__ import annotations
@@ -38,12 +40,12 @@ _SERVICE_CONFIG = {
             },
         }
     ],
-    # While more than a tenth of the calls fail, none is retried: retries must not bring down a busy server.
+    # While more than a tenth of the calls fail, none is retried: retries must not overload a server.
     "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
 }
 GRPC_RETRY_OPTIONS = [
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    # By gRPC's defaults a client that outlives a server's restart may wait two minutes before it reconnects.
+    # gRPC's default is to wait up to two minutes before it reconnects to a restarted server.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2000),
 ]
@@ -51,7 +53,7 @@ GRPC_RETRY_OPTIONS = [
 
 
 def rest_retries(call: Call, sleep: Callable[[float], Awaitable[None]]) -> AsyncRetrying:
-    """Caller of a coroutine function that repeats it while it raises CallError with code UNAVAILABLE."""
+    """A caller that repeats a coroutine function while it raises CallError with UNAVAILABLE."""
     return AsyncRetrying(
         retry=retry_if_exception(_is_unavailable),
         wait=wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=MAX_WAIT_SECONDS),

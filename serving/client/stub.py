@@ -1,4 +1,4 @@
-"""A shop's questions to a model that tfrec exported, written once for both clients of client.py and both protocols."""
+"""Stub of a model exported by tfrec: a method for each signature, for both clients."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from serving.client.connection import Arrays
-from serving.client.constraints import Wishes
+from serving.client.constraints import Constraints
 from serving.client.model_info import Tensor
 from serving.client.session import Session
 from serving.client.types import (
     NO_PROFILE,
-    Chances,
     Event,
     Item,
+    Probabilities,
     Recommendation,
-    Shopper,
-    chances,
+    User,
     check_k,
     item_inputs,
+    probabilities,
     recommendations,
     strings,
 )
 
 
-class Asker(Session):
-    """All methods are coroutines, which wait where the connection is one of an event loop."""
+class RecommenderStub(Session):
+    """The model's signatures as coroutine functions.
+
+    On a blocking connection they never suspend.
+    """
 
     async def recommend(
         self,
@@ -43,14 +46,16 @@ class Asker(Session):
         not_categories: Sequence[str] = (),
         diversity: float = 0.0,
     ) -> list[Recommendation]:
-        """The k best items for a user, best first; fewer when fewer may be shown.
+        """The k best items for a user, best first; fewer if the constraints leave fewer.
 
-        `history` in any order; `profile` by column of the users table; `now` in seconds since the epoch
-        (0: the server's own clock, or just after the last event where events have an order alone).
-        `exclude_seen` and what follows `user_id` are serving.client.constraints.Wishes.
+        `history` may be in any order; `profile` has the columns of the users table; `now` is the
+        query time in seconds since the epoch. `now` 0 means the server's clock, or just after the
+        last event if events only have an order. For `exclude_seen` and the arguments after
+        `user_id` see serving.client.constraints.Constraints.
         """
-        wishes = Wishes(exclude, categories, not_categories, exclude_seen, diversity)
-        return await self._items("recommend", Shopper(history, now, profile, query, user_id, wishes), k)
+        constraints = Constraints(exclude, categories, not_categories, exclude_seen=exclude_seen, diversity=diversity)
+        user = User(history, now, profile, query=query, user_id=user_id, constraints=constraints)
+        return await self._top_items("recommend", user, k)
 
     async def search(
         self,
@@ -66,9 +71,13 @@ class Asker(Session):
         not_categories: Sequence[str] = (),
         diversity: float = 0.0,
     ) -> list[Recommendation]:
-        """The k items that fit a text best, for this user where a history or profile is given; else as `recommend`."""
-        wishes = Wishes(exclude, categories, not_categories, diversity=diversity)
-        return await self._items("search", Shopper(history, now, profile, query, user_id, wishes), k)
+        """The k items that fit a text best, for this user if a history or profile is given.
+
+        For the other arguments see `recommend`.
+        """
+        constraints = Constraints(exclude, categories, not_categories, diversity=diversity)
+        user = User(history, now, profile, query=query, user_id=user_id, constraints=constraints)
+        return await self._top_items("search", user, k)
 
     async def rank(
         self,
@@ -80,8 +89,12 @@ class Asker(Session):
         query: str = "",
         user_id: str = "",
     ) -> list[Recommendation]:
-        """The given items, best first for a user (and a search); those that the model does not know are left out."""
-        outputs = await self._ask_of("rank", Shopper(history, now, profile, query, user_id), item_ids)
+        """The given items, best first for a user (and a query).
+
+        Items outside the catalog are left out.
+        """
+        user = User(history, now, profile, query=query, user_id=user_id)
+        outputs = await self._predict_candidates("rank", user, item_ids)
         return recommendations(outputs, outputs["item_id"].shape[1])[0]
 
     async def ctr(
@@ -92,18 +105,18 @@ class Asker(Session):
         profile: Mapping[str, str] = NO_PROFILE,
         now: int = 0,
         user_id: str = "",
-    ) -> list[Chances]:
-        """How likely a user is to click, purchase ... each of the given items, in their order."""
-        outputs = await self._ask_of("ctr", Shopper(history, now, profile, user_id=user_id), item_ids)
-        return chances(outputs, item_ids)
+    ) -> list[Probabilities]:
+        """Probabilities that a user clicks, purchases ... each given item, in their order."""
+        user = User(history, now, profile, user_id=user_id)
+        return probabilities(await self._predict_candidates("ctr", user, item_ids), item_ids)
 
     async def similar_items(self, item_ids: Sequence[str], k: int = 10) -> list[list[Recommendation]]:
-        """For each item of the catalogue the k items closest to it."""
-        return await self._neighbours("similar_items", item_ids, k)
+        """The k items closest to each given item of the catalog."""
+        return await self._neighbors("similar_items", item_ids, k)
 
     async def complementary_items(self, item_ids: Sequence[str], k: int = 10) -> list[list[Recommendation]]:
-        """For each item of the catalogue the k items that are chosen with it, not instead of it."""
-        return await self._neighbours("complementary_items", item_ids, k)
+        """The k items bought together with each given item of the catalog, not instead of it."""
+        return await self._neighbors("complementary_items", item_ids, k)
 
     async def embed_query(
         self,
@@ -114,33 +127,44 @@ class Asker(Session):
         now: int = 0,
         user_id: str = "",
     ) -> np.ndarray:
-        """[dim] float32: where a user and a query lie in the space of the items."""
-        outputs = await self._ask_for("embed_query", Shopper(history, now, profile, query, user_id=user_id))
-        return outputs["embedding"][0]
+        """Embedding of a user and a query, [dim + 1] float32.
+
+        Its inner product with an item's embedding is the retrieval score; the last number, 1, meets
+        the item's bias.
+        """
+        user = User(history, now, profile, query=query, user_id=user_id)
+        return (await self._predict_user("embed_query", user))["embedding"][0]
 
     async def embed_items(self, items: Sequence[Item]) -> np.ndarray:
-        """[items, dim] float32, from texts and attributes: an item need not be in the catalogue."""
-        return (await self.ask("embed_item", lambda known: item_inputs(items, known)))["embedding"]
+        """Embeddings of items, [items, dim + 1] float32, from their texts and attributes.
 
-    async def _items(self, signature: str, shopper: Shopper, k: int) -> list[Recommendation]:
+        The last number is the item's bias. An item need not be in the catalog.
+        """
+        outputs = await self.predict_for_user("embed_item", lambda known: item_inputs(items, known))
+        return outputs["embedding"]
+
+    async def _top_items(self, signature: str, user: User, k: int) -> list[Recommendation]:
         check_k(k)
-        return recommendations(await self._ask_for(signature, shopper), k)[0]
+        return recommendations(await self._predict_user(signature, user), k)[0]
 
-    async def _neighbours(self, signature: str, item_ids: Sequence[str], k: int) -> list[list[Recommendation]]:
+    async def _neighbors(self, signature: str, item_ids: Sequence[str], k: int) -> list[list[Recommendation]]:
         check_k(k)
-        return recommendations(await self.ask(signature, lambda _: {"item_id": strings(item_ids)}), k)
+        outputs = await self.predict_for_user(signature, lambda _: {"item_id": strings(item_ids)})
+        return recommendations(outputs, k)
 
-    async def _ask_for(self, signature: str, shopper: Shopper) -> Arrays:
-        """The outputs for one shopper."""
-        return await self.ask(signature, lambda known: shopper.inputs(known, _length(known)), shopper.user_id)
+    async def _predict_user(self, signature: str, user: User) -> Arrays:
+        return await self.predict_for_user(
+            signature, lambda known: user.inputs(known, _history_length(known)), user.user_id
+        )
 
-    async def _ask_of(self, signature: str, shopper: Shopper, item_ids: Sequence[str]) -> Arrays:
-        """The outputs for one shopper and items that they might be shown."""
-        given = {"candidate_item_id": strings(item_ids)[None]}
-        return await self.ask(signature, lambda known: shopper.inputs(known, _length(known)) | given, shopper.user_id)
+    async def _predict_candidates(self, signature: str, user: User, item_ids: Sequence[str]) -> Arrays:
+        candidates = {"candidate_item_id": strings(item_ids)[None]}
+        return await self.predict_for_user(
+            signature, lambda known: user.inputs(known, _history_length(known)) | candidates, user.user_id
+        )
 
 
-def _length(inputs: Mapping[str, Tensor]) -> int:
-    """How many events the model was exported for; 0: any number."""
+def _history_length(inputs: Mapping[str, Tensor]) -> int:
+    """The number of events that the model was exported for; 0: any number."""
     shape = inputs["event_item_id"].shape if "event_item_id" in inputs else None
     return max(shape[1], 0) if shape and len(shape) == 2 else 0

@@ -1,4 +1,4 @@
-"""TLS and mutual TLS of a client: whom it trusts, and who it says it is."""
+"""TLS and mutual TLS of a client: the authorities it trusts and its own certificate."""
 
 from __future__ import annotations
 
@@ -13,38 +13,41 @@ from tfrec.errors import ServingError
 
 @dataclasses.dataclass(frozen=True)
 class Tls:
-    """Files in PEM form; those that are left out are the system's, or none."""
+    """Paths of PEM files."""
 
     ca: str | Path | None = None
-    """Certificates of the authorities that the server's is from."""
+    """Certificates of the trusted authorities; by default the system's."""
     cert: str | Path | None = None
-    """The client's own certificate, where the server wants one, with those between it and its authority."""
+    """The client's certificate, followed by the intermediate ones, for servers that require one."""
     key: str | Path | None = None
     """The private key of `cert`, not encrypted."""
 
     def __post_init__(self) -> None:
         if bool(self.cert) != bool(self.key):
-            given, missing = ("cert", "key") if self.cert else ("key", "cert")
-            raise ServingError(f"{given} is {getattr(self, given)} but {missing} is missing; give both or neither")
+            present, missing = ("cert", "key") if self.cert else ("key", "cert")
+            raise ServingError(f"{present} is {getattr(self, present)} but {missing} is missing; give both or neither")
 
     def channel_credentials(self) -> grpc.ChannelCredentials:
-        """For gRPC; ServingError as `context`."""
-        self.context()  # gRPC takes broken files in silence and fails at the first call
+        """Credentials for gRPC; raises ServingError if a file can't be used."""
+        self.context()  # gRPC accepts broken files silently and fails at the first call
         files = [Path(path).read_bytes() if path else None for path in (self.ca, self.key, self.cert)]
         return grpc.ssl_channel_credentials(*files)
 
     def context(self) -> ssl.SSLContext:
-        """For HTTPS; ServingError where a file is missing, broken, or does not fit another."""
+        """SSL context for HTTPS.
+
+        Raises ServingError if a file is missing, broken or does not match another.
+        """
         try:
             context = ssl.create_default_context(cafile=self.ca)
             if self.cert:
                 context.load_cert_chain(self.cert, self.key, password=self._refuse_password)
-        except OSError as error:  # of which ssl.SSLError is one
+        except OSError as error:  # ssl.SSLError is one
             raise ServingError(
                 f"ca is {self.ca}, cert {self.cert}, key {self.key} but they can't be used ({error}); "
-                "give readable PEM files, the key being that of the certificate"
+                "give readable PEM files, and the key of that certificate"
             ) from error
         return context
 
     def _refuse_password(self) -> str:
-        raise ServingError(f"key is {self.key} but it is encrypted; decrypt it, for instance by `openssl pkey`")
+        raise ServingError(f"key is {self.key} but it is encrypted; decrypt it, for example with `openssl pkey`")

@@ -1,1 +1,1 @@
-"""The connection over TensorFlow Serving's REST API: numpy arrays in, HTTP and JSON out and back."""
+"""The connection over TensorFlow Serving's REST API: numpy arrays in and out, JSON between."""

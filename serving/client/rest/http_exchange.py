@@ -1,4 +1,4 @@
-"""One HTTP exchange in time, blocking or within an event loop: the two halves of rest_connection.py that differ."""
+"""One HTTP request and its response within a time limit, blocking or in an event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import httpx
 
 
 @dataclasses.dataclass(frozen=True)
-class Sent:
+class HttpRequest:
+    """An HTTP request."""
+
     method: str
     url: str
     headers: Mapping[str, str]
@@ -21,43 +23,48 @@ class Sent:
 
 
 @dataclasses.dataclass(frozen=True)
-class Received:
+class HttpResponse:
+    """Status and body of an HTTP response."""
+
     status: int
     body: bytes
 
 
 class Exchange(Protocol):
-    """Keeps its connections for the next request."""
+    """Sender of HTTP requests; it keeps its connections for the next request."""
 
-    async def send(self, sent: Sent, seconds: float) -> Received:
-        """TimeoutError after `seconds`; httpx.TransportError where there is no answer."""
+    async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpResponse:
+        """Send a request.
+
+        Raises TimeoutError after `timeout_seconds`, httpx.TransportError without a response.
+        """
 
     async def sleep(self, seconds: float) -> None: ...
 
     async def close(self) -> None: ...
 
 
-class Blocking:
-    """An Exchange that threads may share and that is there at once when awaited."""
+class BlockingExchange:
+    """A blocking Exchange, which threads may share; its coroutines never suspend."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._client = httpx.Client(verify=True if context is None else context)
 
-    async def send(self, sent: Sent, seconds: float) -> Received:
-        end = time.monotonic() + seconds
+    async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpResponse:
+        end = time.monotonic() + timeout_seconds
         pieces = []
         try:
             with self._client.stream(
-                sent.method, sent.url, headers=sent.headers, content=sent.body, timeout=seconds
+                request.method, request.url, headers=request.headers, content=request.body, timeout=timeout_seconds
             ) as response:
-                # httpx bounds the wait for each piece, not for all of them.
+                # httpx limits the wait for each piece, not for all of them.
                 for piece in response.iter_bytes():
                     pieces.append(piece)
                     if time.monotonic() >= end:
                         raise TimeoutError
         except httpx.TimeoutException as error:
             raise TimeoutError from error
-        return Received(response.status_code, b"".join(pieces))
+        return HttpResponse(response.status_code, b"".join(pieces))
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -66,18 +73,18 @@ class Blocking:
         self._client.close()
 
 
-class Asynchronous:
-    """An Exchange of the event loop that it is first used in."""
+class AsyncExchange:
+    """An Exchange bound to the event loop of its first use."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._client = httpx.AsyncClient(verify=True if context is None else context)
 
-    async def send(self, sent: Sent, seconds: float) -> Received:
-        async with asyncio.timeout(seconds):
+    async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpResponse:
+        async with asyncio.timeout(timeout_seconds):
             response = await self._client.request(
-                sent.method, sent.url, headers=sent.headers, content=sent.body, timeout=None
+                request.method, request.url, headers=request.headers, content=request.body, timeout=None
             )
-        return Received(response.status_code, response.content)
+        return HttpResponse(response.status_code, response.content)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Who sees the canary, and that a user always sees one version."""
+"""The split of users between stable version and canary, alone and against a real server."""
 
 from __future__ import annotations
 
@@ -27,41 +27,44 @@ DIGESTS = {
 
 
 @pytest.mark.parametrize(("salted", "digest"), DIGESTS.items())
-def test_a_user_is_drawn_by_a_digest_that_any_language_can_make(salted: str, digest: str) -> None:
+def test_a_user_is_drawn_by_the_documented_digest(salted: str, digest: str) -> None:
     salt, _, user_id = salted.partition(":")
-    place = int(digest, 16) / 2**64
-    assert Canary(place + 1e-9, salt).label(user_id) == "canary"
-    assert Canary(place - 1e-9, salt).label(user_id) == "stable"
+    fraction = int(digest, 16) / 2**64
+    assert Canary(fraction + 1e-9, salt).label(user_id) == "canary"
+    assert Canary(fraction - 1e-9, salt).label(user_id) == "stable"
 
 
-def test_the_share_is_that_of_the_users_and_a_greater_one_keeps_those_of_a_smaller() -> None:
+def test_a_greater_share_keeps_the_users_of_a_smaller_one() -> None:
     users = [f"user{number}" for number in range(20_000)]
-    chosen = {share: {user for user in users if Canary(share, "7").label(user) == "canary"} for share in (0.1, 0.25)}
+    drawn = {share: {user for user in users if Canary(share, "7").label(user) == "canary"} for share in (0.1, 0.25)}
     # The standard deviation of 20,000 draws is 42 at a tenth, 61 at a quarter; four of each.
-    assert abs(len(chosen[0.1]) - 2_000) < 170
-    assert abs(len(chosen[0.25]) - 5_000) < 245
-    assert chosen[0.1] < chosen[0.25]
+    assert abs(len(drawn[0.1]) - 2_000) < 170
+    assert abs(len(drawn[0.25]) - 5_000) < 245
+    assert drawn[0.1] < drawn[0.25]
     others = {user for user in users if Canary(0.1, "8").label(user) == "canary"}
-    # Of another draw a tenth of the tenth are the same: 200, with a deviation of 13.
-    assert abs(len(others & chosen[0.1]) - 200) < 60
+    # A tenth of the tenth is in another draw too: 200, with a standard deviation of 13.
+    assert abs(len(others & drawn[0.1]) - 200) < 60
 
 
-def test_nobody_and_everybody() -> None:
+def test_share_0_draws_nobody_and_share_1_draws_every_user() -> None:
     users = ["ann", "bob", "茶", "x" * 10_000]
     assert {Canary(0.0).label(user) for user in users} == {"stable"}
     assert {Canary(1.0).label(user) for user in users} == {"canary"}
-    assert Canary(1.0).label("") == "stable"  # who is nobody would see now this, now that
+    assert Canary(1.0).label("") == "stable"  # a request without a user
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, 10, float("nan")])
-def test_a_share_that_is_none_is_told(share: float) -> None:
+def test_a_share_outside_0_to_1_is_refused(share: float) -> None:
     with pytest.raises(ServingError, match=r"share is .* but must lie in \[0, 1\]; 0.1 is a tenth of the users"):
         Canary(share)
 
 
 @pytest.fixture
 def config(exported: Path, tmp_path: Path, rename_input: Callable[[Path, str, str], None]) -> ModelServerConfig:
-    """Versions 1 and 2 in service; the second calls the profile column user_town, so that one can tell them apart."""
+    """Versions 1 and 2 of the toy.
+
+    Version 2 names the profile column user_town instead of user_city.
+    """
     for number in ("1", "2"):
         shutil.copytree(exported / number, tmp_path / "toy" / number)
     rename_input(tmp_path / "toy" / "2", "user_city", "user_town")
@@ -72,21 +75,21 @@ def config(exported: Path, tmp_path: Path, rename_input: Callable[[Path, str, st
 
 @pytest.fixture
 def server(config: ModelServerConfig) -> Iterator[Server]:
-    """It has both versions in service, and no label."""
+    """A server with both versions in service and no label."""
     with start(config) as running, Client(f"127.0.0.1:{running.port}", "toy", 20) as client:
         while [one.state for one in client.status()] != ["AVAILABLE", "AVAILABLE"]:
             time.sleep(0.05)
         yield running
 
 
-def labelled(config: ModelServerConfig, **labels: int) -> ModelServerConfig:
+def with_labels(config: ModelServerConfig, **labels: int) -> ModelServerConfig:
     config.model_config_list.config[0].version_labels.clear()
     config.model_config_list.config[0].version_labels.update(labels)
     return config
 
 
 def column(client: Client, user_id: str) -> str:
-    """How the version that answers a user calls the column: "city" is version 1, "town" version 2."""
+    """The name of the profile column in the user's version: "city" in 1, "town" in 2."""
     for name in ("city", "town"):
         with contextlib.suppress(ServingError):
             best, *_ = client.recommend([], k=3, profile={name: "north"}, user_id=user_id)
@@ -96,32 +99,30 @@ def column(client: Client, user_id: str) -> str:
 
 
 @pytest.mark.parametrize("protocol", ["gRPC", "REST"])
-def test_each_user_is_answered_by_one_version(server: Server, config: ModelServerConfig, protocol: str) -> None:
-    at = f"127.0.0.1:{server.port}"
-    target = at if protocol == "gRPC" else f"http://127.0.0.1:{server.rest_api_port}"
-    # Of 2**64 the digests of 7:ann and 7:bob are 0.26 and 0.76 (DIGESTS).
-    with Client(at, "toy", 20) as operator, Client(target, "toy", 20, canary=Canary(0.5, "7")) as client:
-        operator.reload(labelled(config, stable=1, canary=2))
+def test_each_user_always_gets_the_same_version(server: Server, config: ModelServerConfig, protocol: str) -> None:
+    address = f"127.0.0.1:{server.port}"
+    target = address if protocol == "gRPC" else f"http://127.0.0.1:{server.rest_api_port}"
+    # The digests of 7:ann and 7:bob are 0.26 and 0.76 times 2**64 (DIGESTS).
+    with Client(address, "toy", 20) as operator, Client(target, "toy", 20, canary=Canary(0.5, "7")) as client:
+        operator.reload(with_labels(config, stable=1, canary=2))
         assert [column(client, user) for user in ("ann", "bob", "ann", "")] == ["town", "city", "town", "city"]
-        # What is asked for by name is answered by name.
+        # An explicit version or label overrides the canary.
         assert column(client.using(version=1), "ann") == "city"
         assert column(client.using(label="canary"), "bob") == "town"
 
 
-def test_where_there_is_no_canary_its_users_are_answered_by_the_stable_version(
-    server: Server, config: ModelServerConfig
-) -> None:
+def test_users_of_a_missing_canary_get_the_stable_version(server: Server, config: ModelServerConfig) -> None:
     with Client(f"127.0.0.1:{server.port}", "toy", 20, canary=Canary(1.0)) as client:
-        client.reload(labelled(config, stable=1))
+        client.reload(with_labels(config, stable=1))
         assert column(client, "ann") == "city"
-        client.reload(labelled(config, stable=1, canary=2))
+        client.reload(with_labels(config, stable=1, canary=2))
         assert column(client, "ann") == "town"
-        client.reload(labelled(config, stable=1))
+        client.reload(with_labels(config, stable=1))
         assert column(client, "ann") == "city"
 
 
-def test_any_other_failure_of_the_canary_is_told(server: Server, config: ModelServerConfig) -> None:
+def test_any_other_error_of_the_canary_is_raised(server: Server, config: ModelServerConfig) -> None:
     with Client(f"127.0.0.1:{server.port}", "toy", 20, canary=Canary(1.0)) as client:
-        client.reload(labelled(config, stable=1, canary=2))
+        client.reload(with_labels(config, stable=1, canary=2))
         with pytest.raises(ServingError, match="profile column is 'city' but the served model knows town"):
             client.recommend([Event("a")], k=1, profile={"city": "north"}, user_id="ann")

@@ -1,6 +1,9 @@
-"""The typed clients, against a real server of the toy model (conftest.py says how it scores).
+"""Both clients, against a real server of the toy model.
 
-Whatever has the fixture `client` is asked four times: at once and in an event loop, by gRPC and by REST.
+Tests/serving/conftest.py says how it scores.
+
+Tests with the fixture `client` run four times: blocking and in an event loop, over gRPC and over
+REST.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ import tensorflow as tf
 
 from serving.api.options import Options
 from serving.client import AsyncClient, CallError, Client, Event, Item, Recommendation, Tensor, VersionStatus
-from serving.client.stub import Asker
-from serving.client.types import EVENT_KINDS, Shopper, item_inputs
+from serving.client.stub import RecommenderStub
+from serving.client.types import EVENT_KINDS, User, item_inputs
 from serving.lifecycle.model_config import single
 from serving.lifecycle.options import LifecycleOptions
 from serving.server.embedded import Server, start
@@ -34,8 +37,8 @@ from tfrec.errors import ServingError
 HISTORY = [Event("b", "purchase", 200), Event("a", "view", 100, 2.5), Event("b", "click", 300)]
 
 
-class InALoop:
-    """An AsyncClient, each of whose methods is run to its end in one event loop."""
+class LoopClient:
+    """An AsyncClient whose methods block: each runs to its end in one event loop."""
 
     def __init__(self, target: str) -> None:
         async def make() -> AsyncClient:
@@ -45,9 +48,9 @@ class InALoop:
         self._client = self._loop.run(make())
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *given, **named: self._loop.run(getattr(self._client, name)(*given, **named))
+        return lambda *args, **kwargs: self._loop.run(getattr(self._client, name)(*args, **kwargs))
 
-    def __enter__(self) -> InALoop:
+    def __enter__(self) -> LoopClient:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,7 +66,7 @@ def target(server: Server, protocol: str) -> str:
 def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
     protocol, _, in_a_loop = request.param.partition(" ")
     at = target(server, protocol)
-    with InALoop(at) if in_a_loop else Client(at, "toy", timeout_seconds=20) as client:
+    with LoopClient(at) if in_a_loop else Client(at, "toy", timeout_seconds=20) as client:
         yield client
 
 
@@ -77,7 +80,7 @@ def ids(items: list[Recommendation]) -> list[tuple[str, float]]:
     return [(item.item_id, item.score) for item in items]
 
 
-def test_recommend_gives_the_best_items_with_their_titles(client: Client) -> None:
+def test_recommend_returns_the_best_items_with_their_titles(client: Client) -> None:
     # b is twice in the history, a once, c never.
     assert client.recommend(HISTORY, k=2) == [
         Recommendation("b", "Brot", 2.0),
@@ -90,12 +93,12 @@ def test_the_profile_reaches_the_model_and_is_empty_by_default(client: Client) -
     assert ids(client.recommend([], profile={"city": "north"}, k=3))[0] == ("c", 0.5)
 
 
-def test_seen_items_are_left_out_on_request_and_the_answer_is_shorter(client: Client) -> None:
+def test_seen_items_are_left_out_on_request(client: Client) -> None:
     assert ids(client.recommend(HISTORY, k=3, exclude_seen=True)) == [("c", 0.0)]
 
 
 @pytest.mark.parametrize(
-    ("wishes", "expected"),
+    ("constraints", "expected"),
     [
         ({}, [("b", 2.0), ("a", 1.0), ("c", 0.0)]),
         ({"exclude": ["b", "nobody"]}, [("a", 1.0), ("c", 0.0)]),
@@ -106,14 +109,14 @@ def test_seen_items_are_left_out_on_request_and_the_answer_is_shorter(client: Cl
         ({"diversity": 0.5, "exclude": ["b"]}, [("c", 0.0), ("a", -1.0)]),
     ],
 )
-def test_wishes_reach_the_model_and_there_are_none_by_default(
-    client: Client, wishes: dict[str, Any], expected: list[tuple[str, float]]
+def test_constraints_reach_the_model_and_there_are_none_by_default(
+    client: Client, constraints: dict[str, Any], expected: list[tuple[str, float]]
 ) -> None:
-    assert ids(client.recommend(HISTORY, k=3, **wishes)) == expected
+    assert ids(client.recommend(HISTORY, k=3, **constraints)) == expected
 
 
 @pytest.mark.parametrize(
-    ("wishes", "text"),
+    ("constraints", "text"),
     [
         ({"exclude": "tea"}, r"exclude is 'tea' but must be a list of texts; write \['tea'\]"),
         ({"categories": "Food"}, "categories is 'Food' but must be a list"),
@@ -121,28 +124,30 @@ def test_wishes_reach_the_model_and_there_are_none_by_default(
         ({"diversity": float("nan")}, r"diversity is nan but must lie in \[0, 1\]"),
     ],
 )
-def test_a_wish_that_can_not_be_is_told(client: Client, wishes: dict[str, Any], text: str) -> None:
+def test_an_impossible_constraint_is_refused(client: Client, constraints: dict[str, Any], text: str) -> None:
     with pytest.raises(ServingError, match=text):
-        client.recommend([], **wishes)
+        client.recommend([], **constraints)
 
 
 @pytest.mark.parametrize(
-    ("wishes", "text"),
+    ("constraints", "text"),
     [
         ({"exclude": ["a"]}, r"exclude is \['a'\] but the served model takes no exclude_item_id; train and push"),
         ({"not_categories": ["Food"]}, "not_categories is .* takes no deny_category"),
         ({"diversity": 0.1}, "diversity is 0.1 but the served model takes no diversity"),
     ],
 )
-def test_a_wish_that_an_older_model_does_not_take_is_told(client: Client, wishes: dict[str, Any], text: str) -> None:
-    # The toy's `search` is as models were before; without a wish it answers as it did.
+def test_a_constraint_that_an_older_model_does_not_take_is_refused(
+    client: Client, constraints: dict[str, Any], text: str
+) -> None:
+    # The toy's `search` has the inputs of older models; it still works without constraints.
     assert ids(client.search("茶", k=1)) == [("c", 100.0)]
     with pytest.raises(ServingError, match=text):
-        client.search("茶", **wishes)
+        client.search("茶", **constraints)
 
 
-def test_given_items_come_best_first_without_those_that_are_unknown(client: Client) -> None:
-    # b is twice in the history, a once, c never; c is what is searched for, or wanted in the north.
+def test_rank_returns_the_known_candidates_best_first(client: Client) -> None:
+    # b is twice in the history, a once, c never; c gets 100 for its title and 0.5 in the north.
     assert client.rank(HISTORY, ["c", "nobody", "a", "b"]) == [
         Recommendation("b", "B", 2.0),
         Recommendation("a", "A", 1.0),
@@ -152,10 +157,10 @@ def test_given_items_come_best_first_without_those_that_are_unknown(client: Clie
     assert client.rank(HISTORY, []) == []
 
 
-def test_chances_come_in_the_order_of_the_items_by_kind_of_event(client: Client) -> None:
-    found = client.ctr(HISTORY, ["a", "nobody", "b"])
-    assert [(item.item_id, item.is_known) for item in found] == [("a", True), ("nobody", False), ("b", True)]
-    assert [item.by_kind for item in found] == [
+def test_ctr_returns_probabilities_in_the_order_of_the_items(client: Client) -> None:
+    probabilities = client.ctr(HISTORY, ["a", "nobody", "b"])
+    assert [(item.item_id, item.is_known) for item in probabilities] == [("a", True), ("nobody", False), ("b", True)]
+    assert [item.by_kind for item in probabilities] == [
         {"click": pytest.approx(0.1), "purchase": pytest.approx(0.01)},
         {"click": 0.0, "purchase": 0.0},
         {"click": pytest.approx(0.2), "purchase": pytest.approx(0.02)},
@@ -163,7 +168,7 @@ def test_chances_come_in_the_order_of_the_items_by_kind_of_event(client: Client)
     assert client.ctr(HISTORY, []) == []
 
 
-def test_search_ranks_by_the_text_and_the_history(client: Client) -> None:
+def test_search_ranks_by_text_and_history(client: Client) -> None:
     assert ids(client.search("茶", k=1)) == [("c", 100.0)]
     assert client.search("茶", HISTORY, k=3) == [
         Recommendation("c", "茶", 100.0),
@@ -172,7 +177,7 @@ def test_search_ranks_by_the_text_and_the_history(client: Client) -> None:
     ]
 
 
-def test_similar_items_answers_for_each_item(client: Client) -> None:
+def test_similar_items_returns_a_list_for_each_item(client: Client) -> None:
     # Distances in the alphabet: from a to b 1, to c 2; from c to b 1, to a 2.
     assert [ids(items) for items in client.similar_items(["a", "c"], k=2)] == [
         [("a", 0.0), ("b", -1.0)],
@@ -180,42 +185,42 @@ def test_similar_items_answers_for_each_item(client: Client) -> None:
     ]
 
 
-def test_a_model_without_complements_says_what_it_serves(client: Client) -> None:
+def test_a_missing_signature_raises_an_error_with_those_served(client: Client) -> None:
     with pytest.raises(
         ServingError, match=r"signature is 'complementary_items' but model 'toy' at .* serves ctr, embed_item,"
     ):
         client.complementary_items(["a"])
     with pytest.raises(
-        ServingError, match=r"train and push a model with this tfrec \(ctr and complementary_items want "
+        ServingError, match=r"train and push a model with this tfrec \(ctr and complementary_items need "
     ):
         client.complementary_items(["a"])
 
 
-def test_embed_query_sends_the_events_in_time_order_and_the_time_of_the_request(client: Client) -> None:
+def test_embed_query_sends_events_in_time_order_and_the_query_time(client: Client) -> None:
     # Counts of a and b, the last event's timestamp, now.
     assert client.embed_query(HISTORY, now=400).tolist() == [1.0, 2.0, 300.0, 400.0]
 
 
-def test_the_time_of_a_request_is_the_servers_business_by_default(client: Client) -> None:
-    # Its clock, or the place behind the last event: a client can't know how the model counts.
+def test_the_query_time_is_0_by_default(client: Client) -> None:
+    # The model then takes its clock, or the position after the last event: only it knows which.
     assert client.embed_query()[3] == 0
 
 
-def test_embed_items_reads_texts_and_prices(client: Client) -> None:
+def test_embed_items_sends_texts_and_prices(client: Client) -> None:
     items = [Item("Tea", brand="Xy", price=3.5), Item("Apple pie")]
     assert client.embed_items(items).tolist() == [[3.0, 2.0, 3.5], [9.0, 0.0, 0.0]]
 
 
-def test_attributes_of_items_are_those_that_the_model_was_trained_with(client: Client) -> None:
-    with pytest.raises(ServingError, match="item attribute is 'colour' but the served model knows none"):
-        client.embed_items([Item("Tea"), Item("Mug", attributes={"colour": "blue"})])
-    names = ["item_id", "item_title", "item_colour", "item_size"]
-    inputs = item_inputs([Item("Tea"), Item("Mug", attributes={"colour": "blue"})], names)
-    assert inputs["item_colour"].tolist() == [b"", b"blue"]
+def test_item_attributes_must_be_columns_of_the_model(client: Client) -> None:
+    with pytest.raises(ServingError, match="item attribute is 'color' but the served model knows none"):
+        client.embed_items([Item("Tea"), Item("Mug", attributes={"color": "blue"})])
+    names = ["item_id", "item_title", "item_color", "item_size"]
+    inputs = item_inputs([Item("Tea"), Item("Mug", attributes={"color": "blue"})], names)
+    assert inputs["item_color"].tolist() == [b"", b"blue"]
     assert inputs["item_size"].tolist() == [b"", b""]
 
 
-def test_signatures_say_names_types_and_shapes(client: Client) -> None:
+def test_signatures_have_names_types_and_shapes(client: Client) -> None:
     signatures = client.signatures()
     assert "__saved_model_init_op" not in signatures
     assert signatures["recommend"].inputs["event_item_id"] == Tensor("string", (-1, -1))
@@ -226,7 +231,7 @@ def test_status_lists_versions(client: Client) -> None:
     assert client.status() == [VersionStatus(1, "AVAILABLE", "")]
 
 
-def test_any_signature_can_be_asked_for_some_of_its_outputs(client: Client) -> None:
+def test_predict_calls_any_signature_and_filters_outputs(client: Client) -> None:
     # Version 1 is 1 x + y.
     inputs = {"x": np.array([1.5, float("nan")], np.float32), "y": np.array([2.0, 0.0], np.float32)}
     outputs = client.predict("serving_default", inputs, ["sum"])
@@ -235,7 +240,7 @@ def test_any_signature_can_be_asked_for_some_of_its_outputs(client: Client) -> N
     np.testing.assert_array_equal(outputs["sum"], np.array([3.5, float("nan")], np.float32))
 
 
-def test_values_of_every_type_come_back_as_they_were_sent(client: Client) -> None:
+def test_values_of_every_type_come_back_unchanged(client: Client) -> None:
     inputs = {
         "flag": np.array([True, False]),
         "tiny": np.array([-128, 127], np.int8),
@@ -258,7 +263,7 @@ def test_values_of_every_type_come_back_as_they_were_sent(client: Client) -> Non
     assert outputs["line"].tolist() == [1, 2, -1, -1]
 
 
-def test_more_than_4_mb_are_answered(by_grpc: Client) -> None:
+def test_a_response_may_exceed_4_mb(by_grpc: Client) -> None:
     client = by_grpc
     many = np.arange(1_500_000, dtype=np.float32)  # 6 MB
     outputs = client.predict("serving_default", {"x": many, "y": many[:1]}, ["sum"])
@@ -266,39 +271,39 @@ def test_more_than_4_mb_are_answered(by_grpc: Client) -> None:
     assert outputs["sum"][-1] == 1_499_999.0
 
 
-def test_k_above_what_is_served_is_told(client: Client) -> None:
+def test_k_above_the_served_top_k_is_refused(client: Client) -> None:
     with pytest.raises(ServingError, match="k is 500 but the server returns at most 3 items; lower k, or export"):
         client.recommend([], k=500)
 
 
 @pytest.mark.parametrize("k", [0, -1])
-def test_k_below_one_is_told(client: Client, k: int) -> None:
+def test_k_below_one_is_refused(client: Client, k: int) -> None:
     with pytest.raises(ServingError, match=f"k is {k} but must be at least 1"):
         client.similar_items(["a"], k=k)
 
 
-def test_a_profile_column_that_the_model_lacks_is_told(client: Client) -> None:
+def test_an_unknown_profile_column_is_refused(client: Client) -> None:
     with pytest.raises(ServingError, match="profile column is 'age' but the served model knows city; drop it"):
         client.recommend([], profile={"age": "40"})
 
 
-def test_an_event_kind_that_is_none_is_told() -> None:
+def test_an_unknown_event_kind_is_refused() -> None:
     with pytest.raises(ServingError, match="kind is 'bought' but must be one of view, click"):
         Event("a", "bought")
 
 
-def test_the_kinds_of_events_are_those_of_the_schema() -> None:
+def test_event_kinds_equal_those_of_the_schema() -> None:
     assert EVENT_KINDS == schema.EVENT_KINDS
 
 
-def test_a_refusal_says_who_refused_what(by_grpc: Client) -> None:
+def test_a_server_error_names_signature_and_model(by_grpc: Client) -> None:
     with pytest.raises(CallError, match=r"refused nope of 'toy': Serving signature key \"nope\" not found") as caught:
         by_grpc.predict("nope", {})
     assert caught.value.code == grpc.StatusCode.FAILED_PRECONDITION
 
 
 @pytest.mark.parametrize("protocol", ["gRPC", "REST"])
-def test_a_model_that_is_not_served_is_told(server: Server, protocol: str) -> None:
+def test_a_model_that_is_not_served_raises_an_error(server: Server, protocol: str) -> None:
     with Client(target(server, protocol), "other") as client:
         text = r"refused its metadata of 'other': Servable not found for request: Latest\(other\) \(NOT_FOUND\)"
         with pytest.raises(ServingError, match=text):
@@ -306,17 +311,17 @@ def test_a_model_that_is_not_served_is_told(server: Server, protocol: str) -> No
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1:1", "http://127.0.0.1:1"])
-def test_an_unreachable_server_is_told_with_its_target_and_the_cure(target: str) -> None:
+def test_an_unreachable_server_raises_an_error_with_target_and_cure(target: str) -> None:
     with Client(target, timeout_seconds=2) as client:
         text = f"target is {target} but no model server answers there .*; start one with `tfrec serve`"
-        for ask in (lambda: client.recommend([]), client.status, lambda: client.predict("recommend", {})):
+        for call in (lambda: client.recommend([]), client.status, lambda: client.predict("recommend", {})):
             with pytest.raises(ServingError, match=text):
-                ask()
+                call()
 
 
 @pytest.mark.parametrize("scheme", ["", "http://"])
-def test_a_server_that_does_not_answer_in_time_is_told(scheme: str) -> None:
-    async def ask(target: str) -> None:
+def test_a_silent_server_raises_an_error_at_the_deadline(scheme: str) -> None:
+    async def call(target: str) -> None:
         async with AsyncClient(target, timeout_seconds=0.3) as client:
             await client.status()
 
@@ -327,10 +332,10 @@ def test_a_server_that_does_not_answer_in_time_is_told(scheme: str) -> None:
             client.status()
         assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
         with pytest.raises(CallError, match=text):
-            asyncio.run(ask(target))
+            asyncio.run(call(target))
 
 
-def test_a_client_made_before_its_server_finds_it_later(exported: Path) -> None:
+def test_a_client_created_before_its_server_connects_later(exported: Path) -> None:
     with start(single("toy", exported)) as running:
         port = running.port
     with Client(f"127.0.0.1:{port}", "toy", timeout_seconds=5) as client:
@@ -348,14 +353,14 @@ def test_a_client_made_before_its_server_finds_it_later(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["gRPC", "REST"])
-def test_a_new_version_with_other_inputs_is_asked_as_it_wants(
+def test_a_new_version_gets_the_inputs_of_its_own_signature(
     base_path: Path,
     exported: Path,
     eventually: Callable[[Callable[[], bool]], None],
     rename_input: Callable[[Path, str, str], None],
     protocol: str,
 ) -> None:
-    """Version 2 calls the profile column user_town: the client learns it at its next question."""
+    """Version 2 names the profile column user_town; the client uses that name in its next call."""
     with start(single("toy", base_path), Options(lifecycle=LifecycleOptions(poll_seconds=0.05))) as running:
         client = Client(target(running, protocol), "toy", timeout_seconds=20)
         assert ids(client.recommend([], profile={"city": "north"}, k=1)) == [("c", 0.5)]
@@ -377,30 +382,31 @@ def test_a_new_version_with_other_inputs_is_asked_as_it_wants(
     ],
     ids=["any length", "shorter than the history", "longer than the history"],
 )
-def test_a_model_of_a_fixed_history_length_gets_the_latest_events(
+def test_a_model_with_a_fixed_history_length_gets_the_latest_events(
     length: int, item_ids: list[str], kinds: list[str], times: list[int]
 ) -> None:
     names = ["event_item_id", "event_kind", "event_timestamp"]
-    inputs = Shopper(HISTORY, now=400).inputs(names, length)
+    inputs = User(HISTORY, now=400).inputs(names, length)
     assert [value.decode() for value in inputs["event_item_id"][0]] == item_ids
     assert [value.decode() for value in inputs["event_kind"][0]] == kinds
     assert inputs["event_timestamp"].tolist() == [times]
 
 
-def test_both_clients_have_every_question() -> None:
-    questions = {name for name, _ in inspect.getmembers(Asker, inspect.iscoroutinefunction) if name[0] != "_"} - {"ask"}
-    assert len(questions) == 13
+def test_both_clients_have_every_method_of_the_stub() -> None:
+    coroutines = inspect.getmembers(RecommenderStub, inspect.iscoroutinefunction)
+    methods = {name for name, _ in coroutines if name[0] != "_"} - {"predict_for_user"}
+    assert len(methods) == 13
     for kind in (Client, AsyncClient):
-        assert questions <= vars(kind).keys()
-        assert kind.recommend.__doc__ == Asker.recommend.__doc__
+        assert methods <= vars(kind).keys()
+        assert kind.recommend.__doc__ == RecommenderStub.recommend.__doc__
 
 
-def test_a_client_of_a_loop_is_made_within_it() -> None:
-    with pytest.raises(ServingError, match="AsyncClient is made outside of an event loop; make it in a coroutine"):
+def test_an_async_client_must_be_created_in_an_event_loop() -> None:
+    with pytest.raises(ServingError, match="AsyncClient is created outside of an event loop; create it in a coroutine"):
         AsyncClient()
 
 
-def test_importing_the_client_imports_no_tensorflow_and_leaves_it_importable() -> None:
+def test_the_client_imports_no_tensorflow_and_leaves_it_importable() -> None:
     code = (
         "import sys, serving.client\n"
         "assert not {'tensorflow', 'pandas', 'pyarrow', 'httpx'} & set(sys.modules), 'heavy'\n"
