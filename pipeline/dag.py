@@ -1,10 +1,10 @@
-"""The pipeline on one page, tables -> examples -> features -> model -> verdict -> pushed model. OPEN THIS FIRST."""
+"""The pipeline on one page: tables -> examples -> model -> verdict -> push. OPEN THIS FIRST."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import tfx.components  # not tfx.v1: it also imports Google Cloud, a quarter of the time that a run takes to start
+import tfx.components  # not tfx.v1: importing Google Cloud too is a quarter of a run's start-up
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
@@ -35,7 +35,7 @@ def create_pipeline(run: Run) -> Pipeline:
     resolved = resolve(run)
     config = resolved.config
 
-    # Examples: the events of a user, an item of the catalog. No later node starts before they are checked.
+    # Examples: sequences of events and items of the catalog, checked before any node trains.
     examples = example_gen(run.tables, config)
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     schema = ImportSchemaGen(write_schema(config.features.profile_columns, config.features.item_columns, run.work))
@@ -51,13 +51,13 @@ def create_pipeline(run: Run) -> Pipeline:
         code=fingerprint.code("tfrec.examples.leakage"),
     )
 
-    # Features: analyzed on the training split and the catalog alone, which hold nothing of the later windows.
+    # Features: analyzed on training split and catalog alone, which hold no event of later windows.
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],
         preprocessing_fn="tfrec.examples.preprocessing.preprocessing_fn",
         custom_config=_custom_config(transform_config(config), "tfrec.examples.preprocessing"),
-        disable_statistics=True,  # StatisticsGen's are enough; Transform's cost as much as all of its work
+        disable_statistics=True,  # Transform's cost as much as its work; StatisticsGen's are enough
         splits_config=transform_pb2.SplitsConfig(analyze=["train", "catalog"], transform=list(SPLITS)),
     )
     nodes = [examples, statistics, schema, validator, examples_check, transform]
@@ -88,7 +88,7 @@ def create_pipeline(run: Run) -> Pipeline:
             **_custom_config(towers_config(config), "pipeline.nodes.trainer"),
             **towers_inputs,
             "is_last": not config.ranking.epochs,
-            # A path, as evaluate_model's `production`: with an input artifact each push would train again.
+            # A path, as `production` below: with an input artifact each push would train again.
             "serving": run.serving if config.train.warm_start else "",
         },
         **training_inputs,
@@ -150,7 +150,7 @@ def create_pipeline(run: Run) -> Pipeline:
 
 
 def _custom_config(config: Config, module: str) -> dict[str, str]:
-    """What a module gets by TFX's `custom_config`; the fingerprint of its code is for TFX's cache alone."""
+    """A module's configuration, and the fingerprint of its code for TFX's cache."""
     return {"config": config.to_json(), "code": fingerprint.code(module)}
 
 

@@ -29,10 +29,10 @@ class ResolvedRun:
 
 
 def resolve(run: Run) -> ResolvedRun:
-    """Read the run's table set and its BERT's vocabulary, and check the settings that no node checks in time.
+    """Read the run's table set and its BERT's vocabulary, and check settings before any node runs.
 
-    Raises DataError when nothing was ingested, and ConfigError for a split that leaves nothing to train on, an invalid
-    search or an invalid Beam engine.
+    Raises DataError when nothing was ingested, and ConfigError for a split that leaves nothing to
+    train on, an invalid search or an invalid Beam engine.
     """
     manifest = read_table_set(run.tables).manifest
     split_boundaries = boundaries(manifest, run.config.examples.split)

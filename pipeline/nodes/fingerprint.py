@@ -1,7 +1,7 @@
 """Hashes of the code and of the BERT's weights behind a node, which TFX's cache can't see by itself.
 
-Each node has the hash of its module, and of every module of this project that it imports, among its properties. So a
-changed file runs exactly the nodes again that use it.
+Each node has the hash of its module, and of every module of this project that it imports, among its
+properties. So a changed file runs exactly the nodes again that use it.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
 """The shop after Transform, for nodes that train."""
 
-from tests.tfrec.conftest import make_config, transformed_shop, vocabulary  # noqa: F401  pytest finds them by name
+from tests.tfrec.conftest import make_config, transformed_shop, vocabulary  # noqa: F401  by name

@@ -1,4 +1,6 @@
-"""The graph of nodes: which nodes there are, what feeds which, and what a changed setting runs again."""
+"""The graph of nodes: which nodes there are, what feeds which, and what a changed setting runs
+again.
+"""
 
 from __future__ import annotations
 

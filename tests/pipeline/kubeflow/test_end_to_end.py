@@ -1,34 +1,23 @@
-"""Kubeflow without a cluster, the real thing: the shop of two tastes, compiled, then a process a pod, three times.
+"""A compiled pipeline run without a cluster, a process for each pod, on the shop of two tastes.
 
-The volume is the shop's own folder. The raw files are ingested by the first pod, as on a cluster each day.
+The cluster's volume is the shop's own folder. The first pod ingests the raw files, as on a cluster
+each day.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.kubeflow.spec import read_compiled
-
-_spec = importlib.util.spec_from_file_location("end_to_end", Path(__file__).parents[1] / "test_end_to_end.py")
-assert _spec is not None
-assert _spec.loader is not None
-end_to_end = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = end_to_end  # its dataclasses look themselves up
-_spec.loader.exec_module(end_to_end)
-end_to_end.PATIENCE_SECONDS = 3600  # a run is a dozen processes, each of which imports TFX
+from tests.pipeline.shop_of_two_tastes import BIN, NODES, Shop
 
 pytestmark = pytest.mark.slow
 
-BIN = Path(sys.executable).parent
 RUNNER = Path(__file__).parents[3] / "pipeline" / "kubeflow" / "runner.py"
-NODES = end_to_end.NODES
 CLUSTER = """\
 image: registry.example.com/shop/tfrec:1
 volume: {{claim: shop, path: {home}}}
@@ -38,10 +27,11 @@ nodes: {{default: {{cpu: 1, memory: 2Gi}}, Trainer: {{gpus: 1}}}}
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A shop whose tables were ingested once, for the compiler to look at, and whose pipeline is compiled."""
-    shop = end_to_end.Shop(tmp_path_factory.mktemp("kubeflow"))
-    end_to_end._write_shop(shop.home / "raw")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop whose pipeline is compiled; its tables were ingested once, for the compiler."""
+    # A run is a dozen processes, each of which imports TFX.
+    shop = Shop(tmp_path_factory.mktemp("kubeflow"), timeout_seconds=3600)
+    shop.write_raw_files()
     (shop.home / "cluster.yaml").write_text(CLUSTER.format(home=shop.home), encoding="utf-8")
     shop.ingest()
     shop.call(BIN / "tfrec", "kubeflow", "compile", "--run", "tiny")
@@ -49,55 +39,55 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ran(shop: Any) -> str:
-    """What the first run said."""
+def first_output(shop: Shop) -> str:
+    """What the first run prints."""
     return run(shop)
 
 
-def run(shop: Any, *flags: str) -> str:
+def run(shop: Shop, *flags: str) -> str:
     return shop.call(BIN / "tfrec", "kubeflow", "run-local", "tiny.pipeline.yaml", *flags)
 
 
-def ends(said: str) -> dict[str, str]:
-    """TFX node -> how its pod says that it ended."""
-    lines = [line.split() for line in said.splitlines() if line.startswith("node ")]
-    return {node.rstrip(":"): end for _, node, end in lines}
+def node_states(output: str) -> dict[str, str]:
+    """TFX node -> the state that its pod prints at its end."""
+    lines = [line.split() for line in output.splitlines() if line.startswith("node ")]
+    return {node.rstrip(":"): state for _, node, state in lines}
 
 
-def test_every_node_of_the_pipeline_is_a_pod(shop: Any) -> None:
-    tasks = read_compiled(shop.home / "tiny.pipeline.yaml")
-    assert [task.spec.task_info.name for task in tasks] == ["ingest", "plan", *order(shop), "outcome"]
-    assert sorted(order(shop)) == sorted(NODES)
-    assert not (shop.home / "out").exists()  # to compile is to write one file
-
-
-def order(shop: Any) -> list[str]:
-    """The TFX nodes as the file orders them."""
+def compiled_nodes(shop: Shop) -> list[str]:
+    """The TFX nodes in the order of the file."""
     tasks = read_compiled(shop.home / "tiny.pipeline.yaml")
     return [task.container.args[-1] for task in tasks if task.container.args[0] == "node"]
 
 
-def test_a_run_takes_raw_files_to_a_pushed_model_and_a_verdict(shop: Any, ran: str) -> None:
-    assert ends(ran) == dict.fromkeys(NODES, "complete")
+def test_every_node_of_the_pipeline_is_a_pod(shop: Shop) -> None:
+    tasks = read_compiled(shop.home / "tiny.pipeline.yaml")
+    assert [task.spec.task_info.name for task in tasks] == ["ingest", "plan", *compiled_nodes(shop), "outcome"]
+    assert sorted(compiled_nodes(shop)) == sorted(NODES)
+    assert not (shop.home / "out").exists()  # compiling writes nothing but the file
+
+
+def test_a_run_leads_from_raw_files_to_a_pushed_model_and_a_verdict(shop: Shop, first_output: str) -> None:
+    assert node_states(first_output) == dict.fromkeys(NODES, "complete")
     (version,) = shop.pushed()
-    assert f"\npushed: {shop.home}/out/serving/tiny/{version}\n" in ran
+    assert f"\npushed: {shop.home}/out/serving/tiny/{version}\n" in first_output
     assert (shop.home / "out" / "serving" / "tiny" / version / "saved_model.pb").is_file()
-    assert "Verdict: BLESSED" in ran
+    assert "Verdict: BLESSED" in first_output
 
 
-def test_a_second_run_with_nothing_changed_is_cached_and_one_with_new_events_is_not(shop: Any, ran: str) -> None:
+@pytest.mark.usefixtures("first_output")
+def test_a_second_run_is_cached_until_there_are_new_events(shop: Shop) -> None:
     before = shop.pushed()
-    assert ends(run(shop)) == dict.fromkeys(NODES, "cached")
+    assert node_states(run(shop)) == dict.fromkeys(NODES, "cached")
     assert shop.pushed() == before
 
-    line = "c0,tools-1,buy,2024-02-25 20:00:00+00:00,1.5,\n"
-    (shop.home / "raw" / "log2.csv").write_text("customer,sku,event,at,price,words\n" + line, encoding="utf-8")
-    said = ends(run(shop, "--until", "TableSetExampleGen"))
-    assert said == {"ImportSchemaGen": "cached", "TableSetExampleGen": "complete"}
+    shop.add_event()
+    states = node_states(run(shop, "--until", "TableSetExampleGen"))
+    assert states == {"ImportSchemaGen": "cached", "TableSetExampleGen": "complete"}
 
 
-def test_tfxs_own_command_line_compiles_the_same_pipeline_for_vertex(shop: Any) -> None:
-    path = f"PATH={BIN}:{os.environ['PATH']}"  # it asks the first pip of PATH whether there is kfp
+def test_tfxs_own_command_line_compiles_the_same_pipeline_for_vertex(shop: Shop) -> None:
+    path = f"PATH={BIN}:{os.environ['PATH']}"  # tfx looks for kfp with the first pip on the PATH
     shop.call("env", path, "tfx", "pipeline", "compile", "--engine", "vertex", "--pipeline-path", RUNNER)
     job = json.loads((shop.home / "tiny-vertex.json").read_text(encoding="utf-8"))
     assert set(NODES) <= set(job["pipelineSpec"]["root"]["dag"]["tasks"])
