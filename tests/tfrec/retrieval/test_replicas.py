@@ -51,8 +51,8 @@ for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["
     tf.keras.utils.set_random_seed(7)
     with strategy.scope():
         model = (DrawsAlike if is_alone else TwoTower)(catalog, config)
-    model.refresh_texts()
-    model.learn_words()
+    model.encode_texts()
+    model.fit_words()
     model.prepare(live_text=True)
     with strategy.scope():
         model.compile(optimizer=LazyAdam(0.01))
