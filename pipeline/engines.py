@@ -1,7 +1,6 @@
-"""The engines that Beam may run a step on, each with its settings and the flags that say so to Beam.
+"""The engines that Beam may run a step on, each with its settings and its Beam flags.
 
-docs/beam.md says what each needs and which were run. This file knows nothing of TFX and imports no Beam: which steps
-are Beam's is dag.py's business.
+docs/beam.md lists what each engine needs and which ones were tried.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from tfrec.errors import ConfigError
 
 DEFAULT: Final = "default"
-"""The entry that holds for all that have none of their own."""
+"""The entry for every step or node without an entry of its own."""
 
 _STRICT = ConfigDict(extra="forbid")
 _Address = Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]+$")]
@@ -23,24 +22,24 @@ _Flags = tuple[Annotated[str, Field(pattern="^--")], ...]
 _Text = Annotated[str, Field(min_length=1)]
 _Count = Annotated[int, Field(ge=0)]
 
-# Named, so that TFX does not pack its own source anew for each step, which takes 11 s and serves nobody.
+# Without an image TFX packs its own source for each step: 11 s, and nothing uses it.
 _NO_SDIST = "--sdk_container_image=unused"
-_PATIENCE = "--job_server_timeout=86400"
-"""Seconds: Beam's default of 300 bounds a whole step too, as the deadline of the stream that tells how it goes."""
+_JOB_SERVER_TIMEOUT = "--job_server_timeout=86400"
+"""Seconds. The deadline also ends the stream of a running step's state; Beam's default is 300."""
 _PLUGIN = "--beam_plugin=pipeline.beam_worker"
-"""What workers that Beam's own script starts import first."""
+"""The module that workers started by Beam's own script import first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Local:
-    """In the step's own process, on one core. Beam's own default would try to download a runner."""
+    """The step's own process, on one core. Beam's default would try to download a runner."""
 
     __pydantic_config__ = _STRICT
     engine: Literal["local"] = dataclasses.field(default="local", kw_only=True)
-    flags: _Flags = ()  # here and below: further flags of Beam's, after the rest
+    flags: _Flags = ()  # here and below: further Beam flags, added last
 
     def beam_flags(self) -> list[str]:
-        """As Beam takes them."""
+        """Command-line flags for Beam."""
         return ["--runner=FnApiRunner", _NO_SDIST, *self.flags]
 
 
@@ -50,68 +49,68 @@ class LocalParallel:
 
     __pydantic_config__ = _STRICT
     engine: Literal["local-parallel"] = dataclasses.field(default="local-parallel", kw_only=True)
-    workers: _Count = 0  # 0: as many as there are cores
+    workers: _Count = 0  # 0: one for each core
     flags: _Flags = ()
 
     def beam_flags(self) -> list[str]:
-        """As Beam takes them."""
+        """Command-line flags for Beam."""
         parallel = ["--direct_running_mode=multi_processing", f"--direct_num_workers={self.workers}"]
         return ["--runner=FnApiRunner", _NO_SDIST, _PLUGIN, *parallel, *self.flags]
 
 
 @dataclasses.dataclass(frozen=True)
 class Portable:
-    """A job server that is running, and pools of our Python beside the machines that it uses."""
+    """A running job server, and worker pools with this project beside the machines that it uses."""
 
     __pydantic_config__ = _STRICT
-    job_endpoint: _Address  # as the step reaches it
-    worker_pool: _Address  # as the engine's machines reach it: localhost, where each has its own
+    job_endpoint: _Address  # host:port, as the step reaches it
+    worker_pool: _Address  # host:port, as the engine's machines reach it; localhost: one on each
     engine: Literal["portable", "spark"] = dataclasses.field(default="portable", kw_only=True)
     flags: _Flags = ()
 
     def beam_flags(self) -> list[str]:
-        """As Beam takes them."""
+        """Command-line flags for Beam."""
         environment = ["--environment_type=EXTERNAL", f"--environment_config={self.worker_pool}"]
-        server = [f"--job_endpoint={self.job_endpoint}", _PATIENCE]
+        server = [f"--job_endpoint={self.job_endpoint}", _JOB_SERVER_TIMEOUT]
         return ["--runner=PortableRunner", *server, *environment, _NO_SDIST, *self.flags]
 
 
 @dataclasses.dataclass(frozen=True)
 class Flink:
-    """As `Portable`, with how wide a step may be."""
+    """A `Portable` engine with a limit on the parallelism of a step."""
 
     __pydantic_config__ = _STRICT
     job_endpoint: _Address
     worker_pool: _Address
     engine: Literal["flink"] = dataclasses.field(default="flink", kw_only=True)
-    workers: _Count = 0  # task slots that a step may use; 0: as Flink is configured
+    workers: _Count = 0  # task slots for a step; 0: as Flink is configured
     flags: _Flags = ()
 
     def beam_flags(self) -> list[str]:
-        """As Beam takes them."""
-        width = (f"--parallelism={self.workers}",) if self.workers else ()
-        return Portable(self.job_endpoint, self.worker_pool, flags=(*width, *self.flags)).beam_flags()
+        """Command-line flags for Beam."""
+        parallelism = (f"--parallelism={self.workers}",) if self.workers else ()
+        return Portable(self.job_endpoint, self.worker_pool, flags=(*parallelism, *self.flags)).beam_flags()
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataflow:
-    """Google's service."""
+    """Google Cloud Dataflow."""
 
     __pydantic_config__ = _STRICT
     project: _Text
     region: _Text
     temp_location: Annotated[str, Field(pattern="^gs://")]
-    image: _Text  # has this project installed, beside Beam's own start script
+    image: _Text  # with this project and Beam's start script
     engine: Literal["dataflow"] = dataclasses.field(default="dataflow", kw_only=True)
-    workers: _Count = 0  # at most; 0: as Dataflow likes
+    workers: _Count = 0  # at most; 0: Dataflow decides
     flags: _Flags = ()
 
     def beam_flags(self) -> list[str]:
-        """As Beam takes them."""
-        place = [f"--project={self.project}", f"--region={self.region}", f"--temp_location={self.temp_location}"]
-        width = [f"--max_num_workers={self.workers}"] if self.workers else []
+        """Command-line flags for Beam."""
+        project = [f"--project={self.project}", f"--region={self.region}", f"--temp_location={self.temp_location}"]
+        workers = [f"--max_num_workers={self.workers}"] if self.workers else []
         code = [f"--sdk_container_image={self.image}", _PLUGIN, "--experiments=use_runner_v2"]
-        return ["--runner=DataflowRunner", *place, *code, *width, *self.flags]
+        return ["--runner=DataflowRunner", *project, *code, *workers, *self.flags]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,29 +121,29 @@ class Dask:
 
     def __post_init__(self) -> None:
         raise ConfigError(
-            "engine 'dask' loses rows: Beam's runner for it gives each output of a step the rows of all and writes but "
-            "the last; name local-parallel, portable, flink, spark or dataflow"
+            "engine 'dask' loses rows: Beam's Dask runner gives every output of a step the rows of all outputs "
+            "and writes only the last; name local-parallel, portable, flink, spark or dataflow"
         )
 
     def beam_flags(self) -> list[str]:
-        """None that work."""
+        """No flags: the constructor raises."""
         return []
 
 
 Engine = Annotated[Local | LocalParallel | Portable | Flink | Dataflow | Dask, Field(discriminator="engine")]
 Step = Literal["default", "TableSetExampleGen", "StatisticsGen", "Transform", "RankingEvaluator"]
-"""DEFAULT, or the id of a TFX node that is Beam's."""
+"""DEFAULT, or the id of a TFX node that runs on Beam."""
 
 _ENGINES: TypeAdapter[dict[Step, Engine]] = TypeAdapter(dict[Step, Engine])
 
 
 def engine_of(engines: Mapping[Step, Engine], step: Step) -> Engine:
-    """What runs that step."""
+    """The engine of a step."""
     return engines.get(step) or engines.get(DEFAULT) or Local()
 
 
 def engines_from(raw: Any) -> dict[Step, Engine]:
-    """The engines that plain values name; ConfigError for what an engine can't be told."""
+    """Engines from plain values; raises ConfigError for an unknown step, engine or setting."""
     try:
         return _ENGINES.validate_python(raw)
     except ValidationError as error:

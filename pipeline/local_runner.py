@@ -1,4 +1,8 @@
-"""What `tfx ... --engine local` is pointed at: runs the pipeline named by TFREC_RUN (default: laptop) here."""
+"""Run the pipeline in this process.
+
+`tfx ... --engine local` is pointed at this file, with the run's name in TFREC_RUN (default:
+laptop).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from pipeline.runs import Run, named_run
 
 
 def run(chosen: Run, until: str = "") -> None:
-    """Executes every node whose inputs changed since the last time; only what the node `until` needs, if given."""
+    """Run every node whose inputs changed since the last run, up to the node `until` if given."""
     whole = create_pipeline(chosen)
     if until:
         run_part(whole, until)
@@ -27,10 +31,10 @@ def run(chosen: Run, until: str = "") -> None:
 
 
 def run_part(whole: Pipeline, until: str) -> None:
-    """Executes what the node `until` of a pipeline needs, and that node."""
-    # A node beside those that run, such as an importer, is taken over from the run before, where there was one.
-    before: dict[str, object] = {"latest_pipeline_run_strategy": {}}
-    options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": before})
+    """Run the node `until` of a pipeline, and before it what it needs."""
+    # Other nodes, such as an importer, are taken over from the last run, if there was one.
+    snapshot_settings: dict[str, object] = {"latest_pipeline_run_strategy": {}}
+    options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": snapshot_settings})
     LocalDagRunner().run_with_ir(Compiler().compile(whole), options)
 
 

@@ -1,4 +1,4 @@
-"""What the last run of a pipeline came to, by ML Metadata: a cached result is the run's own as much as a new one."""
+"""The outcome of a pipeline's last run, cached results included, read from ML Metadata."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run's last evaluation and check said."""
+    """Results of a run's last evaluation, check and push."""
 
     evaluation: Evaluation
-    unsound: str  # why check_model refused the export, "" where it did not
-    pushed: str = ""  # the folder of the model that Pusher took, "" where it took none
+    export_error: str  # why check_model refused the export; "": it passed
+    pushed: str = ""  # folder of the model that Pusher pushed; "": none
 
     @property
     def refusal(self) -> str:
-        """Why the model was not pushed, "" where it was."""
+        """Why the model was not pushed; "" for a pushed model."""
         verdict = self.evaluation.verdict
-        return self.unsound or ("" if verdict.blessed else "; ".join(verdict.reasons))
+        return self.export_error or ("" if verdict.blessed else "; ".join(verdict.reasons))
 
     def sentence(self, run: Run) -> str:
-        """What came of the run, for a person."""
+        """What the run did, for the terminal."""
         latest = latest_version(run.serving)
-        stays = f"{latest} stays in service" if latest else "nothing is in service"
+        in_service = f"{latest} stays in service" if latest else "nothing is in service"
         if self.refusal:
-            return f"the model was refused, so nothing was pushed: {self.refusal}; {stays}"
+            return f"the model was refused, so nothing was pushed: {self.refusal}; {in_service}"
         if latest and self.pushed and is_same_model(latest, Path(self.pushed)):
             return f"pushed: {latest}"
-        return f"the model was pushed before and taken out by hand since; {stays}"
+        return f"the model was pushed before and taken out by hand since; {in_service}"
 
 
 def read_outcome(run: Run) -> Outcome:
-    """The outcome of the run's last completed evaluation; DataError when there is none yet."""
+    """Read the outcome of the run's last evaluation; raises DataError when there is none."""
     evaluation, check = _latest(run, "evaluate_model", "evaluation"), _latest(run, "check_model", "blessing")
     if evaluation is None:
         raise DataError(f"run {run.name} has no evaluation yet; make one: `tfrec train --run {run.name}`")
@@ -59,7 +59,10 @@ def read_outcome(run: Run) -> Outcome:
 
 
 def read_evaluation(name: str) -> Evaluation:
-    """The evaluation in a file, or the last one of the run of that name; DataError when the file holds none."""
+    """Read the evaluation of a file, or the last one of a run by its name.
+
+    Raises DataError when the file holds no evaluation.
+    """
     path = Path(name)
     if not path.is_file():
         if path.suffix == ".json":
@@ -72,33 +75,34 @@ def read_evaluation(name: str) -> Evaluation:
 
 
 def put_in_service(run: Run) -> None:
-    """Pushes the run's good model again where that is not the latest version any more, which TFX's cache can't know.
+    """Push the run's blessed model again if it is no longer the latest version.
 
-    Somebody emptied the serving folder, or the run is back at settings whose model was followed by another one. A
-    version that was taken out from among others by hand stays out.
+    TFX's cache does not see the serving folder: it may have been emptied, or the run may be back at
+    settings whose model a later version replaced. A version that was removed by hand from among
+    others stays out.
     """
-    pushed, found = _latest(run, "Pusher", "pushed_model"), versions(run.serving)
+    pushed, in_service = _latest(run, "Pusher", "pushed_model"), versions(run.serving)
     if pushed is None or pushed.custom_properties["pushed"].int_value != 1:
         return
-    if not found or any(is_same_model(version, Path(pushed.uri)) for version in found):
+    if not in_service or any(is_same_model(version, Path(pushed.uri)) for version in in_service):
         push(pushed.uri, run.serving)
 
 
 def latest_artifact(run: Run, node: str, output: str) -> Path:
-    """Where the artifact of a node's last finished execution lies; DataError when there is none."""
+    """Folder of the artifact of a node's last execution; raises DataError when there is none."""
     artifact = _latest(run, node, output)
     if artifact is None:
-        raise DataError(f"run {run.name} has no {output} of {node} yet; make them: `tfrec train --run {run.name}`")
+        raise DataError(f"run {run.name} has no {output} of {node} yet; make it: `tfrec train --run {run.name}`")
     return Path(artifact.uri)
 
 
 def node_seconds(run: Run) -> dict[str, float]:
-    """Node -> seconds of its last execution that was no cached result, in the order of their ends."""
+    """Node -> seconds of its last execution that was not cached, ordered by their ends."""
     store = _store(run)
     if store is None:
         return {}
     ends: list[tuple[int, str, float]] = []
-    for context in store.get_contexts_by_type("node"):  # two Trainers have one type of execution
+    for context in store.get_contexts_by_type("node"):  # both Trainers have the same execution type
         executions = store.get_executions_by_context(context.id)
         done = [each for each in executions if each.last_known_state == mlmd.Execution.COMPLETE]
         for last in sorted(done, key=lambda each: each.id)[-1:]:
@@ -128,7 +132,7 @@ def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
 
 
 def connection(run: Run) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConfig:
-    """Where the run's ML Metadata is: a server, or a file that the first who opens it makes."""
+    """The run's ML Metadata: a server, or a file that is created when it is first opened."""
     if run.metadata_server:
         host, _, port = run.metadata_server.rpartition(":")
         return mlmd.MetadataStoreClientConfig(host=host, port=int(port))
@@ -139,7 +143,7 @@ def connection(run: Run) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConf
 
 
 def _store(run: Run) -> MetadataStore | None:
-    """ML Metadata of the run; None before its first."""
+    """ML Metadata of the run; None before its first run."""
     if not run.metadata_server and not Path(run.metadata).exists():
         return None
     return MetadataStore(connection(run))

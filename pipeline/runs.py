@@ -1,6 +1,7 @@
-"""Named runs: sizes, paths, what to expect of them. Everything a run needs is here; nothing reads the environment.
+"""Named runs: their configuration, paths and expected results. Nothing here reads the environment.
 
-`TFREC_RUN` alone chooses among them, since TFX runs a pipeline's file without arguments (local_runner.py).
+`TFREC_RUN` selects a run only in local_runner.py, since TFX runs a pipeline's file without
+arguments.
 """
 
 from __future__ import annotations
@@ -24,43 +25,43 @@ from tfrec.config import (
 from tfrec.errors import ConfigError
 
 COMPLETE_JOURNEY = "data/complete-journey"
-"""Where `tfrec ingest complete-journey` puts the demo's tables."""
+"""The demo's tables, written by `tfrec ingest complete-journey`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One schedule of one shop's data."""
+    """One configuration of the pipeline over one shop's tables."""
 
     name: str  # also the TFX pipeline's: lower-case letters, digits, hyphens
     config: Config
-    tables: str = COMPLETE_JOURNEY  # the table set that `tfrec ingest` wrote
+    tables: str = COMPLETE_JOURNEY  # folder of an ingested table set
     out: str = "out"
-    expects: str = "no time or score is known of it"  # on the demo's data, for a person
-    metadata_server: str = ""  # host:port of ML Metadata's gRPC server; "" for a file of its own
-    beam: Mapping[Step, Engine] = dataclasses.field(default_factory=dict)  # of each Beam step, or "default" of all
+    expects: str = "time and scores are unknown"  # on the demo's data, for the terminal
+    metadata_server: str = ""  # host:port of ML Metadata's gRPC server; "": a file
+    beam: Mapping[Step, Engine] = dataclasses.field(default_factory=dict)  # Beam step, or "default" -> engine
 
     @property
     def pipeline_root(self) -> str:
-        """Where TFX keeps artifacts."""
+        """Folder of TFX's artifacts."""
         return str(Path(self.out).absolute() / "pipelines" / self.name)
 
     @property
     def metadata(self) -> str:
-        """ML Metadata's sqlite file, where it has no server."""
+        """ML Metadata's sqlite file, used when there is no server."""
         return str(Path(self.pipeline_root) / "metadata.sqlite")
 
     @property
     def work(self) -> str:
-        """Checkpoints of unfinished training."""
+        """Folder of checkpoints of unfinished training."""
         return str(Path(self.pipeline_root) / "work")
 
     @property
     def serving(self) -> str:
-        """TensorFlow Serving's model_base_path: a folder a version."""
+        """TensorFlow Serving's model_base_path, a folder for each version."""
         return str(Path(self.out).absolute() / "serving" / self.name)
 
     def to_json(self) -> str:
-        """One line of JSON: how a run travels to the pods of a cluster."""
+        """One line of JSON, by which the pods of a cluster get the run."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
@@ -72,7 +73,7 @@ GROCER = TrainConfig(
     repeat_weight=0.3,
     trend_half_life_days=7.0,
 )
-"""For shoppers who come back for the same things; chosen on the validation window of Complete Journey."""
+"""For users who buy the same items again; selected on the validation window of Complete Journey."""
 
 LAPTOP = Config(
     examples=ExamplesConfig(max_events=128, stride=64, window_history=1024),
@@ -86,7 +87,7 @@ FULL = Config(
     towers=TowerConfig(dim=128, heads=2, blocks=2, dropout=0.4, text_mode="top", text_layers=2),
     train=dataclasses.replace(GROCER, epochs=12, text_steps=500, text_batch_size=2),
     ranking=RankingConfig(epochs=4),
-    evaluation=EvaluationConfig(ranking_users=500),  # a minute, which `laptop` has not to spare
+    evaluation=EvaluationConfig(ranking_users=500),  # takes a minute, so `laptop` skips it
 )
 
 GPU = dataclasses.replace(
@@ -103,7 +104,7 @@ RETAIL = dataclasses.replace(
     train=dataclasses.replace(GROCER, epochs=8, catch_up_rate=1e-3),
     ranking=RankingConfig(epochs=3),
 )
-"""For a few thousand items and customers who come now and then; chosen on the validation window of Online Retail."""
+"""For few items and occasional users; selected on the validation window of Online Retail."""
 
 DISCOVERY = Config(
     examples=ExamplesConfig(max_events=50, stride=25),
@@ -118,7 +119,7 @@ DISCOVERY = Config(
     ),
     ranking=RankingConfig(epochs=2, n_towers=100, n_copurchase=100, n_repeat=50, n_popular=50, n_cold=0, users=30_000),
 )
-"""Where nobody chooses twice and short histories tell little; chosen on the validation events of Amazon Beauty."""
+"""For short histories without repeats; selected on the validation events of Amazon Beauty."""
 
 RUNS = {
     run.name: run
@@ -147,7 +148,9 @@ RUNS = {
             tables="data/tiny",
         ),
         Run(
-            "laptop", LAPTOP, expects="12 minutes on 2 cores, NDCG@20 about 0.36 on all, 0.045 on what was never bought"
+            "laptop",
+            LAPTOP,
+            expects="12 minutes on 2 cores, NDCG@20 about 0.36 on all items, 0.045 on items new to the user",
         ),
         Run("retail", RETAIL),
         Run("discovery", DISCOVERY),
@@ -158,14 +161,14 @@ RUNS = {
 
 
 def run_from_json(text: str) -> Run:
-    """The Run that `to_json` wrote."""
+    """Parse the JSON of `Run.to_json`."""
     values = json.loads(text)
     config, beam = config_from_json(json.dumps(values["config"])), engines_from(values["beam"])
     return Run(**values | {"config": config, "beam": beam})
 
 
 def named_run(name: str) -> Run:
-    """The run of that name; ConfigError when there is none."""
+    """The run of that name; raises ConfigError when there is none."""
     if name not in RUNS:
         raise ConfigError(f"run {name!r} is not one of {', '.join(RUNS)}; add it to pipeline/runs.py")
     return RUNS[name]

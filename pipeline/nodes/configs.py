@@ -24,7 +24,10 @@ def transform_config(config: Config) -> Config:
 
 
 def tuner_config(config: Config) -> Config:
-    """The towers' configuration and the search, which has its own number of epochs and no stage after a trial."""
+    """The towers' configuration and the search.
+
+    A search has its own number of epochs, and nothing follows a trial.
+    """
     train = dataclasses.replace(config.train, epochs=TrainConfig().epochs, catch_up_rate=0.0, workers=1)
     train = dataclasses.replace(train, warm_start=False, warm_epochs=1, warm_learning_rate=0.0)
     return dataclasses.replace(towers_config(config), train=train, serving=ServingConfig(), tune=config.tune)
@@ -50,7 +53,10 @@ def towers_config(config: Config) -> Config:
 
 
 def ranker_config(config: Config) -> Config:
-    """Everything but evaluation, verdict and search; of the evaluation only the kinds of events that are labels."""
+    """Everything but evaluation, verdict and search.
+
+    Of the evaluation only the kinds of events that count as labels are included.
+    """
     labels = EvaluationConfig(label_kinds=config.evaluation.label_kinds)
     return dataclasses.replace(config, evaluation=labels, verdict=VerdictConfig(), tune=TuneConfig())
 

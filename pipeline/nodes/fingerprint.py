@@ -1,4 +1,4 @@
-"""Hashes of the code and of the BERT's weights behind a node, which TFX's cache can't see by itself.
+"""Hashes of the code and of the BERT behind a node, which TFX's cache can't see by itself.
 
 Each node has the hash of its module, and of every module of this project that it imports, among its
 properties. So a changed file runs exactly the nodes again that use it.
@@ -25,7 +25,7 @@ def code(*modules: str) -> str:
 
 
 def sources(*modules: str) -> dict[str, bytes]:
-    """Read the modules and every module of this project that they import, directly or not: name -> source."""
+    """Module -> source, for the modules and everything of this project that they import."""
     files: dict[str, bytes] = {}
     pending = list(modules)
     while pending:
@@ -37,7 +37,7 @@ def sources(*modules: str) -> dict[str, bytes]:
 
 
 def weights(bert: str) -> str:
-    """Hash the names and sizes of a BERT's files, or its name where it is a preset to be downloaded."""
+    """Hash the names and sizes of a BERT's files; of a preset to be downloaded, its name."""
     folder = Path(bert_directory(bert))
     if not folder.is_dir():
         return _digest([str(folder).encode()])
@@ -46,7 +46,7 @@ def weights(bert: str) -> str:
 
 
 def _imports(source: bytes) -> Iterator[str]:
-    """Modules of this project that a source imports, inside functions too, but not for the type checker alone."""
+    """Modules of this project that a source imports, nested imports included."""
     for node in ast.walk(_WithoutTypeChecking().visit(ast.parse(source))):
         names = []
         if isinstance(node, ast.Import):

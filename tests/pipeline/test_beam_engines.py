@@ -1,6 +1,6 @@
-"""ExampleGen and Transform on real engines: job servers and worker pools as processes, their rows beside the local.
+"""ExampleGen and Transform on real engines, job servers and worker pools, give the local rows.
 
-Flink runs where `make flink` fetched its job server and Java is there; elsewhere its test is skipped.
+The test on Flink is skipped where `make flink` did not fetch its job server or Java is missing.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from tfrec.config import Config
 from tfrec.examples.build import SPLITS
 from tfrec.schema import TableSet
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FLINK = ROOT / ".tools" / "flink"
-PATIENCE_SECONDS = 1200  # for a machine that is busy with other things
-BOUNDED = (f"--job_server_timeout={PATIENCE_SECONDS}",)
+TIMEOUT_SECONDS = 1200  # for a busy machine
+BOUNDED = (f"--job_server_timeout={TIMEOUT_SECONDS}",)
 
 Rows = dict[str, list[str]]
 """Artifact and split, or vocabulary -> its rows, sorted."""
@@ -37,13 +39,13 @@ Rows = dict[str, list[str]]
 
 @pytest.fixture(scope="module")
 def local(shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    """What the two steps give in this process."""
+    """The rows of the two steps in this process."""
     return rows_of(shop, tmp_path_factory.mktemp("local"), Local())
 
 
 @pytest.fixture
 def worker_pool(tmp_path: Path) -> Iterator[str]:
-    """host:port of a pool of Beam's workers, in a folder and an environment that know nothing of the run."""
+    """host:port of a Beam worker pool, in another folder and environment than the run."""
     port = free_port()
     worker = Path(sys.executable).with_name("tfrec-beam-worker")
     pool = (sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main")
@@ -74,13 +76,13 @@ def test_flink_gives_the_local_rows(shop: TableSet, local: Rows, worker_pool: st
 
 
 def rows_of(shop: TableSet, out: Path, engine: Engine) -> Rows:
-    """What ExampleGen and Transform give of the shop on that engine."""
+    """Run ExampleGen and Transform over the shop on an engine and read their rows."""
     tiny = named_run("tiny")
     examples = dataclasses.replace(tiny.config.examples, split=Config().examples.split)
     run = Run(
         "engines",
         dataclasses.replace(tiny.config, examples=examples),
-        tables=os.path.relpath(shop.root),  # as a person names them: from a folder that is not the workers'
+        tables=os.path.relpath(shop.root),  # relative, although the workers run in another folder
         out=str(out),
         beam={"default": engine},
     )
@@ -110,7 +112,7 @@ def _text(example: object) -> str:
 
 @contextlib.contextmanager
 def serving(folder: Path, port: int, *command: str) -> Iterator[None]:
-    """A process that serves on that port and knows nothing of this one's environment; ends with the block."""
+    """Run a process that serves on a port, in a bare environment, until the block ends."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     with (folder / f"{port}.log").open("w") as log:
         process = subprocess.Popen(
@@ -125,7 +127,7 @@ def serving(folder: Path, port: int, *command: str) -> Iterator[None]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("localhost", port)):
             return

@@ -1,4 +1,4 @@
-"""Beam's engines by name: what Beam is told of each, step by step, and what can't be said."""
+"""Beam's engines: the flags of each, the choice of one for each step, and invalid settings."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ EVERY = (
 
 @pytest.fixture
 def run(shop: TableSet, tmp_path: Any) -> Run:
-    """The laptop's run, which has all Beam steps, over the shop of tests/conftest.py."""
+    """A run with all Beam steps over the shop of tests/conftest.py."""
     config = dataclasses.replace(named_run("laptop").config, evaluation=EvaluationConfig(ranking_users=5))
     return Run("shop", config, tables=str(shop.root), out=str(tmp_path))
 
 
-def told(run: Run) -> dict[str, list[str]]:
-    """Beam step -> the flags that Beam gets."""
+def flags_by_step(run: Run) -> dict[str, list[str]]:
+    """Beam step -> its flags."""
     nodes = create_pipeline(run).components
     return {node.id: node.executor_spec.beam_pipeline_args for node in nodes if isinstance(node, BaseBeamComponent)}
 
 
-def test_a_run_that_says_nothing_stays_in_its_process(run: Run) -> None:
-    assert told(run) == {
+def test_a_run_without_engines_stays_in_its_process(run: Run) -> None:
+    assert flags_by_step(run) == {
         step: LOCAL for step in ("TableSetExampleGen", "StatisticsGen", "Transform", "RankingEvaluator")
     }
 
 
-def test_every_beam_step_of_the_graph_may_be_named_and_no_other(run: Run) -> None:
-    assert {DEFAULT, *told(run)} == set(typing.get_args(Step))
+def test_the_steps_that_may_be_named_are_the_beam_steps_of_the_graph(run: Run) -> None:
+    assert {DEFAULT, *flags_by_step(run)} == set(typing.get_args(Step))
 
 
-def test_a_step_may_run_elsewhere_than_the_rest(run: Run) -> None:
-    flags = told(dataclasses.replace(run, beam={"default": FLINK, "StatisticsGen": Local()}))
+def test_a_step_may_have_another_engine_than_the_rest(run: Run) -> None:
+    flags = flags_by_step(dataclasses.replace(run, beam={"default": FLINK, "StatisticsGen": Local()}))
     assert flags.pop("StatisticsGen") == LOCAL
     assert flags == dict.fromkeys(("TableSetExampleGen", "Transform", "RankingEvaluator"), FLINK.beam_flags())
 
@@ -78,22 +78,22 @@ def test_beam_knows_every_flag(engine: Engine) -> None:
     assert options.get_all_options(retain_unknown_options=True).keys() == known
 
 
-def test_flink_is_a_job_server_beside_pools_of_our_python() -> None:
+def test_flink_has_a_job_server_and_external_worker_pools() -> None:
     options = PipelineOptions(FLINK.beam_flags())
     portable = options.view_as(PortableOptions)
     assert (portable.job_endpoint, portable.environment_type) == ("jobs:8099", "EXTERNAL")
     assert portable.environment_config == "localhost:50000"
-    assert portable.job_server_timeout == 86_400  # the deadline of a whole step
+    assert portable.job_server_timeout == 86_400  # also the deadline of a step
     assert options.view_as(FlinkRunnerOptions).parallelism == 3
     assert isinstance(beam.Pipeline(options=options).runner, PortableRunner)
 
 
-def test_a_flag_of_beams_may_be_added_and_wins() -> None:
+def test_further_flags_are_last_and_so_override() -> None:
     assert Local(flags=("--direct_runner_bundle_repeat=1",)).beam_flags()[-1] == "--direct_runner_bundle_repeat=1"
     assert Flink("a:1", "b:2", workers=3, flags=("--parallelism=5",)).beam_flags()[-1] == "--parallelism=5"
 
 
-def test_engines_travel_with_their_run() -> None:
+def test_engines_are_part_of_the_runs_json() -> None:
     engines: dict[Step, Engine] = {"default": FLINK, "StatisticsGen": Local(flags=("--no_pipeline_type_check",))}
     run = dataclasses.replace(named_run("tiny"), beam=engines)
     assert run_from_json(run.to_json()) == run
@@ -101,7 +101,7 @@ def test_engines_travel_with_their_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "engine", "words"),
+    ("step", "engine", "message"),
     [
         ("Transform", Flink("jobs", "localhost:1"), "Transform.flink.job_endpoint of the run's Beam engines is 'jobs'"),
         ("Trainer", Local(), r"Trainer.* of the run's Beam engines is 'Trainer': Input should be 'default', 'TableSet"),
@@ -109,11 +109,11 @@ def test_engines_travel_with_their_run() -> None:
         ("default", Local(flags=("workers=2",)), r"flags.0 of the run's Beam engines is 'workers=2': String should"),
     ],
 )
-def test_what_an_engine_can_not_be_told_is_refused(run: Run, step: Any, engine: Engine, words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_an_invalid_engine_is_refused(run: Run, step: Any, engine: Engine, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         create_pipeline(dataclasses.replace(run, beam={step: engine}))
 
 
-def test_dask_is_refused_with_its_reason() -> None:
+def test_dask_is_refused_with_the_reason() -> None:
     with pytest.raises(ConfigError, match=r"engine 'dask' loses rows: .*; name local-parallel, portable, flink, spark"):
         engines_from({"default": {"engine": "dask"}})

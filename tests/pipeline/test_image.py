@@ -1,7 +1,7 @@
-"""Dockerfile, built on a base made of Debian's packages, and the first pods of a compiled pipeline run in the image.
+"""The image of Dockerfile, and the first pods of a compiled pipeline run in it.
 
-The base stands in for python:3.11-slim: a root file system by debootstrap. It trusts the certificates that this
-machine trusts. Packages come as uv.lock has them, so the registry must be reached.
+In place of python:3.11-slim the base is a root file system by debootstrap, with this machine's
+certificates. Packages are those of uv.lock, so the registry must be reachable.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ Buildah = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
-    """Runs buildah on a storage of this module's own."""
+    """Run buildah on this module's own storage."""
     for tool in ("buildah", "debootstrap"):
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} makes the image and its base; Debian 12: apt-get install buildah debootstrap")
+            pytest.skip(f"{tool} is missing; on Debian 12: apt-get install buildah debootstrap")
     storage = tmp_path_factory.mktemp("storage")
     own = ["--root", str(storage / "root"), "--runroot", str(storage / "run")]
 
@@ -52,22 +52,22 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
 
     yield run
     run("rm", "--all")
-    run("rmi", "--all", "--force")  # gigabytes, which pytest would keep for three more runs
+    run("rmi", "--all", "--force")  # gigabytes; pytest keeps the folders of its last three runs
 
 
 @pytest.fixture(scope="module")
 def image(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What buildah tells of the image that the Dockerfile gives."""
+    """The image built from Dockerfile, as `buildah inspect` describes it."""
     base = tmp_path_factory.mktemp("base")
     include = "--include=python3,python3-pip,ca-certificates"
-    made = subprocess.run(
+    bootstrapped = subprocess.run(
         ["debootstrap", "--variant=minbase", include, "bookworm", str(base / "rootfs")],
         capture_output=True,
         text=True,
         check=False,
     )
-    if made.returncode:
-        pytest.skip(f"debootstrap could not make the base: {made.stdout[-300:]}")
+    if bootstrapped.returncode:
+        pytest.skip(f"debootstrap could not make the base: {bootstrapped.stdout[-300:]}")
     shutil.copy(CERTIFICATES, base / "rootfs" / CERTIFICATES.lstrip("/"))
     (base / "Dockerfile").write_text(BASE, encoding="utf-8")
     build = ["bud", "--isolation", "chroot", "--network", "host", "--format", "docker", "--pull-never"]
@@ -79,7 +79,7 @@ def image(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 @pytest.fixture(scope="module")
 def volume(write_tables: Callable[[Path], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cluster's volume, which the image's user may write to: the shop's tables are there."""
+    """The cluster's volume with the shop's tables, writable for the image's user."""
     folder = tmp_path_factory.mktemp("volume")
     (folder / "data").mkdir()
     write_tables(folder / "data" / "tiny")
@@ -90,7 +90,7 @@ def volume(write_tables: Callable[[Path], Any], tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def inside(buildah: Buildah, image: dict[str, Any], volume: Path) -> Buildah:
-    """Runs a command in a container of the image that mounts the volume."""
+    """Run a command in a container of the image with the volume mounted."""
     container = buildah("from", "--pull-never", "tfrec").strip()
     mounted = ["--isolation", "chroot", "--volume", f"{volume}:{VOLUME}", container]
     return lambda *words: buildah("run", *mounted, "--", *words)
@@ -98,25 +98,27 @@ def inside(buildah: Buildah, image: dict[str, Any], volume: Path) -> Buildah:
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
-    """The first tasks of the tiny run, compiled, by the name that a person sees."""
+    """Display name -> task, for the first tasks of the compiled tiny run."""
     path = tmp_path_factory.mktemp("compiled") / "tiny.yaml"
     graph = {"ImportSchemaGen": [], "TableSetExampleGen": []}
     write_pipeline(placed(named_run("tiny"), CLUSTER), CLUSTER, graph, str(path))
     return {task.spec.task_info.name: task for task in read_compiled(path)}
 
 
-def test_the_image_is_built_with_the_uv_that_wrote_the_lock():
-    (of_make,) = re.findall(r"^UV_VERSION := (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    assert re.findall(r"^ARG UV_VERSION=(\S+)", DOCKERFILE, re.MULTILINE) == [of_make]
+def test_the_image_and_the_makefile_use_the_same_uv():
+    (makefile_version,) = re.findall(
+        r"^UV_VERSION := (\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert re.findall(r"^ARG UV_VERSION=(\S+)", DOCKERFILE, re.MULTILINE) == [makefile_version]
 
 
-def test_the_image_runs_as_a_user_who_is_not_root_and_has_no_tool_that_built_it(image, inside):
+def test_the_image_has_no_root_user_and_no_build_tools(image, inside):
     assert image["Docker"]["config"]["User"] == "10001:10001"
     assert inside("id", "-u").strip() == "10001"
     inside("sh", "-c", "! command -v uv && ! command -v gcc && ! touch /opt/tfrec/here")
 
 
-def test_the_image_has_the_packages_of_the_lock_and_the_project_as_a_layer_of_its_own(image, inside):
+def test_the_image_has_the_locked_packages_and_the_project_in_separate_layers(image, inside):
     assert (
         inside("sh", "-c", "cd / && python -c 'import tfrec; print(tfrec.__file__)'").strip().startswith("/opt/tfrec/")
     )
@@ -128,19 +130,19 @@ def test_the_image_has_the_packages_of_the_lock_and_the_project_as_a_layer_of_it
     assert len(copied) >= 2
 
 
-def test_a_node_of_the_compiled_pipeline_runs_in_the_image_from_its_own_command_line(inside, tasks, volume):
-    inside(*command(tasks["plan"], run="1", told=f"{VOLUME}/told"))
-    planned = (volume / "told").read_text(encoding="utf-8")
+def test_compiled_command_lines_of_plan_and_two_nodes_run_in_the_image(inside, tasks, volume):
+    inside(*command(tasks["plan"], run="1", plan_file=f"{VOLUME}/plan_path"))
+    planned = (volume / "plan_path").read_text(encoding="utf-8")
     assert "node ImportSchemaGen: complete" in inside(*command(tasks["ImportSchemaGen"], planned))
     assert "node TableSetExampleGen: complete" in inside(*command(tasks["TableSetExampleGen"], planned))
     assert list(volume.glob("out/pipelines/tiny/TableSetExampleGen/examples/*/Split-train/*"))
 
 
-def command(task: Task, plan: str = "", run: str = "", told: str = "") -> list[str]:
-    """The task's own command line, its placeholders replaced."""
-    given = {
+def command(task: Task, plan: str = "", run: str = "", plan_file: str = "") -> list[str]:
+    """The task's command line with its placeholders replaced."""
+    values = {
         "{{$.inputs.parameters['plan']}}": plan,
         "{{$.inputs.parameters['run_id']}}": run,
-        "{{$.outputs.parameters['plan'].output_file}}": told,
+        "{{$.outputs.parameters['plan'].output_file}}": plan_file,
     }
-    return [given.get(word, word) for word in [*task.container.command, *task.container.args]]
+    return [values.get(word, word) for word in [*task.container.command, *task.container.args]]

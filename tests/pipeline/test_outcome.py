@@ -1,4 +1,4 @@
-"""What a run came to, in the words that a person reads; tests/pipeline/test_end_to_end.py reads real outcomes."""
+"""Outcomes of runs; tests/pipeline/test_end_to_end.py reads those of real runs."""
 
 from __future__ import annotations
 
@@ -21,70 +21,73 @@ BAD = Evaluation(PROTOCOL, {}, Verdict(False, ("worse than popularity", "no numb
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run that nobody started yet."""
+    """A run that was never started."""
     return dataclasses.replace(named_run("tiny"), out=str(tmp_path))
 
 
 def pushed_model(folder: Path, fingerprint: str) -> str:
-    """A folder with what tells one model from another."""
+    """Write a folder with the file that identifies a model."""
     folder.mkdir(parents=True)
     (folder / "fingerprint.pb").write_text(fingerprint)
     return str(folder)
 
 
-def test_a_good_model_is_pushed_and_the_version_named(run: Run, tmp_path: Path) -> None:
+def test_the_sentence_of_a_pushed_model_names_its_version(run: Run, tmp_path: Path) -> None:
     pushed = pushed_model(tmp_path / "Pusher", "ours")
     pushed_model(Path(run.serving) / "7", "ours")
     assert Outcome(GOOD, "", pushed).refusal == ""
     assert Outcome(GOOD, "", pushed).sentence(run) == f"pushed: {run.serving}/7"
 
 
-def test_a_version_that_somebody_took_out_is_not_said_to_be_pushed(run: Run, tmp_path: Path) -> None:
+def test_the_sentence_of_a_removed_version_names_the_one_in_service(run: Run, tmp_path: Path) -> None:
     outcome = Outcome(GOOD, "", pushed_model(tmp_path / "Pusher", "ours"))
     pushed_model(Path(run.serving) / "2", "an older one")
-    told = "the model was pushed before and taken out by hand since; "
-    assert outcome.sentence(run) == told + f"{run.serving}/2 stays in service"
+    message = "the model was pushed before and taken out by hand since; "
+    assert outcome.sentence(run) == message + f"{run.serving}/2 stays in service"
 
 
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [(Outcome(BAD, ""), "worse than popularity; no number"), (Outcome(GOOD, "a foreign op"), "a foreign op")],
 )
-def test_a_refused_model_is_told_with_the_reason_and_what_stays(run: Run, outcome: Outcome, reason: str) -> None:
-    told = f"the model was refused, so nothing was pushed: {reason}; "
+def test_the_sentence_of_a_refused_model_has_the_reason_and_the_version_in_service(
+    run: Run, outcome: Outcome, reason: str
+) -> None:
+    message = f"the model was refused, so nothing was pushed: {reason}; "
     assert outcome.refusal == reason
-    assert outcome.sentence(run) == told + "nothing is in service"
+    assert outcome.sentence(run) == message + "nothing is in service"
     (Path(run.serving) / "3").mkdir(parents=True)
-    assert outcome.sentence(run) == told + f"{run.serving}/3 stays in service"
+    assert outcome.sentence(run) == message + f"{run.serving}/3 stays in service"
 
 
-def test_a_run_that_never_ended_has_no_outcome(run: Run) -> None:
+def test_a_run_without_an_evaluation_has_no_outcome(run: Run) -> None:
     with pytest.raises(DataError, match="run tiny has no evaluation yet; make one: `tfrec train --run tiny`"):
         read_outcome(run)
 
 
 def test_an_evaluation_is_read_from_a_file_or_by_the_name_of_its_run(tmp_path: Path) -> None:
-    kept = tmp_path / "evaluation.json"
-    kept.write_text(GOOD.to_json(), encoding="utf-8")
-    assert read_evaluation(str(kept)) == GOOD
-    kept.write_text('{"scores": {}}', encoding="utf-8")
+    file = tmp_path / "evaluation.json"
+    file.write_text(GOOD.to_json(), encoding="utf-8")
+    assert read_evaluation(str(file)) == GOOD
+    file.write_text('{"scores": {}}', encoding="utf-8")
     with pytest.raises(DataError, match="is not an evaluation"):
-        read_evaluation(str(kept))
-    kept.write_text('{"protocol": {"label_kinds": []}, "verdict": {}, "scores": []}', encoding="utf-8")
+        read_evaluation(str(file))
+    file.write_text('{"protocol": {"label_kinds": []}, "verdict": {}, "scores": []}', encoding="utf-8")
     with pytest.raises(DataError, match="is not an evaluation"):
-        read_evaluation(str(kept))
+        read_evaluation(str(file))
     with pytest.raises(ConfigError, match="run 'nosuch' is not one of"):
         read_evaluation("nosuch")
     with pytest.raises(DataError, match=r"there is no file .*nosuch.json; give the evaluation.json of evaluate_model"):
         read_evaluation(str(tmp_path / "nosuch.json"))
 
 
-def test_a_run_that_never_began_has_cost_nothing(run: Run) -> None:
+def test_a_run_that_was_never_started_has_no_node_seconds(run: Run) -> None:
     assert node_seconds(run) == {}
 
 
-def test_each_node_has_the_seconds_of_its_last_run_that_was_no_cached_one(run: Run) -> None:
-    # Both are Trainers, so both executions have one type: the context of type "node" tells them apart.
+def test_node_seconds_are_those_of_the_last_execution_that_was_not_cached(run: Run) -> None:
+    # Both nodes are Trainers, so their executions have one type; the context of type "node"
+    # differs.
     config = mlmd.ConnectionConfig()
     config.sqlite.filename_uri = run.metadata
     Path(run.metadata).parent.mkdir(parents=True)
