@@ -1,4 +1,4 @@
-"""What every test may use: a shop of 6 users, 8 items and 24 interactions, written by hand; toy models to judge."""
+"""Fixtures of all tests: a hand-written shop (6 users, 8 items, 24 interactions) and toy models."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.schema import INTERACTIONS, ITEMS, USERS, Manifest, TableSet, part_name, partition_of
 
-# With the default split the test window is 2024-03-04 to 2024-03-31, the validation window the 28 days
-# before it, from 2024-02-05. ann's first two events are one basket; bob searches; fern is a cold item and
-# fay a new user, both of the test window only; dee has training events only.
+# With the default split the test window is 2024-03-04 to 2024-03-31; the validation window is the 28
+# days before it, from 2024-02-05. ann's first two events are one basket; bob searches; fern is a cold
+# item and fay a new user, with events in the test window only; dee has training events only.
 #   user   item     kind        timestamp           quantity price  query       session position
 SHOP_INTERACTIONS = [
     ("ann", "pasta", "purchase", "2024-01-05 10:00:00", 1.0, 1.5, None, "a1", None),
@@ -72,7 +72,7 @@ SHOP_USERS = [
 
 
 class WriteTables(Protocol):
-    """Writes a table set; rows are tuples in the order of schema.py's columns, timestamps as UTC text."""
+    """Writer of table sets; rows are tuples in the schema's column order, timestamps UTC text."""
 
     def __call__(
         self,
@@ -89,13 +89,13 @@ class WriteTables(Protocol):
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> TableSet:
-    """The shop as a table set of 2 partitions. Read it only; `write_tables` gives a copy to change."""
+    """The shop as a table set of 2 partitions. Read-only; `write_tables` writes another copy."""
     return _write_tables(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture(scope="session")
 def write_tables() -> WriteTables:
-    """Writes the shop, or other rows, as a table set."""
+    """Function that writes the shop, or other rows, as a table set."""
     return _write_tables
 
 
@@ -155,11 +155,12 @@ def _write_parts(tables: TableSet, frame: pd.DataFrame, table: str) -> None:
         pq.write_table(part, tables.snapshot / table / part_name(index, partitions))
 
 
-# A question with a known answer. Three shoppers come back in the test window: ann and bob, who bought tea, for the
-# mug; cai, who bought a book, for the pen. By users of the 28 days before: tea 3, book 2, mug 1, pen 0. So recent
-# popularity ranks mug third, third and pen fourth: NDCG 1/log2(4) = 0.5, 0.5 and 1/log2(5) = 0.4307, mean 0.4769.
+# Toy data with a known result. In the test window ann and bob, who bought tea, buy the mug; cai, who
+# bought a book, buys the pen. Users in the 28 days before: tea 3, book 2, mug 1, pen 0. So recent
+# popularity ranks mug third, third and pen fourth: NDCG 1/log2(4) = 0.5, 0.5 and
+# 1/log2(5) = 0.4307, mean 0.4769.
 TOY_ITEMS = ("tea", "mug", "book", "pen")
-TOY_START = 20_000 * 86_400  # the test window's first second, a midnight
+TOY_START = 20_000 * 86_400  # first second of the test window, a midnight
 #                                     (item, days from TOY_START, is_target)
 TOY_EXAMPLES: dict[str, dict[str, list[tuple[str, float, int]]]] = {
     "train": {
@@ -175,9 +176,9 @@ TOY_EXAMPLES: dict[str, dict[str, list[tuple[str, float, int]]]] = {
         "bob": [("tea", -12, 0), ("mug", 2.5, 1)],
     },
 }
-# What each toy gives an item for having bought another. `wise` ranks what is wanted first: NDCG 1. `half` has it
-# behind what was bought: 1/log2(3) = 0.6309. `wrong` has it last of 4: 0.4307. Who has a mug wants no more of it: a
-# toy that was shown the window itself would rank it last.
+# Score that each toy gives to an item for another item in the history. `wise` ranks the target first:
+# NDCG 1. `half` ranks it behind the history's item: 1/log2(3) = 0.6309. `wrong` ranks it last of 4:
+# 0.4307. An item scores -9 for itself, so a leak of the test window would rank the target last.
 TOYS = {
     "wise": {("tea", "mug"): 1.0, ("book", "pen"): 1.0, ("mug", "mug"): -9.0, ("pen", "pen"): -9.0},
     "half": {("tea", "tea"): 2.0, ("tea", "mug"): 1.0, ("book", "book"): 2.0, ("book", "pen"): 1.0},
@@ -187,13 +188,13 @@ TOYS = {
 
 @pytest.fixture(scope="session")
 def write_records() -> Callable[[Path, list[dict[str, list[Any]]]], None]:
-    """Writes a split of examples, each by the values of its features, as ExampleGen does."""
+    """Function that writes a split of examples as ExampleGen does: feature -> values of each."""
     return _write_records
 
 
 @pytest.fixture(scope="session")
 def toy_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """TOY_EXAMPLES and the catalogue, as ExampleGen writes them."""
+    """TOY_EXAMPLES and the catalog, as ExampleGen writes them."""
     root = tmp_path_factory.mktemp("toy_examples")
     for split, users in TOY_EXAMPLES.items():
         _write_records(root / f"Split-{split}", [_toy_example(user, events) for user, events in users.items()])
@@ -203,7 +204,7 @@ def toy_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Name -> SavedModel with probes: wise, half and wrong. Read them only."""
+    """Name -> SavedModel with golden requests: wise, half and wrong. Read-only."""
     root = tmp_path_factory.mktemp("toys")
     return {name: _save_toy(root / name, likes) for name, likes in TOYS.items()}
 
@@ -240,18 +241,18 @@ def _save_toy(folder: Path, likes: dict[tuple[str, str], float]) -> Path:
 
     ids = ["", *TOY_ITEMS]
     matrix = np.zeros((5, 5), np.float32)
-    for (bought, wanted), value in likes.items():
-        matrix[ids.index(bought), ids.index(wanted)] = value
+    for (bought, target), value in likes.items():
+        matrix[ids.index(bought), ids.index(target)] = value
     toy = tf.Module()
     toy.item_ids, toy.candidates, toy.likes = tf.Variable(ids), tf.Variable(tf.eye(5)), tf.Variable(matrix)
 
     def embed_query(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What a shopper wants at the start of the window; nothing at any other time."""
+        """Embed a query at the start of the test window; at other times the embedding is 0."""
         bought = tf.reduce_sum(tf.cast(inputs["event_item_id"][:, :, None] == toy.item_ids, tf.float32), axis=1)
         is_start = tf.cast(inputs["timestamp"] == TOY_START, tf.float32)
         return {"embedding": is_start[:, None] * tf.matmul(bought, toy.likes)}
 
-    probe = {
+    request = {
         "event_item_id": np.array([[b"tea"], [b"book"]], object),
         "event_kind": np.array([[b"purchase"]] * 2, object),
         "event_timestamp": np.zeros((2, 1), np.int64),
@@ -262,13 +263,14 @@ def _save_toy(folder: Path, likes: dict[tuple[str, str], float]) -> Path:
     }
     specs = {
         name: tf.TensorSpec([None] * value.ndim, tf.as_dtype(value.dtype) if value.dtype != object else tf.string, name)
-        for name, value in probe.items()
+        for name, value in request.items()
     }
     tf.saved_model.save(toy, str(folder), {"embed_query": tf.function(embed_query).get_concrete_function(**specs)})
-    answers = {
-        f"embed_query/in/{name}": value.astype("S") if value.dtype == object else value for name, value in probe.items()
+    tensors = {
+        f"embed_query/in/{name}": value.astype("S") if value.dtype == object else value
+        for name, value in request.items()
     }
-    answers["embed_query/out/embedding"] = matrix[[ids.index("tea"), ids.index("book")]]
+    tensors["embed_query/out/embedding"] = matrix[[ids.index("tea"), ids.index("book")]]
     (folder / "assets.extra").mkdir()
-    np.savez(folder / "assets.extra" / "tfrec_probes.npz", **answers)
+    np.savez(folder / "assets.extra" / "tfrec_probes.npz", **tensors)
     return folder

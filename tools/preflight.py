@@ -1,8 +1,8 @@
-"""Says in one sentence each why this machine can't hold the environment; exit code 1 then.
+"""Check that this machine can hold the environment; prints each obstacle and exits with code 1.
 
-Runs before anything is installed, on any Python from 3.6 on, so that an old one is told so clearly. The
-options replace what was found, to see what would be said elsewhere. It knows nothing of GPUs and
-packages: once the environment stands, `tfrec doctor` says more.
+It runs before the installation, on any Python from 3.6, so that an old Python gets a clear message.
+The options replace the machine's values, for tests. After the installation, `tfrec doctor` checks
+GPUs and packages.
 """
 
 import argparse
@@ -17,7 +17,7 @@ DISK_GB = 8
 
 
 def main(arguments=None):
-    """Exit code 0 when all will do."""
+    """Return exit code 0 if the machine meets all requirements."""
     machine = parse(arguments)
     blockers = find_blockers(machine)
     for sentence in blockers:
@@ -26,51 +26,50 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """What this machine has, or what the options say that it has."""
+    """Parse the options; their defaults are the values of this machine."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--python", default=platform.python_version())
     parser.add_argument("--system", default=platform.system() + " " + platform.machine())
     parser.add_argument("--pip", choices=["yes", "no"], default="yes" if has_pip() else "no")
     parser.add_argument("--memory-gb", type=float, default=memory_gb())
     parser.add_argument("--disk-gb", type=float, default=shutil.disk_usage(".").free / GB)
-    parser.add_argument("--environment", default=".venv", help="once it exists, disk is no longer asked for")
+    parser.add_argument("--environment", default=".venv", help="if it exists, disk space is not checked")
     return parser.parse_args(arguments)
 
 
 def find_blockers(machine):
-    """The sentences, none when all will do."""
-    found = []
+    """List a sentence for each requirement that the machine does not meet."""
+    blockers = []
     if machine.system != "Linux x86_64":
-        found.append(
-            f"This is {machine.system}, but TFX has wheels for Linux x86_64 only; use such a machine, or a "
-            "container on it."
+        blockers.append(
+            f"This is {machine.system}, but TFX has wheels for Linux x86_64 only; use such a machine or container."
         )
     if machine.python.split(".")[:2] != ["3", "11"]:
-        found.append(
-            f"The Python found here is {machine.python} ({sys.executable}), but TFX 1.21 and its parts "
-            "meet on Python 3.11 alone; install it (Debian 12: apt-get install python3.11 python3-pip) or "
-            "name one by `make PYTHON=/path/to/python3.11 ...`."
+        blockers.append(
+            f"Python here is {machine.python} ({sys.executable}), but TFX 1.21 and its dependencies "
+            "support only Python 3.11 together; install it (Debian 12: apt-get install python3.11 python3-pip) or "
+            "set its path: `make PYTHON=/path/to/python3.11 ...`."
         )
     elif machine.pip == "no":
-        found.append(
-            f"{sys.executable} has no pip, which fetches uv; install it "
+        blockers.append(
+            f"{sys.executable} has no pip, which installs uv; install pip "
             "(Debian 12: apt-get install python3-pip; elsewhere: python3.11 -m ensurepip)."
         )
     if machine.memory_gb < MEMORY_GB:
-        found.append(
+        blockers.append(
             f"This machine has {machine.memory_gb:.1f} GB of memory, but the pipeline needs {MEMORY_GB} GB; "
-            "use a larger machine, or give the container more."
+            "use a larger machine or raise the container's limit."
         )
     if machine.disk_gb < DISK_GB and not os.path.isdir(machine.environment):
-        found.append(
+        blockers.append(
             f"{machine.disk_gb:.1f} GB of disk are free at {os.getcwd()}, but the environment and the demo "
-            f"need {DISK_GB} GB; free some, or clone onto a larger disk."
+            f"need {DISK_GB} GB; free disk space, or clone to a larger disk."
         )
-    return found
+    return blockers
 
 
 def has_pip():
-    """Whether `python -m pip` will start."""
+    """Return True if `python -m pip` can start."""
     try:
         import pip  # noqa: F401
     except ImportError:
@@ -79,7 +78,7 @@ def has_pip():
 
 
 def memory_gb():
-    """Memory of the machine or of its container, whichever is less."""
+    """Memory of the machine or its container, whichever is less, in GB."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         if os.path.exists(path):
