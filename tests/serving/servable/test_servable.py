@@ -1,4 +1,4 @@
-"""One loaded version: its answers, its refusals, and the tensors that go in and out."""
+"""One loaded version: its outputs and its refusals."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from serving.request.status import Code, StatusError
 from serving.servable.servable import Servable, Threads
 from serving.wire.protos import TensorProto
-from serving.wire.tensors import from_proto, to_proto
 
 X = np.array([1.0, 2.0], np.float32)
 Y = np.array([10.0, 20.0], np.float32)
@@ -29,7 +27,7 @@ def servable(exported: Path) -> Servable:
     return Servable(exported / "3", Threads(intra_op=1, inter_op=1))
 
 
-def test_a_signature_answers_with_every_output(servable: Servable) -> None:
+def test_a_signature_returns_every_output(servable: Servable) -> None:
     outputs = servable.predict("serving_default", {"x": X, "y": Y})
     # scale 3: 1 * 3 + 10, 2 * 3 + 20; 1 - 10, 2 - 20
     assert {name: array.tolist() for name, array in outputs.items()} == {
@@ -42,7 +40,7 @@ def test_an_empty_signature_name_is_serving_default(servable: Servable) -> None:
     assert servable.predict("", {"x": X, "y": Y})["sum"].tolist() == [13.0, 26.0]
 
 
-def test_the_output_filter_picks_and_orders_outputs(servable: Servable) -> None:
+def test_the_output_filter_selects_and_orders_outputs(servable: Servable) -> None:
     assert list(servable.predict("", {"x": X, "y": Y}, ["sum"])) == ["sum"]
     assert list(servable.predict("", {"x": X, "y": Y}, ["sum", "difference"])) == ["sum", "difference"]
 
@@ -54,16 +52,16 @@ def test_tables_and_text_ops_work_in_the_session(servable: Servable) -> None:
     assert [value.decode() for value in outputs["normal"]] == ["tee", "tee", "茶", "five"]
 
 
-def test_many_threads_get_their_own_answers(servable: Servable) -> None:
-    def ask(number: int) -> float:
+def test_many_threads_get_their_own_outputs(servable: Servable) -> None:
+    def predict(number: int) -> float:
         return servable.predict("", {"x": np.array([number], np.float32), "y": Y[:1]})["sum"][0]
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(ask, range(200))) == [3.0 * number + 10.0 for number in range(200)]
+        assert list(pool.map(predict, range(200))) == [3.0 * number + 10.0 for number in range(200)]
 
 
 def test_a_shape_that_the_ops_take_is_not_refused(servable: Servable) -> None:
-    """TensorFlow Serving does not check shapes against the signature: [2, 1] into [None] is answered."""
+    """As in TensorFlow Serving: [2, 1] is not checked against the signature's [None]."""
     outputs = servable.predict("", {"x": X.reshape(2, 1), "y": Y.reshape(2, 1)})
     assert outputs["sum"].tolist() == [[13.0], [26.0]]
 
@@ -78,7 +76,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], list[str], Code, str]] = {
         Code.FAILED_PRECONDITION,
         'Serving signature key "nope" not found.',
     ),
-    "initialisation is no signature": (
+    "initialization is not a signature": (
         "__saved_model_init_op",
         {},
         [],
@@ -149,14 +147,14 @@ def test_a_refusal_has_the_stock_code_and_text(servable: Servable, case: tuple[A
     ],
     ids=["double for float", "string for float", "three and two values"],
 )
-def test_what_the_runtime_refuses_is_an_invalid_argument(servable: Servable, x: np.ndarray, text: str) -> None:
+def test_a_refusal_of_the_runtime_is_an_invalid_argument(servable: Servable, x: np.ndarray, text: str) -> None:
     with pytest.raises(StatusError, match=text) as caught:
         servable.predict("", {"x": x, "y": Y})
     assert caught.value.code == Code.INVALID_ARGUMENT
 
 
 def test_a_missing_input_takes_its_default(servable: Servable) -> None:
-    """Of y it is 100."""
+    """The default of y is 100."""
     assert servable.predict("with_default", {"x": X[:1]}, ["sum"])["sum"].tolist() == [103.0]
     assert servable.predict("with_default", {"x": X[:1], "y": Y[:1]}, ["sum"])["sum"].tolist() == [13.0]
 
@@ -180,56 +178,3 @@ def test_a_truncated_file_does_not_load(exported: Path, tmp_path: Path, victim: 
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(StatusError):
         Servable(tmp_path / "1")
-
-
-ARRAYS = [
-    np.array([[1.5, -2.0, np.inf]], np.float32),
-    np.array([0.1, np.nan], np.float64),
-    np.array([-128, 127], np.int8),
-    np.array([-5, 5], np.int16),
-    np.array(7, np.int32),
-    np.array([[2**63 - 1], [-(2**63)]], np.int64),
-    np.array([0, 255], np.uint8),
-    np.array([65535], np.uint16),
-    np.array([2**32 - 1], np.uint32),
-    np.array([2**64 - 1, 0], np.uint64),
-    np.array([[True, False]], np.bool_),
-    np.array([b"a", "茶".encode(), b"\xff\x00"], object),
-    np.zeros((0, 5), np.float32),
-    np.array([], object),
-    np.array([1.5, -2.25], np.float16),
-]
-
-
-@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype} {array.shape}")
-def test_tensorflow_reads_what_is_written_and_the_other_way_round(array: np.ndarray) -> None:
-    theirs, ours = tf.make_ndarray(to_proto(array)), from_proto(tf.make_tensor_proto(array))
-    for read in (theirs, ours):
-        assert read.dtype == array.dtype
-        np.testing.assert_array_equal(read, array)
-
-
-def test_missing_values_repeat_the_last_one_and_none_means_zero() -> None:
-    proto = TensorProto(dtype=1, float_val=[1.0, 2.0])
-    proto.tensor_shape.dim.add(size=4)
-    assert from_proto(proto).tolist() == [1.0, 2.0, 2.0, 2.0]
-    del proto.float_val[:]
-    assert from_proto(proto).tolist() == [0.0, 0.0, 0.0, 0.0]
-
-
-def test_integers_keep_every_bit_whether_packed_or_not() -> None:
-    values = [1, 2**63 + 1, 2**64 - 1]
-    assert from_proto(TensorProto(dtype=23, uint64_val=values, tensor_shape={"dim": [{"size": 3}]})).tolist() == values
-
-
-def test_a_small_message_that_claims_a_huge_tensor_is_refused_before_memory_is_taken() -> None:
-    proto = TensorProto(dtype=2, tensor_shape={"dim": [{"size": 2**31}]})  # 16 GiB of zeros
-    with pytest.raises(ValueError, match=r"a message of \d+ bytes claims a tensor of 2147483648 elements"):
-        from_proto(proto)
-
-
-def test_packed_values_of_a_wrong_length_are_no_tensor() -> None:
-    proto = TensorProto(dtype=1, tensor_content=b"\0" * 12)
-    proto.tensor_shape.dim.add(size=4)
-    with pytest.raises(ValueError, match="reshape"):
-        from_proto(proto)
