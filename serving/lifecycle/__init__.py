@@ -1,1 +1,1 @@
-"""Model versions from discovery to unload: base paths and a model configuration in, servables out."""
+"""Model versions from discovery to unload: a model configuration in, loaded servables out."""

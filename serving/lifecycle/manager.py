@@ -1,7 +1,7 @@
 """The served models by name, each watched for new versions, and the labels of their versions.
 
-A configuration of TensorFlow Serving says which; a new one takes the place of the old as there: labels first, then
-models that are gone are unloaded and new ones awaited. It knows nothing of protocols.
+A ModelServerConfig lists the models. A new one replaces the old one as in TensorFlow Serving:
+labels first, then removed models are unloaded and new ones awaited.
 """
 
 from __future__ import annotations
@@ -21,51 +21,52 @@ from serving.request.status import Code, StatusError, invalid, not_found
 from serving.servable.servable import Servable
 from serving.wire.protos import ModelConfig, ModelServerConfig, ModelSpec
 
-_SLICE_SECONDS = 0.2  # a wait that is given up is noticed within it
+_SLICE_SECONDS = 0.2  # a caller that gave up is noticed within this time
 
 log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Watched:
+class _WatchedModel:
     model: Model
     watcher: Watcher
 
 
 class Models:
-    """Every method may be called from any thread."""
+    """The models of a server; any thread may call any method."""
 
     def __init__(self, options: LifecycleOptions = DEFAULT_LIFECYCLE) -> None:
         self._options = options
         self._changing = threading.Lock()  # one configuration at a time
         self._config = ModelServerConfig()
         self._is_stopping = False
-        # Each is replaced as a whole, never changed: requests read them without a lock.
-        self._watched: Mapping[str, _Watched] = {}
+        # Each mapping is replaced as a whole, never changed: requests read it without a lock.
+        self._watched: Mapping[str, _WatchedModel] = {}
         self._known: Mapping[str, Model] = {}
         self._labels: Mapping[str, Mapping[str, int]] = {}
 
     def configure(self, config: ModelServerConfig, check_caller: Callable[[], None]) -> None:
-        """Serves the models of `config`, and no others; returns once each new one has a version in service.
+        """Serve the models of `config` alone; return once each new one has a version in service.
 
-        `check_caller` is called now and then while it waits, at first for its turn, and ends the wait by raising.
-        StatusError, with the stock server's texts, where the configuration is wrong (all is as before then) or a
-        model can't be loaded.
+        It may wait, first for another configuration to end. `check_caller` is called now and then
+        meanwhile; it raises when the caller no longer waits. Raises StatusError, with the stock
+        texts, for a wrong configuration, which changes nothing, and for a model that can't be
+        loaded.
         """
-        with self._turn(check_caller):
+        with self._locked(check_caller):
             model_config.check(config, self._config)
             configs = {model.name: model for model in config.model_config_list.config}
-            labels = {name: self._checked_labels(model) for name, model in configs.items()}
+            labels = {name: self._check_labels(model) for name, model in configs.items()}
             self._config, self._labels = config, labels
             new = self._replace(configs)
             self._await(new, check_caller)
 
     @contextlib.contextmanager
     def use(self, spec: ModelSpec) -> Iterator[tuple[int, Servable]]:
-        """The version that `spec` asks for and its servable, loaded until the block ends."""
+        """Keep the version that `spec` names loaded for a block; yield its number and servable."""
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
-        number = self._number(spec)
+        number = self._resolve(spec)
         watched = self._watched.get(spec.name)
         if watched is None:
             raise not_found(spec.name, number)
@@ -73,11 +74,11 @@ class Models:
             yield used
 
     def statuses(self, name: str) -> list[VersionStatus]:
-        """Every version of a model seen since the start, those of one that was removed too; none of an unknown one."""
+        """Return every version of a model found since the start, of a removed model too."""
         return self._known[name].statuses() if name in self._known else []
 
     def stop(self) -> None:
-        """Unloads everything. Requests in flight are cancelled, a configuration that waits for a model is given up."""
+        """Unload all models; cancel requests in flight and a configuration that still waits."""
         self._is_stopping = True
         for model in self._known.values():
             model.cancel()
@@ -85,8 +86,8 @@ class Models:
             self._retire(self._watched.values())
 
     @contextlib.contextmanager
-    def _turn(self, check_caller: Callable[[], None]) -> Iterator[None]:
-        """The right to change the configuration, for somebody who still wants it then."""
+    def _locked(self, check_caller: Callable[[], None]) -> Iterator[None]:
+        """Hold the lock of the configuration, if the caller still waits once it is free."""
         while not self._changing.acquire(timeout=_SLICE_SECONDS):
             self._check(check_caller)
         try:
@@ -98,9 +99,9 @@ class Models:
     def _check(self, check_caller: Callable[[], None]) -> None:
         check_caller()
         if self._is_stopping:
-            raise StatusError(Code.UNAVAILABLE, "the server stops; ask again when it is back")
+            raise StatusError(Code.UNAVAILABLE, "the server stops; retry when it is back")
 
-    def _number(self, spec: ModelSpec) -> int | None:
+    def _resolve(self, spec: ModelSpec) -> int | None:
         if spec.HasField("version"):
             return int(spec.version.value)
         if not spec.HasField("version_label"):
@@ -110,8 +111,8 @@ class Models:
             raise invalid(f"Unrecognized servable version label: {spec.version_label}")
         return labels[spec.version_label]
 
-    def _checked_labels(self, config: ModelConfig) -> dict[str, int]:
-        """Label -> version; a version that is not in service gets none, unless labels may wait."""
+    def _check_labels(self, config: ModelConfig) -> dict[str, int]:
+        """Return version by label; StatusError for one not in service, unless labels may wait."""
         available = {status.number for status in self.statuses(config.name) if status.state == "AVAILABLE"}
         assigned = self._labels.get(config.name, {})
         for label, version in config.version_labels.items():
@@ -125,12 +126,12 @@ class Models:
         return dict(config.version_labels)
 
     def _replace(self, configs: Mapping[str, ModelConfig]) -> dict[str, Model]:
-        """Watches these models alone; those that are new."""
+        """Watch these models and no others; return the new ones."""
         before = self._watched
         new = {name: Model(name, self._options) for name in configs if name not in before}
         watched = {name: before[name] for name in configs if name in before}
         for name, model in new.items():
-            watched[name] = _Watched(model, Watcher(model, configs[name], self._options.poll_seconds))
+            watched[name] = _WatchedModel(model, Watcher(model, configs[name], self._options.poll_seconds))
         self._watched = watched
         self._known = {**self._known, **new}
         for name, one in watched.items():
@@ -149,11 +150,11 @@ class Models:
             waiting = [model for model in waiting if not model.wait_until_decided(0)]
         failed = [model for model in models.values() if not model.is_available()]
         if failed:
-            told = ", ".join(_reason(model) for model in failed)
-            raise StatusError(Code.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{told}}}")
+            reasons = ", ".join(_reason(model) for model in failed)
+            raise StatusError(Code.UNKNOWN, f"{len(failed)} model(s) did not become available: {{{reasons}}}")
 
-    def _retire(self, gone: Iterable[_Watched]) -> None:
-        stopped = list(gone)
+    def _retire(self, removed: Iterable[_WatchedModel]) -> None:
+        stopped = list(removed)
         for one in stopped:
             one.watcher.stop()
         for one in stopped:

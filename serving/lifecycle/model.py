@@ -1,9 +1,10 @@
-"""A served model: its versions, their states, and who runs on them while they come and go.
+"""A served model: its versions, their states, and the requests that run on them.
 
-Told which versions are wanted (watcher.py looks for them), it loads and warms up a new one first, lets it
-take over, and only then unloads the old one, after the last request that runs on it. A version that
-fails leaves the old one in service and is tried again: when its files changed (a copy was still under
-way), else a few times, further and further apart (version.py). It knows nothing of protocols.
+The watcher (watcher.py) sets the aspired versions, TensorFlow Serving's word for those that should
+be in service. The model loads and warms up a new version first, lets it take over, and only then
+unloads the old one, after the last request that runs on it. A version that fails leaves the old one
+in service and is retried: when its files change (a copy was still under way), else a few times at
+growing intervals (version.py).
 """
 
 from __future__ import annotations
@@ -25,70 +26,71 @@ log = logging.getLogger(__name__)
 
 
 class Model:
-    """The versions of one model name; every method but `aspire` may be called from any thread."""
+    """Versions of one model name; any thread may call any method but `set_aspired_versions`."""
 
     def __init__(self, name: str, options: LifecycleOptions = DEFAULT_LIFECYCLE) -> None:
         self.name = name
         self._options = options
         self._versions: dict[int, Version] = {}
-        self._serving: dict[int, Version] = {}  # those in service, of all that were ever seen
+        self._serving: dict[int, Version] = {}  # those in service
         self._unloading: list[threading.Thread] = []
         self._changed = threading.Condition()
 
-    def aspire(self, wanted: Mapping[int, Path]) -> None:
-        """Brings the versions in `wanted` into service, the highest first, then retires the others; for one thread.
+    def set_aspired_versions(self, aspired: Mapping[int, Path]) -> None:
+        """Bring the aspired versions into service, the highest first, then retire the others.
 
-        With none wanted all are retired; while none of the wanted ones loads, none is.
+        Without aspired versions all are retired; while none of them loads, none is. One thread
+        alone may call this.
         """
-        for number, path in sorted(wanted.items(), reverse=True):
+        for number, path in sorted(aspired.items(), reverse=True):
             with self._changed:
                 version = self._versions.setdefault(number, Version(number, path))
             version.path = path
             if version.is_due():
                 self._load(version)
         in_service = self._in_service()
-        if not wanted or any(version.number in wanted for version in in_service):
+        if not aspired or any(version.number in aspired for version in in_service):
             for version in in_service:
-                if version.number not in wanted:
+                if version.number not in aspired:
                     self._retire(version)
 
     def stop(self) -> None:
-        """Unloads every version once its requests are answered; `aspire` must have ended."""
+        """Unload every version once its requests are answered; the watcher must have ended."""
         for version in self._in_service():
             self._retire(version)
-        for unloading in self._unloading:  # also of versions that were replaced just now
+        for unloading in self._unloading:  # includes versions that were replaced just now
             unloading.join()
 
     def cancel(self) -> None:
-        """Ends what still runs on any version."""
-        with self._changed:  # else a request may end, and its servable be closed, meanwhile
+        """Cancel the requests that run on any version."""
+        with self._changed:  # without the lock a request may end, and its servable be closed, meanwhile
             for version in self._versions.values():
                 if version.servable and version.in_flight:
                     version.servable.cancel()
 
     def wait_until_decided(self, timeout_seconds: float) -> bool:
-        """Whether, within the timeout, a version came into service or one failed for good."""
+        """Wait until a version is in service or failed for good; False after the timeout."""
 
         def decided() -> bool:
-            return any(version.servable or version.gave_up for version in self._versions.values())
+            return any(version.servable or version.has_given_up for version in self._versions.values())
 
         with self._changed:
             return self._changed.wait_for(decided, timeout_seconds)
 
     def is_available(self) -> bool:
-        """Whether some version answers requests."""
+        """True when a version is in service."""
         return bool(self._in_service())
 
     def statuses(self) -> list[VersionStatus]:
-        """Every version seen since the start, lowest number first."""
+        """Return every version found since the start, lowest number first."""
         with self._changed:
             return [self._versions[number].status for number in sorted(self._versions)]
 
     @contextlib.contextmanager
     def use(self, number: int | None = None) -> Iterator[tuple[int, Servable]]:
-        """A version's number (asked for None: the latest's) and its servable, loaded until the block ends.
+        """Keep a version loaded for a block; yield its number and servable.
 
-        Raises StatusError NOT_FOUND when it is not in service.
+        `number` None is the latest version. Raises StatusError NOT_FOUND when it is not in service.
         """
         with self._changed:
             version, servable = self._find(number)
@@ -114,10 +116,10 @@ class Model:
     def _load(self, version: Version) -> None:
         files = fingerprint(version.path)
         with self._changed:
-            version.begin(files)
+            version.start_load(files)
         try:
             servable = load(version.path, self.name, self._options)
-        except Exception as error:  # whatever it is: a version that stayed LOADING would never be tried again
+        except Exception as error:  # any error: a version that stays LOADING would never be retried
             refusal = error if isinstance(error, StatusError) else StatusError(Code.UNKNOWN, str(error))
             log.error("Loading version %d of %s failed: %s", version.number, self.name, refusal)
             with self._changed:
@@ -131,7 +133,7 @@ class Model:
         log.info("Successfully loaded servable version {name: %s version: %d}", self.name, version.number)
 
     def _retire(self, version: Version) -> None:
-        """Takes no more requests on `version`, and unloads it in a thread when its requests are answered."""
+        """Take no more requests on a version; unload it in a thread once they are answered."""
         with self._changed:
             version.state = "UNLOADING"
             del self._serving[version.number]

@@ -1,4 +1,4 @@
-"""Which models to serve: the messages of TensorFlow Serving's --model_config_file, checked by its rules."""
+"""Configuration of the models to serve: TensorFlow Serving's ModelServerConfig and its checks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SCHEME = re.compile(r"[a-zA-Z][0-9a-zA-Z.]*://")
 
 
 def single(name: str, base_path: str | Path) -> ModelServerConfig:
-    """One model, its latest version: what --model_name and --model_base_path stand for."""
+    """Make the configuration of one model, its latest version, as --model_base_path does."""
     config = ModelServerConfig()
-    # In this process a relative path has a meaning; in a file it is refused, as by the stock server.
+    # A relative path is clear in this process; in a file it is refused, as in the stock server.
     config.model_config_list.config.add(name=name, base_path=str(Path(base_path).absolute()), model_platform=PLATFORM)
     return config
 
 
 def check(new: ModelServerConfig, old: ModelServerConfig) -> None:
-    """StatusError, with the stock server's text, when `new` can't be served or can't take the place of `old`."""
+    """Raise StatusError, with the stock text, when `new` can't be served or can't replace `old`."""
     if new.WhichOneof("config") != "model_config_list":
         raise StatusError(
             Code.FAILED_PRECONDITION,

@@ -1,7 +1,7 @@
-"""Which versions lie under a model's base path, by TensorFlow Serving's rules; local folders alone.
+"""Versions under a model's base path, by TensorFlow Serving's rules; local folders only.
 
-A version is any child whose name is an int64. Everything else is ignored, so a version that is still
-being written is safe as `.tmp-5` or `tmp_5` until a rename to `5`.
+A version is any child whose name is an int64. Everything else is ignored, so a version that is
+still being written is safe as `.tmp-5` or `tmp_5` until a rename to `5`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 def find_versions(base_path: Path) -> dict[int, Path]:
-    """The version folders under `base_path`; OSError when it can't be listed."""
+    """Return the version folders under `base_path`; OSError when it can't be listed."""
     versions: dict[int, Path] = {}
     for name in sorted(os.listdir(base_path)):
-        version = _version(name)
+        version = _parse_version(name)
         if version is None:
             continue
         if version in versions:
@@ -38,32 +38,32 @@ def find_versions(base_path: Path) -> dict[int, Path]:
     return versions
 
 
-def wanted(versions: Mapping[int, Path], policy: VersionPolicy = LATEST) -> dict[int, Path]:
-    """Those of the versions that a `model_version_policy` serves; of none at all the highest one."""
-    choice = policy.WhichOneof("policy_choice")
-    if choice == "all":
+def select_versions(versions: Mapping[int, Path], policy: VersionPolicy = LATEST) -> dict[int, Path]:
+    """Return the versions that a policy serves; the default policy serves the highest one."""
+    kind = policy.WhichOneof("policy_choice")
+    if kind == "all":
         return dict(versions)
-    if choice == "specific":
+    if kind == "specific":
         return {version: versions[version] for version in sorted(policy.specific.versions) if version in versions}
     count = max(policy.latest.num_versions, 1)
     return {version: versions[version] for version in sorted(versions)[-count:]}
 
 
 def fingerprint(path: Path) -> frozenset[tuple[str, int, int]]:
-    """Name, size and time of every file of a version: differs while a copy is under way."""
-    found = set()
+    """Return name, size and time of each file of a version; they change during a copy."""
+    files = set()
     for folder, _, names in os.walk(path):
         for name in names:
             file = os.path.join(folder, name)
             try:
                 stat = os.stat(file)
-            except OSError:  # gone since it was listed: the next look will see
+            except OSError:  # deleted since it was listed: the next look notices
                 continue
-            found.add((file, stat.st_size, stat.st_mtime_ns))
-    return frozenset(found)
+            files.add((file, stat.st_size, stat.st_mtime_ns))
+    return frozenset(files)
 
 
-def _version(name: str) -> int | None:
+def _parse_version(name: str) -> int | None:
     if not _INT64.fullmatch(name):
         return None
     version = int(name)

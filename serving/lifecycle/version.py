@@ -1,10 +1,11 @@
-"""One version of a model: its state, the requests that run on it and, when it failed, when to try again."""
+"""One version of a model: its state, the requests that run on it, and its retries."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 from pathlib import Path
+from typing import Literal
 
 from serving.lifecycle.storage import fingerprint
 from serving.request.status import StatusError
@@ -13,23 +14,25 @@ from serving.servable.servable import Servable
 MAX_RETRIES = 5
 MAX_RETRY_SECONDS = 60.0
 
+State = Literal["START", "LOADING", "AVAILABLE", "UNLOADING", "END"]
+
 
 @dataclasses.dataclass(frozen=True)
 class VersionStatus:
-    """What a client may know: `state` START, LOADING, AVAILABLE, UNLOADING or END, `error` why it ended."""
+    """Status of a version for clients; `error` is why a version ended, if it failed."""
 
     number: int
-    state: str
+    state: State
     error: StatusError | None
 
 
 @dataclasses.dataclass
 class Version:
-    """A version folder that was seen. Its model's lock guards it, except where only the poller looks."""
+    """A version folder that was found. Its model's lock guards what more than the poller reads."""
 
     number: int
     path: Path
-    state: str = "START"
+    state: State = "START"
     error: StatusError | None = None
     servable: Servable | None = None
     in_flight: int = 0
@@ -42,32 +45,32 @@ class Version:
         return VersionStatus(self.number, self.state, self.error)
 
     @property
-    def gave_up(self) -> bool:
-        """Whether it failed for good, unless its files change."""
+    def has_given_up(self) -> bool:
+        """True once it failed for good, unless its files change."""
         return self.failures > MAX_RETRIES
 
     def is_due(self) -> bool:
-        """Whether to load it now: never tried, unloaded before, or failed and worth another try."""
+        """True when to load it now: never tried, unloaded before, or failed and due for a retry."""
         if self.state not in ("START", "END"):
             return False
         if self.error is None or fingerprint(self.path) != self.files:
             return True
-        return not self.gave_up and time.monotonic() >= self.retry_at
+        return not self.has_given_up and time.monotonic() >= self.retry_at
 
-    def begin(self, files: frozenset[tuple[str, int, int]]) -> None:
-        """Marks the start of a load of `files`; if they changed since the last one, failures count anew."""
+    def start_load(self, files: frozenset[tuple[str, int, int]]) -> None:
+        """Mark the start of a load; failures are reset if `files` changed since the last load."""
         if files != self.files:
             self.failures = 0
         self.files = files
         self.state, self.error = "LOADING", None
 
     def fail(self, error: StatusError) -> None:
-        """Marks the attempt as failed; the next one is due after 1, 2, 4 ... MAX_RETRY_SECONDS."""
+        """Mark the load as failed; the next is due after 1, 2, 4 ... MAX_RETRY_SECONDS."""
         self.state, self.error = "END", error
         self.retry_at = time.monotonic() + min(2.0**self.failures, MAX_RETRY_SECONDS)
         self.failures += 1
 
     def succeed(self, servable: Servable) -> None:
-        """Puts it in service."""
+        """Put it in service."""
         self.state, self.servable, self.failures = "AVAILABLE", servable, 0
-        self.files = frozenset()  # versions are remembered for ever, their files need not be
+        self.files = frozenset()  # versions are kept for ever, their files need not be

@@ -1,1 +1,1 @@
-"""One loaded SavedModel version: request messages in, answers of its signatures out."""
+"""One loaded SavedModel version: request messages in, outputs of its signatures out."""

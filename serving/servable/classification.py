@@ -1,7 +1,8 @@
-"""Classification: which outputs of a signature hold classes and scores, and the result that is made of them.
+"""Classification: the outputs of a signature that hold classes and scores, and their result.
 
-The checks, their order and texts are those of TensorFlow Serving's classifier.cc. Like there, unless a flag
-asks for it, nothing looks at a signature's method name: in a TF2 export it is always that of predict.
+The checks, their order and texts are those of TensorFlow Serving's classifier.cc. As there, a
+signature's method name is checked only under a flag (method_names.py): in a TF2 export it is always
+that of predict.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ INPUTS, CLASSES, SCORES = "inputs", "classes", "scores"
 _DTYPES = {CLASSES: "DT_STRING", SCORES: "DT_FLOAT"}
 
 
-def output_aliases(definition: SignatureDef) -> list[str]:
-    """The outputs to fetch: classes, scores or both; StatusError when `definition` can't classify."""
+def select_outputs(definition: SignatureDef) -> list[str]:
+    """Return the outputs to fetch: classes, scores or both; StatusError for another signature."""
     if len(definition.inputs) != 1:
         raise invalid("Expected one input Tensor.")
     if len(definition.outputs) not in (1, 2):
@@ -35,26 +36,27 @@ def output_aliases(definition: SignatureDef) -> list[str]:
     return aliases
 
 
-def result(outputs: Mapping[str, np.ndarray], num_examples: int) -> ClassificationResult:
-    """The classes of each example, from [num_examples, num_classes] labels, scores or both.
+def build_result(outputs: Mapping[str, np.ndarray], num_examples: int) -> ClassificationResult:
+    """Build the classes of each example.
 
-    Raises StatusError when the outputs are not that.
+    `outputs` holds labels, scores or both, each `[num_examples, num_classes]`; others raise
+    StatusError.
     """
     for alias in outputs:
         _check(alias, np.asarray(outputs[alias]), num_examples)
-    some = next(iter(outputs.values()))
-    classes = outputs.get(CLASSES, np.full(some.shape, b"", object))
-    scores = outputs.get(SCORES, np.zeros(some.shape, np.float32))
+    shape = next(iter(outputs.values())).shape
+    classes = outputs.get(CLASSES, np.full(shape, b"", object))
+    scores = outputs.get(SCORES, np.zeros(shape, np.float32))
     if classes.shape != scores.shape:
         raise invalid(
             f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
-    made = ClassificationResult()
+    result = ClassificationResult()
     for labels, values in zip(classes.tolist(), scores.tolist(), strict=True):
-        row = made.classifications.add()
+        row = result.classifications.add()
         for label, score in zip(labels, values, strict=True):
-            row.classes.add(label=_text(label), score=score)
-    return made
+            row.classes.add(label=_decode(label), score=score)
+    return result
 
 
 def _check(alias: str, array: np.ndarray, num_examples: int) -> None:
@@ -67,9 +69,9 @@ def _check(alias: str, array: np.ndarray, num_examples: int) -> None:
         raise invalid(f"Expected {alias} output batch size of {num_examples}. Got: {len(array)}")
 
 
-def _text(label: bytes) -> str:
+def _decode(label: bytes) -> str:
     try:
         return label.decode()
     except UnicodeDecodeError as error:  # the stock server's reply to this can't be parsed by its client
-        text = f"label {label[:64]!r} is no UTF-8 and does not fit into a reply; export labels in UTF-8"
+        text = f"label {label[:64]!r} is not UTF-8 and does not fit into a reply; export labels in UTF-8"
         raise StatusError(Code.INTERNAL, text) from error

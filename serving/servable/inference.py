@@ -32,59 +32,64 @@ from serving.wire.protos import (
 
 INPUTS = "inputs"
 
-Aliases: TypeAlias = Callable[[SignatureDef], list[str]]
-_ALIASES: Mapping[str, Aliases] = {CLASSIFY: classification.output_aliases, REGRESS: regression.output_aliases}
-"""By method: what checks that a signature fits it and gives the outputs to fetch."""
+SelectOutputs: TypeAlias = Callable[[SignatureDef], list[str]]
+_SELECT_OUTPUTS: Mapping[str, SelectOutputs] = {
+    CLASSIFY: classification.select_outputs,
+    REGRESS: regression.select_outputs,
+}
+"""Function by method name that checks a signature and returns the outputs to fetch."""
 
 
 def classify(
     servable: Servable, request: ClassificationRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> ClassificationResponse:
-    """PredictionService.Classify."""
-    outputs, num_examples = _outputs(servable, request, CLASSIFY, deadline, "Classify")
+    """Answer PredictionService.Classify."""
+    outputs, num_examples = _run(servable, request, CLASSIFY, deadline)
     return ClassificationResponse(
-        result=classification.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
+        result=classification.build_result(outputs, num_examples),
+        model_spec=_response_spec(request.model_spec, version),
     )
 
 
 def regress(
     servable: Servable, request: RegressionRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> RegressionResponse:
-    """PredictionService.Regress."""
-    outputs, num_examples = _outputs(servable, request, REGRESS, deadline, "Regress")
+    """Answer PredictionService.Regress."""
+    outputs, num_examples = _run(servable, request, REGRESS, deadline)
     return RegressionResponse(
-        result=regression.result(outputs, num_examples), model_spec=_answered(request.model_spec, version)
+        result=regression.build_result(outputs, num_examples), model_spec=_response_spec(request.model_spec, version)
     )
 
 
 def multi_inference(
     servable: Servable, request: MultiInferenceRequest, version: int | None = None, deadline: Deadline = NO_DEADLINE
 ) -> MultiInferenceResponse:
-    """PredictionService.MultiInference: every task's result from one run."""
-    aliases = _aliases(request.tasks, servable)
-    examples = serialized_examples(request.input)
+    """Answer PredictionService.MultiInference: all tasks from one run of the model."""
+    aliases = _select_task_outputs(request.tasks, servable)
+    examples = _serialize_examples(request.input)
     outputs = servable.infer(aliases, {INPUTS: examples}, deadline)
     response = MultiInferenceResponse()
     for task in request.tasks:
-        result = response.results.add(model_spec=_answered(task.model_spec, version))
-        own = outputs[_signature_name(task.model_spec)]
+        result = response.results.add(model_spec=_response_spec(task.model_spec, version))
+        task_outputs = outputs[_signature_name(task.model_spec)]
         if task.method_name == CLASSIFY:
-            result.classification_result.CopyFrom(classification.result(own, len(examples)))
+            result.classification_result.CopyFrom(classification.build_result(task_outputs, len(examples)))
         else:
-            result.regression_result.CopyFrom(regression.result(own, len(examples)))
+            result.regression_result.CopyFrom(regression.build_result(task_outputs, len(examples)))
     return response
 
 
-def serialized_examples(given: Input) -> np.ndarray:
-    """[num_examples] Each example as bytes, behind the context that all share; StatusError when there is none.
+def _serialize_examples(examples_input: Input) -> np.ndarray:
+    """Serialize each example behind the context that all share, `[num_examples]`.
 
-    One message behind another parses as the two merged, so what the example says goes before the context.
+    Two serialized messages in a row parse as their merge, in which the later one, the example,
+    wins. Raises StatusError when there is no example.
     """
-    if given.WhichOneof("kind") == "example_list_with_context":
-        context, examples = given.example_list_with_context.context, given.example_list_with_context.examples
-        shared = context.SerializeToString()
+    if examples_input.WhichOneof("kind") == "example_list_with_context":
+        with_context = examples_input.example_list_with_context
+        shared, examples = with_context.context.SerializeToString(), with_context.examples
     else:
-        shared, examples = b"", given.example_list.examples
+        shared, examples = b"", examples_input.example_list.examples
     if not examples:
         raise invalid("Input is empty.")
     serialized: np.ndarray = np.empty(len(examples), object)
@@ -92,21 +97,21 @@ def serialized_examples(given: Input) -> np.ndarray:
     return serialized
 
 
-def _outputs(
-    servable: Servable, request: Any, method: str, deadline: Deadline, api: str
-) -> tuple[dict[str, np.ndarray], int]:
+def _run(servable: Servable, request: Any, method: str, deadline: Deadline) -> tuple[dict[str, np.ndarray], int]:
+    """Run a request's signature; return its outputs by alias and the number of examples."""
     name = _signature_name(request.model_spec)
     if name not in servable.signature_defs:
         raise invalid(f"No signature was found with the name: {name}")
-    aliases = _fitting_aliases(servable, name, method)
-    examples = serialized_examples(request.input)
+    aliases = _select_outputs(servable, name, method)
+    examples = _serialize_examples(request.input)
     REQUEST_EXAMPLE_COUNTS.add((request.model_spec.name,), len(examples))
     REQUEST_EXAMPLE_COUNT_TOTAL.add((request.model_spec.name,), len(examples))
-    return servable.predict(name, {INPUTS: examples}, aliases, deadline, api), len(examples)
+    api = "Classify" if method == CLASSIFY else "Regress"
+    return servable.predict(name, {INPUTS: examples}, aliases, deadline=deadline, api=api), len(examples)
 
 
-def _aliases(tasks: Iterable[InferenceTask], servable: Servable) -> dict[str, list[str]]:
-    """The outputs to fetch by signature; StatusError at the first task that can't be run beside those before."""
+def _select_task_outputs(tasks: Iterable[InferenceTask], servable: Servable) -> dict[str, list[str]]:
+    """Return the outputs to fetch, by signature; StatusError for tasks that can't run together."""
     aliases: dict[str, list[str]] = {}
     models, inputs = set(), set()
     for task in tasks:
@@ -120,28 +125,28 @@ def _aliases(tasks: Iterable[InferenceTask], servable: Servable) -> dict[str, li
             raise invalid(f"Duplicate evaluation of signature: {name}")
         if name not in servable.signature_defs:
             raise invalid(f"Requested signature not found in model graph: {name}")
-        aliases[name] = _fitting_aliases(servable, name, task.method_name)
+        aliases[name] = _select_outputs(servable, name, task.method_name)
         inputs.add(servable.signature_defs[name].inputs[INPUTS].name)
         if len(inputs) > 1:
             raise invalid("Input tensor must be the same for all Signatures.")
     return aliases
 
 
-def _fitting_aliases(servable: Servable, name: str, method: str) -> list[str]:
-    """The outputs of a signature to fetch for `method`; StatusError where it does not fit it."""
-    if method not in _ALIASES:
+def _select_outputs(servable: Servable, name: str, method: str) -> list[str]:
+    """Return the outputs of a signature to fetch for `method`; StatusError if it does not fit."""
+    if method not in _SELECT_OUTPUTS:
         raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {method}")
     definition = servable.signature_defs[name]
     if servable.checks_method_names:
-        method_names.check(definition, method)
-    return _ALIASES[method](definition)
+        method_names.check_method(definition, method)
+    return _SELECT_OUTPUTS[method](definition)
 
 
-def _answered(spec: ModelSpec, version: int | None) -> ModelSpec:
-    answered = ModelSpec(name=spec.name, signature_name=_signature_name(spec))
+def _response_spec(spec: ModelSpec, version: int | None) -> ModelSpec:
+    response_spec = ModelSpec(name=spec.name, signature_name=_signature_name(spec))
     if version is not None:
-        answered.version.value = version
-    return answered
+        response_spec.version.value = version
+    return response_spec
 
 
 def _signature_name(spec: ModelSpec) -> str:

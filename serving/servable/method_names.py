@@ -1,7 +1,8 @@
-"""Whether a signature was exported for the call that asks for it, by its method name.
+"""Check of a signature's method name, the API that it was exported for, against the call.
 
-The checks, their codes and texts are TensorFlow Serving's with --enable_signature_method_name_check (predict_util.cc,
-classifier.cc, regressor.cc). Without that flag nothing looks: in a TF2 export the name is always that of predict.
+The codes and texts are TensorFlow Serving's with --enable_signature_method_name_check
+(predict_util.cc, classifier.cc, regressor.cc). Without that flag nothing is checked: in a TF2
+export the name is always that of predict.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ PREDICT, CLASSIFY, REGRESS = (f"tensorflow/serving/{name}" for name in ("predict
 _KINDS = {CLASSIFY: "classification", REGRESS: "regression"}
 
 
-def check_predicts(definition: SignatureDef) -> None:
-    """StatusError where Predict may not run the signature; it may those of the other calls."""
+def check_predict(definition: SignatureDef) -> None:
+    """Raise StatusError where Predict may not run the signature; it may run the other APIs' too."""
     if definition.method_name not in (PREDICT, CLASSIFY, REGRESS):
         raise StatusError(
             Code.INTERNAL,
@@ -23,7 +24,7 @@ def check_predicts(definition: SignatureDef) -> None:
         )
 
 
-def check(definition: SignatureDef, wanted: str) -> None:
-    """StatusError where the signature's method is not `wanted`, which is CLASSIFY or REGRESS."""
-    if definition.method_name != wanted:
-        raise invalid(f"Expected {_KINDS[wanted]} signature method_name to be {wanted}. Was: {definition.method_name}")
+def check_method(definition: SignatureDef, method: str) -> None:
+    """Raise StatusError unless the signature's method name is `method`, CLASSIFY or REGRESS."""
+    if definition.method_name != method:
+        raise invalid(f"Expected {_KINDS[method]} signature method_name to be {method}. Was: {definition.method_name}")

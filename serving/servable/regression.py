@@ -1,7 +1,7 @@
-"""Regression: which output of a signature holds the values, and the result that is made of it.
+"""Regression: the output of a signature that holds the values, and its result.
 
-The checks, their order and texts are those of TensorFlow Serving's regressor.cc; like there, unless a flag
-asks for it, nothing looks at a signature's method name.
+The checks, their order and texts are those of TensorFlow Serving's regressor.cc. As there, a
+signature's method name is checked only under a flag (method_names.py).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from serving.wire.tensors import dtype_name
 INPUTS, OUTPUTS = "inputs", "outputs"
 
 
-def output_aliases(definition: SignatureDef) -> list[str]:
-    """The one output to fetch; StatusError when `definition` is no regression."""
+def select_outputs(definition: SignatureDef) -> list[str]:
+    """Return the one output to fetch; StatusError for a signature that is not a regression."""
     if len(definition.inputs) != 1:
         raise invalid("Expected one input Tensor.")
     if len(definition.outputs) != 1:
@@ -30,8 +30,11 @@ def output_aliases(definition: SignatureDef) -> list[str]:
     return [OUTPUTS]
 
 
-def result(outputs: Mapping[str, np.ndarray], num_examples: int) -> RegressionResult:
-    """The value of each example, from [num_examples] or [num_examples, 1] values; StatusError from others."""
+def build_result(outputs: Mapping[str, np.ndarray], num_examples: int) -> RegressionResult:
+    """Build the value of each example.
+
+    The output is `[num_examples]` or `[num_examples, 1]`; others raise StatusError.
+    """
     values = np.asarray(outputs[OUTPUTS])
     if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
         raise invalid(
@@ -42,7 +45,7 @@ def result(outputs: Mapping[str, np.ndarray], num_examples: int) -> RegressionRe
         raise invalid(f"Input batch size did not match output batch size: {num_examples} vs. {len(values)}")
     if (dtype := dtype_name(values)) != "DT_FLOAT":
         raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {dtype}")
-    made = RegressionResult()
+    result = RegressionResult()
     for value in values.ravel().tolist():
-        made.regressions.add(value=value)
-    return made
+        result.regressions.add(value=value)
+    return result

@@ -1,8 +1,8 @@
-"""One loaded version of a SavedModel, run as TensorFlow Serving runs it: `Session::Run` on tensor names.
+"""One loaded version of a SavedModel, run as TensorFlow Serving runs it: a session on tensor names.
 
 The TF1 session is the C++ path of the stock server: the same error texts, the same (missing) shape
-checks, tables and assets initialised, and several times less overhead a call than a TF2 signature
-function. It knows nothing of versions, protocols or request logs.
+checks, tables and assets initialized, and several times less overhead a call than a TF2 signature
+function.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from serving.batching.session import BatchingSession
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import RUNTIME_LATENCY, microseconds_since
 from serving.request.status import Code, StatusError, from_tensorflow
-from serving.servable.method_names import check_predicts
+from serving.servable.method_names import check_predict
 from serving.servable.signature import Value, resolve
 from serving.wire.protos import RunOptions, SignatureDef
 
@@ -35,9 +35,9 @@ _INIT_SIGNATURE = "__saved_model_init_op"
 
 @dataclasses.dataclass(frozen=True)
 class Threads:
-    """TensorFlow's thread pools; 0 lets TensorFlow take one thread a core.
+    """Sizes of TensorFlow's thread pools; 0 is one thread a core.
 
-    `intra_op` is read from the first session of the process alone: TensorFlow shares that pool.
+    TensorFlow shares the `intra_op` pool: only the process's first session sets its size.
     """
 
     intra_op: int = 0
@@ -48,21 +48,22 @@ DEFAULT_THREADS = Threads()
 
 
 class Servable:
-    """A SavedModel in a graph and session of its own; `predict` may be called from many threads."""
+    """A SavedModel in its own graph and session; any thread may call `predict` and `infer`."""
 
     def __init__(
         self,
         path: str | Path,
         threads: Threads = DEFAULT_THREADS,
         model_name: str = "",
+        *,
         scheduler: BatchScheduler | None = None,
         checks_method_names: bool = False,
     ) -> None:
-        """Loads the version in `path`; StatusError when it is not a whole SavedModel with tag `serve`.
+        """Load the version in `path`; StatusError unless it is a whole SavedModel with tag `serve`.
 
-        Metrics count it under `model_name`; with a scheduler concurrent calls are merged, and the last deadline among
-        them cancels them.
-        With `checks_method_names` a signature answers only the calls that it was exported for (method_names.py).
+        Metrics count it under `model_name`. A scheduler merges concurrent calls; the last deadline
+        among them cancels them. With `checks_method_names` a signature answers only the calls that
+        it was exported for (method_names.py).
         """
         self.checks_method_names = checks_method_names
         self._model_name = model_name
@@ -74,7 +75,7 @@ class Servable:
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph, config=config)
         try:
-            with graph.as_default(), deprecation.silence():  # the TF1 path is meant, see above
+            with graph.as_default(), deprecation.silence():  # the TF1 path is intended, see above
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(path))
             self._session._extend_graph()  # hands the whole graph to the C++ session before the first request
             self.signature_defs: dict[str, SignatureDef] = dict(meta_graph.signature_def)
@@ -95,17 +96,18 @@ class Servable:
         deadline: Deadline = NO_DEADLINE,
         api: str = "Predict",
     ) -> dict[str, np.ndarray]:
-        """The outputs of a signature by alias: all of them, or those of `output_filter` in its order.
+        """Run a signature; return its outputs by alias.
 
-        Raises StatusError with TensorFlow Serving's codes and texts. At the deadline the work is cancelled. Metrics
-        count it for `api`.
+        They are those of `output_filter`, in its order, or all where it is empty. Raises
+        StatusError with TensorFlow Serving's codes and texts. The deadline cancels the work.
+        Metrics count the call under `api`.
         """
         signature = self._signatures.get(signature_name or DEFAULT_SIGNATURE)
         if signature is None:
             name = signature_name or DEFAULT_SIGNATURE
             raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         if self.checks_method_names and api == "Predict":
-            check_predicts(self.signature_defs[signature_name or DEFAULT_SIGNATURE])
+            check_predict(self.signature_defs[signature_name or DEFAULT_SIGNATURE])
         feeds, aliases = signature.feeds(inputs), signature.aliases(output_filter)
         values = self._run(api, feeds, [signature.outputs[alias] for alias in aliases], deadline)
         return dict(zip(aliases, values, strict=True))
@@ -113,24 +115,24 @@ class Servable:
     def infer(
         self, aliases: Mapping[str, Sequence[str]], inputs: Mapping[str, Value], deadline: Deadline = NO_DEADLINE
     ) -> dict[str, dict[str, np.ndarray]]:
-        """The outputs `aliases` of several signatures, by signature and alias, from one run.
+        """Run several signatures at once; return the outputs `aliases`, by signature and alias.
 
-        The signatures are known and have the same input tensors. Raises StatusError as `predict` does.
+        The signatures exist and have the same input tensors. Raises StatusError as `predict` does.
         """
         signatures = {name: self._signatures[name] for name in aliases}
         feeds = next(iter(signatures.values())).feeds(inputs) if signatures else {}
-        fetches = [signatures[name].outputs[alias] for name, wanted in aliases.items() for alias in wanted]
+        fetches = [signatures[name].outputs[alias] for name, names in aliases.items() for alias in names]
         values = iter(self._run("MultiInference", feeds, fetches, deadline))
-        return {name: {alias: next(values) for alias in wanted} for name, wanted in aliases.items()}
+        return {name: {alias: next(values) for alias in names} for name, names in aliases.items()}
 
     def cancel(self) -> None:
-        """Ends the calls in flight, and all that come, with CANCELLED."""
+        """End the calls in flight, and all later ones, with CANCELLED."""
         self._session.close()
 
     def close(self) -> None:
-        """Frees the session and its variables; no call may be in flight."""
+        """Free the session and its variables; no call may be in flight."""
         self._session.close()
-        del self._session, self._batching  # the last references: this is what gives the memory back
+        del self._session, self._batching  # the last references: only without them the memory is freed
 
     def _run(self, api: str, feeds: dict[Any, np.ndarray], fetches: list[Any], deadline: Deadline) -> list[Any]:
         started = time.perf_counter()
@@ -155,13 +157,13 @@ class Servable:
 
 
 def _tensor_name(output: Any) -> str:
-    """A tensor's name in the graph, such as "serving_default_x:0"."""
+    """Return a tensor's name in the graph, such as "serving_default_x:0"."""
     return f"{pywrap_tf_session.TF_OperationName(output.oper)}:{output.index}"
 
 
 @contextlib.contextmanager
 def _run_options(timeout_milliseconds: int) -> Iterator[Any]:
-    """The C++ session's RunOptions; None, its defaults, where there is no timeout."""
+    """Yield the C++ session's RunOptions; None, its defaults, without a timeout."""
     if not timeout_milliseconds:
         yield None
         return

@@ -1,6 +1,7 @@
-"""A signature of a loaded model: turns a request's aliases into feeds and fetches, or refuses it.
+"""Signature of a loaded model: turns a request's inputs and output names into feeds and fetches.
 
-The checks, their order, codes and texts are TensorFlow Serving's (predict_util.cc, saved_model/util.cc).
+The checks, their order, codes and texts are TensorFlow Serving's (predict_util.cc,
+saved_model/util.cc).
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from serving.wire.protos import SignatureDef
 from serving.wire.tensors import from_proto
 
 Value: TypeAlias = Any
-"""An array or a TensorProto (whose generated class is no type to a checker)."""
+"""An array or a TensorProto (type checkers do not know its generated class)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A signature with its tensors looked up; every mapping is by alias, in alphabetical order."""
+    """A signature and its tensors in the graph; mappings are by alias, in alphabetical order."""
 
     inputs: Mapping[str, Any]
     feed_names: Mapping[str, str]
@@ -30,12 +31,12 @@ class Signature:
     defaults: Mapping[str, np.ndarray]
 
     def feeds(self, inputs: Mapping[str, Value]) -> dict[Any, np.ndarray]:
-        """The array to feed to each input tensor; StatusError where `inputs` are not the signature's."""
+        """Return the array for each input tensor; StatusError unless `inputs` fit the signature."""
         self._check_count(inputs)
         feeds = {}
         for alias, tensor in self.inputs.items():
             if alias in inputs:
-                feeds[tensor] = _array(alias, inputs[alias])
+                feeds[tensor] = _to_array(alias, inputs[alias])
             elif alias in self.defaults:
                 feeds[tensor] = self.defaults[alias]
             else:
@@ -52,7 +53,7 @@ class Signature:
         return feeds
 
     def aliases(self, output_filter: Iterable[str]) -> list[str]:
-        """The outputs to fetch, all when the filter is empty; StatusError where it can't name them."""
+        """Return the outputs to fetch, all for an empty filter; StatusError for a bad filter."""
         aliases: list[str] = []
         for alias in output_filter:
             if alias not in self.outputs:
@@ -77,7 +78,7 @@ class Signature:
 
 
 def resolve(definition: SignatureDef, graph: tf.Graph) -> Signature:
-    """The Signature of `definition` in the graph saved with it; KeyError when a tensor is not there."""
+    """Look up the tensors of `definition` in its graph; KeyError when the graph lacks one."""
 
     def tensor(info: Any) -> Any:
         return graph.get_tensor_by_name(info.name)._as_tf_output()
@@ -91,7 +92,7 @@ def resolve(definition: SignatureDef, graph: tf.Graph) -> Signature:
     )
 
 
-def _array(alias: str, value: Value) -> np.ndarray:
+def _to_array(alias: str, value: Value) -> np.ndarray:
     if isinstance(value, np.ndarray):
         return value
     try:

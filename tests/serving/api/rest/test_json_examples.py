@@ -101,4 +101,4 @@ def test_a_name_that_is_no_utf8_is_refused(http: httpx.Client, path: str, case: 
 def test_a_label_that_is_no_utf8_is_an_internal_error(http: httpx.Client) -> None:
     response = http.post(CLASSIFY, json={"signature_name": "broken_label", "examples": [ULM]})
     assert response.status_code == 500
-    assert response.json()["error"].startswith(r"label b'\xff' is no UTF-8")
+    assert response.json()["error"].startswith(r"label b'\xff' is not UTF-8")
