@@ -18,10 +18,10 @@ import pytest
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.schema import INTERACTIONS, ITEMS, USERS, Manifest, TableSet, part_name, partition_of
 
-# With the default split the test window is 2024-03-04 to 2024-03-31; the validation window is the 28
-# days before it, from 2024-02-05. ann's first two events are one basket; bob searches; fern is a cold
-# item and fay a new user, with events in the test window only; dee has training events only.
-#   user   item     kind        timestamp           quantity price  query       session position
+# With the default split the test window is 2024-03-04 to 2024-03-31; the validation window is the
+# 28 days before it, from 2024-02-05. ann's first two events are one basket; bob searches; fern is a
+# cold item and fay a new user, with events in the test window only; dee has training events only.
+# user   item     kind        timestamp           quantity price  query       session position
 SHOP_INTERACTIONS = [
     ("ann", "pasta", "purchase", "2024-01-05 10:00:00", 1.0, 1.5, None, "a1", None),
     ("ann", "sauce", "purchase", "2024-01-05 10:00:00", 2.0, 2.5, None, "a1", None),
@@ -49,7 +49,8 @@ SHOP_INTERACTIONS = [
     ("fay", "fern", "purchase", "2024-03-31 12:00:00", 1.0, 12.0, None, "f2", None),
 ]
 
-#   item_id  title                description            category              brand      price maker
+#   item_id  title                description            category              brand      price
+# maker
 SHOP_ITEMS = [
     ("pasta", "Penne, 500 g", "Durum wheat", "Food > Pasta > Dry", "Molino", 1.5, "M1"),
     ("sauce", "Tomato sauce", None, "Food > Pasta > Sauce", "Molino", 2.5, "M1"),
@@ -155,10 +156,10 @@ def _write_parts(tables: TableSet, frame: pd.DataFrame, table: str) -> None:
         pq.write_table(part, tables.snapshot / table / part_name(index, partitions))
 
 
-# Toy data with a known result. In the test window ann and bob, who bought tea, buy the mug; cai, who
-# bought a book, buys the pen. Users in the 28 days before: tea 3, book 2, mug 1, pen 0. So recent
-# popularity ranks mug third, third and pen fourth: NDCG 1/log2(4) = 0.5, 0.5 and
-# 1/log2(5) = 0.4307, mean 0.4769.
+# Toy data with a known result. In the test window ann and bob, who bought tea, buy the mug; cai,
+# who bought a book, buys the pen. Users in the 28 days before: tea 3, book 2, mug 1, pen 0. So
+# recent popularity ranks mug third, third and pen fourth: NDCG 1/log2(4) = 0.5, 0.5 and 1/log2(5) =
+# 0.4307, mean 0.4769.
 TOY_ITEMS = ("tea", "mug", "book", "pen")
 TOY_START = 20_000 * 86_400  # first second of the test window, a midnight
 #                                     (item, days from TOY_START, is_target)
@@ -176,9 +177,10 @@ TOY_EXAMPLES: dict[str, dict[str, list[tuple[str, float, int]]]] = {
         "bob": [("tea", -12, 0), ("mug", 2.5, 1)],
     },
 }
-# Score that each toy gives to an item for another item in the history. `wise` ranks the target first:
-# NDCG 1. `half` ranks it behind the history's item: 1/log2(3) = 0.6309. `wrong` ranks it last of 4:
-# 0.4307. An item scores -9 for itself, so a leak of the test window would rank the target last.
+# Score that each toy gives to an item for another item in the history. `wise` ranks the target
+# first: NDCG 1. `half` ranks it behind the history's item: 1/log2(3) = 0.6309. `wrong` ranks it
+# last of 4: 0.4307. An item scores -9 for itself, so a leak of the test window would rank the
+# target last.
 TOYS = {
     "wise": {("tea", "mug"): 1.0, ("book", "pen"): 1.0, ("mug", "mug"): -9.0, ("pen", "pen"): -9.0},
     "half": {("tea", "tea"): 2.0, ("tea", "mug"): 1.0, ("book", "book"): 2.0, ("book", "pen"): 1.0},

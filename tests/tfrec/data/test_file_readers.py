@@ -1,4 +1,4 @@
-"""Files of every format, good and broken."""
+"""Readers of every file format, with valid and broken files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _file(folder: Path, name: str, content: bytes | str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.tsv", "a.jsonl", "a.jsonl.gz", "a.parquet"])
-def test_ids_with_commas_quotes_and_chinese_come_back_from_every_format(tmp_path: Path, name: str) -> None:
+def test_every_format_keeps_ids_with_commas_quotes_and_chinese(tmp_path: Path, name: str) -> None:
     frame = pd.DataFrame({"id": TRICKY_IDS, "more": ["x"] * len(TRICKY_IDS)})
     path = tmp_path / name
     if "csv" in name or "tsv" in name:
@@ -36,14 +36,14 @@ def test_ids_with_commas_quotes_and_chinese_come_back_from_every_format(tmp_path
     assert read_file(path, ["id"]).to_pydict() == {"id": TRICKY_IDS}
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_no_data(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_windows_line_ends_are_skipped(tmp_path: Path) -> None:
     path = _file(tmp_path, "a.csv", b"\xef\xbb\xbfid,n\r\n1,2\r\n")
     assert read_file(path, ["n", "id"]).to_pydict() == {"n": ["2"], "id": ["1"]}
     path = _file(tmp_path, "a.jsonl", b'\xef\xbb\xbf{"id": 1}\r\n\r\n')
     assert read_file(path, ["id"]).to_pydict() == {"id": ["1"]}
 
 
-def test_json_values_become_text_as_they_are_written(tmp_path: Path) -> None:
+def test_json_values_become_text_as_written(tmp_path: Path) -> None:
     rows = [
         '{"v": 1.50}',
         '{"v": true}',
@@ -56,7 +56,7 @@ def test_json_values_become_text_as_they_are_written(tmp_path: Path) -> None:
     assert read_file(path, ["v"])["v"].to_pylist() == ["1.50", "true", None, "Food > Pasta", None, "?"]
 
 
-def test_parquet_values_become_text_and_whole_floats_whole_numbers(tmp_path: Path) -> None:
+def test_parquet_values_become_text_and_whole_floats_become_integers(tmp_path: Path) -> None:
     table = pa.table(
         {
             "float_id": [17850.0, None],
@@ -79,14 +79,14 @@ def test_parquet_values_become_text_and_whole_floats_whole_numbers(tmp_path: Pat
     }
 
 
-def test_an_encoding_is_obeyed(tmp_path: Path) -> None:
+def test_a_csv_file_is_read_with_its_encoding_and_delimiter(tmp_path: Path) -> None:
     path = _file(tmp_path, "a.csv", "id,title\n1,中文\n".encode("gb18030"))
     assert read_file(path, ["title"], encoding="gb18030")["title"].to_pylist() == ["中文"]
     path = _file(tmp_path, "a.csv", "id;title\n1;é\n".encode("latin-1"))
     assert read_file(path, ["title"], encoding="latin-1", delimiter=";")["title"].to_pylist() == ["é"]
 
 
-def test_a_file_without_header_may_have_a_long_separator(tmp_path: Path) -> None:
+def test_a_file_without_header_is_read_with_a_separator_of_two_characters(tmp_path: Path) -> None:
     path = _file(tmp_path, "movies.dat", '1::Fée: "La"::A|B\n2::::C\n'.encode("latin-1"))
     table = read_headerless(path, ["id", "title", "genres"], "::", "latin-1")
     assert table.to_pydict() == {"id": ["1", "2"], "title": ['Fée: "La"', None], "genres": ["A|B", "C"]}
@@ -122,7 +122,7 @@ def test_a_file_without_header_may_have_a_long_separator(tmp_path: Path) -> None
         ("a.xlsx", b"PK", "ends in '.xlsx', which is none of .csv, .tsv"),
     ],
 )
-def test_a_broken_file_gets_one_sentence_with_its_name_and_cure(
+def test_the_error_for_a_broken_file_is_one_line_with_its_name_and_cure(
     tmp_path: Path, name: str, content: bytes, sentence: str
 ) -> None:
     with pytest.raises(DataError, match=sentence) as raised:
@@ -132,7 +132,7 @@ def test_a_broken_file_gets_one_sentence_with_its_name_and_cure(
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl.gz"])
-def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
     rows = "".join(json.dumps({"id": str(number)}) + "\n" for number in range(9999))
     path = _file(tmp_path, name, rows if "json" in name else rows.replace('{"id": ', "").replace("}", ""))
     path.write_bytes(path.read_bytes()[:-100])
@@ -157,7 +157,7 @@ def test_parquet_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
             read_file(tmp_path / "a.parquet", ["id"])
 
 
-def test_a_folder_and_a_glob_give_their_data_files_sorted(tmp_path: Path) -> None:
+def test_data_files_of_a_folder_and_a_glob_are_sorted(tmp_path: Path) -> None:
     (tmp_path / "2024/_tmp").mkdir(parents=True)
     for name in (
         "b.csv",

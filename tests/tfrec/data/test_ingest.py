@@ -1,4 +1,4 @@
-"""From a shop's own files to tables in force: the rules, the report, the commit."""
+"""Ingest of a shop's files: cleaning rules, report and snapshot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tfrec.errors import ConfigError, DataError
 from tfrec.schema import INTERACTIONS, ITEMS, TableSet, partition_of, read_table_set
 
 HEADER = "user,item,what,when,n,price,basket\n"
-# Line 1 is good; then one line for every rule, in the order of the rules.
+# Line 1 is good; each of the next 9 lines breaks one rule, in the order of the rules.
 LINES = """\
 u1,a,buy,2024-01-01 10:00:00,2,1.5,b1
 ,a,buy,2024-01-01 10:00:00,2,1.5,b1
@@ -95,9 +95,9 @@ def _line(user: str = "u1", item: str = "a", when: str = "2024-01-01 10:00:00", 
     return f"{user},{item},buy,{when},1,1.5,{basket}\n"
 
 
-def test_every_rule_drops_its_own_line_and_says_so_in_order(tmp_path: Path) -> None:
+def test_each_rule_drops_its_line_and_the_report_lists_the_rules_in_order(tmp_path: Path) -> None:
     report = _ingested(tmp_path)
-    # 12 lines, one falls to each of the 9 rules; line 1, its twin in basket b2 and the search stay.
+    # 12 lines, each of 9 rules drops one; line 1, its copy in basket b2 and the search stay.
     assert report.rows_read == {"interactions": 12, "items": 1, "users": 1}
     rules = [rule for rule in report.tables.manifest.rules if rule["table"] == "interactions"]
     assert [rule["rule"] for rule in rules] == RULES
@@ -106,7 +106,7 @@ def test_every_rule_drops_its_own_line_and_says_so_in_order(tmp_path: Path) -> N
     assert report.tables.manifest.rows["interactions"] == 3
 
 
-def test_dropped_rows_lie_beside_the_tables_as_they_were_read(tmp_path: Path) -> None:
+def test_dropped_rows_are_stored_unchanged_with_their_rule(tmp_path: Path) -> None:
     report = _ingested(tmp_path)
     rejected = pq.read_table(report.rejected / "interactions.parquet").to_pydict()
     assert rejected["rule"] == RULES
@@ -118,7 +118,7 @@ def test_dropped_rows_lie_beside_the_tables_as_they_were_read(tmp_path: Path) ->
     assert rejected["quantity"][7] == "0"
 
 
-def test_kept_rows_carry_the_mapped_columns_in_the_schema_sorted_by_time(tmp_path: Path) -> None:
+def test_kept_rows_have_the_schemas_columns_and_are_sorted_by_time(tmp_path: Path) -> None:
     tables = _ingested(tmp_path, partitions=1).tables
     rows = _rows(tables, "interactions")
     assert rows.schema.equals(INTERACTIONS)
@@ -154,17 +154,17 @@ def test_a_timestamp_of_today_is_kept_and_one_after_tomorrow_is_not(tmp_path: Pa
     assert _rule(report, "interactions", "timestamp in the future")["dropped"] == 1
 
 
-def test_equal_lines_of_one_basket_are_one_and_of_two_baskets_two(tmp_path: Path) -> None:
+def test_equal_lines_are_duplicates_only_within_a_basket(tmp_path: Path) -> None:
     report = _ingested(tmp_path, lines=_line() * 3 + _line(basket="b2"))
     assert _rule(report, "interactions", "exact duplicate")["dropped"] == 2
     assert sorted(_rows(report.tables, "interactions")["session"].to_pylist()) == ["b1", "b2"]
 
 
-def test_an_item_described_twice_is_one_with_its_gaps_filled(tmp_path: Path) -> None:
+def test_an_item_described_twice_becomes_one_row_with_its_gaps_filled(tmp_path: Path) -> None:
     items = "sku,name,aisle,shelf,size\na,,Food,,1 kg\nb,Rice,Food,,\n"
     items += "a,Spaghetti,Food,Pasta,2 kg\na,Penne,,,\n,x,,,\n"
     report = _ingested(tmp_path, lines=_line() + _line(item="b"), items=items)
-    # The first row of a lacks the title alone: Spaghetti is the first one known. Its category and size stay.
+    # The first row of a lacks only the title, so it gets Spaghetti; its category and size stay.
     rows = {row["item_id"]: row for row in _rows(report.tables, "items").to_pylist()}
     assert sorted(rows) == ["a", "b"]
     assert (rows["a"]["title"], rows["a"]["category"], rows["a"]["size"]) == ("Spaghetti", "Food", "1 kg")
@@ -191,7 +191,7 @@ def test_an_item_that_was_sold_but_never_described_becomes_a_stub(tmp_path: Path
     assert _rule(report, "items", "item without a title")["changed"] == 1
 
 
-def test_profiles_are_strings_and_the_first_one_of_a_user_wins(tmp_path: Path) -> None:
+def test_profiles_are_strings_and_a_users_first_row_is_kept(tmp_path: Path) -> None:
     users = '{"user_id": "u1", "age": 34}\n{"user_id": "u1", "age": 99}\n{"age": 1}\n{"user_id": "u7"}\n'
     report = _ingested(tmp_path, lines=_line() + _line(user="u2"), users=users)
     rows = _rows(report.tables, "users")
@@ -205,7 +205,7 @@ def test_profiles_are_strings_and_the_first_one_of_a_user_wins(tmp_path: Path) -
     assert _rule(report, "users", "described twice")["dropped"] == 1
 
 
-def test_items_and_users_in_the_log_itself_get_their_commonest_description(tmp_path: Path) -> None:
+def test_items_and_users_in_the_log_get_their_most_common_description(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(
         "user_id,item_id,timestamp,name,city\n"
         "u1,a,2024-01-01,Cup?,Lyon\nu1,a,2024-01-02,Red cup,Paris\n"
@@ -216,7 +216,7 @@ def test_items_and_users_in_the_log_itself_get_their_commonest_description(tmp_p
     mapping = mapping_from_flags(log, log, log, ["items.title=name", "users.city=city"], kind="view")
     tables = ingest(mapping, tmp_path / "out").tables
     titles = {row["item_id"]: row["title"] for row in _rows(tables, "items").to_pylist()}
-    # a: Red cup twice, Cup? once. b: one each, the earlier wins. c: never.
+    # a: Red cup twice, Cup? once. b: one each, the earlier is used. c: none.
     assert titles == {"a": "Red cup", "b": "Tea", "c": ""}
     assert {row["user_id"]: row["city"] for row in _rows(tables, "users").to_pylist()} == {
         "u1": "Paris",
@@ -234,18 +234,18 @@ def test_ids_with_commas_quotes_and_chinese_round_trip(tmp_path: Path) -> None:
     assert set(_rows(report.tables, "items")["item_id"].to_pylist()) == {*ids, "a"}
 
 
-def test_ids_that_pandas_wrote_as_floats_are_whole_again_in_every_file(tmp_path: Path) -> None:
+def test_ids_that_pandas_wrote_as_floats_become_integers(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     header = "user_id,item_id,timestamp\n"
     (tmp_path / "log/1.csv").write_text(header + "17850.0,7.5,2024-01-01\n,1.0,2024-01-02\n")
     (tmp_path / "log/2.csv").write_text(header + "3.0,2.0,2024-01-01\n")
     tables = ingest(mapping_from_flags(str(tmp_path / "log"), kind="view"), tmp_path / "out").tables
     assert sorted(_rows(tables, "interactions")["user_id"].to_pylist()) == ["17850", "3"]
-    # One item id is no whole number, so none of them is taken for one.
+    # The item id 7.5 is not whole, so all item ids stay unchanged.
     assert sorted(_rows(tables, "items")["item_id"].to_pylist()) == ["2.0", "7.5"]
 
 
-def test_chinese_and_very_long_titles_stay_whole_and_control_characters_go(tmp_path: Path) -> None:
+def test_titles_keep_their_length_and_lose_control_characters(tmp_path: Path) -> None:
     long = "面条 " * 3333 + "x"  # 3 * 3,333 + 1 = 10,000 characters
     items = f'sku,name,aisle,shelf,size\na,{long},,,\nb,"NUL\x00 and\nline\x85feed ",,,\nc, \x7f ,,,\n'
     report = _ingested(tmp_path, lines=_line(), items=items)
@@ -268,12 +268,12 @@ def test_chinese_and_very_long_titles_stay_whole_and_control_characters_go(tmp_p
         ("u1,a,buy,2024-01-01,inf,1.5,b1\n", "has 'inf' as quantity, expected a number"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_named_with_its_row(tmp_path: Path, line: str, sentence: str) -> None:
+def test_the_error_for_a_value_of_the_wrong_type_names_its_row(tmp_path: Path, line: str, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         _ingested(tmp_path, lines=_line() + line)
 
 
-def test_a_position_has_to_be_whole(tmp_path: Path) -> None:
+def test_a_fractional_position_is_refused(tmp_path: Path) -> None:
     mapping = MAPPING.replace("session: basket", "position: n")
     with pytest.raises(DataError, match=r"has '1\.5' as position, expected a whole number"):
         _ingested(tmp_path, lines="u1,a,buy,2024-01-01,1.5,1,b1\n", mapping=mapping.replace("quantity: n, ", ""))
@@ -283,7 +283,7 @@ def test_an_order_becomes_the_seconds_of_1970(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user_id,item_id,n\nu1,c,30\nu1,a,10\nu1,b,20\nu2,a,7\nu2,b,7\nu1,d,\n")
     tables = ingest(mapping_from_flags(str(tmp_path / "log.csv"), kind="view", order="n"), tmp_path / "out", 1).tables
     rows = [(r["user_id"], r["item_id"], r["timestamp"].timestamp()) for r in _rows(tables, "interactions").to_pylist()]
-    # u2 saw a and b at once; d has no place in the sequence and falls to "bad timestamp".
+    # u2 saw a and b at the same rank; d has no rank, so "bad timestamp" drops it.
     u1, u2 = ([row for row in rows if row[0] == user] for user in ("u1", "u2"))
     assert u1 == [("u1", "a", 0), ("u1", "b", 1), ("u1", "c", 2)]
     assert u2 == [("u2", "a", 0), ("u2", "b", 0)]
@@ -308,9 +308,7 @@ def _only(tmp_path: Path, only: str) -> IngestReport:
 
 
 @pytest.mark.parametrize("only", ["{item_id: '^[0-9]'}", "{n: '[1-9]'}", "{user_id: '^u', n: '.'}"])
-def test_rows_that_the_mapping_does_not_let_pass_are_not_read(
-    tmp_path: Path, only: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rows_that_do_not_match_only_are_not_read(tmp_path: Path, only: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         tables = _only(tmp_path, only).tables
     assert re.search(r"interactions\.only keeps 1 of \d rows of log\.csv", caplog.text)
@@ -318,19 +316,19 @@ def test_rows_that_the_mapping_does_not_let_pass_are_not_read(
     assert _rows(tables, "items")["item_id"].to_pylist() == ["10a"]
 
 
-def test_a_mapping_that_lets_nothing_pass_is_refused(tmp_path: Path) -> None:
+def test_a_mapping_whose_only_matches_no_row_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"log\.csv holds no interactions that match interactions\.only; correct"):
         _only(tmp_path, "{item_id: '^x'}")
 
 
-def test_a_file_with_a_header_alone_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"log\.csv holds a header but no interactions; write it again"):
         _ingested(tmp_path, lines="")
     with pytest.raises(DataError, match=r"items\.csv is empty, expected a header and rows"):
         _ingested(tmp_path, items=ITEM_LINES.splitlines()[0])
 
 
-def test_a_log_of_which_nothing_is_left_is_refused_with_the_worst_rule_and_an_example(tmp_path: Path) -> None:
+def test_the_error_for_a_log_without_valid_rows_names_the_most_frequent_rule_and_an_example(tmp_path: Path) -> None:
     lines = _line(when="1/13/2024") * 2 + _line(user="")
     with pytest.raises(
         DataError, match=r"none of 3 interactions is left .* rule 'bad timestamp' dropped 2 .*'1/13/2024'"
@@ -339,24 +337,24 @@ def test_a_log_of_which_nothing_is_left_is_refused_with_the_worst_rule_and_an_ex
     assert str(caught.value).endswith("or set `timestamp_format` in the mapping, such as '%d/%m/%Y %H:%M'")
 
 
-def test_a_missing_column_is_named_with_its_file(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_column_names_its_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"items\.csv has no column 'name', it has sku, title"):
         _ingested(tmp_path, items="sku,title\na,x\n")
 
 
 @pytest.mark.parametrize("partitions", [0, -1, 100_000])
-def test_an_impossible_number_of_partitions_is_refused(tmp_path: Path, partitions: int) -> None:
+def test_a_number_of_partitions_outside_1_to_99999_is_refused(tmp_path: Path, partitions: int) -> None:
     with pytest.raises(ConfigError, match=f"`partitions` is {partitions}, expected 1 to 99999"):
         _ingested(tmp_path, partitions=partitions)
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_an_output_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(DataError, match="out is a file, expected a folder"):
         _ingested(tmp_path)
 
 
-def test_every_row_lies_in_the_partition_of_its_id_sorted_by_user_time_and_line(tmp_path: Path) -> None:
+def test_partitions_hold_their_ids_sorted_by_user_time_and_line(tmp_path: Path) -> None:
     days = ("2024-01-03", "2024-01-01", "2024-01-03")
     lines = [_line(f"u{user}", item, day) for user in range(20) for item, day in zip("cab", days, strict=True)]
     tables = _ingested(tmp_path, partitions=4, lines="".join(lines)).tables
@@ -370,7 +368,7 @@ def test_every_row_lies_in_the_partition_of_its_id_sorted_by_user_time_and_line(
     assert tables.manifest.rows["interactions"] == 60
 
 
-def test_a_partition_without_rows_exists_all_the_same(tmp_path: Path) -> None:
+def test_an_empty_partition_has_a_file_with_all_columns(tmp_path: Path) -> None:
     tables = _ingested(tmp_path, partitions=64, lines=_line()).tables
     for table in ("interactions", "items", "users"):
         sizes = [pq.read_metadata(path).num_rows for path in tables.parts(table)]
@@ -380,7 +378,7 @@ def test_a_partition_without_rows_exists_all_the_same(tmp_path: Path) -> None:
     assert tables.manifest.item_columns == ("size",)
 
 
-def test_the_report_is_a_table_of_every_rule_with_the_place_of_the_dropped_rows(tmp_path: Path) -> None:
+def test_the_report_lists_each_rule_and_the_folder_of_dropped_rows(tmp_path: Path) -> None:
     report = _ingested(tmp_path)
     lines = str(report).splitlines()
     assert lines[0].split() == ["table", "rule", "dropped", "changed", "kept"]
@@ -391,7 +389,7 @@ def test_the_report_is_a_table_of_every_rule_with_the_place_of_the_dropped_rows(
 
 
 def _state(root: Path) -> dict[str, int]:
-    """Every file of the tables with its time of change; the lock is no part of them."""
+    """Map every file of the tables, without the lock, to its modification time."""
     files = [path for path in root.rglob("*") if path.is_file() and path.name != ".lock"]
     return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in files}
 
@@ -400,7 +398,7 @@ def _snapshots(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "snapshots").iterdir())
 
 
-def test_the_same_data_gives_the_same_snapshot_and_no_file_is_touched(tmp_path: Path) -> None:
+def test_the_same_data_gives_the_same_snapshot_and_changes_no_file(tmp_path: Path) -> None:
     first = _ingested(tmp_path)
     before = _state(tmp_path / "out")
     # The manifest, two partitions of three tables, three tables of dropped rows: 1 + 3 * 2 + 3.
@@ -413,7 +411,7 @@ def test_the_same_data_gives_the_same_snapshot_and_no_file_is_touched(tmp_path: 
     "files",
     [
         {"lines": LINES.replace("10:00:00,2,1.5,b2", "10:00:01,2,1.5,b2")},
-        {"lines": LINES.replace(",soon,", ",later,")},  # a dropped row: the folder keeps it too
+        {"lines": LINES.replace(",soon,", ",later,")},  # dropped rows are part of the snapshot
         {"items": ITEM_LINES.replace("Spaghetti", "spaghetti")},
         {"users": USER_LINES.replace("34", "null")},
         {"partitions": 3},
@@ -426,14 +424,14 @@ def test_other_data_gives_another_snapshot(tmp_path: Path, files: dict[str, Any]
     assert read_table_set(tmp_path / "out") == second.tables
 
 
-def test_values_cut_elsewhere_or_missing_instead_of_zero_are_other_data(tmp_path: Path) -> None:
+def test_shifted_text_and_null_instead_of_zero_change_the_snapshot(tmp_path: Path) -> None:
     header = ITEM_LINES.splitlines()[0]
     texts = [_ingested(tmp_path, 1, items=f"{header}\na,{a},,,\nb,{b},,,\n") for a, b in (("xy", "z"), ("x", "yz"))]
     prices = [_ingested(tmp_path, 1, lines=f"u1,a,buy,2024-01-01,1,{price},b1\n") for price in ("", "0")]
     assert len({report.tables.manifest.snapshot for report in texts + prices}) == 4
 
 
-def test_only_the_snapshot_in_force_and_the_one_before_it_are_kept(tmp_path: Path) -> None:
+def test_only_the_current_and_the_previous_snapshot_are_kept(tmp_path: Path) -> None:
     def snapshot_of(user: str) -> str:
         return _ingested(tmp_path, lines=_line(user=user)).tables.manifest.snapshot
 
@@ -445,7 +443,7 @@ def test_only_the_snapshot_in_force_and_the_one_before_it_are_kept(tmp_path: Pat
     assert _snapshots(tmp_path / "out") == sorted([third, first])
 
 
-def test_a_failed_ingest_leaves_the_tables_in_force(tmp_path: Path) -> None:
+def test_a_failed_ingest_leaves_the_current_tables_unchanged(tmp_path: Path) -> None:
     good = _ingested(tmp_path)
     before = _state(tmp_path / "out")
     for files in ({"lines": "u1,a\n"}, {"lines": _line(when="")}, {"items": "x\n1\n"}, {"users": "{"}):
@@ -455,7 +453,7 @@ def test_a_failed_ingest_leaves_the_tables_in_force(tmp_path: Path) -> None:
     assert read_table_set(tmp_path / "out") == good.tables
 
 
-# Kills itself, as kill -9 would, at the given call of a function on the way to the disk.
+# The program kills itself at the n-th call of a function that writes to disk.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -464,7 +462,7 @@ from tfrec.data.ingest import ingest
 from tfrec.data.mapping import read_mapping
 
 calls = 0
-def deadly(module, name, at):
+def kill_at(module, name, at):
     real = getattr(module, name)
     def call(*arguments, **named):
         global calls
@@ -474,14 +472,14 @@ def deadly(module, name, at):
         return real(*arguments, **named)
     setattr(module, name, call)
 
-doors = {"write": (pyarrow.parquet, "write_table"), "rename": (Path, "rename"), "replace": (os, "replace")}
-deadly(*doors[sys.argv[3]], int(sys.argv[4]))
+functions = {"write": (pyarrow.parquet, "write_table"), "rename": (Path, "rename"), "replace": (os, "replace")}
+kill_at(*functions[sys.argv[3]], int(sys.argv[4]))
 ingest(read_mapping(Path(sys.argv[1])), Path(sys.argv[2]), 2)
 """
 
 
 @pytest.mark.parametrize(("where", "call"), [("write", 1), ("write", 4), ("write", 9), ("rename", 1), ("replace", 1)])
-def test_a_killed_ingest_leaves_the_last_tables_and_the_next_one_clears_up(
+def test_a_killed_ingest_leaves_the_current_tables_and_the_next_ingest_deletes_its_files(
     tmp_path: Path, where: str, call: int
 ) -> None:
     good = _ingested(tmp_path)
@@ -490,7 +488,7 @@ def test_a_killed_ingest_leaves_the_last_tables_and_the_next_one_clears_up(
     command = [sys.executable, "-c", KILLED, str(mapping), str(tmp_path / "out"), where, str(call)]
     killed = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert len(_snapshots(tmp_path / "out")) == 2  # something was left behind
+    assert len(_snapshots(tmp_path / "out")) == 2  # the killed ingest left a folder
     assert read_table_set(tmp_path / "out") == good.tables
     assert _rows(good.tables, "interactions") == rows
 
@@ -500,7 +498,7 @@ def test_a_killed_ingest_leaves_the_last_tables_and_the_next_one_clears_up(
     assert not list((tmp_path / "out").glob(".tmp-*"))
 
 
-def test_a_snapshot_that_lost_a_file_is_written_again(tmp_path: Path) -> None:
+def test_a_snapshot_with_a_missing_file_is_written_again(tmp_path: Path) -> None:
     tables = _ingested(tmp_path).tables
     tables.part("items", 1).unlink()
     pq.write_table(pa.table({"x": [1, 2, 3]}), tables.part("users", 0))
@@ -510,7 +508,7 @@ def test_a_snapshot_that_lost_a_file_is_written_again(tmp_path: Path) -> None:
     assert _snapshots(tmp_path / "out") == [tables.manifest.snapshot]
 
 
-def test_two_ingests_never_write_into_one_folder_at_once(tmp_path: Path) -> None:
+def test_an_ingest_is_refused_while_another_one_locks_the_folder(tmp_path: Path) -> None:
     _ingested(tmp_path)
     with open(tmp_path / "out/.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -519,13 +517,13 @@ def test_two_ingests_never_write_into_one_folder_at_once(tmp_path: Path) -> None
     _ingested(tmp_path, lines=_line(user="u2"))
 
 
-def test_folders_that_are_no_snapshots_are_left_alone(tmp_path: Path) -> None:
+def test_other_folders_beside_the_snapshots_are_kept(tmp_path: Path) -> None:
     (tmp_path / "out/snapshots/my backup").mkdir(parents=True)
     _ingested(tmp_path)
     assert "my backup" in _snapshots(tmp_path / "out")
 
 
-def test_raw_tables_of_another_program_go_the_same_way(tmp_path: Path) -> None:
+def test_raw_tables_can_be_ingested_without_files(tmp_path: Path) -> None:
     times = pa.array(pd.to_datetime(["2024-01-02", "2024-01-01"]))
     log = pa.table({"user_id": ["u", "u"], "item_id": ["a", "b"], "kind": ["view", "view"], "timestamp": times})
     raw = RawTables(log, pa.table({"item_id": ["a"], "title": ["A"]}), pa.table({"user_id": ["u"]}))
@@ -535,7 +533,7 @@ def test_raw_tables_of_another_program_go_the_same_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["age-band", "Age Group", "城市", "id"])
-def test_a_further_column_that_could_not_be_served_is_refused_with_the_cure(tmp_path: Path, name: str) -> None:
+def test_a_further_column_that_cannot_name_a_model_input_is_refused(tmp_path: Path, name: str) -> None:
     times = pa.array(pd.to_datetime(["2024-01-02"]))
     log = pa.table({"user_id": ["u"], "item_id": ["a"], "kind": ["view"], "timestamp": times})
     items, users = {"item_id": ["a"], "title": ["A"]}, {"user_id": ["u"]}
@@ -546,7 +544,7 @@ def test_a_further_column_that_could_not_be_served_is_refused_with_the_cure(tmp_
         ingest_tables(RawTables(log, pa.table(items | {name: ["x"]}), pa.table(users)), tmp_path, "test", 1)
 
 
-def test_ingest_needs_no_tensorflow_and_prints_nothing(tmp_path: Path) -> None:
+def test_ingest_does_not_import_tensorflow_and_prints_nothing(tmp_path: Path) -> None:
     mapping = _shop(tmp_path / "shop")
     program = (
         "import sys; from pathlib import Path; "

@@ -1,4 +1,4 @@
-"""From YAML or flags to a mapping, and what is refused."""
+"""Mappings from YAML files and flags, valid and refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_paths_are_relative_to_the_yaml_file_and_required_columns_keep_their_nam
     assert mapping.users.columns == {"user_id": ("user_id",), "age": ("age",)}
 
 
-def test_scalars_stay_text_whatever_yaml_makes_of_them(tmp_path: Path) -> None:
+def test_yaml_scalars_stay_text(tmp_path: Path) -> None:
     mapping = _read(
         tmp_path,
         "interactions: {path: a.csv, columns: {kind: no, user_id: 007}, kinds: {yes: purchase, 1: view}}",
@@ -50,14 +50,14 @@ def test_scalars_stay_text_whatever_yaml_makes_of_them(tmp_path: Path) -> None:
     assert mapping.interactions.kinds == {"yes": "purchase", "1": "view"}
 
 
-def test_the_examples_are_mappings() -> None:
+def test_the_example_files_are_valid_mappings() -> None:
     retail = read_mapping(ROOT / "examples/online_retail.yaml")
     assert retail.interactions.cancelled == Cancellation("InvoiceNo", "C")
     beauty = read_mapping(ROOT / "examples/amazon_beauty.yaml")
     assert (beauty.interactions.clock, beauty.interactions.columns["timestamp"]) == ("order", ("position",))
 
 
-def test_a_flag_column_goes_to_every_table_that_has_it_or_to_the_named_one() -> None:
+def test_a_column_flag_applies_to_its_table_or_to_all_tables_with_that_column() -> None:
     mapping = mapping_from_flags(
         "log.csv",
         items="items.csv",
@@ -79,7 +79,7 @@ def test_a_flag_column_goes_to_every_table_that_has_it_or_to_the_named_one() -> 
 
 
 @pytest.mark.parametrize("pair", ["user_id", "user_id=", "Age=age", "items.title=Description", "shop.a=b"])
-def test_a_flag_column_that_fits_no_table_is_refused(pair: str) -> None:
+def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
     with pytest.raises(ConfigError, match=r"expected COLUMN=FILE_COLUMN .* write user_id=CustomerID"):
         mapping_from_flags("log.csv", columns=[pair], kind="view")
 
@@ -124,13 +124,13 @@ def test_a_flag_column_that_fits_no_table_is_refused(pair: str) -> None:
         ),
     ],
 )
-def test_a_wrong_mapping_gets_one_sentence_with_its_cure(tmp_path: Path, text: str, sentence: str) -> None:
+def test_the_error_for_a_wrong_mapping_is_one_line_with_its_cure(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence) as raised:
         _read(tmp_path, text)
     assert "\n" not in str(raised.value)
 
 
-def test_a_mapping_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_mapping_names_its_path(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none.yaml can't be read \(No such file"):
         read_mapping(tmp_path / "none.yaml")
 
@@ -143,6 +143,6 @@ def test_a_mapping_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("{sku: '(?!a)'}", "interactions.only of sku is '(?!a)', expected a regular expression of RE2"),
     ],
 )
-def test_a_pattern_that_is_none_is_refused(tmp_path: Path, only: str, sentence: str) -> None:
+def test_an_invalid_pattern_is_refused(tmp_path: Path, only: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(sentence)):
         _read(tmp_path, f"interactions: {{path: a.csv, kind: view, only: {only}}}")

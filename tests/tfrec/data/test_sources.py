@@ -1,4 +1,4 @@
-"""The built-in data sets."""
+"""Sources: The Complete Journey and MovieLens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_transaction_line_is_a_purchase_at_its_unit_price() -> None:
         }
     )
     events = complete_journey.to_interactions(lines)
-    # 5.00 for 4 is 1.25 each; nothing can be said where no unit was bought.
+    # 5.00 for 4 units is 1.25 each; the price of 0 units is unknown.
     assert events["price"].to_pylist() == [1.25, None]
     assert events["user_id"].to_pylist() == ["900", "900"]
     assert events["item_id"].to_pylist() == ["1095275", "7"]
@@ -39,7 +39,7 @@ def test_a_transaction_line_is_a_purchase_at_its_unit_price() -> None:
     assert set(events["kind"].to_pylist()) == {"purchase"}
 
 
-def test_a_product_is_titled_by_type_and_size_and_filed_by_department() -> None:
+def test_an_item_has_type_and_size_as_title_and_a_category_from_department_to_type() -> None:
     products = pa.table(
         {
             "product_id": [25671, 26081],
@@ -57,11 +57,11 @@ def test_a_product_is_titled_by_type_and_size_and_filed_by_department() -> None:
     assert items.column_names[3:] == ["brand", "manufacturer_id"]
 
 
-def test_the_complete_journey_is_ingested_whole(tmp_path: Path) -> None:
+def test_all_rows_of_the_complete_journey_are_ingested(tmp_path: Path) -> None:
     report = ingest_tables(complete_journey.load(), tmp_path, "complete-journey", 16)
     manifest = report.tables.manifest
-    # Counted with pandas in the package's own files: 1,469,307 lines, 8,869 of them with quantity <= 0;
-    # of the ids in the other lines 3 are not among the 92,331 products (in all lines 17 ids, in 4,836 lines).
+    # Counted with pandas in the package's files: 1,469,307 lines, 8,869 of them with quantity <= 0.
+    # Of the ids in the other lines, 3 are not among the 92,331 products (17 ids in all lines).
     assert report.rows_read == {"interactions": 1_469_307, "items": 92_331, "users": 801}
     assert manifest.rows == {"interactions": 1_460_438, "items": 92_334, "users": 801}
     effects = {(rule["table"], rule["rule"]): (rule["dropped"], rule["changed"]) for rule in manifest.rules}
@@ -104,7 +104,7 @@ def test_each_layout_of_movielens_gives_the_same_ratings(tmp_path: Path, files: 
     assert (tables.manifest.first_timestamp, tables.manifest.last_timestamp) == (881250949, 881250950)
 
 
-def test_ml_100k_reads_genres_from_flags_and_profiles(tmp_path: Path) -> None:
+def test_ml_100k_has_genres_from_flags_and_profiles(tmp_path: Path) -> None:
     tables = _movielens(tmp_path, ML_100K)
     kolya, confidential = _rows(tables, "items", "item_id")
     assert (kolya["title"], kolya["category"], kolya["genres"]) == ("Kolya (1996)", "Comedy", "Comedy")
@@ -115,7 +115,7 @@ def test_ml_100k_reads_genres_from_flags_and_profiles(tmp_path: Path) -> None:
     }
 
 
-def test_ml_1m_titles_may_hold_colons_and_accents(tmp_path: Path) -> None:
+def test_ml_1m_titles_keep_colons_and_accents(tmp_path: Path) -> None:
     tables = _movielens(tmp_path, ML_1M)
     assert _rows(tables, "items", "item_id")[1]["title"] == "L.A. Confidential: Fée (1997)"
     assert tables.manifest.profile_columns == ("gender", "age", "occupation", "zip_code")
@@ -128,7 +128,7 @@ def test_ml_latest_has_no_users_and_may_lack_genres(tmp_path: Path) -> None:
     assert tables.manifest.rows["users"] == 0
 
 
-def test_a_folder_that_is_no_movielens_is_refused_with_the_cure(tmp_path: Path) -> None:
+def test_a_folder_without_movielens_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds none of u.data, ratings.dat, ratings.csv; give the unpacked folder"):
         movielens.load(tmp_path)
     (tmp_path / "u.data").write_text(ML_100K["u.data"])
