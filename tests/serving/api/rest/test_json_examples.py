@@ -1,4 +1,4 @@
-"""REST classify and regress, what the contract's rows (conformance/examples.py) leave over."""
+"""Bodies of REST classify and regress beyond the rows of conformance/examples.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
+from serving.api.rest.json_examples import classification_reply, regression_reply
 from serving.server.embedded import Server
+from serving.wire.protos import ClassificationResult, RegressionResult
 
 CLASSIFY, REGRESS = "/v1/models/people:classify", "/v1/models/people:regress"
 ULM = {"age": 25.0, "city": "ulm"}
@@ -35,19 +37,12 @@ def features(text: str) -> tf.train.Example:
     return text_format.Parse(f"features {{ {text} }}", tf.train.Example())
 
 
-def test_floats_are_written_in_few_digits_and_nan_as_such(http: httpx.Client) -> None:
-    people = '[{"age": 0.1, "city": "köln"}, {"age": NaN}, {"age": -Infinity}]'
-    text = http.post(CLASSIFY, content=f'{{"examples": {people}}}').text
-    rows = '[["köln", 0.1], ["KöLN", 0.2]], [["", NaN], ["", NaN]], [["", -Infinity], ["", -Infinity]]'
-    assert text == f'{{"results": [{rows}]}}'
-    text = http.post(REGRESS, content=f'{{"signature_name": "twice", "examples": {people}}}').text
-    assert text == '{"results": [0.2, NaN, -Infinity]}'
-
-
-def test_an_example_overrides_the_context(http: httpx.Client) -> None:
-    shared, own = mirrored(http, {"context": ULM, "examples": [{}, {"city": "bonn"}]})
-    assert shared.features.feature["city"].bytes_list.value == [b"ulm"]
-    assert own.features.feature["city"].bytes_list.value == [b"bonn"]
+def test_replies_are_on_one_line_with_floats_in_their_shortest_digits() -> None:
+    classes = [{"label": "köln", "score": 0.1}, {"label": "", "score": float("nan")}]
+    classified = ClassificationResult(classifications=[{"classes": classes}])
+    assert classification_reply(classified).decode() == '{"results": [[["köln", 0.1], ["", NaN]]]}'
+    regressed = RegressionResult(regressions=[{"value": 0.2}, {"value": float("-inf")}])
+    assert regression_reply(regressed).decode() == '{"results": [0.2, -Infinity]}'
 
 
 def test_each_json_type_becomes_the_list_of_its_kind(http: httpx.Client) -> None:
@@ -96,9 +91,3 @@ def test_a_name_that_is_no_utf8_is_refused(http: httpx.Client, path: str, case: 
     body, text = case
     response = http.post(path, content=body)
     assert (response.status_code, response.json()) == (400, {"error": text})
-
-
-def test_a_label_that_is_no_utf8_is_an_internal_error(http: httpx.Client) -> None:
-    response = http.post(CLASSIFY, json={"signature_name": "broken_label", "examples": [ULM]})
-    assert response.status_code == 500
-    assert response.json()["error"].startswith(r"label b'\xff' is not UTF-8")
