@@ -1,6 +1,6 @@
 """Both clients, against a real server of the toy model.
 
-Tests/serving/conftest.py says how it scores.
+Its scores are those of tests/serving/shop.py.
 
 Tests with the fixture `client` run four times: blocking and in an event loop, over gRPC and over
 REST.

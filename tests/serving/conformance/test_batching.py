@@ -25,6 +25,7 @@ batch_timeout_micros { value: 30000000 }  # no test waits for it: each fills its
 num_batch_threads { value: 1 }
 max_enqueued_batches { value: 1 }
 """
+pytestmark = pytest.mark.slow  # the server is a process of TensorFlow
 FOUR = np.arange(4, dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""The page of metrics is what TensorFlow Serving's exporter prints, and Prometheus' own parser reads it."""
+"""Counters, histograms, and their page: TensorFlow Serving's format, read by Prometheus' parser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from serving.request.metrics import (
 )
 
 
-def test_the_page_is_printed_as_the_stock_exporter_prints_it() -> None:
+def test_the_page_has_the_format_of_the_stock_exporter() -> None:
     registry = Registry()
     requests = registry.counter("/tensorflow/serving/request_count", "model_name", "status")
     latency = registry.sampler("/a/latency", "model_name", "API", limits=exponential_limits(10, 1.8, 2))
@@ -58,13 +58,13 @@ def test_a_metric_without_labels_has_empty_braces() -> None:
 
 @pytest.mark.parametrize(("value", "counts"), [(0.9, [1, 1, 1]), (1, [0, 1, 1]), (2, [0, 0, 1])])
 def test_a_value_on_a_limit_falls_into_the_next_bucket(value: float, counts: list[int]) -> None:
-    """As in TensorFlow's histogram; Prometheus' own would count it below the limit."""
+    """As in TensorFlow's histogram; Prometheus' own counts it below the limit."""
     sizes = Sampler("/sizes", limits=exponential_limits(1, 2, 2))
     sizes.add((), value)
     assert [int(line.split()[-1]) for line in sizes.lines() if "_bucket" in line] == counts
 
 
-def test_the_limits_of_latencies_end_after_some_twenty_minutes() -> None:
+def test_the_limits_of_latencies_end_after_about_twenty_minutes() -> None:
     limits = exponential_limits(10, 1.8, 33)
     assert len(limits) == 33
     assert [f"{limit:.6g}" for limit in limits[:4]] == ["10", "18", "32.4", "58.32"]
@@ -72,7 +72,7 @@ def test_the_limits_of_latencies_end_after_some_twenty_minutes() -> None:
     assert 20 * 60e6 < limits[-1] < 25 * 60e6
 
 
-def test_a_value_counts_several_times_at_once() -> None:
+def test_a_value_may_count_several_times() -> None:
     sizes = Sampler("/sizes", limits=[10])
     sizes.add((), 4, times=3)
     assert list(sizes.lines())[1:] == [
@@ -83,7 +83,7 @@ def test_a_value_counts_several_times_at_once() -> None:
     ]
 
 
-def test_the_parser_of_prometheus_gives_every_label_back() -> None:
+def test_the_parser_of_prometheus_returns_every_label() -> None:
     registry = Registry()
     name = 'a "quoted" \\ name\n:forged{} 1'
     registry.counter("/count", "model_name").add((name,))
@@ -91,7 +91,7 @@ def test_the_parser_of_prometheus_gives_every_label_back() -> None:
     assert [(sample.labels, sample.value) for sample in family.samples] == [({"model_name": name}, 1)]
 
 
-def test_names_without_end_share_one_series_and_no_count_is_lost() -> None:
+def test_names_beyond_the_limit_share_one_series_and_no_count_is_lost() -> None:
     count, sizes = Counter("/count", "model_name", "status"), Sampler("/sizes", "model_name", limits=[1])
     for number in range(MAX_SERIES + 50):
         count.add((f"model {number}", "NOT_FOUND"))
@@ -103,7 +103,7 @@ def test_names_without_end_share_one_series_and_no_count_is_lost() -> None:
     assert f':sizes_count{{model_name="{OTHERS}"}} 50' in list(sizes.lines())
 
 
-def test_a_name_longer_than_a_path_is_not_kept() -> None:
+def test_a_name_longer_than_a_path_counts_as_others() -> None:
     count = Counter("/count", "model_name", "status")
     for length in (MAX_LABEL_CHARACTERS, MAX_LABEL_CHARACTERS + 1):
         count.add(("x" * length, "NOT_FOUND"))
@@ -113,14 +113,14 @@ def test_a_name_longer_than_a_path_is_not_kept() -> None:
     ]
 
 
-class Slow(int):
-    """A one that lets other threads run in the midst of its addition."""
+class SlowOne(int):
+    """A one whose addition lets other threads run."""
 
     def __radd__(self, other: float) -> float:
         time.sleep(0.001)
         return other + 1
 
-    def __mul__(self, times: int) -> Slow:
+    def __mul__(self, times: int) -> SlowOne:
         return self
 
 
@@ -128,7 +128,7 @@ def test_threads_lose_no_count() -> None:
     count, sizes = Counter("/count", "thread"), Sampler("/sizes", limits=[0])
     with ThreadPoolExecutor(8) as pool:
         for _ in range(40):
-            pool.submit(count.add, ("same",), Slow(1))
-            pool.submit(sizes.add, (), Slow(1))
+            pool.submit(count.add, ("same",), SlowOne(1))
+            pool.submit(sizes.add, (), SlowOne(1))
     assert list(count.lines())[1] == ':count{thread="same"} 40'
     assert list(sizes.lines())[-2:] == [":sizes_sum{} 40", ":sizes_count{} 40"]
