@@ -21,7 +21,7 @@ from tfrec.schema import INTERACTIONS, ITEMS, USERS, Manifest, TableSet, part_na
 # With the default split the test window is 2024-03-04 to 2024-03-31; the validation window is the
 # 28 days before it, from 2024-02-05. ann's first two events are one basket; bob searches; fern is a
 # cold item and fay a new user, with events in the test window only; dee has training events only.
-# user   item     kind        timestamp           quantity price  query       session position
+#   user   item     kind        timestamp           quantity price  query       session position
 SHOP_INTERACTIONS = [
     ("ann", "pasta", "purchase", "2024-01-05 10:00:00", 1.0, 1.5, None, "a1", None),
     ("ann", "sauce", "purchase", "2024-01-05 10:00:00", 2.0, 2.5, None, "a1", None),
@@ -49,8 +49,7 @@ SHOP_INTERACTIONS = [
     ("fay", "fern", "purchase", "2024-03-31 12:00:00", 1.0, 12.0, None, "f2", None),
 ]
 
-#   item_id  title                description            category              brand      price
-# maker
+#   item_id  title             description               category         brand  price  maker
 SHOP_ITEMS = [
     ("pasta", "Penne, 500 g", "Durum wheat", "Food > Pasta > Dry", "Molino", 1.5, "M1"),
     ("sauce", "Tomato sauce", None, "Food > Pasta > Sauce", "Molino", 2.5, "M1"),
