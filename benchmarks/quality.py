@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import variants
-from benchmarks.table import Column, Row, gains, markdown, summary
+from benchmarks import model_variants
+from benchmarks.quality_table import Column, Row, gains, markdown, summary
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
@@ -133,15 +133,15 @@ def ingest(name: str, dataset: Dataset, folder: str | None, home: Path) -> Path:
     return tables
 
 
-def wanted_variants(ablation: bool, seeds: int) -> dict[str, variants.Variant]:
+def wanted_variants(ablation: bool, seeds: int) -> dict[str, model_variants.Variant]:
     """Row -> the model to train: the whole one with each seed, or in an ablation every variant with the first."""
     if ablation:
-        return variants.ABLATION
-    return {f"tfrec, seed {seed}": dataclasses.replace(variants.WHOLE, seed=seed) for seed in range(1, seeds + 1)}
+        return model_variants.ABLATION
+    return {f"tfrec, seed {seed}": dataclasses.replace(model_variants.WHOLE, seed=seed) for seed in range(1, seeds + 1)}
 
 
 def wanted_rows(
-    only: list[str] | None, wanted: Mapping[str, variants.Variant], clock: str, ablation: bool
+    only: list[str] | None, wanted: Mapping[str, model_variants.Variant], clock: str, ablation: bool
 ) -> list[str]:
     """The rows to measure; ends the program at a name that is none."""
     known = [*([] if ablation else names(clock)), *wanted]
@@ -160,18 +160,18 @@ def folder_of(kind: str, run: Run, settings: Config, home: Path) -> Path:
     return home / f"{kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def score_variant(run: Run, variant: variants.Variant, home: Path) -> list[Kept]:
+def score_variant(run: Run, variant: model_variants.Variant, home: Path) -> list[Kept]:
     """The scores of its two towers alone, where it has more, and of all of it; trained in a process of its own."""
     variant = variant.resolved(run.config)
     kept = folder_of("models", run, run.config, home) / f"{variant.key()}.json"
     if not kept.exists():
         log(f"training {variant.key()}")
-        program = "import sys; from benchmarks.variants import main; main(*sys.argv[1:])"
+        program = "import sys; from benchmarks.model_variants import main; main(*sys.argv[1:])"
         arguments = [run.name, run.config.to_json(), run.tables, run.out, variant.to_json(), str(kept)]
         subprocess.run(
             [sys.executable, "-c", program, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
         )
-    return [read_scores(path) for path in (variants.towers_of(kept), kept) if path.exists()]
+    return [read_scores(path) for path in (model_variants.towers_of(kept), kept) if path.exists()]
 
 
 def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Kept]:
@@ -182,15 +182,15 @@ def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Kept]:
     kept = {name: folder / f"{name}.json" for name in rows}
     missing = [name for name in rows if not kept[name].exists()]
     if missing:
-        variants.prepare(run)
+        model_variants.prepare(run)
         clock = read_table_set(run.tables).manifest.clock
         examples = str(latest_artifact(run, "TableSetExampleGen", "examples"))
         windows = ("validation", "test")
         validation, test = (
             read_holdout(examples, window, question.label_kinds, question.candidates, clock) for window in windows
         )
-        for scores in compare(*shops(validation, test, examples), log, missing, variants.BY_USER):
-            variants.write(scores, test, kept[scores.name])
+        for scores in compare(*shops(validation, test, examples), log, missing, model_variants.BY_USER):
+            model_variants.write(scores, test, kept[scores.name])
     return {name: read_scores(path) for name, path in kept.items()}
 
 
@@ -207,12 +207,14 @@ def shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop
 
 
 def read_scores(path: Path) -> Kept:
-    """What `variants.write` kept, users' own values with it."""
+    """What `model_variants.write` kept, users' own values with it."""
     evaluation = Evaluation.from_json(path.read_text(encoding="utf-8"))
     scores = evaluation.judged
     with np.load(path.with_suffix(".npz")) as values:
         per_user = {
-            name: dict(zip(variants.BY_USER, values[name], strict=True)) for name in scores.slices if name in values
+            name: dict(zip(model_variants.BY_USER, values[name], strict=True))
+            for name in scores.slices
+            if name in values
         }
         cpu_minutes = float(values["cpu_minutes"])
     slices = {name: dataclasses.replace(part, per_user=per_user.get(name, {})) for name, part in scores.slices.items()}
@@ -222,7 +224,7 @@ def read_scores(path: Path) -> Kept:
 
 def show_gains(rows: Mapping[str, Row], dataset: Dataset) -> None:
     """What each way to read texts adds to the same model without them, and the BERT to TF-IDF, user by user."""
-    silent, words, *others = variants.LABELS
+    silent, words, *others = model_variants.LABELS
     for base, readings in ((silent, [words, *others]), (words, [name for name in others if name.startswith(words)])):
         pairs = [
             (row, rows[like])
@@ -234,7 +236,7 @@ def show_gains(rows: Mapping[str, Row], dataset: Dataset) -> None:
 
 
 def _reading(name: str) -> str:
-    """How the model of an ablation's row reads texts: one of variants.LABELS."""
+    """How the model of an ablation's row reads texts: one of model_variants.LABELS."""
     return name.split(": ")[-1].split(", ")[0]
 
 

@@ -18,8 +18,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.grown import grow
-from benchmarks.main_job import watch
+from benchmarks.demo import watch
+from benchmarks.enlarged_shop import grow
 from pipeline.runs import RUNS, Run
 from tfrec.schema import TableSet, read_table_set
 
@@ -30,7 +30,7 @@ EVENTS_OF_PARTITION = 100_000
 OURS = "import sys; from pipeline.local_runner import run; from pipeline.runs import run_from_json; " + (
     "run(run_from_json(sys.argv[1]), sys.argv[2])"
 )
-STOCK = "import sys; from benchmarks.stock import run; run(*sys.argv[1:])"
+STOCK = "import sys; from benchmarks.tfx_stock_pipeline import run; run(*sys.argv[1:])"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,12 @@
-"""The embedded server under load: what it costs beside the same session call, tails, batching, reloads.
+"""The embedded server under load: what it costs beside the same session call, tails, batching,
+reloads.
 
     python benchmarks/serving_load.py [--seconds 10]
     python benchmarks/serving_load.py --target HOST:PORT --name tfrec     # any TensorFlow Serving: load alone
 
-The model is benchmarks/served.py's: `recommend` over 10,000 items, one shopper a request. The client runs in a process
-of its own on the same machine and shares its cores. Prints a table and writes out/benchmarks/serving_load.json.
+The model is benchmarks/serving_model.py's: `recommend` over 10,000 items, one shopper a request.
+The client runs in a process of its own on the same machine and shares its cores. Prints a table and
+writes out/benchmarks/serving_load.json.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import load
+from benchmarks import grpc_load
 
 OUT = Path("out/benchmarks/serving_load.json")
 ROOT = Path(__file__).parents[1]
@@ -42,7 +44,8 @@ def main() -> None:
     parser.add_argument("--target", help="gRPC address of a server that runs; else the embedded one is started")
     parser.add_argument("--name", default="tfrec", help="what that server calls the model (%(default)s)")
     options = parser.parse_args()
-    # The model is built and called in processes of their own: this one stays free of TensorFlow's threads.
+    # The model is built and called in processes of their own: this one stays free of TensorFlow's
+    # threads.
     model, requests = _apart(_model_and_requests, options.name)
     results = {}
     if options.target:
@@ -55,7 +58,9 @@ def main() -> None:
             target,
             _,
         ):
-            results["batched"] = {"32 in flight": load.closed(target, requests, 32, options.seconds).summary()}
+            results["batched"] = {
+                "32 in flight": grpc_load.run_closed_loop(target, requests, 32, options.seconds).summarize()
+            }
         results["reloads"] = reloads(model, requests, 3 * options.seconds)
         results["ratios"] = ratios(results)
     _print(results)
@@ -66,11 +71,11 @@ def main() -> None:
 
 def loads(target: str, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
     """One, 8 and 32 in flight, then SHARE of the highest of their throughputs as an open loop."""
-    load.closed(target, requests, 8, min(seconds, 3))  # warms up
-    found = {f"{count} in flight": load.closed(target, requests, count, seconds) for count in (1, 8, 32)}
+    grpc_load.run_closed_loop(target, requests, 8, min(seconds, 3))  # warms up
+    found = {f"{count} in flight": grpc_load.run_closed_loop(target, requests, count, seconds) for count in (1, 8, 32)}
     rate = SHARE * max(outcome.throughput for outcome in found.values())
-    found[f"open loop at {SHARE:.0%}"] = load.opened(target, requests, rate, seconds)
-    return {name: outcome.summary() for name, outcome in found.items()}
+    found[f"open loop at {SHARE:.0%}"] = grpc_load.run_open_loop(target, requests, rate, seconds)
+    return {name: outcome.summarize() for name, outcome in found.items()}
 
 
 def in_process(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
@@ -94,18 +99,20 @@ def in_process(model: Path, requests: Sequence[bytes], seconds: float) -> dict[s
 
 
 def reloads(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
-    """32 in flight at rest, then while a version comes every RELOAD_SECONDS and the one before goes."""
+    """32 in flight at rest, then while a version comes every RELOAD_SECONDS and the one before
+    goes.
+    """
     with served(model) as (target, base):
-        load.closed(target, requests, 32, 2)
-        rest = load.closed(target, requests, 32, seconds / 3)
+        grpc_load.run_closed_loop(target, requests, 32, 2)
+        rest = grpc_load.run_closed_loop(target, requests, 32, seconds / 3)
         stopping = threading.Event()
         pushing = threading.Thread(target=_push, args=(model, base, stopping))
         pushing.start()
-        changing = load.closed(target, requests, 32, seconds)
+        changing = grpc_load.run_closed_loop(target, requests, 32, seconds)
         stopping.set()
         pushing.join()
         versions = len(list(base.iterdir()))
-    return {"at rest": rest.summary(), "while versions change": changing.summary() | {"versions": versions}}
+    return {"at rest": rest.summarize(), "while versions change": changing.summarize() | {"versions": versions}}
 
 
 def ratios(results: dict[str, Any]) -> dict[str, float]:
@@ -130,7 +137,9 @@ def ratios(results: dict[str, Any]) -> dict[str, float]:
 
 @contextlib.contextmanager
 def served(model: Path, *flags: str) -> Iterator[tuple[str, Path]]:
-    """An embedded server in a process of its own: its address, and the folder of its versions, copies of `model`."""
+    """An embedded server in a process of its own: its address, and the folder of its versions,
+    copies of `model`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(model, Path(folder) / "1")
         command = [sys.executable, "-m", "serving.server", "--model_name=tfrec", f"--model_base_path={folder}"]
@@ -158,7 +167,7 @@ def _push(model: Path, base: Path, stopping: threading.Event) -> None:
 
 
 def _called(call: Callable[[int], float], threads: int, seconds: float) -> dict[str, Any]:
-    """As load.closed, of a function in this process."""
+    """As grpc_load.run_closed_loop, of a function in this process."""
     end = time.perf_counter() + seconds
 
     def go_on(thread: int) -> list[float]:
@@ -172,13 +181,15 @@ def _called(call: Callable[[int], float], threads: int, seconds: float) -> dict[
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         latencies = np.concatenate(list(pool.map(go_on, range(threads))))
-    return load.Outcome(time.perf_counter() - began, latencies.tolist(), collections.Counter()).summary()
+    return grpc_load.LoadResult(time.perf_counter() - began, latencies.tolist(), collections.Counter()).summarize()
 
 
 def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
-    """The exported model, and a request for each of its test users; histories of one length, which batching wants."""
+    """The exported model, and a request for each of its test users; histories of one length, which
+    batching wants.
+    """
     from benchmarks.recommend import one
-    from benchmarks.served import build, exported
+    from benchmarks.serving_model import build, exported
     from pipeline.outcome import latest_artifact
     from serving.wire.protos import ModelSpec, PredictRequest
     from serving.wire.tensors import to_proto

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import quality, variants
-from benchmarks.table import Row
-from benchmarks.variants import ABLATION, BY_USER, WHOLE, Variant
+from benchmarks import model_variants, quality
+from benchmarks.model_variants import ABLATION, BY_USER, WHOLE, Variant
+from benchmarks.quality_table import Row
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines.popularity import popularity
@@ -81,7 +81,7 @@ def test_each_way_to_read_texts_is_compared_with_none_of_the_same_kind_and_both_
 
 def test_a_variant_reads_texts_as_it_says():
     run = Config(towers=TowerConfig(text_mode="full", word_dim=3))
-    found = {text: variants.configured(run, Variant(text)).towers for text in ("", *variants.TEXTS)}
+    found = {text: model_variants.configured(run, Variant(text)).towers for text in ("", *model_variants.TEXTS)}
     assert {text: (towers.text_mode, towers.word_dim) for text, towers in found.items()} == {
         "": ("full", 3),
         "none": ("frozen", 0),
@@ -91,19 +91,19 @@ def test_a_variant_reads_texts_as_it_says():
         "words and frozen": ("frozen", 3),
         "words and tuned": ("full", 3),
     }
-    tuned = variants.configured(Config(towers=TowerConfig(word_dim=0)), Variant("words and tuned", seed=5))
-    assert (tuned.towers.text_mode, tuned.train.text_steps, tuned.train.seed) == ("top", variants.TEXT_STEPS, 5)
-    assert tuned.towers.word_dim == variants.WORD_DIM
+    tuned = model_variants.configured(Config(towers=TowerConfig(word_dim=0)), Variant("words and tuned", seed=5))
+    assert (tuned.towers.text_mode, tuned.train.text_steps, tuned.train.seed) == ("top", model_variants.TEXT_STEPS, 5)
+    assert tuned.towers.word_dim == model_variants.WORD_DIM
     with pytest.raises(ConfigError, match="`text` is 'read'; use one of none, words, frozen, tuned"):
-        variants.configured(run, Variant("read"))
+        model_variants.configured(run, Variant("read"))
 
 
 def test_without_texts_all_items_read_alike_and_without_ids_none_has_its_own(catalog):
-    silent = variants.reduced(catalog, Variant("none"))
+    silent = model_variants.reduced(catalog, Variant("none"))
     assert silent.text_row.tolist() == [0, 0, 0]
     assert (silent.tokens.tolist(), silent.query_row.tolist()) == ([[0]], [0, 0])
     assert silent.id_row.tolist() == [0, 1, 2]
-    nameless = variants.reduced(catalog, Variant(ids=False))
+    nameless = model_variants.reduced(catalog, Variant(ids=False))
     assert nameless.id_row.tolist() == [0, 0, 0]
     assert nameless.text_row.tolist() == [0, 1, 2]
     assert nameless.frequency.tolist() == [0, 1, 2]
@@ -111,8 +111,8 @@ def test_without_texts_all_items_read_alike_and_without_ids_none_has_its_own(cat
 
 def test_kept_scores_come_back_with_each_users_own(holdout, tmp_path):
     scores = evaluate("popularity", popularity(holdout), holdout, by_user=BY_USER)
-    variants.write(scores, holdout, tmp_path / "row.json")
-    variants.write(scores, holdout, tmp_path / "dear.json", cpu_minutes=2.5)
+    model_variants.write(scores, holdout, tmp_path / "row.json")
+    model_variants.write(scores, holdout, tmp_path / "dear.json", cpu_minutes=2.5)
     assert quality.read_scores(tmp_path / "dear.json").cpu_minutes == 2.5
     evaluation = quality.read_scores(tmp_path / "row.json").evaluation
     assert evaluation.protocol == protocol_of(holdout)

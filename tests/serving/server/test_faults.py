@@ -21,7 +21,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from benchmarks import load
+from benchmarks import grpc_load
 from tests.serving.processes import Running, running
 from tfrec.errors import MachineError
 from tfrec.versions import push as push_model
@@ -73,9 +73,9 @@ def withdraw(base: Path, version: int) -> None:
     shutil.rmtree(base / f".gone-{version}")
 
 
-def told(outcome: load.Outcome, server: Running, versions: str) -> None:
+def told(outcome: grpc_load.LoadResult, server: Running, versions: str) -> None:
     memory = psutil.Process(server.process.pid).memory_info().rss
-    print(f"\n{outcome.summary()}; {versions}; resident memory {memory / 1e6:.0f} MB")
+    print(f"\n{outcome.summarize()}; {versions}; resident memory {memory / 1e6:.0f} MB")
 
 
 @contextlib.contextmanager
@@ -149,7 +149,7 @@ def test_versions_come_and_go_and_no_request_fails_or_is_answered_wrongly(
         return wrong(answer)
 
     with changing(step):
-        outcome = load.closed(server.target, REQUESTS, 32, SECONDS, check)
+        outcome = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
     told(outcome, server, f"versions {seen}")
     assert outcome.errors == {}
     assert len(outcome.latencies) > 100
@@ -175,7 +175,7 @@ def test_a_broken_version_in_between_harms_no_request(
             eventually(lambda: ask(server.target) == 1)
 
     with changing(step):
-        outcome = load.closed(server.target, REQUESTS, 32, SECONDS, wrong)
+        outcome = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, wrong)
     told(outcome, server, f"versions {states(server)}")
     assert outcome.errors == {}
     assert len(outcome.latencies) > 100
@@ -224,7 +224,7 @@ def test_a_push_to_a_full_disk_harms_no_request_and_ends_well_once_there_is_room
 
     with running("--file_system_poll_wait_seconds=0.1", base_path=base) as server:
         with changing(step):
-            outcome = load.closed(server.target, REQUESTS, 32, SECONDS, check)
+            outcome = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
         assert outcome.errors == {}
         (second,) = pushed
         # The server looked ten times a second and has never seen another version, broken or not.

@@ -1,9 +1,9 @@
 """What a larger catalogue costs the two towers: a step of training, the candidate index, one exact search, memory.
 
-    python benchmarks/catalogue.py [--items 68000 272000 1088000]
+    python benchmarks/catalog_size.py [--items 68000 272000 1088000]
 
 The catalogue is generated as in training.py, a text for each three items, and each size has a process of its own, whose
-memory is told; of the variables, those that the served model holds. Writes out/benchmarks/catalogue.json.
+memory is told; of the variables, those that the served model holds. Writes out/benchmarks/catalog_size.json.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-OUT = Path("out/benchmarks/catalogue.json")
+OUT = Path("out/benchmarks/catalog_size.json")
 ROOT = Path(__file__).parents[1]
 LENGTH, BATCH, STEPS, K = 50, 32, 40, 500
 ITEMS_OF_TEXT = 3
@@ -37,7 +37,7 @@ def main() -> None:
     found = []
     print("".join(f"{name:>20}" for name in SHOWN))
     for items in parser.parse_args().items:
-        program = "import sys; from benchmarks.catalogue import one; one(int(sys.argv[1]))"
+        program = "import sys; from benchmarks.catalog_size import one; one(int(sys.argv[1]))"
         command = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-c", program, str(items)]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         found.append(json.loads(said.splitlines()[-1]))

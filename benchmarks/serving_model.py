@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import shop
+from benchmarks import generated_shop
 from pipeline.local_runner import run as run_pipeline  # before TensorFlow: TFX after it ends the process by SIGSEGV
 from pipeline.outcome import latest_artifact
 from pipeline.runs import LAPTOP, Run
 
-HOME = Path("out/benchmarks/served")
+HOME = Path("out/benchmarks/serving_model")
 ITEMS, USERS, EVENTS_PER_USER = 10_000, 1_000, 60
 
 
@@ -20,7 +20,7 @@ def build() -> Run:
     """The run whose model is exported, trained if it is not there; a minute or two."""
     tables = HOME / "tables"
     if not (tables / "manifest.json").exists():
-        mapping = shop.write(HOME / "raw", ITEMS, USERS, EVENTS_PER_USER)
+        mapping = generated_shop.write(HOME / "raw", ITEMS, USERS, EVENTS_PER_USER)
         tfrec = str(Path(sys.executable).parent / "tfrec")
         subprocess.run([tfrec, "ingest", str(mapping), "--out", str(tables)], check=True)
     config = dataclasses.replace(

@@ -1,6 +1,6 @@
 """The main job from nothing: minutes and memory of `tfrec demo` in an empty folder, and the quality that it reaches.
 
-    python benchmarks/main_job.py [--run laptop]
+    python benchmarks/demo.py [--run laptop]
 
 Memory is the sum of the resident sets of all its processes, shared pages counted in each: an upper bound.
 """
@@ -17,13 +17,13 @@ from pathlib import Path
 
 import psutil
 
-OUT = Path("out/benchmarks/main_job.json")
+OUT = Path("out/benchmarks/demo.json")
 SHOWN = {"all": "ndcg@20", "novel": "ndcg@20", "cold": "recall@20", "cold_among": "recall@20"}
 SAMPLE_SECONDS = 0.5
 
 
 def main() -> None:
-    """Runs it, prints a table and writes out/benchmarks/main_job.json."""
+    """Runs it, prints a table and writes out/benchmarks/demo.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="laptop")
     run = parser.parse_args().run

@@ -162,7 +162,7 @@ def reduced(catalog: Catalog, variant: Variant) -> Catalog:
 class WithoutBert(TwoTower):
     """Whose items' texts are read by their words alone."""
 
-    def refresh_texts(self, keep_mean: bool = False) -> None:
+    def encode_texts(self, keep_mean: bool = False) -> None:
         """Leaves what the BERT would say at zero."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.table import Row, gains, markdown, summary
+from benchmarks.quality_table import Row, gains, markdown, summary
 from tfrec.evaluation.scores import Scores, SliceScores
 
 ALL, COLD = ("all", "ndcg@20"), ("cold_among", "recall@20")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.grown import grow
+from benchmarks.enlarged_shop import grow
 from tfrec.data.ingest import ingest
 from tfrec.data.mapping import read_mapping
 from tfrec.schema import TableSet, read_table_set

@@ -1,8 +1,8 @@
 """How many events a second become serialized tf.train.Examples on one core, beside TFX's parquet executor.
 
-    python benchmarks/examples.py [--tables data/complete-journey]        what `tfrec ingest` wrote
+    python benchmarks/build_examples.py [--tables data/complete-journey]        what `tfrec ingest` wrote
 
-Prints a table and writes out/benchmarks/examples.json. TFX's executor makes one example of each event,
+Prints a table and writes out/benchmarks/build_examples.json. TFX's executor makes one example of each event,
 without history, and knows no timestamps: it is given the same rows with seconds as integers.
 """
 
@@ -24,7 +24,7 @@ from tfrec.errors import DataError
 from tfrec.examples.build import build_partition
 from tfrec.schema import TableSet, read_table_set
 
-OUT = Path("out/benchmarks/examples.json")
+OUT = Path("out/benchmarks/build_examples.json")
 BEAM_ARGS = ["--runner=FnApiRunner", "--sdk_container_image=unused"]
 STOCK_ROWS = 100_000
 """Rows given to TFX's executor, which is too slow for all of them."""
