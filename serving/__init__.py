@@ -1,1 +1,1 @@
-"""The answers: TensorFlow Serving's protocol in one Python process, and one client for both servers."""
+"""TensorFlow Serving's contract in Python: exported models in, answers over gRPC and REST out."""

@@ -39,7 +39,7 @@ def predict(models: Models, request: PredictRequest, deadline: Deadline) -> Pred
         raise invalid("Missing ModelSpec")
     spec = request.model_spec
     with models.use(spec) as (version, servable):
-        outputs = servable.predict(spec.signature_name, request.inputs, request.output_filter, deadline)
+        outputs = servable.predict(spec.signature_name, request.inputs, request.output_filter, deadline=deadline)
     response = PredictResponse()
     response.model_spec.name = spec.name
     response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE

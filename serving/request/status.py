@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
+from typing import TYPE_CHECKING
+
 from grpc import StatusCode as Code
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 HTTP_STATUS = {
     Code.OK: 200,

@@ -93,6 +93,7 @@ class Servable:
         signature_name: str,
         inputs: Mapping[str, Value],
         output_filter: Iterable[str] = (),
+        *,
         deadline: Deadline = NO_DEADLINE,
         api: str = "Predict",
     ) -> dict[str, np.ndarray]:

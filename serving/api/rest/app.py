@@ -147,7 +147,7 @@ def _predict(models: Models, spec: ModelSpec, body: bytes, deadline: Deadline) -
         dtypes = {alias: info.dtype for alias, info in sorted(signature.inputs.items())}
         if not dtypes:
             raise errors.signature_without_inputs(requested)
-        outputs = servable.predict(name, json_request.inputs(request, dtypes), (), deadline)
+        outputs = servable.predict(name, json_request.inputs(request, dtypes), deadline=deadline)
     return reply(outputs, by_row="instances" in request)
 
 
