@@ -1,6 +1,6 @@
-"""A model that takes tf.Examples, as TF1 exports do, with signatures that a server must refuse among the good ones.
+"""Toy model of tf.Examples, as TF1 exports are; some of its signatures must be refused.
 
-A person's labels are the city as it is and in capitals, the scores the age and twice the age.
+The labels of a person are the city as it is and in capitals, the scores the age and twice the age.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 def export(version: Path) -> None:
-    """Writes the model as the SavedModel `version`."""
+    """Write the model as the SavedModel `version`."""
     builder = tf.compat.v1.saved_model.Builder(str(version))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         builder.add_meta_graph_and_variables(session, ["serve"], _people())
@@ -20,7 +20,7 @@ def export(version: Path) -> None:
 
 
 def _people() -> dict[str, Any]:
-    """The signatures in the default graph."""
+    """Build the signatures in the default graph."""
     serialized = tf.compat.v1.placeholder(tf.string, [None], "people")
     number = tf.compat.v1.placeholder(tf.float32, [None], "number")
     features = {"age": tf.io.FixedLenFeature([], tf.float32, 0.0), "city": tf.io.FixedLenFeature([], tf.string, "")}

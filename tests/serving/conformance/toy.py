@@ -1,4 +1,4 @@
-"""The model that is asked: every answer is worked out by hand, and each version's scale is its number."""
+"""Toy model of the suite: outputs are worked out by hand, a version's scale is its number."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ TYPES = {
     "hash": tf.uint64,
     "exact": tf.float64,
 }
-"""An input of each type that JSON has, beside float and string."""
+"""Input by name: one of each type that JSON can hold, beside float and string."""
 
 
 class Toy(tf.Module):
-    """Its signatures take and give what the contract tells apart: types, ranks, batches, names.
+    """Signatures of every type, rank, batch size and name that the contract distinguishes.
 
-    `x * scale + y` tells versions apart.
+    `x * scale + y` identifies the version.
     """
 
     def __init__(self, scale: float, words: Path) -> None:
@@ -98,30 +98,30 @@ class Toy(tf.Module):
 
     @tf.function(input_signature=[_spec("steps", INT64)])
     def slow(self, steps: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Counts to the largest of `steps`: a thousand million take minutes."""
+        """Count to the largest of `steps`; a billion steps take minutes."""
         end = tf.reduce_max(steps)
         (last,) = tf.while_loop(lambda step: step < end, lambda step: [step + 1], [tf.zeros([], INT64)])
         return {"last": tf.fill(tf.shape(steps), last)}
 
     def signatures(self) -> dict[str, Any]:
-        """Those that are exported, by name; `export` adds with_default."""
+        """Return the exported signatures by name; `export` adds with_default."""
         names = ("lookup", "mirror", "number", "halves", "to_half", "total", "joined", "uneven", "constant", "slow")
         types = self.types.get_concrete_function(**{name: _spec(name, TYPES[name]) for name in TYPES})
         return {"serving_default": self.linear, "types": types} | {name: getattr(self, name) for name in names}
 
 
 def export(version: Path, scale: int, kind: type[Toy] = Toy) -> None:
-    """Writes the model as the SavedModel `version`."""
+    """Write the model as the SavedModel `version`."""
     words = version.parent / "words.txt"
     words.write_text("\n".join(WORDS) + "\n", encoding="utf-8")
     toy = kind(float(scale), words)
     tf.saved_model.save(toy, str(version), signatures=toy.signatures())
-    words.unlink()  # the asset was copied: serving must not need the original
+    words.unlink()  # the asset was copied: a server must not need the original
     _edit(version, _give_defaults)
 
 
 def break_op(version: Path, name: str) -> None:
-    """Renames the op of TF Text in a saved version to one that no binary links."""
+    """Rename the op of TF Text in a saved version to one that no binary links."""
 
     def rename(saved: Any) -> None:
         for function in saved.meta_graphs[0].graph_def.library.function:
@@ -132,7 +132,7 @@ def break_op(version: Path, name: str) -> None:
 
 
 def _give_defaults(saved: Any) -> None:
-    """Adds with_default, the signature of linear whose y may be left out, which no exporter writes."""
+    """Add with_default, the signature of linear with an optional y, which no exporter writes."""
     signatures = saved.meta_graphs[0].signature_def
     signatures["with_default"].CopyFrom(signatures["serving_default"])
     signatures["with_default"].defaults["y"].CopyFrom(tf.make_tensor_proto([DEFAULT_Y]))
