@@ -1,4 +1,4 @@
-"""Our own TFX nodes, each a thin call into tfrec: the check of the export, the verdict, the push."""
+"""This project's own TFX nodes: checks of examples and export, evaluation, push."""
 
 # No `from __future__ import annotations`: TFX reads the annotations of its function components.
 
@@ -34,17 +34,19 @@ def check_examples(
     test_start: Parameter[int],
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
-    """Ends the run with DataError where ExampleValidator objects to the examples, or the future leaks into them."""
+    """Raise DataError, which ends the run, for anomalies or leaks of the future in examples."""
     from tfrec.errors import DataError
     from tfrec.examples.leakage import find_leaks
 
-    found = _anomalies(anomalies)
-    if found:
-        raise DataError(f"the examples are not sound: {'; '.join(found)}; correct the shop's files and ingest again")
+    reasons = _anomalies(anomalies)
+    if reasons:
+        raise DataError(f"the examples have anomalies: {'; '.join(reasons)}; correct the shop's files and ingest again")
     is_dated = test_start >= 0
     leaks = find_leaks(examples.uri, *((validation_start, test_start) if is_dated else (None, None)))
     if leaks:
-        raise DataError(f"the future leaks into the examples: {'; '.join(leaks)}; mend what made {examples.uri}")
+        raise DataError(
+            f"the future leaks into the examples: {'; '.join(leaks)}; fix what made {examples.uri}"
+        )
     _bless(blessing, True, "INFRA_BLESSED", "")
 
 
@@ -54,7 +56,7 @@ def check_model(
     blessing: OutputArtifact[InfraBlessing],
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
-    """Blesses an export that a fresh process loads, that holds known ops only and that answers its probes."""
+    """Bless an export of supported ops that answers its golden requests in a fresh process."""
     from tfrec.console import log
     from tfrec.export.verify import verify_in_fresh_process
 
@@ -73,10 +75,10 @@ def evaluate_model(
     production: Parameter[str],
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
-    """Scores the export beside baselines and the model in `production` (a folder of versions), and judges it.
+    """Evaluate the export beside baselines and the latest model in `production`, and judge it.
 
-    The model in production is looked up when the node runs. As an input artifact it would change with every
-    push, and a second run with nothing changed would evaluate again.
+    `production` is a folder of versions, read when the node runs. As an input artifact it would
+    change with every push, and a run with nothing changed would evaluate again.
     """
     from tfrec.config import config_from_json
     from tfrec.console import log
@@ -94,12 +96,13 @@ def evaluate_model(
         "\n".join(result.verdict.reasons),
     )
     print(render_table(result), flush=True)
-    # `tfrec report` draws it again from the file above: another page is no reason to evaluate again.
+    # `tfrec report` renders it again from EVALUATION_FILE, so a changed page needs no new
+    # evaluation.
     io_utils.write_string_file(os.path.join(evaluation.uri, REPORT_FILE), render_page(result, "Evaluation"))
 
 
 class AtomicPusher(pusher.Executor):
-    """TFX's Pusher, but a version appears whole or not at all: TFX's own copies into the version's folder."""
+    """TFX's Pusher with an atomic push: TFX's own copies file by file into the version's folder."""
 
     def Do(
         self,
@@ -107,7 +110,7 @@ class AtomicPusher(pusher.Executor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes by rename when both blessings were given; see pusher.Executor.Do for the arguments."""
+        """Push by rename if both blessings were given; arguments as of pusher.Executor.Do."""
         from tfrec.versions import push
 
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
@@ -123,20 +126,20 @@ class AtomicPusher(pusher.Executor):
 
 
 def _anomalies(artifact: Artifact) -> list[str]:
-    """A sentence for each feature that ExampleValidator objects to."""
+    """A line for each feature with an anomaly."""
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-    found = []
+    lines = []
     for split in artifact_utils.decode_split_names(artifact.split_names):
         path = os.path.join(artifact_utils.get_split_uri([artifact], split), DEFAULT_FILE_NAME)
         anomalies = anomalies_pb2.Anomalies.FromString(Path(path).read_bytes())
         for name, info in anomalies.anomaly_info.items():
-            found.append(f"{name} of split {split}: {info.description}")
-    return found
+            lines.append(f"{name} of split {split}: {info.description}")
+    return lines
 
 
 def _bless(blessing: Artifact, is_blessed: bool, file_name: str, reason: str) -> None:
-    """As TFX's own validators mark it: a property for Pusher, a file for people."""
+    """Mark the blessing as TFX's validators do: a property for Pusher, a file for people."""
     blessing.set_int_custom_property("blessed", int(is_blessed))
     Path(blessing.uri).mkdir(parents=True, exist_ok=True)
     io_utils.write_string_file(os.path.join(blessing.uri, file_name), reason)

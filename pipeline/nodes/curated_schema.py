@@ -1,7 +1,7 @@
-"""The schema of our examples, written down rather than inferred: what ExampleValidator holds new data against.
+"""The schema of the examples, against which ExampleValidator checks new data.
 
-Inference (SchemaGen) takes a feature that a split lacks for deprecated, and sequences and catalogue share
-no feature.
+It is written by hand: SchemaGen's inference marks a feature as deprecated if a split lacks it, and
+sequences and catalog have no feature in common.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ ITEM = {
 
 
 def curated_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ...] = ()) -> schema_pb2.Schema:
-    """Types of every feature, the event kinds, the ranges of prices and flags."""
+    """Make the schema: types of all features, event kinds, ranges of prices and flags."""
     schema = schema_pb2.Schema()
     profile = {f"user_{column}": BYTES for column in profile_columns}
-    further = {f"item_{column}": BYTES for column in item_columns}
-    for name, kind in (SEQUENCE | profile | ITEM | further).items():
+    extra = {f"item_{column}": BYTES for column in item_columns}
+    for name, kind in (SEQUENCE | profile | ITEM | extra).items():
         feature = schema.feature.add(name=name, type=kind)
         if name == "event_kind":
             feature.string_domain.value.extend(EVENT_KINDS)
@@ -52,12 +52,12 @@ def curated_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ..
 
 
 def write_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ...], folder: str | Path) -> str:
-    """The path of the schema's file, named by its content, so that a changed schema is imported again."""
+    """Write the schema to a file named by its content: a changed schema is imported again."""
     text = text_format.MessageToString(curated_schema(profile_columns, item_columns))
     path = Path(folder) / f"schema-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".tmp")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        staging = path.with_suffix(".tmp")
+        staging.write_text(text, encoding="utf-8")
+        staging.replace(path)
     return str(path)

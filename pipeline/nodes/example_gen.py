@@ -1,7 +1,7 @@
-"""The ExampleGen of a table set: one Beam element a partition, four splits of serialized tf.train.Examples.
+"""The ExampleGen of a table set: a Beam element a partition, four splits of tf.Examples.
 
-What an example holds is tfrec.examples.build' business. This file knows how TFX runs it and when not to: the
-component's fingerprint is what was ingested, so that ingesting the same data again executes nothing again.
+tfrec.examples.build makes the examples. The component's fingerprint is the content that was
+ingested, so ingesting the same data again runs nothing again.
 """
 
 from __future__ import annotations
@@ -30,23 +30,25 @@ from tfrec.examples.build import SPLITS, build_partition
 from tfrec.schema import Manifest, TableSet, read_table_set
 
 FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns", "item_columns")
-"""The fields of the manifest that decide the examples; `snapshot` is a hash of the tables' content."""
+"""The manifest's fields that change the examples; `snapshot` is a hash of the tables' content."""
 
 
 class TableSetExecutor(BaseExampleGenExecutor):
     """Maps tfrec.examples.build.build_partition over the partitions."""
 
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:
-        """Never called: GenerateExamplesByBeam is overridden, since one partition gives every split."""
+        """Never called: GenerateExamplesByBeam is overridden, as a partition has all splits."""
         raise NotImplementedError
 
     def GenerateExamplesByBeam(
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.pvalue.PCollection]:
         """Split name -> PCollection of serialized tf.train.Examples."""
-        root = Path(exec_properties[standard_component_specs.INPUT_BASE_KEY]).absolute()  # workers start elsewhere
+        root = Path(
+            exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        ).absolute()  # workers run in another folder
         config = _examples_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
-        tables = read_table_set(root)  # once: an ingest may put another snapshot in force meanwhile
+        tables = read_table_set(root)  # once: an ingest may replace the snapshot meanwhile
         resolved = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME) or ""
         if resolved.startswith("{") and resolved != _fingerprint(tables.manifest):
             raise DataError(f"{root} was ingested again while the pipeline started; run it again")
@@ -60,7 +62,7 @@ class TableSetExecutor(BaseExampleGenExecutor):
 
 
 class TableSetDriver(driver.FileBasedDriver):
-    """Fingerprints the content that was ingested; TFX's own takes the time at which files were written."""
+    """Fingerprints the ingested content, where TFX's driver takes the files' modification times."""
 
     def resolve_exec_properties(
         self,
@@ -68,7 +70,7 @@ class TableSetDriver(driver.FileBasedDriver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """What TFX's driver resolves, with our fingerprint; DataError when nothing was ingested."""
+        """Add the fingerprint to TFX's properties; raises DataError when nothing was ingested."""
         manifest = read_table_set(exec_properties[standard_component_specs.INPUT_BASE_KEY]).manifest
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
         resolved[utils.FINGERPRINT_PROPERTY_NAME] = _fingerprint(manifest)
@@ -76,10 +78,10 @@ class TableSetDriver(driver.FileBasedDriver):
 
 
 class TableSetExampleGen(FileBasedExampleGen):
-    """FileBasedExampleGen with our executor and driver.
+    """FileBasedExampleGen with this module's executor and driver.
 
-    TFX's Kubeflow runner has a driver of its own for every FileBasedExampleGen: there the fingerprint is the
-    size and time of manifest.json, the file that the input configuration names.
+    TFX's Kubeflow runner replaces the driver of every FileBasedExampleGen: there the fingerprint is
+    the size and time of manifest.json, the file that the input configuration names.
     """
 
     EXECUTOR_SPEC = BeamExecutorSpec(TableSetExecutor)
@@ -87,7 +89,7 @@ class TableSetExampleGen(FileBasedExampleGen):
 
 
 def example_gen(tables_root: str, config: Config) -> TableSetExampleGen:
-    """The node that turns the table set in `tables_root` into Examples with the splits of SPLITS."""
+    """Make the node that turns the table set in `tables_root` into Examples by SPLITS."""
     splits = [example_gen_pb2.Input.Split(name=split, pattern="manifest.json") for split in SPLITS]
     return TableSetExampleGen(
         input_base=tables_root,
@@ -101,7 +103,7 @@ def _fingerprint(manifest: Manifest) -> str:
 
 
 def _custom_config(config: ExamplesConfig) -> example_gen_pb2.CustomConfig:
-    """The examples' settings alone: no other setting may make the component run again."""
+    """Pack the settings of examples alone: no other setting may run the component again."""
     text = json.dumps({"examples": dataclasses.asdict(config)}, sort_keys=True)
     text += "\n" + code("tfrec.examples.build")  # for TFX's cache alone
     packed = any_pb2.Any()
@@ -110,7 +112,7 @@ def _custom_config(config: ExamplesConfig) -> example_gen_pb2.CustomConfig:
 
 
 def _examples_config(custom_config_json: str) -> ExamplesConfig:
-    """What `_custom_config` packed, from TFX's JSON of it."""
+    """Unpack TFX's JSON of `_custom_config`."""
     custom_config = example_gen_pb2.CustomConfig()
     proto_utils.json_to_proto(custom_config_json, custom_config)
     text = wrappers_pb2.StringValue()

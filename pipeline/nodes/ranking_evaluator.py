@@ -1,7 +1,8 @@
-"""TFX's Evaluator for the ranker's chances: log loss, AUC and calibration by slice, beside the evaluation of rankings.
+"""TFX's Evaluator for the ranker's probabilities: log loss, AUC and calibration by slice.
 
-It blesses nothing: that is evaluate_model's. The Evaluator gets no model but its answers (`rank_candidates`), since our
-model asks for a history and answers with a catalogue, which TFMA's own readers of models know nothing of.
+It gives no blessing; evaluate_model does. The Evaluator reads the model's predictions
+(`rank_candidates`) and not the model, whose inputs are histories and whose outputs rank the
+catalog: TFMA can't call it.
 """
 
 # No `from __future__ import annotations`: TFX reads the annotations of its function components.
@@ -46,12 +47,12 @@ COLUMNS = {
     "auc": "AUC",
     "auc_precision_recall": "AUC of precision",
     "binary_crossentropy": "log loss",
-    "mean_label": "chosen",
-    "mean_prediction": "foretold",
-    "calibration": "ratio",
+    "mean_label": "mean label",
+    "mean_prediction": "mean prediction",
+    "calibration": "calibration",
     "example_count": "candidates",
 }
-"""Metric of TFMA -> what the table calls it."""
+"""Metric of TFMA -> title in the table."""
 
 
 @component
@@ -63,7 +64,7 @@ def rank_candidates(
     clock: Parameter[str],
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
-    """The exported ranker's chances of candidates of the test window, and what came true, a tf.Example each."""
+    """Write probabilities and labels of candidates of the test window, as tf.Examples."""
     import tensorflow as tf
 
     from tfrec.evaluation.analysis.candidate_log import ranked_candidates
@@ -79,7 +80,7 @@ def rank_candidates(
 
 
 class TableExecutor(executor.Executor):
-    """TFX's Evaluator, which then prints its result in a table."""
+    """TFX's Evaluator, which also prints its result as a table."""
 
     def Do(
         self,
@@ -87,30 +88,30 @@ class TableExecutor(executor.Executor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """See executor.Executor.Do for the arguments."""
+        """Evaluate and print; executor.Executor.Do documents the arguments."""
         super().Do(input_dict, output_dict, exec_properties)
         print(render(read_slices(artifact_utils.get_single_uri(output_dict["evaluation"]))), flush=True)
 
 
 class RankingEvaluator(Evaluator):
-    """Evaluator with our executor."""
+    """Evaluator with TableExecutor."""
 
     EXECUTOR_SPEC = BeamExecutorSpec(TableExecutor)
 
 
 def read_slices(folder: str) -> dict[str, dict[str, float]]:
-    """Slice, as "purchase, is_repeat yes" -> metric -> value, of what an Evaluator wrote into `folder`."""
-    found = {}
+    """Read an Evaluator's result: slice, such as "purchase, is_repeat yes" -> metric -> value."""
+    slices = {}
     for key, outputs in tfma.load_eval_result(folder).slicing_metrics:
         values = {metric: float(value["doubleValue"]) for metric, value in outputs[""][""].items()}
-        further = [f"{column} {value}" for column, value in key if column != "head"]
-        found[", ".join([*(value for column, value in key if column == "head"), *further])] = values
-    return dict(sorted(found.items()))
+        details = [f"{column} {value}" for column, value in key if column != "head"]
+        slices[", ".join([*(value for column, value in key if column == "head"), *details])] = values
+    return dict(sorted(slices.items()))
 
 
 def render(slices: dict[str, dict[str, float]]) -> str:
-    """A table of whole heads, by activity and by repeats; departments are in the artifact alone."""
-    lines = [f"{'chances of the ranker':34}" + "".join(f"{title:>17}" for title in COLUMNS.values())]
+    """Render a table by head, activity and repeats; departments are in the artifact alone."""
+    lines = [f"{'probabilities of the ranker':34}" + "".join(f"{title:>17}" for title in COLUMNS.values())]
     for name, values in slices.items():
         if ", department" not in name:
             cells = [f"{values[metric]:>17,.4f}" for metric in COLUMNS if metric != "example_count"]
@@ -119,7 +120,7 @@ def render(slices: dict[str, dict[str, float]]) -> str:
 
 
 def _example(row: dict[str, Any]) -> Any:
-    """Numbers as floats, texts as bytes."""
+    """Make a tf.Example, with numbers as floats and texts as bytes."""
     import tensorflow as tf
 
     example = tf.train.Example()

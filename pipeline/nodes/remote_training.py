@@ -1,7 +1,7 @@
-"""How the node Trainer has its towers trained by several processes: it writes a task, they meet over it, it waits.
+"""Training by several processes: the node Trainer writes a task and waits for workers.
 
-The processes are no TFX nodes: each reads the same transformed examples, and all they leave are the checkpoints from
-which the Trainer goes on as it would after an interruption, with nothing left to train.
+The workers are not TFX nodes. Each reads the same transformed examples, and their only results are
+checkpoints, from which the Trainer resumes with nothing left to train.
 """
 
 from __future__ import annotations
@@ -16,56 +16,58 @@ from typing import TypeVar
 
 import tfrec  # noqa: F401  decides which Keras TensorFlow uses
 from tfrec.config import config_from_json
+from tfrec.console import log
 from tfrec.errors import TfrecError
 
 T = TypeVar("T")
 
-FILE = "training.json"
-TRAINED = "trained"
-"""Name of the file among the checkpoints that says that they are complete."""
+TASK_FILE = "training.json"
+DONE_FILE = "trained"
+"""Its presence in the checkpoint folder marks the checkpoints as complete."""
 
-LOOK_SECONDS = 1.0
-SAY_SECONDS = 60.0
+POLL_SECONDS = 1.0
+LOG_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """Arguments of tfrec.training.train.train, as a file on the volume that all workers mount."""
+class TrainingTask:
+    """Arguments of tfrec.training.train.train, with paths on a volume that all workers mount."""
 
     train: list[str]
     validation: list[str]
     catalog: list[str]
-    graph: str  # folder of Transform's
+    graph: str  # folder of Transform's graph
     config: str  # JSON
     checkpoints: str
     logs: str
-    version: str  # folder of the one to go on from, "" none
+    version: str  # folder of the version to start from; "": none
 
     @property
     def is_done(self) -> bool:
         """Whether the checkpoints are complete."""
-        return (Path(self.checkpoints) / TRAINED).exists()
+        return (Path(self.checkpoints) / DONE_FILE).exists()
 
 
-def have_trained(task: Task, work: Path) -> None:
-    """Returns once workers have done the task, which it writes into the folder `work` for them."""
+def wait_for_workers(task: TrainingTask, work: Path) -> None:
+    """Write the task into the folder `work` and return when workers have done it."""
     if task.is_done:
         return
     work.mkdir(parents=True, exist_ok=True)
-    beside = work / f"{FILE}.staging"
-    beside.write_text(json.dumps(dataclasses.asdict(task)), encoding="utf-8")
-    beside.replace(work / FILE)
+    staging = work / f"{TASK_FILE}.staging"
+    staging.write_text(json.dumps(dataclasses.asdict(task)), encoding="utf-8")
+    staging.replace(work / TASK_FILE)
     count = config_from_json(task.config).train.workers
     _wait_for(lambda: task.is_done or None, f"{count} workers to train the towers (docs/distributed.md)")
-    (work / FILE).unlink(missing_ok=True)
+    (work / TASK_FILE).unlink(missing_ok=True)
 
 
-def join(work: Path) -> None:
-    """Does the task of the folder `work`, once there is one, with the other processes that TF_CONFIG names.
+def join_training(work: Path) -> None:
+    """Wait for a task in the folder `work` and do it with the other processes of TF_CONFIG.
 
-    Raises TfrecError when another of them is lost: all have to be started again, and go on from the last checkpoint.
+    Raises TfrecError when another process is lost. All have to be started again then, and resume
+    from the last checkpoint.
     """
-    task = _wait_for(lambda: _task_of(work), f"a node Trainer to write {work / FILE}")
+    task = _wait_for(lambda: _open_task(work), f"a node Trainer to write {work / TASK_FILE}")
     config = config_from_json(task.config)
     import tensorflow as tf
 
@@ -75,7 +77,7 @@ def join(work: Path) -> None:
     from tfrec.training.workers import join_workers
 
     worker = join_workers(config.train.workers)
-    print(f"tfrec: worker {worker.number} of {worker.count}, all are there", flush=True)
+    log(f"worker {worker.number} of {worker.count}: all workers have joined")
     transformed = Transformed(task.graph)
     try:
         train(
@@ -92,26 +94,26 @@ def join(work: Path) -> None:
     except tf.errors.OpError as error:
         raise TfrecError(
             f"worker {worker.number} of {worker.count} can't go on, as when another is lost ({type(error).__name__}); "
-            "start them all again: they go on from the last checkpoint"
+            "start them all again: they resume from the last checkpoint"
         ) from error
     if worker.is_chief:
-        (Path(task.checkpoints) / TRAINED).touch()
+        (Path(task.checkpoints) / DONE_FILE).touch()
 
 
-def _task_of(work: Path) -> Task | None:
-    """The task of the folder, if there is one to be done."""
-    if not (work / FILE).is_file():
+def _open_task(work: Path) -> TrainingTask | None:
+    """The task in the folder, unless there is none or it is done."""
+    if not (work / TASK_FILE).is_file():
         return None
-    task = Task(**json.loads((work / FILE).read_text(encoding="utf-8")))
+    task = TrainingTask(**json.loads((work / TASK_FILE).read_text(encoding="utf-8")))
     return None if task.is_done else task
 
 
-def _wait_for(look: Callable[[], T | None], what: str) -> T:
-    """What `look` finds, when it finds something; says now and then what is waited for."""
-    said = -math.inf
-    while (found := look()) is None:
-        if time.monotonic() - said > SAY_SECONDS:
-            said = time.monotonic()
-            print(f"tfrec: waiting for {what}", flush=True)
-        time.sleep(LOOK_SECONDS)
-    return found
+def _wait_for(poll: Callable[[], T | None], awaited: str) -> T:
+    """Poll until there is a result; log now and then what is awaited."""
+    logged = -math.inf
+    while (result := poll()) is None:
+        if time.monotonic() - logged > LOG_SECONDS:
+            logged = time.monotonic()
+            log(f"waiting for {awaited}")
+        time.sleep(POLL_SECONDS)
+    return result

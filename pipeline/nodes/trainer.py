@@ -1,6 +1,7 @@
-"""run_fn of the node Trainer: the two towers. It leaves its checkpoints for an interrupted run.
+"""run_fn of the node Trainer, which trains the two towers.
 
-Where several workers train (`train.workers`) it goes on from theirs, with nothing left to train.
+An interrupted run resumes from its checkpoints. With several workers (`train.workers`) the node
+resumes from theirs, with nothing left to train.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from pathlib import Path
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from pipeline.nodes.remote_training import Task, have_trained
-from pipeline.nodes.trainer_inputs import inputs_of
+from pipeline.nodes.remote_training import TrainingTask, wait_for_workers
+from pipeline.nodes.trainer_inputs import read_inputs
 from tfrec.config import Config
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains on the transformed examples and writes a SavedModel.
+    """Train on the transformed examples and write a SavedModel.
 
-    Where a ranker follows (`is_last` is false) it holds what RankingTrainer goes on with and gives embeddings; else it
-    is the one that Pusher may push.
+    Where a ranker follows (`is_last` is false) the SavedModel gives embeddings and holds the
+    weights for RankingTrainer. Otherwise it is the one that is pushed.
     """
     from tfrec.export.golden_requests import write_probes
     from tfrec.export.recommender import Recommender, export
@@ -28,9 +29,9 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.training.train import catch_up, train
     from tfrec.training.warm_start import beginning, record_of, write_record
 
-    inputs = inputs_of(fn_args)
-    version = _version(fn_args)
-    task = Task(
+    inputs = read_inputs(fn_args)
+    version = _version_to_start_from(fn_args)
+    task = TrainingTask(
         train=inputs.train,
         validation=inputs.validation,
         catalog=inputs.catalog,
@@ -41,7 +42,7 @@ def run_fn(fn_args: FnArgs) -> None:
         version=str(version or ""),
     )
     if inputs.config.train.workers > 1:
-        have_trained(task, Path(fn_args.custom_config["work"]))
+        wait_for_workers(task, Path(fn_args.custom_config["work"]))
     trained = train(
         train_files=inputs.train,
         validation_files=inputs.validation,
@@ -59,15 +60,15 @@ def run_fn(fn_args: FnArgs) -> None:
         export(recommender, fn_args.serving_model_dir)
         write_probes(recommender, trained.catalog, inputs.config, fn_args.serving_model_dir)
         is_caught_up = inputs.config.train.catch_up_rate > 0
-        known = record_of(trained.catalog, inputs.transformed, inputs.config, inputs.validation, is_caught_up)
-        write_record(known, fn_args.serving_model_dir)
+        record = record_of(trained.catalog, inputs.transformed, inputs.config, inputs.validation, is_caught_up)
+        write_record(record, fn_args.serving_model_dir)
     else:
         export(recommender, fn_args.serving_model_dir, recommender.embeddings())
     trained.curve.write(Path(fn_args.serving_model_dir) / IN_MODEL)
 
 
-def _version(fn_args: FnArgs) -> Path | None:
-    """The version in service that training is to go on from, if any."""
+def _version_to_start_from(fn_args: FnArgs) -> Path | None:
+    """The latest version in service, for a warm start."""
     from tfrec.versions import latest_version
 
     serving = fn_args.custom_config.get("serving")
@@ -75,11 +76,13 @@ def _version(fn_args: FnArgs) -> Path | None:
 
 
 def _checkpoint_dir(fn_args: FnArgs, config: Config, version: Path | None) -> Path:
-    """A folder of this very data, configuration and version to go on from; those of others are finished or given up."""
+    """Folder for these examples, configuration and version; removes those of other trainings."""
     work = Path(fn_args.custom_config["work"])
-    known = {name: fn_args.custom_config[name] for name in ("code", "weights", "snapshot")}
-    known["version"] = version.name if version else ""
-    content = repr((sorted(fn_args.train_files), fn_args.transform_graph_path, config.to_json(), sorted(known.items())))
+    properties = {name: fn_args.custom_config[name] for name in ("code", "weights", "snapshot")}
+    properties["version"] = version.name if version else ""
+    content = repr(
+        (sorted(fn_args.train_files), fn_args.transform_graph_path, config.to_json(), sorted(properties.items()))
+    )
     name = hashlib.sha256(content.encode()).hexdigest()[:16]
     for other in work.glob("checkpoints-*"):
         if other.name != f"checkpoints-{name}":

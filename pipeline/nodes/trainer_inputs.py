@@ -1,4 +1,4 @@
-"""What TFX's Trainer hands to our training: transformed examples by split, their graph, the configuration."""
+"""Inputs of a training node: transformed examples by split, their graph, the configuration."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from tfrec.config import Config, config_from_json, with_settings
 from tfrec.examples.preprocessing import Transformed
 
 TRAINING = ["train", "catalog"]
-"""Of TrainArgs; those of EvalArgs are VALIDATION."""
+"""Splits of TrainArgs."""
 
 VALIDATION = ["validation"]
+"""Splits of EvalArgs."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Inputs:
-    """Files of a node that trains."""
+class TrainerInputs:
+    """Files, graph and configuration of a training node."""
 
     train: list[str]
     validation: list[str]
@@ -27,16 +28,16 @@ class Inputs:
     config: Config
 
 
-def inputs_of(fn_args: FnArgs) -> Inputs:
-    """The files behind the patterns of TRAINING and VALIDATION; the configuration with what a Tuner found, if any."""
-    found = (fn_args.hyperparameters or {}).get("values", {})
+def read_inputs(fn_args: FnArgs) -> TrainerInputs:
+    """List the files of TRAINING and VALIDATION; apply the settings of a Tuner, if there is one."""
+    tuned = (fn_args.hyperparameters or {}).get("values", {})
     files = [path for pattern in fn_args.train_files for path in _files(pattern)]
-    return Inputs(
+    return TrainerInputs(
         train=[path for path in files if "/Split-train/" in path],
         validation=[path for pattern in fn_args.eval_files for path in _files(pattern)],
         catalog=[path for path in files if "/Split-catalog/" in path],
         transformed=Transformed(fn_args.transform_graph_path),
-        config=with_settings(config_from_json(fn_args.custom_config["config"]), found),
+        config=with_settings(config_from_json(fn_args.custom_config["config"]), tuned),
     )
 
 

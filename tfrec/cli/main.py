@@ -79,10 +79,10 @@ def train(options: argparse.Namespace) -> int:
 
 def join(options: argparse.Namespace) -> None:
     """train a run's towers with other processes, as TF_CONFIG says, when its Trainer waits for them"""
-    from pipeline.nodes.remote_training import join as take_part
+    from pipeline.nodes.remote_training import join_training
     from pipeline.runs import named_run
 
-    take_part(Path(named_run(options.run).work))
+    join_training(Path(named_run(options.run).work))
 
 
 def evaluate(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The ExampleGen through TFX's LocalDagRunner: its records, and when it runs again."""
+"""The ExampleGen in TFX's LocalDagRunner: its records, and when it runs again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfrec.schema import TableSet, read_table_set
 
 
 def run(tables_root: Path, home: Path, config: Config | None = None) -> list[str]:
-    """Runs a pipeline of this one component; the state of every execution so far, oldest first."""
+    """Run a pipeline of this one component; returns the states of all its executions, oldest first."""
     from ml_metadata.proto import metadata_store_pb2
     from tfx.orchestration import metadata
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -43,7 +43,7 @@ def run(tables_root: Path, home: Path, config: Config | None = None) -> list[str
 
 
 def read_split(home: Path, split: str) -> list[dict[str, Any]]:
-    """The examples of a split that the newest execution wrote, as dictionaries of lists."""
+    """Read the examples of a split of the newest execution, as dictionaries of lists."""
     import tensorflow as tf
 
     newest = max((home / "root" / "TableSetExampleGen" / "examples").iterdir(), key=lambda path: int(path.name))
@@ -60,14 +60,14 @@ def _as_lists(example: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def ran(shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A copy of the shop's tables, and the home of a pipeline that ran on it once."""
+    """A copy of the shop's tables, and the folder of a pipeline that ran on it once."""
     tables, home = tmp_path_factory.mktemp("run") / "tables", tmp_path_factory.mktemp("home")
     shutil.copytree(shop.root, tables)
     assert run(tables, home) == ["COMPLETE"]
     return tables, home
 
 
-def test_the_splits_hold_the_shop(ran: tuple[Path, Path]) -> None:
+def test_each_split_holds_the_users_with_events_in_its_window(ran: tuple[Path, Path]) -> None:
     """Users with events in each window, counted in tests/conftest.py by eye; all 8 items."""
     _, home = ran
     users = {
@@ -83,11 +83,12 @@ def test_the_splits_hold_the_shop(ran: tuple[Path, Path]) -> None:
     assert items == {"pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"}
 
 
-def test_a_record_holds_its_users_events(ran: tuple[Path, Path]) -> None:
+def test_a_record_holds_the_events_of_its_user(ran: tuple[Path, Path]) -> None:
     _, home = ran
     [eve] = [example for example in read_split(home, "test") if example["user_id"] == [b"eve"]]
-    # eve bought soap on 25 January and 15 February (history), then again and saw a mug on 15 March, 5 minutes
-    # later. She has no row among the users. Seconds: `date -u -d '2024-01-25 07:00' +%s` and so on.
+    # eve bought soap on 25 January and 15 February (history), then again and saw a mug on 15 March,
+    # 5 minutes later. She has no row among the users. Seconds: `date -u -d '2024-01-25 07:00' +%s`
+    # and so on.
     assert eve == {
         "user_id": [b"eve"],
         "user_age": [b""],
@@ -101,11 +102,9 @@ def test_a_record_holds_its_users_events(ran: tuple[Path, Path]) -> None:
     }
 
 
-def test_it_runs_again_for_new_data_or_settings_and_for_nothing_else(
-    ran: tuple[Path, Path], write_tables: Any, tmp_path: Path
-) -> None:
+def test_only_new_data_or_settings_run_it_again(ran: tuple[Path, Path], write_tables: Any, tmp_path: Path) -> None:
     tables, home = ran
-    for path in tables.rglob("*"):  # the same data, ingested again: newer files of the same content
+    for path in tables.rglob("*"):  # as after the same data was ingested again
         os.utime(path, (2_000_000_000, 2_000_000_000))
     assert run(tables, home) == ["COMPLETE", "CACHED"]
 
@@ -126,7 +125,7 @@ def test_it_runs_again_for_new_data_or_settings_and_for_nothing_else(
     assert read_split(home, "validation") == []
 
 
-def test_tables_that_changed_between_driver_and_executor_end_the_run(write_tables: Any, tmp_path: Path) -> None:
+def test_tables_that_change_between_driver_and_executor_end_the_run(write_tables: Any, tmp_path: Path) -> None:
     rows: list[tuple] = [("ann", "tea", "view", "2024-01-20 09:00:00", None, None, None, "a2", None)]
     write_tables(tmp_path, interactions=rows)
     properties = {**example_gen(str(tmp_path), Config()).exec_properties, "input_fingerprint": '{"snapshot": "other"}'}
@@ -134,7 +133,7 @@ def test_tables_that_changed_between_driver_and_executor_end_the_run(write_table
         TableSetExecutor().GenerateExamplesByBeam(beam.Pipeline(argv=Local().beam_flags()), properties)
 
 
-def test_tables_that_were_never_ingested_are_named(tmp_path: Path) -> None:
+def test_a_folder_without_ingested_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no ingested tables"):
         read_table_set(tmp_path)
     with pytest.raises(DataError, match="holds no ingested tables"):

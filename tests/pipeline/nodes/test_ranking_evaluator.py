@@ -1,4 +1,4 @@
-"""TFX's Evaluator over candidates written by hand: its figures, worked out here, and the table of them."""
+"""TFX's Evaluator over candidates written by hand: its metrics and their table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def artifact(name: str, folder: Path) -> Artifact:
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the Evaluator wrote."""
+    """The folder of the Evaluator's results."""
     home = tmp_path_factory.mktemp("evaluated")
     (home / "candidates" / "Split-eval").mkdir(parents=True)
     with tf.io.TFRecordWriter(str(home / "candidates" / "Split-eval" / "data.gz"), "GZIP") as writer:
@@ -43,13 +43,16 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluation": [artifact("ModelEvaluation", home / "evaluation")],
         "blessing": [artifact("ModelBlessing", home / "blessing")],
     }
-    told = json_format.MessageToJson(EVAL_CONFIG, preserving_proto_field_name=True)
-    TableExecutor(context).Do({"examples": [candidates]}, outputs, {"eval_config": told, "example_splits": "null"})
+    eval_config = json_format.MessageToJson(EVAL_CONFIG, preserving_proto_field_name=True)
+    TableExecutor(context).Do(
+        {"examples": [candidates]}, outputs, {"eval_config": eval_config, "example_splits": "null"}
+    )
     return home
 
 
-def test_figures_of_a_head_count_each_candidate_by_its_weight(evaluated: Path) -> None:
-    # 21 candidates: one chosen, foretold 0.8 + 10 * 0.4 + 10 * 0.1 = 5.8 choices.
+def test_metrics_of_a_head_count_each_candidate_by_its_weight(evaluated: Path) -> None:
+    # 1 + 10 + 10 = 21 candidates with one label; the predictions sum to 0.8 + 10 * 0.4 + 10 * 0.1 =
+    # 5.8.
     values = read_slices(str(evaluated / "evaluation"))["purchase"]
     assert values["example_count"] == pytest.approx(21)
     assert values["mean_label"] == pytest.approx(1 / 21)
@@ -60,7 +63,7 @@ def test_figures_of_a_head_count_each_candidate_by_its_weight(evaluated: Path) -
     assert values["auc"] == pytest.approx(1.0, abs=1e-3)
 
 
-def test_each_slice_is_of_one_head(evaluated: Path) -> None:
+def test_every_slice_belongs_to_one_head(evaluated: Path) -> None:
     slices = read_slices(str(evaluated / "evaluation"))
     assert slices["purchase, is_repeat yes"]["mean_label"] == pytest.approx(1 / 11)
     assert slices["purchase, is_repeat no"]["mean_label"] == 0
@@ -72,11 +75,10 @@ def test_each_slice_is_of_one_head(evaluated: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_table_has_a_line_for_each_slice_but_departments(evaluated: Path) -> None:
+def test_the_table_has_a_row_for_every_slice_but_departments(evaluated: Path) -> None:
     head, *lines = render(read_slices(str(evaluated / "evaluation"))).splitlines()
-    assert (
-        head.split() == "chances of the ranker AUC AUC of precision log loss chosen foretold ratio candidates".split()
-    )
+    titles = "AUC AUC of precision log loss mean label mean prediction calibration candidates"
+    assert head.split() == f"probabilities of the ranker {titles}".split()
     assert [line[:34].strip() for line in lines] == [
         "purchase", "purchase, activity none", "purchase, is_repeat no", "purchase, is_repeat yes",
         "view", "view, activity none", "view, is_repeat no",
@@ -84,5 +86,5 @@ def test_the_table_has_a_line_for_each_slice_but_departments(evaluated: Path) ->
     assert lines[0].split()[-4:] == ["0.0476", "0.2762", "5.8000", "21"]
 
 
-def test_it_blesses_nothing(evaluated: Path) -> None:
+def test_the_evaluator_gives_no_blessing(evaluated: Path) -> None:
     assert not (evaluated / "blessing").exists()

@@ -1,4 +1,4 @@
-"""The node Trainer, run by TFX's own executor over the shop of tests/conftest.py: what it begins with, each day."""
+"""The node Trainer, run by TFX's executor over the shop of tests/conftest.py, with a warm start."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ from tfx.types import Artifact, standard_artifacts
 
 from tfrec.training.warm_start import FILE
 
+pytestmark = pytest.mark.slow
+
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A Trainer whose towers are the last stage and begin with those in `serving`."""
+    """A Trainer that starts from the version in the folder `serving`."""
 
     home: Path
     inputs: dict[str, list[Artifact]]
     config: str
 
     def run(self, capfd: pytest.CaptureFixture[str], day: int, is_last: bool = False) -> tuple[Path, str]:
-        """The model that it writes, and what it says."""
+        """Run the node; returns the folder of its model, and its output."""
         custom = {"config": self.config, "work": str(self.home / "work"), "serving": str(self.home / "serving")}
         custom |= {"code": "", "weights": "", "snapshot": "", "is_last": is_last}
-        told = {
+        properties = {
             "custom_config": json.dumps(custom),
             "train_args": '{"splits": ["train", "catalog"]}',
             "eval_args": '{"splits": ["validation"]}',
             "run_fn": "pipeline.nodes.trainer.run_fn",
         }
-        made = self.home / f"model-{day}"
+        model = self.home / f"model-{day}"
         outputs = {
-            "model": [artifact("Model", made)],
+            "model": [artifact("Model", model)],
             "model_run": [artifact("ModelRun", self.home / f"run-{day}")],
         }
         capfd.readouterr()
-        GenericExecutor().Do(self.inputs, outputs, told)
-        return made / "Format-Serving", capfd.readouterr().out
+        GenericExecutor().Do(self.inputs, outputs, properties)
+        return model / "Format-Serving", capfd.readouterr().out
 
     def checkpoints(self) -> list[str]:
         return [path.name for path in (self.home / "work").glob("checkpoints-*")]
 
 
 def artifact(name: str, folder: Path) -> Artifact:
-    """One of TFX's standard artifacts, its files in a folder."""
-    made = getattr(standard_artifacts, name)()
-    made.uri = str(folder)
-    return made
+    """Make one of TFX's standard artifacts with its files in a folder."""
+    one = getattr(standard_artifacts, name)()
+    one.uri = str(folder)
+    return one
 
 
 @pytest.fixture
@@ -67,28 +69,28 @@ def node(transformed_shop: Any, tmp_path: Path) -> Node:
     return Node(tmp_path, {"examples": [examples], "transform_graph": [graph]}, config.to_json())
 
 
-def epochs(said: str) -> list[str]:
-    return re.findall(r"towers epoch (\d)", said)
+def epochs(output: str) -> list[str]:
+    return re.findall(r"towers epoch (\d)", output)
 
 
-def test_it_begins_with_what_is_in_service_and_each_version_has_checkpoints_of_its_own(
+def test_a_warm_start_begins_with_the_version_in_service_and_has_its_own_checkpoints(
     node: Node, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model, said = node.run(capfd, 1, is_last=True)
-    assert "tfrec: the towers train anew: no version is in service yet" in said
-    assert epochs(said) == ["1", "2"]
+    model, output = node.run(capfd, 1, is_last=True)
+    assert "tfrec: the towers train anew: no version is in service yet" in output
+    assert epochs(output) == ["1", "2"]
     assert (model / FILE).is_file()
-    of_nothing = node.checkpoints()
+    without_version = node.checkpoints()
 
     shutil.copytree(model, node.home / "serving" / "5")
-    _, said = node.run(capfd, 2)
-    assert "tfrec: the towers go on from version 5, which knows 7 of 7 item ids" in said
-    assert epochs(said) == ["1"]
-    of_version = node.checkpoints()
-    assert (len(of_nothing), len(of_version)) == (1, 1)
-    assert of_version != of_nothing
+    _, output = node.run(capfd, 2)
+    assert "tfrec: the towers go on from version 5, which knows 7 of 7 item ids" in output
+    assert epochs(output) == ["1"]
+    with_version = node.checkpoints()
+    assert (len(without_version), len(with_version)) == (1, 1)
+    assert with_version != without_version
 
-    # As after a kill before the node's end: what was trained from version 5 is not trained again.
-    _, said = node.run(capfd, 3)
-    assert epochs(said) == []
-    assert node.checkpoints() == of_version
+    # As after a kill before the node's end: the towers are not trained from version 5 again.
+    _, output = node.run(capfd, 3)
+    assert epochs(output) == []
+    assert node.checkpoints() == with_version

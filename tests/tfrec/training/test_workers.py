@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.nodes.remote_training import FILE, Task, have_trained
+from pipeline.nodes.remote_training import TASK_FILE, TrainingTask, wait_for_workers
 from tfrec.config import Config
 from tfrec.examples.preprocessing import Transformed
 from tfrec.training.learning_curve import Epoch, read_epochs
@@ -31,7 +31,7 @@ class Job:
     """A task in a folder of its own, as a Trainer would leave it."""
 
     folder: Path
-    task: Task
+    task: TrainingTask
     config: Config
 
     @property
@@ -88,7 +88,7 @@ def make_job(transformed_shop, tmp_path_factory) -> Callable[[int], Job]:
         config = dataclasses.replace(shop, train=train)
         folder = tmp_path_factory.mktemp(f"of {workers}")
         files = transformed_shop.files
-        task = Task(
+        task = TrainingTask(
             train=files["train"],
             validation=files["validation"],
             catalog=files["catalog"],
@@ -100,7 +100,7 @@ def make_job(transformed_shop, tmp_path_factory) -> Callable[[int], Job]:
         )
         work = folder / "out" / "pipelines" / "tiny" / "work"
         work.mkdir(parents=True)
-        (work / FILE).write_text(json.dumps(dataclasses.asdict(task)))
+        (work / TASK_FILE).write_text(json.dumps(dataclasses.asdict(task)))
         return Job(folder, task, config)
 
     return make
@@ -168,8 +168,8 @@ def test_a_killed_worker_ends_the_others_which_all_go_on_when_started_again(make
     assert_alike(job, by_two)
 
 
-def test_the_trainer_goes_on_from_what_workers_have_trained(by_two, capsys):
-    have_trained(by_two.task, by_two.folder)  # at once, for it is done
+def test_the_trainer_goes_on_from_what_workers_wait_for_workers(by_two, capsys):
+    wait_for_workers(by_two.task, by_two.folder)  # at once, for it is done
     trained = by_two.as_the_trainer()
     assert "towers epoch" not in capsys.readouterr().out
     assert trained.validation_ndcg == pytest.approx(max(epoch.ndcg for epoch in by_two.epochs))
