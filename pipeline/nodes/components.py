@@ -44,9 +44,7 @@ def check_examples(
     is_dated = test_start >= 0
     leaks = find_leaks(examples.uri, *((validation_start, test_start) if is_dated else (None, None)))
     if leaks:
-        raise DataError(
-            f"the future leaks into the examples: {'; '.join(leaks)}; fix what made {examples.uri}"
-        )
+        raise DataError(f"the future leaks into the examples: {'; '.join(leaks)}; fix what made {examples.uri}")
     _bless(blessing, True, "INFRA_BLESSED", "")
 
 

@@ -130,7 +130,7 @@ def is_checked(home: Path) -> bool:
 
 
 def validation_of(folder: Path, **anomalies: str) -> Artifact:
-    """Make ExampleValidator's artifact with anomalies (feature -> description) in the train split."""
+    """ExampleValidator's artifact with anomalies (feature -> description) in the train split."""
     message = anomalies_pb2.Anomalies()
     for name, description in anomalies.items():
         message.anomaly_info[name].description = description
@@ -169,10 +169,12 @@ def test_a_leak_of_the_future_ends_the_run(toy_examples: Path, tmp_path: Path) -
     assert not (tmp_path / "blessing").exists()
 
 
+@pytest.mark.slow
 def test_a_sound_export_is_blessed(checked: dict[str, Path]) -> None:
     assert is_checked(checked["nothing"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [

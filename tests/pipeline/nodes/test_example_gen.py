@@ -19,7 +19,7 @@ from tfrec.schema import TableSet, read_table_set
 
 
 def run(tables_root: Path, home: Path, config: Config | None = None) -> list[str]:
-    """Run a pipeline of this one component; returns the states of all its executions, oldest first."""
+    """Run a pipeline of this component; returns the states of all executions, oldest first."""
     from ml_metadata.proto import metadata_store_pb2
     from tfx.orchestration import metadata
     from tfx.orchestration.local.local_dag_runner import LocalDagRunner

@@ -11,7 +11,7 @@ from pipeline.nodes import fingerprint
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three modules: `verdict` imports `metrics` inside a function, and `doctor` for the type checker alone."""
+    """`verdict` imports `metrics` inside a function, and `doctor` for the type checker alone."""
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
     (tmp_path / "tfrec").mkdir()
     for name, text in (
