@@ -1,6 +1,7 @@
-"""What a server lives through under load: versions that come, go and are broken, kills, clients that vanish or dawdle.
+"""Faults of a server under load: changing and broken versions, a full disk, kills, stuck clients.
 
-TFREC_FAULT_SECONDS=60 loads for a minute in each test, and `-s` shows what came of it; the default is shorter.
+TFREC_FAULT_SECONDS=60 loads the server for a minute in each test (the default is shorter); `-s`
+prints the latencies.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from tests.serving.processes import Running, running
 from tfrec.errors import MachineError
 from tfrec.versions import push as push_model
 
+pytestmark = pytest.mark.slow
+
 Eventually = Callable[[Callable[[], bool]], None]
 SECONDS = float(os.environ.get("TFREC_FAULT_SECONDS", "6"))
 CHANGE_SECONDS = min(5.0, SECONDS / 6)
@@ -41,25 +44,25 @@ def request() -> predict_pb2.PredictRequest:
 REQUESTS = [request().SerializeToString()]
 
 
-def wrong(answer: bytes) -> str:
-    """Version n answers 10 + n: what is wrong with an answer for the version that it names."""
+def error_of(answer: bytes) -> str:
+    """An error where the sum is not 10 + n for the version n that the answer names, else ""."""
     response = predict_pb2.PredictResponse.FromString(answer)
     version, total = response.model_spec.version.value, response.outputs["sum"].float_val[0]
-    return "" if total == 10 + version else f"version {version} said {total}"
+    return "" if total == 10 + version else f"version {version} answered {total}"
 
 
-def ask(target: str) -> int:
-    """The version that answers, rightly."""
+def predict(target: str) -> int:
+    """The version that answers; fails when the answer is wrong."""
     with grpc.insecure_channel(target) as channel:
         response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request(), timeout=20)
-    assert wrong(response.SerializeToString()) == ""
+    assert error_of(response.SerializeToString()) == ""
     return int(response.model_spec.version.value)
 
 
 def states(server: Running) -> dict[str, str]:
-    """Of each version that was ever seen, the error behind the state."""
-    known = httpx.get(f"{server.rest}/v1/models/toy", trust_env=False, timeout=20).json()["model_version_status"]
-    return {one["version"]: f"{one['state']} {one['status']['error_message']}" for one in known}
+    """State and error message of each version that the server has seen."""
+    statuses = httpx.get(f"{server.rest}/v1/models/toy", trust_env=False, timeout=20).json()["model_version_status"]
+    return {one["version"]: f"{one['state']} {one['status']['error_message']}" for one in statuses}
 
 
 def push(exported: Path, base: Path, version: int) -> None:
@@ -73,17 +76,20 @@ def withdraw(base: Path, version: int) -> None:
     shutil.rmtree(base / f".gone-{version}")
 
 
-def told(outcome: grpc_load.LoadResult, server: Running, versions: str) -> None:
+def report(result: grpc_load.LoadResult, server: Running, versions: str) -> None:
     memory = psutil.Process(server.process.pid).memory_info().rss
-    print(f"\n{outcome.summarize()}; {versions}; resident memory {memory / 1e6:.0f} MB")
+    print(f"\n{result.summarize()}; {versions}; resident memory {memory / 1e6:.0f} MB")
 
 
 @contextlib.contextmanager
 def changing(step: Callable[[int], None]) -> Iterator[None]:
-    """Calls step(0), step(1) ... every CHANGE_SECONDS until the block ends; raises what they raised."""
+    """Call step(0), step(1) ... every CHANGE_SECONDS until the block ends.
+
+    Fails when a step failed.
+    """
     stopping, errors = threading.Event(), []
 
-    def go_on() -> None:
+    def run_steps() -> None:
         number = 0
         while not stopping.wait(CHANGE_SECONDS):
             try:
@@ -93,7 +99,7 @@ def changing(step: Callable[[int], None]) -> Iterator[None]:
                 return
             number += 1
 
-    thread = threading.Thread(target=go_on)
+    thread = threading.Thread(target=run_steps)
     thread.start()
     try:
         yield
@@ -105,7 +111,7 @@ def changing(step: Callable[[int], None]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def started(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Running]]:
-    """A folder of versions and the server of it that these tests share: to start one takes as long as a test."""
+    """A folder of versions and its server, shared by the tests since a start takes long."""
     base = tmp_path_factory.mktemp("faults")
     push(exported, base, 1)
     with running("--file_system_poll_wait_seconds=0.1", base_path=base) as server:
@@ -114,77 +120,60 @@ def started(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def server(started: tuple[Path, Running], eventually: Eventually) -> Running:
-    """As it began: version 1 alone is in its folder, and answers."""
+    """The shared server with version 1 alone in its folder and in service."""
     base, server = started
     for version in (3, 2):
         if (base / str(version)).exists():
             withdraw(base, version)
-    eventually(lambda: ask(server.target) == 1)
+    eventually(lambda: predict(server.target) == 1)
     return server
 
 
 @pytest.fixture
 def base(started: tuple[Path, Running], server: Running) -> Path:
-    """The folder of the shared server, with version 1 alone."""
+    """The folder of the shared server, which holds version 1 alone."""
     return started[0]
 
 
-def test_versions_come_and_go_and_no_request_fails_or_is_answered_wrongly(
+def test_no_request_fails_while_versions_change_and_one_is_broken(
     exported: Path, base: Path, server: Running, eventually: Eventually
 ) -> None:
-    """32 in flight. A version comes, is followed by a newer one, which is withdrawn again, and so on."""
+    """32 requests in flight: a broken version 2, version 3, a sound version 2, version 1 again."""
 
     def step(number: int) -> None:
-        version, expected = ((2, 2), (3, 3), (3, 2), (2, 1))[number % 4]
-        if number % 4 < 2:
-            push(exported, base, version)
+        if number % 4 == 0:
+            (base / "2").mkdir()
+            (base / "2" / "saved_model.pb").write_bytes(b"not a model")
+            eventually(lambda: "Cannot parse" in states(server).get("2", ""))
+            assert predict(server.target) == 1
+            return
+        if number % 4 == 1:
+            push(exported, base, 3)
+        elif number % 4 == 2:
+            withdraw(base, 2)
+            push(exported, base, 2)
+            withdraw(base, 3)
         else:
-            withdraw(base, version)
-        eventually(lambda: ask(server.target) == expected)
+            withdraw(base, 2)
+        eventually(lambda: predict(server.target) == (3, 2, 1)[number % 4 - 1])
 
     seen = set()
 
     def check(answer: bytes) -> str:
         seen.add(predict_pb2.PredictResponse.FromString(answer).model_spec.version.value)
-        return wrong(answer)
+        return error_of(answer)
 
     with changing(step):
-        outcome = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
-    told(outcome, server, f"versions {seen}")
-    assert outcome.errors == {}
-    assert len(outcome.latencies) > 100
+        result = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
+    report(result, server, f"versions {seen}")
+    assert result.errors == {}
+    assert len(result.latencies) > 100
     assert seen == {1, 2, 3}
-
-
-def test_a_broken_version_in_between_harms_no_request(
-    exported: Path, base: Path, server: Running, eventually: Eventually
-) -> None:
-    def step(number: int) -> None:
-        """A broken one, then a good one above it, and again from the start when both are withdrawn."""
-        if number % 3 == 0:
-            (base / "2").mkdir()
-            (base / "2" / "saved_model.pb").write_bytes(b"not a model")
-            eventually(lambda: "Cannot parse" in states(server).get("2", ""))
-            assert ask(server.target) == 1
-        elif number % 3 == 1:
-            push(exported, base, 3)
-            eventually(lambda: ask(server.target) == 3)
-        else:
-            withdraw(base, 3)
-            withdraw(base, 2)
-            eventually(lambda: ask(server.target) == 1)
-
-    with changing(step):
-        outcome = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, wrong)
-    told(outcome, server, f"versions {states(server)}")
-    assert outcome.errors == {}
-    assert len(outcome.latencies) > 100
-    assert "Cannot parse" in states(server)["2"]
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 8 MB."""
+    """A file system of 8 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
@@ -197,7 +186,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_push_to_a_full_disk_harms_no_request_and_ends_well_once_there_is_room(
+def test_a_push_to_a_full_disk_fails_no_request_and_succeeds_once_there_is_space(
     exported: Path, disk: Path, eventually: Eventually
 ) -> None:
     base, ballast = disk / "toy", disk / "ballast"
@@ -206,7 +195,7 @@ def test_a_push_to_a_full_disk_harms_no_request_and_ends_well_once_there_is_room
     pushed: list[Path] = []
 
     def step(number: int) -> None:
-        """The disk is full, twice; then it is not."""
+        """Two pushes to a full disk, then one after space is freed."""
         if number == 0:
             ballast.write_bytes(bytes(shutil.disk_usage(disk).free - size // 2))
         if number < 2:
@@ -220,20 +209,20 @@ def test_a_push_to_a_full_disk_harms_no_request_and_ends_well_once_there_is_room
     def check(answer: bytes) -> str:
         response = predict_pb2.PredictResponse.FromString(answer)
         version, total = response.model_spec.version.value, response.outputs["sum"].float_val[0]
-        return "" if total == (11 if version == int(first.name) else 12) else f"version {version} said {total}"
+        return "" if total == (11 if version == int(first.name) else 12) else f"version {version} answered {total}"
 
     with running("--file_system_poll_wait_seconds=0.1", base_path=base) as server:
         with changing(step):
-            outcome = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
-        assert outcome.errors == {}
+            result = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
+        assert result.errors == {}
         (second,) = pushed
-        # The server looked ten times a second and has never seen another version, broken or not.
+        # The server looked ten times a second and never saw another version, broken or not.
         eventually(lambda: states(server) == {first.name: "END ", second.name: "AVAILABLE "})
 
 
-def test_after_a_kill_a_new_server_answers_on_the_same_folder_and_clients_come_back(base: Path) -> None:
-    soon = [("grpc.max_reconnect_backoff_ms", 1000)]  # gRPC's own two minutes would be waited for
-    with running(base_path=base) as first, grpc.insecure_channel(first.target, options=soon) as channel:
+def test_after_a_kill_clients_reconnect_to_a_new_server_on_the_same_folder(base: Path) -> None:
+    options = [("grpc.max_reconnect_backoff_ms", 1000)]  # gRPC waits up to two minutes by default
+    with running(base_path=base) as first, grpc.insecure_channel(first.target, options=options) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         assert stub.Predict(request(), timeout=20).outputs["sum"].float_val[0] == 11
         first.process.kill()
@@ -247,13 +236,13 @@ def test_after_a_kill_a_new_server_answers_on_the_same_folder_and_clients_come_b
             assert stub.Predict(request(), timeout=20, wait_for_ready=True).outputs["sum"].float_val[0] == 11
 
 
-def test_no_accepted_request_is_dropped_when_the_server_is_told_to_stop(base: Path, eventually: Eventually) -> None:
+def test_a_stop_drops_no_accepted_request(base: Path, eventually: Eventually) -> None:
     with running(base_path=base) as server, grpc.insecure_channel(server.target) as channel:
         slow = predict_pb2.PredictRequest(model_spec={"name": "toy", "signature_name": "slow"})
         slow.inputs["steps"].CopyFrom(tf.make_tensor_proto([300_000], tf.int64))
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         stub.Predict(request(), timeout=20)
-        asked = [stub.Predict.future(slow, timeout=60) for _ in range(4)]
+        calls = [stub.Predict.future(slow, timeout=60) for _ in range(4)]
         rest = httpx.Client(base_url=server.rest, trust_env=False, timeout=60)
         answers = []
         posting = threading.Thread(
@@ -265,16 +254,18 @@ def test_no_accepted_request_is_dropped_when_the_server_is_told_to_stop(base: Pa
         process = psutil.Process(server.process.pid)
         eventually(lambda: sum(one.status == "ESTABLISHED" for one in process.net_connections()) >= 2)
         server.process.terminate()
-        assert [call.result().outputs["last"].int64_val[0] for call in asked] == [300_000] * 4
+        assert [call.result().outputs["last"].int64_val[0] for call in calls] == [300_000] * 4
         posting.join()
         assert answers[0].json() == {"predictions": [300_000]}
         assert server.process.wait(60) == 0
 
 
-def test_clients_that_vanish_leave_nothing_behind(server: Running, eventually: Eventually) -> None:
+def test_clients_that_disconnect_within_a_request_leave_no_open_sockets(
+    server: Running, eventually: Eventually
+) -> None:
     process, (host, port) = psutil.Process(server.process.pid), server.target.rsplit(":", 1)
     rest_port = int(server.rest.rpartition(":")[2])
-    ask(server.target)
+    predict(server.target)
     before = process.num_fds()
     for _ in range(100):
         with socket.create_connection((host, int(port))) as connection:
@@ -282,10 +273,10 @@ def test_clients_that_vanish_leave_nothing_behind(server: Running, eventually: E
         with socket.create_connection((host, rest_port)) as connection:
             connection.sendall(b"POST /v1/models/toy:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{")
     eventually(lambda: process.num_fds() <= before + 5)
-    assert ask(server.target) == 1
+    assert predict(server.target) == 1
 
 
-def test_clients_that_dawdle_keep_nobody_waiting(server: Running) -> None:
+def test_clients_that_never_finish_a_request_do_not_block_others(server: Running) -> None:
     rest_port = int(server.rest.rpartition(":")[2])
     with contextlib.ExitStack() as open_:
         for _ in range(100):
@@ -295,4 +286,4 @@ def test_clients_that_dawdle_keep_nobody_waiting(server: Running) -> None:
             f"{server.rest}/v1/models/toy:predict", json={"inputs": {"x": [1], "y": [10]}}, trust_env=False, timeout=20
         )
         assert response.json() == {"outputs": {"sum": [11.0], "difference": [-9.0]}}
-        assert ask(server.target) == 1
+        assert predict(server.target) == 1

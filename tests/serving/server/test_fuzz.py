@@ -1,7 +1,7 @@
-"""Requests that no sane client sends, over gRPC and REST: each is answered by a status of the contract, and no more.
+"""Random broken requests over gRPC and REST: each gets a status of the contract.
 
-TFREC_FUZZ_REQUESTS=50000 sends as many, and `-s` shows how they were answered; the default is fewer. Afterwards the
-server still answers rightly, in no more memory than before.
+TFREC_FUZZ_REQUESTS=50000 sends that many (the default is fewer); `-s` prints the number of each
+status. Afterwards the server still answers correctly and holds no more memory than before.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from hypothesis import strategies as st
 from serving.wire.protos import DataType, PredictRequest, TensorProto
 from tests.serving.processes import Running, running
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = int(os.environ.get("TFREC_FUZZ_REQUESTS", "1500"))
-GROWTH = 64 * 2**20  # bytes of resident memory that may come and stay
+MAX_GROWTH_BYTES = 64 * 2**20  # of resident memory
 TIMEOUT_SECONDS = 30.0
-# Those of the contract's table, and INTERNAL for bytes that are no message, which gRPC itself answers.
+# The codes of the contract, and INTERNAL for bytes that are not a message, as gRPC refuses them.
 CODES = {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED", "INTERNAL", "RESOURCE_EXHAUSTED"}
 HTTP_CODES = {200, 400, 404, 405, 429, 501}
 
 seen: collections.Counter[str | int] = collections.Counter()
-"""How often each code was answered."""
+"""Number of answers of each code."""
 
 SERVICES = {
     "/tensorflow.serving.PredictionService/": ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"),
@@ -72,19 +74,19 @@ def http(server: Running) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def memory(server: Running, channel: grpc.Channel, http: httpx.Client) -> Iterator[None]:
-    """Around all fuzzing of this module: memory stays, and a right request is answered in the end."""
+    """Check around the fuzzing that memory does not grow and valid requests are still answered."""
     for _ in range(200):
-        sane(channel, http)
+        check_valid_request(channel, http)
     process = psutil.Process(server.process.pid)
     before = process.memory_info().rss
     yield
-    sane(channel, http)
+    check_valid_request(channel, http)
     after = process.memory_info().rss
     print(f"\n{seen.total()} answers, {dict(seen)}; resident memory {before / 1e6:.0f} MB, then {after / 1e6:.0f} MB")
-    assert after - before < GROWTH
+    assert after - before < MAX_GROWTH_BYTES
 
 
-def sane(channel: grpc.Channel, http: httpx.Client) -> None:
+def check_valid_request(channel: grpc.Channel, http: httpx.Client) -> None:
     request = PredictRequest(model_spec={"name": "toy"})
     for name, value in (("x", 1.0), ("y", 10.0)):
         request.inputs[name].CopyFrom(TensorProto(dtype=1, tensor_shape={"dim": [{"size": 1}]}, float_val=[value]))
@@ -108,7 +110,7 @@ def check(channel: grpc.Channel, method: str, body: bytes) -> None:
 
 @st.composite
 def tensors(draw: st.DrawFn) -> TensorProto:
-    """Of any type and shape, with values of another, packed or not, too many or too few."""
+    """A tensor of any type and shape with any number of values of other types, packed or not."""
     proto = TensorProto(dtype=draw(st.sampled_from(DataType.values()[:24])))
     sizes = st.one_of(st.integers(0, 5), st.sampled_from([-1, 2**31, 2**62, -(2**63)]))
     for size in draw(st.lists(sizes, max_size=4)):
@@ -128,8 +130,8 @@ def predict_requests(draw: st.DrawFn) -> bytes:
     if draw(st.sampled_from([True] * 9 + [False])):
         request.model_spec.name = draw(st.sampled_from(["toy"] * 9 + ["nosuch"]))
         request.model_spec.signature_name = draw(st.one_of(st.just(""), NAMES))
-    right = st.fixed_dictionaries({"x": tensors(), "y": tensors()})
-    for name, proto in draw(st.one_of(right, st.dictionaries(NAMES, tensors(), max_size=4))).items():
+    valid = st.fixed_dictionaries({"x": tensors(), "y": tensors()})
+    for name, proto in draw(st.one_of(valid, st.dictionaries(NAMES, tensors(), max_size=4))).items():
         request.inputs[name].CopyFrom(proto)
     request.output_filter.extend(draw(st.lists(NAMES, max_size=2)))
     return bytes(request.SerializeToString())
@@ -137,29 +139,29 @@ def predict_requests(draw: st.DrawFn) -> bytes:
 
 @FUZZ
 @given(st.sampled_from(METHODS), st.binary(max_size=300))
-def test_bytes_that_are_no_message(memory: None, channel: grpc.Channel, method: str, body: bytes) -> None:
+def test_random_bytes_get_a_code_of_the_contract(memory: None, channel: grpc.Channel, method: str, body: bytes) -> None:
     check(channel, method, body)
 
 
-def test_bytes_that_are_no_message_leave_nothing_in_memory(server: Running, channel: grpc.Channel) -> None:
+def test_refused_bytes_do_not_stay_in_memory(server: Running, channel: grpc.Channel) -> None:
     process = psutil.Process(server.process.pid)
     resident = []
     for count in (500, 2000):
         codes = {call(channel, METHODS[0], b"\xff\xff\xff") for _ in range(count)}
         assert codes == {"INTERNAL"}
         resident.append(process.memory_info().rss)
-    assert resident[1] - resident[0] < 2000 * 8_000  # gRPC's own refusal never freed 16 kB of each
+    assert resident[1] - resident[0] < 2000 * 8_000  # gRPC's own refusal leaks 16 kB each time
 
 
 @FUZZ
 @given(predict_requests(), st.data())
-def test_messages_with_wrong_types_shapes_and_names(
+def test_messages_with_wrong_types_shapes_and_names_get_a_code_of_the_contract(
     memory: None, channel: grpc.Channel, body: bytes, data: st.DataObject
 ) -> None:
     check(channel, METHODS[0], body)
-    if body:  # and with a byte changed: invalid UTF-8, lengths that lie
-        place = data.draw(st.integers(0, len(body) - 1))
-        changed = body[:place] + bytes([data.draw(st.integers(0, 255))]) + body[place + 1 :]
+    if body:  # and with one byte changed: invalid UTF-8, wrong lengths
+        position = data.draw(st.integers(0, len(body) - 1))
+        changed = body[:position] + bytes([data.draw(st.integers(0, 255))]) + body[position + 1 :]
         check(channel, data.draw(st.sampled_from(METHODS)), changed)
 
 
@@ -169,14 +171,14 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NUMBERS = st.lists(st.floats(width=32), max_size=3)
-NEARLY_RIGHT = st.one_of(
+NEARLY_VALID = st.one_of(
     st.fixed_dictionaries({"inputs": st.fixed_dictionaries({"x": NUMBERS, "y": NUMBERS})}),
     st.fixed_dictionaries(
         {"signature_name": st.just("lookup"), "instances": st.lists(st.text(max_size=20), min_size=1, max_size=3)}
     ),
 )
 BODIES = st.one_of(
-    NEARLY_RIGHT.map(lambda value: json.dumps(value).encode()),
+    NEARLY_VALID.map(lambda value: json.dumps(value).encode()),
     st.binary(max_size=200),
     JSON.map(lambda value: json.dumps(value).encode()),
     st.fixed_dictionaries(
@@ -198,7 +200,7 @@ PATHS = st.one_of(
 
 @FUZZ
 @given(st.sampled_from(["POST"] * 9 + ["GET", "PUT", "OPTIONS"]), PATHS, BODIES, st.sampled_from(["", "gzip"]))
-def test_bodies_and_paths_that_are_no_request(
+def test_random_bodies_and_paths_get_a_status_of_the_contract(
     memory: None, http: httpx.Client, method: str, path: str, body: bytes, encoding: str
 ) -> None:
     try:
@@ -214,7 +216,7 @@ def test_bodies_and_paths_that_are_no_request(
     seen[response.status_code] += 1
 
 
-def test_fuzzing_reached_answers_and_refusals(memory: None) -> None:
-    """Else the strategies would have missed the server."""
+def test_the_fuzzing_reached_answers_and_refusals(memory: None) -> None:
+    """Without it the strategies could send requests that never reach the model."""
     assert all(seen[code] > 0 for code in ("INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OK"))
     assert all(seen[code] > 0 for code in (200, 400, 404))
