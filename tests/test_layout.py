@@ -48,8 +48,8 @@ DOORS = {
     "grpc": ("serving/",),
     "starlette": ("serving/api/rest/", "serving/server/"),
     "uvicorn": ("serving/server/",),
-    "httpx": ("serving/client/",),
-    "tenacity": ("serving/client/",),
+    "httpx": ("serving/client/rest/",),
+    "tenacity": ("serving/client/retries.py",),
     "rapidjson": ("serving/api/rest/",),
 }
 """Foreign library -> the files, or folders, that may import it."""
