@@ -1,4 +1,4 @@
-"""The command line's flags, a function for each verb of main.py; recommend_flags.py has the others."""
+"""Flags of the verbs in workflow.py and doctor/; recommend_flags.py has the others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def ingest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--partitions", type=count, default=16)
     parser.add_argument("--path", help="movielens: the folder that was unzipped")
     parser.add_argument("--interactions", help="without a SOURCE: a file, a folder or a glob")
-    parser.add_argument("--items", help="likewise")
-    parser.add_argument("--users", help="likewise")
+    parser.add_argument("--items", help="file of its items, likewise")
+    parser.add_argument("--users", help="file of its users, likewise")
     parser.add_argument(
         "--column", action="append", default=[], metavar="COLUMN=FILE_COLUMN", help="user_id=CustomerID"
     )
@@ -37,13 +37,19 @@ def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="report.html", help="the page to write (%(default)s)")
 
 
+def serve(parser: argparse.ArgumentParser) -> None:
+    from serving.server import flags as server_flags
+
+    server_flags.add(parser, MODEL_NAME, "out/serving/laptop")
+
+
 def doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--deep", action="store_true", help="import TensorFlow and list its GPUs (seconds)")
 
 
 def count(text: str) -> int:
-    """A flag's value that counts something."""
+    """Parse a whole number from 1 on."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)

@@ -1,4 +1,6 @@
-"""The verbs of `tfrec kubeflow`: compile, submit and run-local for a person; plan, node and outcome for a pod.
+"""The verbs of `tfrec kubeflow`: compile, submit and run-local for a person.
+
+Plan, node and outcome for a pod.
 
 Part of the edge (docs/decisions/0001-command-line.md).
 """

@@ -116,7 +116,7 @@ def test_interrupted_it_says_how_to_go_on_and_exits_with_130(tmp_path):
     os.close(writer)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert err.splitlines()[-1] == f"tfrec: interrupted; to go on: tfrec ingest '{mapping}'"
+    assert err.splitlines()[-1] == f"tfrec: interrupted; to resume: tfrec ingest '{mapping}'"
 
 
 def test_report_writes_a_page_of_an_evaluation_that_was_kept(capsys, tmp_path):

@@ -1,6 +1,6 @@
-"""What this machine is: processor, memory, graphics cards, installed packages; doctor.py judges it.
+"""Facts about this machine: processor, memory, graphics cards, installed packages.
 
-Standard library only, and nothing heavy is imported: a look costs milliseconds.
+It uses only the standard library and imports nothing heavy, so it takes milliseconds.
 """
 
 from __future__ import annotations
@@ -27,38 +27,39 @@ class Package:
 
 
 def installed_packages() -> dict[str, Package]:
-    """Normalised name -> package, of everything in this environment.
+    """All installed packages by normalized name.
 
-    Reads folder names and one field: `importlib.metadata` parses every METADATA in full, half a second.
+    It reads folder names and one field: `importlib.metadata` parses every METADATA file, which
+    takes half a second.
     """
-    found: dict[str, Package] = {}
+    packages: dict[str, Package] = {}
     for folder in (info for entry in sys.path if entry for info in Path(entry).glob("*.dist-info")):
         name, _, version = folder.name.removesuffix(".dist-info").partition("-")
-        found.setdefault(normalise(name), Package(version, _fields(folder / "WHEEL", "Tag")))
-    return found
+        packages.setdefault(normalize(name), Package(version, _fields(folder / "WHEEL", "Tag")))
+    return packages
 
 
 def requirements_of(name: str, extra: str = "") -> dict[str, str]:
-    """What an installed distribution asks for, always or by one of its extras: name -> "<2.22,>=2.21"."""
+    """Requirements of an installed distribution or of one of its extras: {"pandas": "<3,>=2"}."""
     pattern = f"{re.sub('[-_.]+', '[-_.]', name)}-*.dist-info/METADATA"
     paths = [path for entry in sys.path if entry for path in Path(entry).glob(pattern)]
-    asked = {}
+    requirements = {}
     for line in _fields(paths[0], "Requires-Dist") if paths else ():
         text, _, marker = line.partition(";")
         extras = re.findall(r"extra == ['\"](.+?)['\"]", marker)
         if extras == ([extra] if extra else []):
             match = re.match(r"([\w.-]+)(?:\[.*?\])?\s*\(?([^)]*)", text)
-            asked.update({normalise(match[1]): match[2].replace(" ", "")} if match else {})
-    return asked
+            requirements.update({normalize(match[1]): match[2].replace(" ", "")} if match else {})
+    return requirements
 
 
-def normalise(name: str) -> str:
-    """The name of a distribution as PEP 503 compares it: "tfx-bsl" of "tfx_bsl"."""
+def normalize(name: str) -> str:
+    """The normalized name of a distribution by PEP 503: "tfx-bsl" for "tfx_bsl"."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def glibc_version() -> tuple[int, ...] | None:
-    """(2, 36); None when the C library is another one."""
+    """The version of glibc, such as (2, 36); None for another C library."""
     try:
         name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
     except (ValueError, OSError):
@@ -67,23 +68,26 @@ def glibc_version() -> tuple[int, ...] | None:
 
 
 def cpu_flags() -> frozenset[str] | None:
-    """What the processor can do, by Linux's names; None where /proc/cpuinfo does not say."""
+    """Features of the processor by Linux's names; None if /proc/cpuinfo does not list them."""
     path = Path("/proc/cpuinfo")
     match = re.search(r"^flags\s*:(.*)$", path.read_text(), re.MULTILINE) if path.exists() else None
     return frozenset(match[1].split()) if match else None
 
 
 def memory_bytes() -> int:
-    """Memory of the machine or of its container, whichever is less."""
+    """Bytes of memory of the machine or of its container, whichever is less."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in filter(os.path.exists, MEMORY_LIMITS):
         text = Path(path).read_text().strip()
-        limits += [int(text)] if text.isdigit() else []  # "max" is no limit
+        limits += [int(text)] if text.isdigit() else []  # "max" means no limit
     return min(limits)
 
 
 def graphics_cards() -> list[str] | None:
-    """A line for each card: name, memory, driver; [] when nvidia-smi fails, None when there is none."""
+    """A line for each card (name, memory, driver).
+
+    [] if nvidia-smi fails, None if it is missing.
+    """
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
@@ -96,7 +100,7 @@ def graphics_cards() -> list[str] | None:
 
 
 def has_library(name: str) -> bool:
-    """Whether the loader finds a shared library: "libcuda.so.1"."""
+    """True if the loader finds a shared library, such as "libcuda.so.1"."""
     try:
         ctypes.CDLL(name)
     except OSError:
