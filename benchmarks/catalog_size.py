@@ -1,9 +1,10 @@
-"""What a larger catalogue costs the two towers: a step of training, the candidate index, one exact search, memory.
+"""Costs of the two towers by catalog size: training step, candidate index, exact search, memory.
 
     python benchmarks/catalog_size.py [--items 68000 272000 1088000]
 
-The catalogue is generated as in training.py, a text for each three items, and each size has a process of its own, whose
-memory is told; of the variables, those that the served model holds. Writes out/benchmarks/catalog_size.json.
+The catalog is generated as in training.py, with one text for three items. Each size runs in its own
+process and reports the memory of that process and of the served model's variables. Prints a table
+and writes out/benchmarks/catalog_size.json.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from pathlib import Path
 OUT = Path("out/benchmarks/catalog_size.json")
 ROOT = Path(__file__).parents[1]
 LENGTH, BATCH, STEPS, K = 50, 32, 40, 500
-ITEMS_OF_TEXT = 3
-SHOWN = {
+ITEMS_PER_TEXT = 3
+COLUMNS = {
     "items": ",.0f",
     "variables_mb": ",.0f",
     "process_gb": ".1f",
@@ -31,23 +32,23 @@ SHOWN = {
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measure each size, print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, nargs="+", default=[68_000, 272_000, 1_088_000])
-    found = []
-    print("".join(f"{name:>20}" for name in SHOWN))
+    results = []
+    print("".join(f"{name:>20}" for name in COLUMNS))
     for items in parser.parse_args().items:
-        program = "import sys; from benchmarks.catalog_size import one; one(int(sys.argv[1]))"
+        program = "import sys; from benchmarks.catalog_size import measure; measure(int(sys.argv[1]))"
         command = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-c", program, str(items)]
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found.append(json.loads(said.splitlines()[-1]))
-        print("".join(f"{found[-1][name]:>20{how}}" for name, how in SHOWN.items()), flush=True)
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        results.append(json.loads(output.splitlines()[-1]))
+        print("".join(f"{results[-1][name]:>20{spec}}" for name, spec in COLUMNS.items()), flush=True)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    OUT.write_text(json.dumps(results, indent=2), encoding="utf-8")
 
 
-def one(items: int) -> None:
-    """Prints the costs of a catalogue of that size as a line of JSON."""
+def measure(items: int) -> None:
+    """Print the costs of a catalog of that size as a line of JSON."""
     import psutil
     import tensorflow as tf
 
@@ -55,7 +56,7 @@ def one(items: int) -> None:
     from tfrec.export.top_k_index import Index
     from tfrec.training.lazy_adam import LazyAdam
 
-    model = build(LENGTH, BATCH, items, max(items // ITEMS_OF_TEXT, 2))
+    model = build(LENGTH, BATCH, items, max(items // ITEMS_PER_TEXT, 2))
     events = speed(model, LazyAdam(1e-3), batches(model, BATCH, LENGTH), STEPS)
     started = time.perf_counter()
     index = Index(model.all_candidates(), K)
@@ -79,13 +80,13 @@ def one(items: int) -> None:
 
 
 def median_seconds(call: Callable[[], object], times: int = 50) -> float:
-    """Of a call, after two that warm up."""
-    found = []
+    """Return the median seconds of a call, after two warm-up calls."""
+    seconds = []
     for _ in range(times + 2):
         started = time.perf_counter()
         call()
-        found.append(time.perf_counter() - started)
-    return sorted(found[2:])[times // 2]
+        seconds.append(time.perf_counter() - started)
+    return sorted(seconds[2:])[times // 2]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A generated shop of any size, for measurements that need no truth: Zipf's law over items, tastes, weeks of visits.
+"""A generated shop of any size, for measurements of speed: item popularity follows Zipf's law.
 
-Written as Parquet with a mapping beside, so that `tfrec ingest` reads it as it reads anybody's files.
+The shop is Parquet files and a mapping, for `tfrec ingest`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfrec.schema import DAY_SECONDS
+
 WORDS = ("tea", "rice", "soap", "lamp", "bread", "juice", "paper", "spoon", "honey", "towel")
-FIRST, DAYS = 1_700_000_000, 120
+FIRST_TIMESTAMP, DAYS = 1_700_000_000, 120
 MAPPING = """interactions:
   path: interactions.parquet
   columns: {user_id: user_id, item_id: item_id, timestamp: timestamp, price: price}
@@ -25,24 +27,24 @@ users:
 """
 
 
-def write(folder: Path, items: int, users: int, events_per_user: int, seed: int = 0) -> Path:
-    """The mapping of a shop in `folder`; nothing is written where it is there."""
+def write_shop(folder: Path, items: int, users: int, events_per_user: int, seed: int = 0) -> Path:
+    """Write a shop to `folder` unless it exists, and return the path of its mapping."""
     mapping = folder / "mapping.yaml"
     if mapping.exists():
         return mapping
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
-    _items(random, items).to_parquet(folder / "items.parquet")
+    _draw_items(random, items).to_parquet(folder / "items.parquet")
     cities = random.choice(["north", "south", "east", "west"], users)
     pd.DataFrame({"user_id": [f"u{number}" for number in range(users)], "city": cities}).to_parquet(
         folder / "users.parquet"
     )
-    _interactions(random, items, users, events_per_user).to_parquet(folder / "interactions.parquet")
-    mapping.write_text(MAPPING, encoding="utf-8")  # last: it says that all is there
+    _draw_interactions(random, items, users, events_per_user).to_parquet(folder / "interactions.parquet")
+    mapping.write_text(MAPPING, encoding="utf-8")  # last: it marks the shop as complete
     return mapping
 
 
-def _items(random: np.random.Generator, items: int) -> pd.DataFrame:
+def _draw_items(random: np.random.Generator, items: int) -> pd.DataFrame:
     words = random.choice(WORDS, (items, 3))
     return pd.DataFrame(
         {
@@ -56,14 +58,14 @@ def _items(random: np.random.Generator, items: int) -> pd.DataFrame:
     )
 
 
-def _interactions(random: np.random.Generator, items: int, users: int, events_per_user: int) -> pd.DataFrame:
-    """Half of what a user chooses is popular, half of it is near the user's own place in the list."""
+def _draw_interactions(random: np.random.Generator, items: int, users: int, events_per_user: int) -> pd.DataFrame:
+    """Draw events: half of a user's items by popularity, half from a range of the user's own."""
     events = users * events_per_user
     user = np.repeat(np.arange(users), events_per_user)
     popular = (items ** random.random(events)).astype(np.int64) - 1
     own = (user * 7919 + random.integers(0, 50, events)) % items
     row = np.where(random.random(events) < 0.5, popular, own)
-    time = FIRST + 86_400 * random.integers(0, DAYS, events) + 3600 * 12
+    time = FIRST_TIMESTAMP + DAY_SECONDS * random.integers(0, DAYS, events) + 3600 * 12
     frame = pd.DataFrame({"user_id": user, "item_id": row, "timestamp": time, "price": random.lognormal(1, 1, events)})
     frame["user_id"] = "u" + frame.user_id.astype(str)
     frame["item_id"] = "i" + frame.item_id.astype(str)

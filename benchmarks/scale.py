@@ -18,8 +18,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.demo import watch
-from benchmarks.enlarged_shop import grow
+from benchmarks.demo import run_and_watch
+from benchmarks.enlarged_shop import write_enlarged_shop
 from pipeline.runs import RUNS, Run
 from tfrec.schema import TableSet, read_table_set
 
@@ -65,7 +65,7 @@ def main() -> None:
 def measure(tables: TableSet, factor: int, stock: bool) -> Iterator[Cost]:
     """The steps of a shop that is `factor` times as large."""
     home = HOME / f"{factor}x"
-    mapping = grow(tables, factor, home / "raw")
+    mapping = write_enlarged_shop(tables, factor, home / "raw")
     partitions = max(tables.manifest.rows["interactions"] * factor // EVENTS_OF_PARTITION, 1)
     ingest = [*("ingest", str(mapping)), "--out", str(home / "tables"), "--partitions", str(partitions)]
     seconds, peak = watched([str(Path(sys.executable).with_name("tfrec")), *ingest])
@@ -93,7 +93,7 @@ def of_run(home: Path) -> str:
 
 def watched(command: list[str]) -> tuple[float, int]:
     """Seconds and the most bytes of a command run from here."""
-    minutes, peak = watch(["env", f"PYTHONPATH={ROOT}", *command], ".")
+    minutes, peak = run_and_watch(["env", f"PYTHONPATH={ROOT}", *command], ".")
     return minutes * 60, peak
 
 

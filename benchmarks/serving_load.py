@@ -189,14 +189,14 @@ def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
     batching wants.
     """
     from benchmarks.recommend import one
-    from benchmarks.serving_model import build, exported
+    from benchmarks.serving_model import build_model, find_export
     from pipeline.outcome import latest_artifact
     from serving.wire.protos import ModelSpec, PredictRequest
     from serving.wire.tensors import to_proto
     from tfrec.evaluation.exported_model import EVENTS
     from tfrec.examples.read import read_histories
 
-    run = build()
+    run = build_model()
     histories = read_histories(latest_artifact(run, "TableSetExampleGen", "examples"), "test", EVENTS, ["user_city"])
     requests = []
     for row in range(min(200, len(histories["user_id"]))):
@@ -205,7 +205,7 @@ def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
         for alias, array in (one(histories, row) | padded).items():
             request.inputs[alias].CopyFrom(to_proto(array))
         requests.append(request.SerializeToString())
-    return exported(run), requests
+    return find_export(run), requests
 
 
 def _apart(function: Callable[..., Any], *arguments: Any) -> Any:

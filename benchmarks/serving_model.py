@@ -1,4 +1,4 @@
-"""The model that the serving benchmarks ask: two stages over 10,000 generated items, trained for a moment."""
+"""Model of the serving benchmarks: two stages over 10,000 generated items, trained briefly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import generated_shop
-from pipeline.local_runner import run as run_pipeline  # before TensorFlow: TFX after it ends the process by SIGSEGV
+from pipeline.local_runner import run as run_pipeline  # before TensorFlow: importing TFX later crashes (SIGSEGV)
 from pipeline.outcome import latest_artifact
 from pipeline.runs import LAPTOP, Run
 
@@ -16,11 +16,11 @@ HOME = Path("out/benchmarks/serving_model")
 ITEMS, USERS, EVENTS_PER_USER = 10_000, 1_000, 60
 
 
-def build() -> Run:
-    """The run whose model is exported, trained if it is not there; a minute or two."""
+def build_model() -> Run:
+    """Train and export the model unless it exists, and return its run; takes 1 to 2 minutes."""
     tables = HOME / "tables"
     if not (tables / "manifest.json").exists():
-        mapping = generated_shop.write(HOME / "raw", ITEMS, USERS, EVENTS_PER_USER)
+        mapping = generated_shop.write_shop(HOME / "raw", ITEMS, USERS, EVENTS_PER_USER)
         tfrec = str(Path(sys.executable).parent / "tfrec")
         subprocess.run([tfrec, "ingest", str(mapping), "--out", str(tables)], check=True)
     config = dataclasses.replace(
@@ -34,6 +34,6 @@ def build() -> Run:
     return run
 
 
-def exported(run: Run) -> Path:
-    """The SavedModel's folder."""
+def find_export(run: Run) -> Path:
+    """Return the folder of the run's SavedModel."""
     return latest_artifact(run, "RankingTrainer", "model") / "Format-Serving"

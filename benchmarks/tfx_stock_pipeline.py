@@ -1,11 +1,11 @@
-"""A shop's examples by TFX's stock parquet executor, then our Transform over them: scale.py's comparison."""
+"""Examples by TFX's own parquet executor, then the project's Transform; a comparison for scale.py."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
-import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow uses, before TFX imports it
+import pipeline  # noqa: F401  # isort: skip  sets the Keras version before TFX imports TensorFlow
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,31 +29,31 @@ from tfrec.examples.build import SEQUENCE_SPLITS, build_catalog, build_sequences
 from tfrec.examples.split import boundaries
 from tfrec.schema import TableSet, read_table_set
 
-WHOLE = 10**6
-"""Events of a chunk: no history is cut, so that no event is written twice."""
+MAX_EVENTS = 10**6
+"""Longer than any history, so that no history is split and no event is written twice."""
 
 
 def run(run_json: str, folder: str, rows: str, until: str) -> None:
-    """Executes the stock pipeline up to a node, or makes its files where `until` is "".
+    """Run TFX's pipeline up to the node `until`, or only write its input files if `until` is "".
 
-    `rows` is "row" (an event each) or "given" (a history each).
+    `rows` is "row" (one event per row) or "given" (one history per row).
     """
-    of = run_from_json(run_json)
+    settings = run_from_json(run_json)
     home = Path(folder)
     if not (home / "rows").exists():
-        write_rows(read_table_set(of.tables), home, of, histories=rows == "given")
+        write_rows(read_table_set(settings.tables), home, settings, histories=rows == "given")
     if until:
-        run_part(stock_pipeline(of, home), until)
+        run_part(make_pipeline(settings, home), until)
 
 
-def write_rows(tables: TableSet, home: Path, of: Run, histories: bool) -> None:
-    """Parquet files as the executor takes them: a file a partition and split."""
-    beside = home / "rows.tmp"
+def write_rows(tables: TableSet, home: Path, settings: Run, histories: bool) -> None:
+    """Write the executor's input: one Parquet file per partition and split."""
+    temporary = home / "rows.tmp"
     for split in (*SEQUENCE_SPLITS, "catalog"):
-        (beside / split).mkdir(parents=True, exist_ok=True)
-    manifest, config = tables.manifest, of.config.examples
+        (temporary / split).mkdir(parents=True, exist_ok=True)
+    manifest, config = tables.manifest, settings.config.examples
     if not histories:
-        config = dataclasses.replace(config, max_events=WHOLE, stride=WHOLE, window_history=0)
+        config = dataclasses.replace(config, max_events=MAX_EVENTS, stride=MAX_EVENTS, window_history=0)
     bounds = boundaries(manifest, config.split)
     for index in range(manifest.partitions):
         users = pq.read_table(tables.part("users", index)) if manifest.profile_columns else None
@@ -61,13 +61,13 @@ def write_rows(tables: TableSet, home: Path, of: Run, histories: bool) -> None:
         batches = build_sequences(events, users, manifest.profile_columns, bounds, config)
         batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)), manifest.item_columns)
         for split, batch in batches.items():
-            table = pa.Table.from_batches([batch if histories or split == "catalog" else one_a_row(batch)])
-            pq.write_table(as_text(table), beside / split / f"{index}.parquet")
-    beside.rename(home / "rows")
+            table = pa.Table.from_batches([batch if histories or split == "catalog" else split_events(batch)])
+            pq.write_table(decode_bytes(table), temporary / split / f"{index}.parquet")
+    temporary.rename(home / "rows")
 
 
-def as_text(table: pa.Table) -> pa.Table:
-    """Bytes as strings, for the executor takes no bytes."""
+def decode_bytes(table: pa.Table) -> pa.Table:
+    """Turn bytes into strings, because the executor refuses bytes."""
 
     def text(kind: pa.DataType) -> pa.DataType:
         if pa.types.is_large_list(kind):
@@ -77,8 +77,8 @@ def as_text(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema([field.with_type(text(field.type)) for field in table.schema]))
 
 
-def one_a_row(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Sequences of events as rows of one event each, the user's columns repeated."""
+def split_events(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Split sequences into rows of one event each, with the user's columns repeated."""
     parents = pc.list_parent_indices(batch["event_item_id"])
     columns = {
         name: pc.list_flatten(batch[name]) if name.startswith("event_") else pc.list_flatten(batch[name]).take(parents)
@@ -87,9 +87,9 @@ def one_a_row(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns)
 
 
-def stock_pipeline(of: Run, home: Path) -> Pipeline:
-    """TFX's FileBasedExampleGen with its parquet executor, and our Transform."""
-    config = resolve(of).config
+def make_pipeline(settings: Run, home: Path) -> Pipeline:
+    """Make a pipeline of TFX's FileBasedExampleGen with its parquet executor, and Transform."""
+    config = resolve(settings).config
     splits = [
         example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.parquet") for split in (*SEQUENCE_SPLITS, "catalog")
     ]
@@ -98,7 +98,7 @@ def stock_pipeline(of: Run, home: Path) -> Pipeline:
         input_config=example_gen_pb2.Input(splits=splits),
         custom_executor_spec=BeamExecutorSpec(parquet_executor.Executor),
     )
-    schema = ImportSchemaGen(write_schema(config.features.profile_columns, config.features.item_columns, of.work))
+    schema = ImportSchemaGen(write_schema(config.features.profile_columns, config.features.item_columns, settings.work))
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],

@@ -1,21 +1,21 @@
-"""The larger shop of the measurements of scale: who is in it, and that it is shopped in as in the real one."""
+"""Enlarged shop: its size, repeat purchases, titles and searches."""
 
 from __future__ import annotations
 
 import pandas as pd
 import pytest
 
-from benchmarks.enlarged_shop import grow
+from benchmarks.enlarged_shop import write_enlarged_shop
 from tfrec.data.ingest import ingest
 from tfrec.data.mapping import read_mapping
 from tfrec.schema import TableSet, read_table_set
 
 
 @pytest.fixture(scope="module")
-def grown(shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> TableSet:
-    """The shop of 6 users, 8 items and 24 interactions, four times as large, as `tfrec ingest` reads it."""
-    folder = tmp_path_factory.mktemp("grown")
-    ingest(read_mapping(grow(shop, 4, folder / "raw")), folder / "tables", partitions=2)
+def enlarged(shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> TableSet:
+    """The hand-written shop (24 events), enlarged 4 times and ingested."""
+    folder = tmp_path_factory.mktemp("enlarged")
+    ingest(read_mapping(write_enlarged_shop(shop, 4, folder / "raw")), folder / "tables", partitions=2)
     return read_table_set(folder / "tables")
 
 
@@ -23,14 +23,14 @@ def read(tables: TableSet, name: str) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path) for path in tables.parts(name)])
 
 
-def test_events_and_users_grow_with_the_factor_and_items_with_its_root(grown: TableSet) -> None:
-    assert grown.manifest.rows == {"interactions": 4 * 24, "items": 2 * 8, "users": 4 * 5}
-    assert read(grown, "interactions")["user_id"].nunique() == 4 * 6
-    assert (grown.manifest.profile_columns, grown.manifest.item_columns) == (("age", "city"), ("maker",))
+def test_users_and_events_grow_by_the_factor_and_items_by_its_square_root(enlarged: TableSet) -> None:
+    assert enlarged.manifest.rows == {"interactions": 4 * 24, "items": 2 * 8, "users": 4 * 5}
+    assert read(enlarged, "interactions")["user_id"].nunique() == 4 * 6
+    assert (enlarged.manifest.profile_columns, enlarged.manifest.item_columns) == (("age", "city"), ("maker",))
 
 
-def test_who_bought_a_product_again_does_so_in_every_copy(grown: TableSet) -> None:
-    events = read(grown, "interactions")
+def test_repeat_purchases_stay_in_each_copy(enlarged: TableSet) -> None:
+    events = read(enlarged, "interactions")
     for copy in range(4):
         soap = events[(events["user_id"] == f"eve-{copy}") & (events["kind"] == "purchase")]
         assert len(soap) == 3
@@ -38,13 +38,13 @@ def test_who_bought_a_product_again_does_so_in_every_copy(grown: TableSet) -> No
         assert soap["item_id"].iloc[0] in ("soap-0", "soap-1")
 
 
-def test_each_makers_product_has_a_text_of_its_own(grown: TableSet) -> None:
-    titles = read(grown, "items").set_index("item_id")["title"]
+def test_each_maker_has_its_own_title(enlarged: TableSet) -> None:
+    titles = read(enlarged, "items").set_index("item_id")["title"]
     assert (titles["soap-0"], titles["soap-1"]) == ("Soap", "Soap no. 1")
     assert titles.nunique() == 16
 
 
-def test_searches_stay_searches(grown: TableSet) -> None:
-    searches = read(grown, "interactions").query("kind == 'search'")
+def test_searches_have_no_item(enlarged: TableSet) -> None:
+    searches = read(enlarged, "interactions").query("kind == 'search'")
     assert len(searches) == 4
     assert searches["item_id"].isna().all()
