@@ -1,1 +1,1 @@
-"""The calls of TensorFlow Serving's protocol, over gRPC and REST: messages in, messages out."""
+"""TensorFlow Serving's protocol over gRPC and REST: takes requests, gives replies or refusals."""

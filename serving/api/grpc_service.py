@@ -1,4 +1,4 @@
-"""TensorFlow Serving's gRPC services; gRPC itself answers UNIMPLEMENTED to what is not here."""
+"""TensorFlow Serving's gRPC services; gRPC answers UNIMPLEMENTED to all other methods."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from serving.wire.protos import (
 from tfrec.errors import ServingError
 
 MAX_RECEIVE_BYTES = 2**31 - 1
-"""Of a request; gRPC bounds no reply. Clients keep gRPC's 4 MB unless they raise it, as ours does."""
+"""Limit of a request; replies have none. A client's own limit is 4 MB; our client raises it."""
 MAX_ERROR_CHARACTERS = 1024
 UNREADABLE = "Exception deserializing request!"
-"""Of bytes that are no message, in gRPC's own words."""
+"""gRPC's own text for bytes that are not a message."""
 DEFAULT_THREADS = 4 * (os.cpu_count() or 1)
 HEALTH_NAMES = ("", "ModelService", "PredictionService")
-"""As the stock server registers them: not the services' full names."""
+"""Names that the stock server registers; they are not the services' full names."""
 
 _COUNTED = ("Predict", "Classify", "Regress")
-"""The calls whose requests the stock server's metrics hold."""
+"""Calls that the stock server's metrics count."""
 
-_Answer = Callable[[Models, Any, Deadline], Any]
-_SERVICES: Mapping[str, Mapping[str, tuple[_Answer, Any]]] = {
+_Handler = Callable[[Models, Any, Deadline], Any]
+_SERVICES: Mapping[str, Mapping[str, tuple[_Handler, Any]]] = {
     "tensorflow.serving.PredictionService": {
         "Predict": (handlers.predict, PredictRequest),
         "Classify": (handlers.classify, ClassificationRequest),
@@ -61,19 +61,20 @@ class GrpcServer:
     """A gRPC server; `start` opens the port."""
 
     def __init__(self, models: Models, address: str, options: Options) -> None:
-        """`address` is "host:port". ServingError when it is taken."""
+        """Bind `address`, "host:port"; ServingError when it is taken."""
         self._server = grpc.server(
             ThreadPoolExecutor(options.grpc_threads or DEFAULT_THREADS, "grpc"),
             options=[
                 *options.grpc_arguments,
                 ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
+                ("grpc.so_reuseport", 0),  # otherwise a second server could share the port unnoticed
             ],
         )
         for service, methods in _SERVICES.items():
             rpcs = {
-                name: _rpc(models, name, _counted(name, answer), request) for name, (answer, request) in methods.items()
+                name: _rpc(models, name, _counted(name, handler), request_type)
+                for name, (handler, request_type) in methods.items()
             }
             self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, rpcs)])
         self._health = health.HealthServicer() if options.has_health else None
@@ -90,45 +91,45 @@ class GrpcServer:
             ) from error
 
     def start(self) -> None:
-        """Answers from now on."""
+        """Open the port and serve."""
         self._server.start()
         if self._health:
             for name in HEALTH_NAMES:
                 self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self, grace_seconds: float) -> None:
-        """Takes no more requests, answers those in flight within `grace_seconds`."""
+        """Refuse new requests; finish those in flight within `grace_seconds`, then cancel them."""
         if self._health:
             self._health.enter_graceful_shutdown()
         self._server.stop(grace_seconds).wait()
 
 
-def _counted(method: str, answer: _Answer) -> _Answer:
+def _counted(method: str, handler: _Handler) -> _Handler:
     if method not in _COUNTED:
-        return answer
+        return handler
 
     def counted(models: Models, request: Any, deadline: Deadline) -> Any:
         with count_request(request.model_spec.name, method, "GRPC"):
-            return answer(models, request, deadline)
+            return handler(models, request, deadline)
 
     return counted
 
 
-def _rpc(models: Models, method: str, answer: _Answer, request_type: Any) -> grpc.RpcMethodHandler:
+def _rpc(models: Models, method: str, handler: _Handler, request_type: Any) -> grpc.RpcMethodHandler:
     def read(data: bytes) -> Any:
         try:
             return request_type.FromString(data)
-        except DecodeError as error:  # for `call` to refuse: of what gRPC refuses here it never frees 16 kB
+        except DecodeError as error:  # `call` refuses it: gRPC leaks 16 kB for each refusal made here
             return error
 
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         if isinstance(request, DecodeError):
             context.abort(grpc.StatusCode.INTERNAL, UNREADABLE)
         try:
-            with log_request(_model(request), method, "GRPC", _given_id(context)):
-                return answer(models, request, Deadline(context.time_remaining(), context.is_active))
+            with log_request(_model(request), method, "GRPC", _request_id(context)):
+                return handler(models, request, Deadline(context.time_remaining(), context.is_active))
         except StatusError as error:
-            context.abort(error.code, _cut(error.message))
+            context.abort(error.code, _truncated(error.message))
 
     return grpc.unary_unary_rpc_method_handler(
         call,
@@ -138,14 +139,14 @@ def _rpc(models: Models, method: str, answer: _Answer, request_type: Any) -> grp
 
 
 def _model(request: Any) -> str:
-    """What a request asks; one of several tasks asks the model of the first, and a reload none."""
-    asked = request.tasks[0] if getattr(request, "tasks", None) else request
-    return str(asked.model_spec.name) if hasattr(asked, "model_spec") else ""
+    """Name of the requested model; that of the first of several tasks, "" for a reload."""
+    first = request.tasks[0] if getattr(request, "tasks", None) else request
+    return str(first.model_spec.name) if hasattr(first, "model_spec") else ""
 
 
-def _given_id(context: grpc.ServicerContext) -> str | bytes | None:
+def _request_id(context: grpc.ServicerContext) -> str | bytes | None:
     return next((value for key, value in context.invocation_metadata() if key == HEADER), None)
 
 
-def _cut(message: str) -> str:
+def _truncated(message: str) -> str:
     return message if len(message) <= MAX_ERROR_CHARACTERS else message[:MAX_ERROR_CHARACTERS] + "...TRUNCATED"

@@ -1,6 +1,6 @@
-"""What each call of TensorFlow Serving's protocol answers: message in, message out, StatusError on refusal.
+"""The calls of TensorFlow Serving's protocol, shared by gRPC and REST.
 
-gRPC and REST both end here. It knows nothing of sockets.
+Each takes a request message and returns a response message; it raises StatusError to refuse.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ def regress(models: Models, request: RegressionRequest, deadline: Deadline) -> R
 
 
 def multi_inference(models: Models, request: MultiInferenceRequest, deadline: Deadline) -> MultiInferenceResponse:
-    """PredictionService.MultiInference: the first task says which version answers them all."""
+    """PredictionService.MultiInference: the first task selects the version for all tasks."""
     spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
     with models.use(spec) as (version, servable):
         return inference.multi_inference(servable, request, version, deadline)
 
 
 def get_model_metadata(models: Models, request: GetModelMetadataRequest, _: Deadline) -> GetModelMetadataResponse:
-    """PredictionService.GetModelMetadata: the signatures, the one field that there is."""
+    """PredictionService.GetModelMetadata; `signature_def` is the only metadata field."""
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     if not request.metadata_field:
@@ -90,7 +90,10 @@ def get_model_metadata(models: Models, request: GetModelMetadataRequest, _: Dead
 
 
 def get_model_status(models: Models, request: GetModelStatusRequest, _: Deadline) -> GetModelStatusResponse:
-    """ModelService.GetModelStatus: one version, or every one seen since the start, newest first; a label names none."""
+    """ModelService.GetModelStatus: one version, or all since the start, the newest first.
+
+    A label in the request is ignored.
+    """
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
     spec = request.model_spec
@@ -98,10 +101,10 @@ def get_model_status(models: Models, request: GetModelStatusRequest, _: Deadline
     response = GetModelStatusResponse()
     for status in reversed(models.statuses(spec.name)):
         if number in (None, status.number):
-            known = response.model_version_status.add(version=status.number)
-            known.state = ModelVersionStatus.State.Value(status.state)
-            known.status.error_code = status.error.code.value[0] if status.error else 0
-            known.status.error_message = status.error.message if status.error else ""
+            added = response.model_version_status.add(version=status.number)
+            added.state = ModelVersionStatus.State.Value(status.state)
+            added.status.error_code = status.error.code.value[0] if status.error else 0
+            added.status.error_message = status.error.message if status.error else ""
     if not response.model_version_status:
         which = "any versions" if number is None else f"version {number}"
         raise StatusError(Code.NOT_FOUND, f"Could not find {which} of model {spec.name}")
@@ -109,9 +112,9 @@ def get_model_status(models: Models, request: GetModelStatusRequest, _: Deadline
 
 
 def reload_config(models: Models, request: ReloadConfigRequest, deadline: Deadline) -> ReloadConfigResponse:
-    """ModelService.HandleReloadConfigRequest: answers once each new model has a version in service.
+    """ModelService.HandleReloadConfigRequest: returns once each new model has a version in service.
 
-    The answer says what the metrics that were named grew by meanwhile, the first series of each.
+    The response holds the increase of each requested metric meanwhile, of its first series.
     """
     before = first_values(request.metric_names)
     if request.config.WhichOneof("config") != "model_config_list":

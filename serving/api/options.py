@@ -1,4 +1,4 @@
-"""How a server listens and answers, beside which models it serves."""
+"""Options of a server except the models that it serves."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from serving.lifecycle.options import DEFAULT_LIFECYCLE, LifecycleOptions
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The defaults are those of an embedded server in a test; serving/server/flags.py has the command line's."""
+    """Options with the defaults of a server in a test; the flags have their own."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    """Of gRPC; 0 takes any free one."""
+    """Port of gRPC; 0 takes any free one."""
     rest_api_port: int | None = 0
-    """None opens no REST."""
+    """Port of REST; 0 takes any free one, None opens none."""
     rest_api_timeout_seconds: float = 30.0
     metrics_path: str | None = None
-    """Of the metrics, on REST's port."""
+    """Path of the metrics page on the REST port; None has no page."""
     rest_api_cors: bool = False
-    """Whether the scripts of any web page may ask."""
+    """True lets scripts of any web page call REST."""
     credentials: grpc.ServerCredentials | None = None
-    """Of TLS for gRPC; REST has none, as in the stock server."""
+    """TLS of gRPC; REST has none, as in the stock server."""
     grpc_threads: int = 0
-    """Requests worked on at once; 0: four times the cores, as the stock server."""
+    """Number of concurrent gRPC requests; 0 means four times the cores, as in the stock server."""
     grpc_arguments: tuple[tuple[str, int | str], ...] = ()
-    """Of the gRPC channel, such as ("grpc.max_connection_age_ms", 20_000)."""
+    """Channel arguments of gRPC, such as ("grpc.max_connection_age_ms", 20_000)."""
     has_health: bool = False
-    """Whether to answer grpc.health.v1."""
+    """True serves grpc.health.v1."""
     lifecycle: LifecycleOptions = DEFAULT_LIFECYCLE

@@ -1,1 +1,1 @@
-"""The embedded model server as a process: stock flags and files in, open ports out."""
+"""The embedded model server as a process: takes the stock flags and files, opens the ports."""

@@ -1,4 +1,4 @@
-"""`python -m serving.server`: the embedded model server, with the flags of tensorflow_model_server."""
+"""`python -m serving.server`: the embedded model server, with the stock server's flags."""
 
 from __future__ import annotations
 

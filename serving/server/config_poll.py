@@ -1,4 +1,4 @@
-"""Reads a file of models again every few seconds and serves what it says by then."""
+"""Poll of --model_config_file: the file is read again every few seconds, and a change is served."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ log = logging.getLogger(__name__)
 
 
 class ConfigPoll:
-    """Polls from `with` to its end; a file that can't be served leaves the last one in force and is tried again."""
+    """Polls while its `with` block runs.
+
+    A file that can't be served leaves the last configuration in force and is tried again.
+    """
 
     def __init__(self, models: Models, path: str, poll_seconds: float) -> None:
         self._models = models
         self._path = Path(path)
         self._poll_seconds = poll_seconds
         self._stopping = threading.Event()
-        self._said = ""
+        self._logged = ""
         self._thread = threading.Thread(target=self._run, name="model-config", daemon=True)
 
     def __enter__(self) -> ConfigPoll:
@@ -40,23 +43,23 @@ class ConfigPoll:
                 self._models.configure(
                     config_protos.read("--model_config_file", self._path, ModelServerConfig), self._go_on
                 )
-                self._said = ""
+                self._logged = ""
             except _Stopped:
                 return
             except (ServingError, StatusError) as error:
-                self._say(str(error))
-            except Exception:  # a poll that died would freeze the configuration for ever
+                self._log_once(str(error))
+            except Exception:  # the poll must survive, or the configuration never changes again
                 log.exception("Reloading %s failed; trying again", self._path)
 
     def _go_on(self) -> None:
         if self._stopping.is_set():
             raise _Stopped
 
-    def _say(self, message: str) -> None:
-        """Once, not at every look."""
-        if message != self._said:
+    def _log_once(self, message: str) -> None:
+        """Log a message that differs from the last one."""
+        if message != self._logged:
             log.error("Reloading %s failed: %s", self._path, message)
-            self._said = message
+            self._logged = message
 
 
 class _Stopped(Exception):

@@ -26,7 +26,7 @@ DEFAULTS = Options()
 
 
 class Stopped(ServingError):
-    """The server was told to stop before its models were in service."""
+    """The start was stopped before the models were in service."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Server:
     _http: HttpServer | None
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Takes no more requests, answers those in flight, cancels what still runs after `grace_seconds`, unloads."""
+        """Refuse new requests, finish those in flight, unload the models.
+
+        Requests that still run after `grace_seconds` are canceled.
+        """
         stopping = threading.Thread(target=self._grpc.stop, args=(grace_seconds,))
         stopping.start()
         if self._http:
@@ -62,20 +65,21 @@ def start(
     timeout_seconds: float | None = 60.0,
     stopping: threading.Event | None = None,
 ) -> Server:
-    """A server whose models are in service.
+    """Start a server and wait until a version of every model is in service.
 
-    Waits for a first version of each, for ever where `timeout_seconds` is None. Raises ServingError when one did not
-    come in time or can't be loaded, the configuration is wrong, a port is taken, or `stopping` was set meanwhile.
+    `timeout_seconds` limits the wait (None: no limit); `stopping`, once set, ends it. Raises
+    Stopped then, and ServingError when a version is late or can't be loaded, the configuration is
+    wrong, or a port is taken.
     """
     models, host = Models(options.lifecycle), options.host
     with contextlib.ExitStack() as undo:
-        reserved = undo.enter_context(bind(host, options.port))  # a taken port is told before the models are loaded
+        reserved = undo.enter_context(bind(host, options.port))  # fails for a taken port before the models are loaded
         http = None if options.rest_api_port is None else HttpServer(host, options.rest_api_port)
         if http:
             undo.callback(http.close)
         undo.callback(models.stop)
         try:
-            models.configure(config, _patience(config, models, timeout_seconds, stopping or threading.Event()))
+            models.configure(config, _abort_check(config, models, timeout_seconds, stopping or threading.Event()))
         except StatusError as error:
             raise ServingError(f"Failed to start server. Error: {error}") from error
         port = reserved.getsockname()[1]
@@ -89,15 +93,15 @@ def start(
     return Server(port, http.port if http else None, models, server, http)
 
 
-def _patience(
+def _abort_check(
     config: ModelServerConfig, models: Models, timeout_seconds: float | None, stopping: threading.Event
 ) -> Callable[[], None]:
-    """Raises once the start has been given up."""
+    """A function that raises when the wait for the models must end."""
     end = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
 
-    def go_on() -> None:
+    def check() -> None:
         if stopping.is_set():
-            raise Stopped("told to stop before every model had a version in service")
+            raise Stopped("the start was stopped before every model had a version in service")
         if time.monotonic() < end:
             return
         for model in config.model_config_list.config:
@@ -112,4 +116,4 @@ def _patience(
                     "push a model into a folder named by a number there"
                 )
 
-    return go_on
+    return check

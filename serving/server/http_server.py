@@ -1,4 +1,4 @@
-"""Runs an ASGI application on uvicorn in a thread of this process, on a socket that is bound beforehand."""
+"""ASGI application on uvicorn in a thread of this process, on a socket that is bound beforehand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ START_SECONDS = 10.0
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port` (0: any free one) that nobody can connect to yet.
+    """Bind a socket to `host` and `port` (0: any free one) that does not accept connections yet.
 
-    Raises ServingError when the address is taken or not this machine's.
+    Raises ServingError when the address is taken or not of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sets TCP_NODELAY; without, each reply waits 40 ms for an ACK.
+    # asyncio sets TCP_NODELAY only where the protocol is named; else replies wait 40 ms for an ACK.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -42,8 +42,8 @@ class HttpServer:
         self.port: int = self._socket.getsockname()[1]
 
     def start(self, application: ASGIApp) -> None:
-        """Serves `application`; returns once connections are accepted."""
-        # Its log goes where all of the process's does.
+        """Serve `application`; returns once connections are accepted."""
+        # No log configuration: uvicorn logs through the process's own.
         config = uvicorn.Config(application, log_config=None, log_level="warning", access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="rest", daemon=True)
@@ -55,12 +55,12 @@ class HttpServer:
             time.sleep(0.01)
 
     def stop(self, grace_seconds: float) -> None:
-        """Accepts no more connections, answers what is in flight within `grace_seconds`."""
+        """Accept no more connections; finish requests in flight within `grace_seconds`."""
         self._server.config.timeout_graceful_shutdown = max(1, round(grace_seconds))
         self._server.should_exit = True
         self._thread.join()
         self.close()
 
     def close(self) -> None:
-        """Gives the port back without having started."""
+        """Release the port; for a server that was not started."""
         self._socket.close()

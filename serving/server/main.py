@@ -1,7 +1,7 @@
-"""`run` serves until a signal; so does `python -m serving.server`.
+"""Serve models over TensorFlow Serving's gRPC and REST from one Python process until a signal.
 
-TensorFlow Serving's gRPC and REST in one Python process, for one machine: who outgrows it moves to
-TensorFlow Serving itself (Dockerfile.serving) and changes no client.
+It is for one machine. For more load use TensorFlow Serving itself (Dockerfile.serving); clients
+stay as they are.
 """
 
 from __future__ import annotations
@@ -33,114 +33,116 @@ from tfrec.errors import ConfigError, TfrecError
 
 __all__ = ["Server", "main", "run", "start"]
 
-_SLICE_SECONDS = 0.2  # a signal is noticed within it
+_SLICE_SECONDS = 0.2  # delay until a signal is noticed
 
 log = logging.getLogger(__name__)
 
 
-def run(given: argparse.Namespace) -> None:
-    """Serves what the flags say until SIGTERM or SIGINT, then answers what is in flight; raises as `start`."""
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight; raises like `start`."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    request_log.configure(given.log_format == "json", given.log_requests)
-    config, options = config_of(given), options_of(given)
-    _warn(given)
+    request_log.configure(arguments.log_format == "json", arguments.log_requests)
+    config, options = config_of(arguments), options_of(arguments)
+    warn_about_flags(arguments)
     try:
         server = start(config, options, timeout_seconds=None, stopping=stopping)
     except Stopped:
         return
-    with server, _polled(given, server):
-        _tell(f"Running gRPC ModelServer at {options.host}:{server.port} ...")
+    with server, _config_poll(arguments, server):
+        _print(f"Running gRPC ModelServer at {options.host}:{server.port} ...")
         if server.rest_api_port is not None:
-            _tell(f"Exporting HTTP/REST API at:{options.host}:{server.rest_api_port} ...")
+            _print(f"Exporting HTTP/REST API at:{options.host}:{server.rest_api_port} ...")
         while not stopping.wait(_SLICE_SECONDS):
             pass
-        _tell("Stopping: answering the requests in flight ...")
+        _print("Stopping: answering the requests in flight ...")
 
 
-def config_of(given: argparse.Namespace) -> ModelServerConfig:
-    """The models that the flags name; ConfigError or ServingError where they name none."""
-    if given.model_config_file:
-        return config_protos.read("--model_config_file", given.model_config_file, ModelServerConfig)
-    if not given.model_base_path:
+def config_of(arguments: argparse.Namespace) -> ModelServerConfig:
+    """The models that the flags name; ConfigError or ServingError when they name none."""
+    if arguments.model_config_file:
+        return config_protos.read("--model_config_file", arguments.model_config_file, ModelServerConfig)
+    if not arguments.model_base_path:
         raise ConfigError(
             "--model_base_path and --model_config_file are both missing; name a folder of versions or a file of models"
         )
-    return model_config.single(given.model_name, given.model_base_path)
+    return model_config.single(arguments.model_name, arguments.model_base_path)
 
 
-def options_of(given: argparse.Namespace) -> Options:
-    """How the flags want them served."""
+def options_of(arguments: argparse.Namespace) -> Options:
+    """The server options that the flags set."""
     intra, inter = (
-        getattr(given, f"tensorflow_{pool}_parallelism") or given.tensorflow_session_parallelism
+        getattr(arguments, f"tensorflow_{pool}_parallelism") or arguments.tensorflow_session_parallelism
         for pool in ("intra_op", "inter_op")
     )
-    batching = read_batch_options(given.enable_batching, given.batching_parameters_file)
+    batching = read_batch_options(arguments.enable_batching, arguments.batching_parameters_file)
     return Options(
-        host=given.host,
-        port=given.port,
-        rest_api_port=given.rest_api_port or None,
-        rest_api_timeout_seconds=given.rest_api_timeout_in_ms / 1000,
-        metrics_path=read_metrics_path(given.monitoring_config_file),
-        rest_api_cors=given.rest_api_enable_cors_support,
-        credentials=tls.credentials(given.ssl_config_file) if given.ssl_config_file else None,
-        grpc_threads=given.grpc_max_threads,
-        grpc_arguments=given.grpc_channel_arguments,
-        has_health=given.enable_grpc_healthcheck_service,
+        host=arguments.host,
+        port=arguments.port,
+        rest_api_port=arguments.rest_api_port or None,
+        rest_api_timeout_seconds=arguments.rest_api_timeout_in_ms / 1000,
+        metrics_path=read_metrics_path(arguments.monitoring_config_file),
+        rest_api_cors=arguments.rest_api_enable_cors_support,
+        credentials=tls.credentials(arguments.ssl_config_file) if arguments.ssl_config_file else None,
+        grpc_threads=arguments.grpc_max_threads,
+        grpc_arguments=arguments.grpc_channel_arguments,
+        has_health=arguments.enable_grpc_healthcheck_service,
         lifecycle=LifecycleOptions(
-            poll_seconds=given.file_system_poll_wait_seconds,
+            poll_seconds=arguments.file_system_poll_wait_seconds,
             threads=Threads(intra, inter),
-            labels_may_wait=given.allow_version_labels_for_unavailable_models,
-            warms_up=given.enable_model_warmup,
-            scheduler=BatchScheduler(batching, given.grpc_max_threads or DEFAULT_THREADS) if batching else None,
-            checks_method_names=given.enable_signature_method_name_check,
+            labels_may_wait=arguments.allow_version_labels_for_unavailable_models,
+            warms_up=arguments.enable_model_warmup,
+            scheduler=BatchScheduler(batching, arguments.grpc_max_threads or DEFAULT_THREADS) if batching else None,
+            checks_method_names=arguments.enable_signature_method_name_check,
         ),
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; the exit status."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser("python -m serving.server", description=__doc__)
     flags.add(parser)
     try:
-        run(parser.parse_args(arguments))
+        run(parser.parse_args(words))
     except TfrecError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _tell(line: str) -> None:
-    """Says it on stdout, if anybody reads that still; a server outlives who started it."""
+def _print(line: str) -> None:
+    """Print a line; a closed stdout is no error, since a server may outlive its parent process."""
     try:
         print(line, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # otherwise Python reports the error again on exit
 
 
-def _polled(given: argparse.Namespace, server: Server) -> contextlib.AbstractContextManager[object]:
-    """Reads the file of models again and again, where the flags say so."""
-    if not (given.model_config_file and given.model_config_file_poll_wait_seconds):
+def _config_poll(arguments: argparse.Namespace, server: Server) -> contextlib.AbstractContextManager[object]:
+    """The poll of --model_config_file, or a null context when the flags set none."""
+    if not (arguments.model_config_file and arguments.model_config_file_poll_wait_seconds):
         return contextlib.nullcontext()
-    return ConfigPoll(server.models, given.model_config_file, given.model_config_file_poll_wait_seconds)
+    return ConfigPoll(server.models, arguments.model_config_file, arguments.model_config_file_poll_wait_seconds)
 
 
-def _warn(given: argparse.Namespace) -> None:
-    """Says loudly what a careful person would want to know before others find out."""
+def warn_about_flags(arguments: argparse.Namespace) -> None:
+    """Log flags without effect and ports that are open to other machines without TLS."""
     for name, reason in flags.WITHOUT_EFFECT.items():
-        if getattr(given, name) is not None:
+        if getattr(arguments, name) is not None:
             log.warning("--%s changes nothing in the embedded server: %s", name, reason)
-    is_public = given.host not in ("127.0.0.1", "::1", "localhost")
-    if is_public and not given.ssl_config_file:
+    is_public = arguments.host not in ("127.0.0.1", "::1", "localhost")
+    if is_public and not arguments.ssl_config_file:
         log.warning(
-            "gRPC IS OPEN on %s without TLS: whoever reaches this machine can read and change what is served; "
+            "gRPC IS OPEN on %s without TLS: anyone who reaches this machine can call and reload the models; "
             "give --ssl_config_file, or leave --host out",
-            given.host,
+            arguments.host,
         )
-    if is_public and given.rest_api_port:
+    if is_public and arguments.rest_api_port:
         log.warning(
-            "REST IS OPEN on %s without TLS, which it never has, as in the stock server: put a proxy before it, "
-            "or give --rest_api_port=0",
-            given.host,
+            "REST IS OPEN on %s without TLS, which REST never has, as in the stock server: put a proxy in front "
+            "of it, or give --rest_api_port=0",
+            arguments.host,
         )

@@ -1,4 +1,4 @@
-"""The server's side of TLS for gRPC, from the stock server's --ssl_config_file."""
+"""TLS of the gRPC server, from the stock server's --ssl_config_file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ FLAG = "--ssl_config_file"
 
 
 def credentials(path: str | Path) -> grpc.ServerCredentials:
-    """What the file's key and certificates make; with `client_verify` a client needs a certificate of `custom_ca`.
+    """Read the server's key and certificates.
 
-    ServingError, in one sentence, where gRPC would open a port that nobody can talk to.
+    With `client_verify` a client needs a certificate signed by `custom_ca`. Raises ServingError
+    for a file with which gRPC would open a port that no client can use.
     """
     config = read(FLAG, path, SSLConfig)
     _check(config, path)
@@ -32,14 +33,14 @@ def credentials(path: str | Path) -> grpc.ServerCredentials:
 def _check(config: Any, path: str | Path) -> None:
     if config.client_verify and not config.custom_ca:
         raise ServingError(
-            f"{FLAG} {path} wants clients verified but has no custom_ca; "
+            f"{FLAG} {path} has client_verify but no custom_ca; "
             "give the PEM text of the authority that signs their certificates"
         )
     chains = {"server_cert": config.server_cert, **({"custom_ca": config.custom_ca} if config.custom_ca else {})}
-    found = {}
+    certificates = {}
     for field, text in chains.items():
         try:
-            found[field] = load_pem_x509_certificates(text.encode())
+            certificates[field] = load_pem_x509_certificates(text.encode())
         except ValueError as error:
             raise ServingError(f"{FLAG} {path}: {field} holds no certificate; give its whole PEM text") from error
     try:
@@ -48,7 +49,7 @@ def _check(config: Any, path: str | Path) -> None:
         raise ServingError(
             f"{FLAG} {path}: server_key holds no private key without a password; give its whole PEM text"
         ) from error
-    if key.public_key() != found["server_cert"][0].public_key():
+    if key.public_key() != certificates["server_cert"][0].public_key():
         raise ServingError(
             f"{FLAG} {path}: server_key is not the key of server_cert; give the two that belong together"
         )

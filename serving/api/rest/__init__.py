@@ -1,1 +1,1 @@
-"""TensorFlow Serving's REST API: HTTP and JSON in, the calls of serving.api.handlers, JSON out."""
+"""TensorFlow Serving's REST API: takes HTTP and JSON, calls serving.api.handlers, gives JSON."""

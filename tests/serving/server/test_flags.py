@@ -13,7 +13,7 @@ from serving.lifecycle.model_config import single
 from serving.lifecycle.options import LifecycleOptions
 from serving.servable.servable import Threads
 from serving.server import flags
-from serving.server.main import _warn, config_of, options_of
+from serving.server.main import config_of, options_of, warn_about_flags
 from tfrec.errors import ConfigError
 
 
@@ -77,7 +77,7 @@ def test_with_nothing_to_serve_the_flags_are_told() -> None:
 
 def test_a_stock_flag_without_effect_is_taken_and_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        _warn(given("--num_load_threads=1", "--flush_filesystem_caches=false"))
+        warn_about_flags(given("--num_load_threads=1", "--flush_filesystem_caches=false"))
     assert [record.getMessage().split(" ")[0] for record in caplog.records] == [
         "--flush_filesystem_caches",
         "--num_load_threads",

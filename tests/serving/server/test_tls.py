@@ -19,7 +19,7 @@ from serving.api.options import Options
 from serving.lifecycle.model_config import single
 from serving.server import flags
 from serving.server.embedded import Server, start
-from serving.server.main import _warn
+from serving.server.main import warn_about_flags
 from serving.server.tls import credentials
 from serving.wire.config_protos import SSLConfig
 from tfrec.errors import ServingError
@@ -118,7 +118,7 @@ def test_without_encryption_or_with_a_server_that_it_does_not_trust_a_client_get
         ({"server_key": "nonsense"}, "server_key holds no private key"),
         ({"server_key": key(CLIENT)}, "server_key is not the key of server_cert"),
         ({"custom_ca": "nonsense"}, "custom_ca holds no certificate"),
-        ({"client_verify": True}, "wants clients verified but has no custom_ca"),
+        ({"client_verify": True}, "has client_verify but no custom_ca"),
     ],
 )
 def test_a_file_with_which_nobody_could_connect_is_refused(
@@ -143,5 +143,5 @@ def test_the_server_says_loudly_what_is_open(
     parser = argparse.ArgumentParser()
     flags.add(parser)
     with caplog.at_level(logging.WARNING):
-        _warn(parser.parse_args(given))
+        warn_about_flags(parser.parse_args(given))
     assert [" ".join(record.getMessage().split()[:5]) for record in caplog.records] == told
