@@ -1,7 +1,7 @@
-"""`tfrec demo`: raw data -> tables -> pipeline -> server -> answers, by the commands a person would type.
+"""`tfrec demo`: raw data -> tables -> pipeline -> server -> recommendations, by commands of a user.
 
-Each step is a process of its own, so that its memory goes back. Every step leaves its results whole or not at
-all: whatever interrupts the demo, running it again goes on.
+Each step is a process, so its memory is freed. Each writes its results completely or not at all, so
+the demo can be interrupted at any time; run it again to resume.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from pipeline.demo.steps import Steps, alone, quoted
+from pipeline.demo.steps import Steps, locked, quoted
 from pipeline.outcome import Outcome, read_outcome
 from pipeline.runs import COMPLETE_JOURNEY, Run
 from tfrec.errors import ModelError
@@ -28,47 +28,47 @@ BIN = Path(sys.executable).parent
 
 
 def demonstrate(run: Run, query: str = QUERY) -> None:
-    """Runs whatever is not done yet and shows what came of it; TfrecError when a step fails."""
+    """Run the steps that are not done and show recommendations; raises TfrecError for a failure."""
     out = Path(run.out)
-    with alone(out) as lock:
+    with locked(out) as lock:
         steps = Steps(out / "logs", lock, {"TFREC_RUN": run.name})
         if run.tables == COMPLETE_JOURNEY and not (Path(run.tables) / "manifest.json").exists():
-            steps.begin("ingest", "a year of raw transactions -> checked tables, partitioned by user")
+            steps.begin("ingest", "a year of raw transactions -> clean tables, partitioned by user")
             steps.run("ingest", BIN / "tfrec", "ingest", "complete-journey", "--out", run.tables)
         tables = read_table_set(run.tables)
         steps.begin("pipeline", "examples -> features -> two towers with BERT -> evaluation -> push")
         print(f"         run {run.name}: {run.expects}", flush=True)
-        # What `tfx run create` starts too, once it has imported TFX to find it.
+        # `tfx run create` runs the same file, but imports TFX twice.
         steps.run("pipeline", sys.executable, Path(__file__).parents[1] / "local_runner.py")
         outcome = read_outcome(run)
-        _check(outcome, run)
-        steps.begin("serve", "the pushed model, over TensorFlow Serving's protocol")
+        _report_refusal(outcome, run)
+        steps.begin("serve", "the pushed model, by TensorFlow Serving's protocol")
         server = ("serve", "--model", run.serving, "--port", "0", "--rest-port", "0")
         with steps.serve(BIN / "tfrec", *server) as address:
-            steps.begin("results", f"run {run.name}, answers from {address}")
+            steps.begin("results", f"run {run.name}, recommendations from {address}")
             print(f"\n{render_table(outcome.evaluation)}")
-            _ask(steps, run, tables, address, query)
+            _recommend(steps, run, tables, address, query)
 
 
-def _check(outcome: Outcome, run: Run) -> None:
-    """ModelError when nothing can be served; says so when what is served is an earlier model."""
+def _report_refusal(outcome: Outcome, run: Run) -> None:
+    """Print that an earlier model is served instead; raises ModelError when there is none."""
     if outcome.refusal and latest_version(run.serving) is None:
         raise ModelError(f"{outcome.sentence(run)}; change the run in pipeline/runs.py")
     if outcome.refusal:
         print(f"         {outcome.sentence(run)}")
 
 
-def _ask(steps: Steps, run: Run, tables: TableSet, address: str, query: str) -> None:
+def _recommend(steps: Steps, run: Run, tables: TableSet, address: str, query: str) -> None:
     user_id = USER if run.tables == COMPLETE_JOURNEY else _first_user(tables)
-    ask = ["--tables", run.tables, "--server", address]
+    flags = ["--tables", run.tables, "--server", address]
     test_start = boundaries(tables.manifest, run.config.examples.split).test_start
     until = ["--until", f"{datetime.fromtimestamp(test_start, UTC):%Y-%m-%d}"] if test_start else []
-    steps.show(BIN / "tfrec", "recommend", "--user", user_id, *until, *ask)
-    steps.show(BIN / "tfrec", "search", query, *ask)
+    steps.show(BIN / "tfrec", "recommend", "--user", user_id, *until, *flags)
+    steps.show(BIN / "tfrec", "search", query, *flags)
     print(
         f"\nin service: {latest_version(run.serving)}\n"
         "\nTo go on:\n"
-        f"  .venv/bin/tfrec serve --model {os.path.relpath(run.serving)}  # and in another window:\n"
+        f"  .venv/bin/tfrec serve --model {os.path.relpath(run.serving)}  # and in another terminal:\n"
         f"  .venv/bin/tfrec recommend --user {user_id}\n"
         f"  .venv/bin/tfrec search {quoted(query)} --user {user_id}\n"
         f"  .venv/bin/tfrec evaluate --run {run.name}\n"
@@ -80,6 +80,6 @@ def _ask(steps: Steps, run: Run, tables: TableSet, address: str, query: str) -> 
 
 
 def _first_user(tables: TableSet) -> str:
-    """Some user with events."""
+    """The first user with events."""
     users = (pq.read_table(path, columns=["user_id"])["user_id"] for path in tables.parts("interactions"))
     return next(str(column[0]) for column in users if len(column))

@@ -1,7 +1,6 @@
-"""Steps of a demonstration as processes: a headline, a log and a lock for each.
+"""Steps of the demo as processes, each with a headline, a log and a lock.
 
-A step's talk goes to its log; only lines that start with "tfrec:" are shown as they come. It does not know
-what the steps do.
+A step's output goes to its log; lines that start with "tfrec:" are also shown.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from tfrec.errors import TfrecError
 
-LAST_WORDS = 15  # lines of a failed step's log that are shown
+LAST_LINES = 15  # of a failed step's log, which are shown
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
@@ -27,7 +26,7 @@ class Steps:
     """Runs steps as processes, with a headline and a log each."""
 
     def __init__(self, logs: Path, lock: int, environment: Mapping[str, str]) -> None:
-        """`lock` is what `alone` gave; `environment` is added to this process's own."""
+        """`lock` is the file descriptor of `locked`; `environment` is added to this process's."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._lock = lock
@@ -35,11 +34,11 @@ class Steps:
         self._started = time.monotonic()
 
     def begin(self, name: str, text: str) -> None:
-        """Prints a headline with the seconds since the demo began."""
+        """Print a headline with the seconds since the demo began."""
         print(f"\n[{time.monotonic() - self._started:4.0f} s] {name}: {text}", flush=True)
 
     def run(self, name: str, *command: str | Path) -> None:
-        """Runs a command to its end; TfrecError with its last lines when it fails."""
+        """Run a command to its end; raises TfrecError with its last lines when it fails."""
         log = self._logs / f"{name}.log"
         print(f"         log: {log}", flush=True)
         with log.open("a", encoding="utf-8", buffering=1) as file, self._start(*command) as child:
@@ -50,10 +49,10 @@ class Steps:
                 if line.startswith("tfrec:"):
                     print(f"         {line.rstrip()}", flush=True)
         if child.returncode != 0:
-            raise TfrecError(f"step {name} ended with code {child.returncode}; {_last_words(log, start)}")
+            raise TfrecError(f"step {name} ended with code {child.returncode}; {_last_lines(log, start)}")
 
     def show(self, *command: str | Path) -> None:
-        """Runs a command whose output is for the person who watches."""
+        """Run a command and show its output."""
         print(f"\n$ {' '.join([Path(command[0]).name, *map(quoted, command[1:])])}", flush=True)
         done = subprocess.run([*map(str, command)], env=self._environment, check=False)
         if done.returncode != 0:
@@ -61,7 +60,7 @@ class Steps:
 
     @contextlib.contextmanager
     def serve(self, *command: str | Path) -> Iterator[str]:
-        """The gRPC address of a server, which ends with the block, or with this process."""
+        """Run a server until the block or this process ends; gives its gRPC address."""
         log = self._logs / "serve.log"
         with log.open("w", encoding="utf-8") as errors:
             child = subprocess.Popen(
@@ -86,20 +85,23 @@ class Steps:
             text=True,
             errors="replace",
             env=self._environment,
-            pass_fds=(self._lock,),  # held by the step even if the demo itself is killed
+            pass_fds=(self._lock,),  # the step holds it even if the demo is killed
         )
 
 
 @contextlib.contextmanager
-def alone(out: Path) -> Iterator[int]:
-    """A lock that steps inherit: a demo that was killed may have left one at work on the same files."""
+def locked(out: Path) -> Iterator[int]:
+    """Hold the folder's lock, whose file descriptor steps inherit.
+
+    A demo that was killed may have left a step that still writes to the folder.
+    """
     out.mkdir(parents=True, exist_ok=True)
     with (out / "demo.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(
-                f"tfrec: another demo, or a step that one left, is at work in {out}; waiting for it",
+                f"tfrec: another demo or a step of one is running in {out}; waiting for it",
                 flush=True,
             )
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -111,18 +113,18 @@ def _die_with_parent() -> None:
 
 
 def _address(server: subprocess.Popen[str], log: Path) -> str:
-    """Waits for the server's word that its model is in service; it also names the port it was given."""
+    """Wait for the line that the server prints once its model is in service; it has the address."""
     for line in server.stdout or ():
         if line.startswith("Running gRPC ModelServer at "):
             return line.split()[4]
-    raise TfrecError(f"the server ended before its model was in service; {_last_words(log)}")
+    raise TfrecError(f"the server ended before its model was in service; {_last_lines(log)}")
 
 
-def _last_words(log: Path, start: int = 0) -> str:
-    """The last lines of what was written from byte `start` on."""
+def _last_lines(log: Path, start: int = 0) -> str:
+    """The last lines of a log from byte `start` on."""
     with log.open("rb") as file:
         file.seek(start)
-        lines = file.read().decode(errors="replace").splitlines()[-LAST_WORDS:]
+        lines = file.read().decode(errors="replace").splitlines()[-LAST_LINES:]
     return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines)])
 
 

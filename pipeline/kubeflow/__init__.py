@@ -1,1 +1,1 @@
-"""Compile and submit a run of the pipeline to Kubeflow Pipelines, on the cluster of a settings file."""
+"""Compilation and submission of a run to Kubeflow Pipelines, and the work of its pods."""

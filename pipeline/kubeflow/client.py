@@ -1,4 +1,4 @@
-"""Hands a compiled run to a Kubeflow Pipelines server, by kfp's own client."""
+"""Submission of a compiled run to a Kubeflow Pipelines server, by kfp's client."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from tfrec.errors import TfrecError
 
 
 def submit(path: Path, host: str, namespace: str | None, experiment: str, every: str | None, token: str | None) -> str:
-    """What was made of it, for a person: a run, or with `every`, a cron expression of six fields, a recurring run.
+    """Submit a run, or a recurring run with `every`, a cron expression of six fields.
 
-    Only one run of a recurring run is at work at a time, and those that were missed are not made up for.
+    Returns a line for the terminal. A recurring run executes one run at a time and skips missed
+    ones.
     """
-    read_compiled(path)  # refuses what the server would refuse
+    read_compiled(path)  # raises for a file that the server would refuse
     name = f"{path.stem} {datetime.now():%Y-%m-%d %H:%M}"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the client is for 2.x
+            warnings.simplefilter("ignore")  # "this client only works with 2.x"
             client = kfp.Client(host=host, existing_token=token, namespace=namespace or "kubeflow")
-        group = client.create_experiment(experiment, namespace=namespace).experiment_id
+        experiment_id = client.create_experiment(experiment, namespace=namespace).experiment_id
         if every:
             job = client.create_recurring_run(
-                experiment_id=group,
+                experiment_id=experiment_id,
                 job_name=path.stem,
                 cron_expression=every,
                 pipeline_package_path=str(path),
@@ -36,7 +37,7 @@ def submit(path: Path, host: str, namespace: str | None, experiment: str, every:
                 no_catchup=True,
             )
             return f"recurring run {job.recurring_run_id}: {every}"
-        return f"run {client.run_pipeline(group, name, pipeline_package_path=str(path)).run_id}: {name}"
+        return f"run {client.run_pipeline(experiment_id, name, pipeline_package_path=str(path)).run_id}: {name}"
     except (ApiException, HTTPError) as error:
         reason = getattr(error, "body", None) or error
-        raise TfrecError(f"the Kubeflow Pipelines server at {host} did not take {path}: {reason}") from None
+        raise TfrecError(f"the Kubeflow Pipelines server at {host} refused {path}: {reason}") from None

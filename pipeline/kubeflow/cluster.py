@@ -1,6 +1,6 @@
-"""A cluster as a run sees it, from one YAML file: images, the volume, ML Metadata, each node's pod, Beam's engines.
+"""The cluster's YAML file: images, volume, ML Metadata, pods of nodes, Beam's engines.
 
-It knows nothing of TFX and Kubeflow, and imports neither; examples/cluster.yaml shows every setting.
+examples/cluster.yaml shows every setting.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _Text = Annotated[str, Field(min_length=1)]
 _Cpu = Annotated[
     str,
     Field(pattern=r"^[0-9]+(\.[0-9]+)?$|^[0-9]+m$"),
-    BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value),  # as Kubernetes takes it
+    BeforeValidator(lambda value: str(value) if type(value) in (int, float) else value),  # Kubernetes takes numbers too
 ]
 _Memory = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$")]
 _Folder = Annotated[str, Field(pattern=r"^/[^\s]+$")]
@@ -29,7 +29,7 @@ _Folder = Annotated[str, Field(pattern=r"^/[^\s]+$")]
 
 @dataclasses.dataclass(frozen=True)
 class Toleration:
-    """A taint of machines that a pod may run on all the same; Kubernetes' words."""
+    """A taint of machines that a pod tolerates, in Kubernetes' terms."""
 
     __pydantic_config__ = _STRICT
     key: str | None = None
@@ -40,12 +40,12 @@ class Toleration:
 
 @dataclasses.dataclass(frozen=True)
 class Secret:
-    """A Kubernetes Secret that every pod sees: as variables, as files, or both."""
+    """A Kubernetes Secret for every pod: as variables, as files, or both."""
 
     __pydantic_config__ = _STRICT
     name: _Text
     env: dict[str, str] = dataclasses.field(default_factory=dict)  # key of the secret -> variable of the pod
-    path: _Folder | None = None  # a folder with a file for each key
+    path: _Folder | None = None  # folder with a file for each key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,48 +58,49 @@ class Volume:
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
-    """What a pod is given. CPU and memory are both what it asks for and what it may not exceed."""
+class PodSettings:
+    """Settings of a pod. CPU and memory are both its request and its limit."""
 
     __pydantic_config__ = _STRICT
     cpu: _Cpu = "2"
     memory: _Memory = "8Gi"
     gpus: Annotated[int, Field(ge=0)] = 0
-    gpu_resource: _Text = "nvidia.com/gpu"  # its name in Kubernetes
-    selector: dict[str, str] = dataclasses.field(default_factory=dict)  # labels of the machines it may run on
+    gpu_resource: _Text = "nvidia.com/gpu"  # name of the resource in Kubernetes
+    selector: dict[str, str] = dataclasses.field(default_factory=dict)  # labels of the machines that it may run on
     tolerations: tuple[Toleration, ...] = ()
-    retries: Annotated[int, Field(ge=0)] = 2  # training goes on from its checkpoint
+    retries: Annotated[int, Field(ge=0)] = 2  # training resumes from its checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Where a run's pods come from and what they share."""
+    """Images of a run's pods, what the pods share, and settings of each."""
 
     __pydantic_config__ = _STRICT
     image: _Text
-    volume: Volume  # tables, artifacts and what is served lie below it; ReadWriteMany
-    further_volumes: tuple[Volume, ...] = ()  # such as a bucket with the raw logs
-    gpu_image: str = ""  # of nodes with a GPU; "": the same
+    volume: Volume  # of tables, artifacts and pushed versions; ReadWriteMany
+    further_volumes: tuple[Volume, ...] = ()  # such as a bucket with raw logs
+    gpu_image: str = ""  # of nodes with a GPU; "": the same image
     metadata: Annotated[str, Field(pattern=r"^$|^[^\s:/]+:[0-9]+$")] = ""  # host:port of ML Metadata's gRPC server
-    ingest: tuple[str, ...] = ()  # what `tfrec ingest` is told before each run; (): none
+    ingest: tuple[str, ...] = ()  # arguments of `tfrec ingest` before each run; (): no ingest
     secrets: tuple[Secret, ...] = ()
     pull_secrets: tuple[str, ...] = ()  # of the image's registry
     env: dict[str, str] = dataclasses.field(default_factory=dict)
-    # Of both the entry "default" holds for all that have none of their own, and fills in what the others leave out.
-    nodes: dict[str, Node] = dataclasses.field(default_factory=dict)  # id of a TFX node -> what its pod is given
-    beam: dict[Step, Engine] = dataclasses.field(default_factory=dict)  # what runs each Beam step; {}: as the run says
+    # The entry "default" of the two below is for all without an entry, and completes the other
+    # entries.
+    nodes: dict[str, PodSettings] = dataclasses.field(default_factory=dict)  # id of a TFX node -> its pod
+    beam: dict[Step, Engine] = dataclasses.field(default_factory=dict)  # {}: those of the run
 
-    def node(self, name: str) -> Node:
-        """What the pod of that node is given."""
-        return self.nodes.get(name) or self.nodes.get(DEFAULT) or Node()
+    def pod(self, node: str) -> PodSettings:
+        """Settings of the pod of a node."""
+        return self.nodes.get(node) or self.nodes.get(DEFAULT) or PodSettings()
 
-    def image_of(self, name: str) -> str:
-        """The image of that node's pod."""
-        return self.gpu_image if self.gpu_image and self.node(name).gpus else self.image
+    def image_of(self, node: str) -> str:
+        """The image of the pod of a node."""
+        return self.gpu_image if self.gpu_image and self.pod(node).gpus else self.image
 
 
 def read_cluster(path: Path) -> Cluster:
-    """The Cluster of a YAML file; ConfigError when it can't be one."""
+    """Read a cluster's YAML file; raises ConfigError for unknown settings and values."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -108,17 +109,17 @@ def read_cluster(path: Path) -> Cluster:
         reason = " ".join(str(error).split())
         raise ConfigError(f"cluster {path} is not YAML ({reason}); see examples/cluster.yaml") from None
     try:
-        return TypeAdapter(Cluster).validate_python(_filled_in(raw))
+        return TypeAdapter(Cluster).validate_python(_with_defaults(raw))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        where = ".".join(str(part) for part in first["loc"]) or "the content"
         raise ConfigError(
             f"{where} of cluster {path} is {first['input']!r}: {first['msg']}; see examples/cluster.yaml"
         ) from None
 
 
-def placed(run: Run, cluster: Cluster) -> Run:
-    """The run as its pods see it: what lies in this working directory here lies on the cluster's volume there."""
+def place_on_volume(run: Run, cluster: Cluster) -> Run:
+    """Move a run's folders from this working directory to the cluster's volume, for its pods."""
     root = PurePosixPath(cluster.volume.path)
     return dataclasses.replace(
         run,
@@ -129,20 +130,20 @@ def placed(run: Run, cluster: Cluster) -> Run:
     )
 
 
-def _filled_in(raw: Any) -> Any:
-    """The same with the default entry's settings in every node and engine that leaves them out."""
+def _with_defaults(raw: Any) -> Any:
+    """Complete every node and engine with the settings of the default entry."""
     if not isinstance(raw, dict):
         return raw
-    return raw | {section: _by_default(raw[section]) for section in ("nodes", "beam") if section in raw}
+    return raw | {section: _complete(raw[section]) for section in ("nodes", "beam") if section in raw}
 
 
-def _by_default(entries: Any) -> Any:
+def _complete(entries: Any) -> Any:
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
         return entries
     default = entries.get(DEFAULT, {})
-    return {name: default | entry if _is_alike(entry, default) else entry for name, entry in entries.items()}
+    return {name: default | entry if _is_same_engine(entry, default) else entry for name, entry in entries.items()}
 
 
-def _is_alike(entry: dict[str, Any], default: dict[str, Any]) -> bool:
-    """Whether the default's settings may be its too: those of another engine of Beam's may not."""
+def _is_same_engine(entry: dict[str, Any], default: dict[str, Any]) -> bool:
+    """Whether the default's settings fit the entry: those of another Beam engine don't."""
     return entry.get("engine", default.get("engine")) == default.get("engine")

@@ -1,6 +1,6 @@
-"""A run as the YAML that open-source Kubeflow Pipelines takes: a pod a node, in kfp's container components.
+"""Compilation of a run to the YAML of Kubeflow Pipelines: a container component for each pod.
 
-Which pods there are and what each is given, not what they do: that is pod.py's.
+It decides which pods there are and their settings; pod.py runs in them.
 """
 
 # No `from __future__ import annotations`: kfp reads the annotations of its components.
@@ -16,34 +16,37 @@ from pipeline.runs import Run
 
 COMMAND = ("tfrec", "kubeflow")
 OUTCOME = "outcome"
-"""The last pod, which fails where the model was refused."""
+"""The last pod, which fails if the model was refused."""
 
 
 def write_pipeline(run: Run, cluster: Cluster, graph: Mapping[str, Sequence[str]], path: str) -> None:
-    """Writes the file of a run as its pods see it; `graph`: TFX node -> those before it, in an order that may run."""
+    """Write the compiled file of a run that is placed on the cluster's volume.
 
-    @dsl.pipeline(name=run.name, description=f"tfrec's run {run.name}: a pod a TFX node")
-    def whole() -> None:
-        _tasks(run, cluster, graph)
+    `graph` maps each TFX node to its upstream nodes, in topological order.
+    """
+
+    @dsl.pipeline(name=run.name, description=f"run {run.name} of tfrec, a pod for each TFX node")
+    def pipeline() -> None:
+        _add_tasks(run, cluster, graph)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # kfp's, of its own future
-        compiler.Compiler().compile(whole, path)
+        warnings.simplefilter("ignore")  # kfp warns of its own future versions
+        compiler.Compiler().compile(pipeline, path)
 
 
-def _tasks(run: Run, cluster: Cluster, graph: Mapping[str, Sequence[str]]) -> None:
-    """Declares the pods: ingest, plan, the nodes of the graph, outcome."""
-    first = []
+def _add_tasks(run: Run, cluster: Cluster, graph: Mapping[str, Sequence[str]]) -> None:
+    """Declare the pods: ingest, plan, the nodes of the graph, outcome."""
+    before_plan = []
     if cluster.ingest:
-        first = [_pod("ingest", ["tfrec", "ingest"], [*cluster.ingest, "--out", run.tables], cluster)]
-    plan = _planner(run, cluster)(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER).after(*first)
-    _furnish(plan, "plan", cluster)
+        before_plan = [_pod("ingest", ["tfrec", "ingest"], [*cluster.ingest, "--out", run.tables], cluster)]
+    plan = _planner(run, cluster)(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER).after(*before_plan)
+    _configure(plan, "plan", cluster)
     done: dict[str, dsl.PipelineTask] = {}
-    for name, before in graph.items():
+    for name, upstream in graph.items():
         task = _launcher(name, cluster)(plan=plan.outputs["plan"])
-        # A file of metadata has one writer at a time; a server has no such limit.
-        task.after(*([done[node] for node in before] if cluster.metadata else list(done.values())[-1:]))
-        done[name] = _furnish(task, name, cluster)
+        # A metadata file has one writer at a time; a server has no such limit.
+        task.after(*([done[node] for node in upstream] if cluster.metadata else list(done.values())[-1:]))
+        done[name] = _configure(task, name, cluster)
     _pod(OUTCOME, COMMAND, ["outcome", "--run-json", run.to_json()], cluster).after(*done.values())
 
 
@@ -70,30 +73,30 @@ def _pod(name: str, command: Sequence[str], arguments: list[str], cluster: Clust
         return dsl.ContainerSpec(image=cluster.image_of(name), command=[*command], args=arguments)
 
     pod.__name__ = name
-    return _furnish(dsl.container_component(pod)(), name, cluster)
+    return _configure(dsl.container_component(pod)(), name, cluster)
 
 
-def _furnish(task: dsl.PipelineTask, name: str, cluster: Cluster) -> dsl.PipelineTask:
-    """The task with what its pod is given."""
-    node = cluster.node(name)
+def _configure(task: dsl.PipelineTask, name: str, cluster: Cluster) -> dsl.PipelineTask:
+    """Set the pod's settings on its task."""
+    pod = cluster.pod(name)
     task.set_display_name(name)
-    task.set_caching_options(enable_caching=False)  # TFX's driver decides, who looks at the data too
-    task.set_cpu_request(node.cpu).set_cpu_limit(node.cpu)
-    task.set_memory_request(node.memory).set_memory_limit(node.memory)
-    if node.gpus:
-        task.set_accelerator_type(node.gpu_resource).set_accelerator_limit(node.gpus)
-    if node.retries and name != OUTCOME:  # a refusal stays one
-        task.set_retry(node.retries, backoff_duration="30s", backoff_factor=2)
-    for label, value in node.selector.items():
+    task.set_caching_options(enable_caching=False)  # TFX's driver decides: it also sees changed data
+    task.set_cpu_request(pod.cpu).set_cpu_limit(pod.cpu)
+    task.set_memory_request(pod.memory).set_memory_limit(pod.memory)
+    if pod.gpus:
+        task.set_accelerator_type(pod.gpu_resource).set_accelerator_limit(pod.gpus)
+    if pod.retries and name != OUTCOME:  # a retry would repeat the refusal
+        task.set_retry(pod.retries, backoff_duration="30s", backoff_factor=2)
+    for label, value in pod.selector.items():
         kubernetes.add_node_selector(task, label, value)
-    for toleration in node.tolerations:
+    for toleration in pod.tolerations:
         kubernetes.add_toleration(task, **dataclasses.asdict(toleration))
-    _share(task, cluster)
+    _add_shared_settings(task, cluster)
     return task
 
 
-def _share(task: dsl.PipelineTask, cluster: Cluster) -> None:
-    """Mounts and sets what all pods have alike."""
+def _add_shared_settings(task: dsl.PipelineTask, cluster: Cluster) -> None:
+    """Add the volumes, secrets and variables that all pods have."""
     for volume in (cluster.volume, *cluster.further_volumes):
         kubernetes.mount_pvc(task, volume.claim, volume.path)
     for secret in cluster.secrets:

@@ -1,9 +1,10 @@
-"""Runs a compiled pipeline without a cluster: its own command lines in order, each as a process of its own.
+"""Run a compiled pipeline without a cluster: its command lines in order, each as a process.
 
-A process gets what the pod's launcher would give it (kubeflow/pipelines: backend/src/v2/component/launcher_v2.go, and
-backend/src/v2/driver for the inputs) and no more: its command line with the placeholders that the launcher knows, a
-working directory of its own, the variables that the file names. Of the image it has this environment's programs.
-It knows no limits, no retries and no caching of Kubeflow's: `tfrec kubeflow compile` leaves the latter to TFX.
+A process gets exactly what the pod's launcher would give it (kubeflow/pipelines:
+backend/src/v2/component/launcher_v2.go, and backend/src/v2/driver for the inputs): its command line
+with the launcher's placeholders filled in, an empty working directory, and the variables in the
+file. In place of the image it has this environment's programs. There are no limits, no retries and
+no Kubeflow cache, which `tfrec kubeflow compile` turns off anyway.
 """
 
 from __future__ import annotations
@@ -25,35 +26,35 @@ from pipeline.kubeflow.spec import Task, read_compiled
 from tfrec.errors import ConfigError, TfrecError
 
 Values = dict[str, str]
-"""Parameters by name; all that our pods pass is text."""
+"""Parameter -> value; this project's pods pass text only."""
 
 
 def run_local(path: Path, until: str = "") -> None:
-    """Runs every task to its end, or those up to the task or TFX node `until`; TfrecError for the first that fails."""
+    """Run all tasks, or up to the task or TFX node `until`; raises TfrecError for a failure."""
     tasks = read_compiled(path)
     names = [name for task in tasks for name in (task.name, task.spec.task_info.name)]
     if until and until not in names:
-        raise ConfigError(f"--until is {until!r}, which is no task of {path}; give one of {', '.join(names[1::2])}")
+        raise ConfigError(f"--until is {until!r}, but {path} has no such task; give one of {', '.join(names[1::2])}")
     for task in tasks:
         _check(task)
     run = {"{{$.pipeline_job_uuid}}": str(uuid.uuid4())}
-    given: dict[tuple[str, str], str] = {}  # (task, output) -> value
+    outputs: dict[tuple[str, str], str] = {}  # (task, output) -> value
     started = time.monotonic()
     for task in tasks:
         title = task.spec.task_info.name or task.name
         print(f"\n[{time.monotonic() - started:4.0f} s] {title}", flush=True)
-        given |= {(task.name, name): value for name, value in _run(task, _inputs(task, given, run)).items()}
+        outputs |= {(task.name, name): value for name, value in _run(task, _inputs(task, outputs, run)).items()}
         if until in (task.name, title):
             return
 
 
 def _check(task: Task) -> None:
-    """ConfigError where this machine lacks what the pod would be given."""
+    """Raise ConfigError for a volume or secret that this machine lacks."""
     for mount in task.kubernetes.pvc_mount:
         if not os.access(mount.mount_path, os.W_OK):
             raise ConfigError(
-                f"task {task.name} mounts the volume {mount.constant!r} at {mount.mount_path}, which is no folder here "
-                "that may be written to; make it, or compile with another path in the cluster's file"
+                f"task {task.name} mounts the volume {mount.constant!r} at {mount.mount_path}, which is not a writable "
+                "folder here; make it, or compile with another path in the cluster's file"
             )
     for secret in task.kubernetes.secret_as_volume:
         if not os.path.isdir(secret.mount_path):
@@ -65,8 +66,8 @@ def _check(task: Task) -> None:
             raise ConfigError(f"task {task.name} has its variable {name} from a secret; set {name} here")
 
 
-def _inputs(task: Task, given: Mapping[tuple[str, str], str], run: Values) -> Values:
-    """As the driver resolves them: it replaces a placeholder that is the whole of a constant."""
+def _inputs(task: Task, outputs: Mapping[tuple[str, str], str], run: Values) -> Values:
+    """Resolve inputs as the driver does: it replaces placeholders that are whole constants."""
     inputs = {
         name: _text(parameter.default_value) for name, parameter in task.component.input_definitions.parameters.items()
     }
@@ -74,7 +75,7 @@ def _inputs(task: Task, given: Mapping[tuple[str, str], str], run: Values) -> Va
         kind = parameter.WhichOneof("kind")
         if kind == "task_output_parameter":
             source = parameter.task_output_parameter
-            inputs[name] = given[source.producer_task, source.output_parameter_key]
+            inputs[name] = outputs[source.producer_task, source.output_parameter_key]
         elif kind == "runtime_value":
             constant = _text(parameter.runtime_value.constant)
             inputs[name] = run.get(constant, constant)
@@ -84,19 +85,19 @@ def _inputs(task: Task, given: Mapping[tuple[str, str], str], run: Values) -> Va
 
 
 def _run(task: Task, inputs: Values) -> Values:
-    """The task's output parameters."""
+    """Run a task; returns its output parameters."""
     with tempfile.TemporaryDirectory(prefix=f"{task.name}-") as pod:
-        home, told = Path(pod, "work"), Path(pod, "outputs")
+        home, folder = Path(pod, "work"), Path(pod, "outputs")
         home.mkdir()
-        told.mkdir()
-        outputs = {name: told / name for name in task.component.output_definitions.parameters}
+        folder.mkdir()
+        outputs = {name: folder / name for name in task.component.output_definitions.parameters}
         command = _command(task, inputs, outputs)
         try:
             done = subprocess.run(command, cwd=home, env=_environment(task, home), check=False)
         except OSError as error:
             raise TfrecError(f"task {task.name} can't start {command[0]} ({error.strerror}); install it") from None
         if done.returncode:
-            raise TfrecError(f"task {task.name} ended with code {done.returncode}; see what it said above")
+            raise TfrecError(f"task {task.name} ended with code {done.returncode}; see its output above")
         for name, file in outputs.items():
             if not file.is_file():
                 raise TfrecError(f"task {task.name}: failed to read output parameter name={name!r}: it wrote none")
@@ -104,7 +105,7 @@ def _run(task: Task, inputs: Values) -> Values:
 
 
 def _command(task: Task, inputs: Values, outputs: Mapping[str, Path]) -> list[str]:
-    """The command line as the launcher fills it in; ConfigError for a placeholder that it would leave as it is."""
+    """Fill in the command line as the launcher does; an unknown placeholder is a ConfigError."""
     placeholders = {f"{{{{$.inputs.parameters['{name}']}}}}": value for name, value in inputs.items()}
     placeholders |= {f"{{{{$.outputs.parameters['{name}'].output_file}}}}": str(file) for name, file in outputs.items()}
     words = [*task.container.command, *task.container.args]
@@ -112,7 +113,9 @@ def _command(task: Task, inputs: Values, outputs: Mapping[str, Path]) -> list[st
         words = [word.replace(placeholder, value) for word in words]
     for word in words:
         if "{{$" in word:
-            raise ConfigError(f"task {task.name} is told {word!r}, whose placeholder Kubeflow leaves as it is")
+            raise ConfigError(
+                f"task {task.name} has the argument {word!r}, whose placeholder Kubeflow does not fill in"
+            )
     return words
 
 
@@ -127,7 +130,7 @@ def _secret_variables(task: Task) -> list[str]:
 
 
 def _text(value: struct_pb2.Value) -> str:
-    """As the launcher, in Go, writes a value: text as it is, numbers without an exponent, all else as JSON."""
+    """Format a value as the launcher does in Go: text, numbers without exponent, or JSON."""
     if value.HasField("string_value"):
         return value.string_value
     if value.HasField("number_value"):

@@ -1,8 +1,9 @@
-"""The pipeline as Kubeflow Pipelines takes it, a pod a TFX node; what `tfx ... --engine vertex` is pointed at too.
+"""Compilation of a run for Kubeflow Pipelines, a pod for each TFX node; also for Vertex AI.
 
-A pod is `tfrec kubeflow node` in our image, told where the plan of this run lies and which node of it to launch. The
-plan is made by the first pod, over the tables that are in force by then (docs/decisions/0020-kubeflow-launcher.md).
-For Vertex AI it is TFX's own compiler that takes the same pipeline, of the run TFREC_RUN and the image TFREC_IMAGE.
+A pod runs `tfrec kubeflow node` in the project's image, with the path of the run's plan and the
+node to launch. The first pod makes the plan from the tables at that time
+(docs/decisions/0020-kubeflow-launcher.md). For Vertex AI `tfx ... --engine vertex` is pointed at
+this file: TFX's own compiler compiles the run TFREC_RUN with the image TFREC_IMAGE.
 """
 
 from __future__ import annotations
@@ -16,20 +17,21 @@ import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow use
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 
 from pipeline.dag import create_pipeline
-from pipeline.kubeflow.cluster import Cluster, placed
+from pipeline.kubeflow.cluster import Cluster, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.runs import Run, named_run
 
 
 def compile_run(run: Run, cluster: Cluster, path: str) -> None:
-    """Writes the run as the YAML that open-source Kubeflow Pipelines 2.x takes.
+    """Write the run as YAML for open-source Kubeflow Pipelines 2.x.
 
-    The run's tables, or a sample of them, must lie here too: TFX's graph is made from them. Pods look at the cluster's.
+    TFX makes its graph from the run's tables, so these or a sample of them must be here. Pods read
+    the cluster's.
     """
-    with tempfile.TemporaryDirectory() as nowhere:  # what create_pipeline writes is the plan's business
-        nodes = create_pipeline(dataclasses.replace(run, out=nowhere)).components
-    graph = {node.id: sorted(before.id for before in node.upstream_nodes) for node in nodes}
-    write_pipeline(placed(run, cluster), cluster, graph, path)
+    with tempfile.TemporaryDirectory() as discarded:  # of files that the plan writes again
+        nodes = create_pipeline(dataclasses.replace(run, out=discarded)).components
+    graph = {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in nodes}
+    write_pipeline(place_on_volume(run, cluster), cluster, graph, path)
 
 
 if __name__ == "__main__":

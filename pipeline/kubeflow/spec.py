@@ -1,7 +1,8 @@
-"""A compiled pipeline as open-source Kubeflow Pipelines reads it, and in its words what that refuses.
+"""The tasks of a compiled pipeline, checked as open-source Kubeflow Pipelines checks it.
 
-The refusals are those of kubeflow/pipelines: backend/src/apiserver/template/v2_template.go, which reads the file, and
-backend/src/v2/compiler/argocompiler, which makes pods of it. Beyond these it knows what run-local does not do.
+The error messages are those of kubeflow/pipelines: backend/src/apiserver/template/v2_template.go,
+which reads the file, and backend/src/v2/compiler/argocompiler, which makes pods of it. Further
+errors name what `run-local` can't do.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A pod to be: its task, the interface of its component, its container, what Kubernetes alone hears of it."""
+    """A pod: its task, its component's interface, its container and its Kubernetes settings."""
 
     name: str
     spec: PipelineTaskSpec
@@ -42,9 +43,10 @@ class Task:
 
 
 def read_compiled(path: Path) -> list[Task]:
-    """The tasks of a compiled pipeline, each after those that it depends on.
+    """Read the tasks of a compiled pipeline, each after those that it depends on.
 
-    ConfigError for what open-source Kubeflow Pipelines refuses, and for what only a cluster can run.
+    Raises ConfigError for what open-source Kubeflow Pipelines refuses, and for what only a cluster
+    can run.
     """
     try:
         documents = [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each]
@@ -61,7 +63,7 @@ def read_compiled(path: Path) -> list[Task]:
 
 
 def _parsed(path: Path, documents: list[Any]) -> tuple[PipelineSpec, PlatformSpec]:
-    """Both documents as kfp's protocol buffers, which know every field that there is."""
+    """Parse both documents into kfp's protocol buffers, which have every known field."""
     pipeline, platform = PipelineSpec(), PlatformSpec()
     try:
         for document in documents:
@@ -73,15 +75,13 @@ def _parsed(path: Path, documents: list[Any]) -> tuple[PipelineSpec, PlatformSpe
 
 
 def _refusals(pipeline: PipelineSpec) -> Iterator[str]:
-    """Why the API server refuses it, in its words."""
+    """Errors of the API server, in its words."""
     if pipeline.ByteSize() == 0:
         yield "no pipeline spec is provided"
     if pipeline.schema_version != SCHEMA_VERSION:
         version = pipeline.schema_version
         yield f"KFP only supports schema version {SCHEMA_VERSION}, but the pipeline spec has version {version}"
-    if not NAME.fullmatch(
-        pipeline.pipeline_info.name
-    ):  # the server looks for it anywhere, and Kubernetes refuses later
+    if not NAME.fullmatch(pipeline.pipeline_info.name):  # the server accepts a partial match, which Kubernetes refuses
         yield f"invalid v2 pipeline spec: the name is {pipeline.pipeline_info.name!r}"
     config = PipelineDeploymentConfig()
     json_format.ParseDict(json_format.MessageToDict(pipeline.deployment_spec), config)
@@ -129,7 +129,7 @@ def _task_refusals(pipeline: PipelineSpec, config: PipelineDeploymentConfig, tas
 def _task(
     path: Path, pipeline: PipelineSpec, config: PipelineDeploymentConfig, platform: PlatformSpec, name: str
 ) -> Task:
-    """The task of that name; ConfigError for one that only a cluster can run."""
+    """The task of that name; raises ConfigError for one that only a cluster can run."""
     spec = pipeline.root.dag.tasks[name]
     component = pipeline.components[spec.component_ref.name]
     executor = config.executors[component.executor_label]
@@ -142,9 +142,11 @@ def _task(
         "run after failures too": spec.trigger_policy.strategy == spec.trigger_policy.ALL_UPSTREAM_TASKS_COMPLETED,
         "given artifacts by Kubeflow": any(each.artifacts for each in interface),
     }
-    for what, holds in special.items():
-        if holds:
-            raise ConfigError(f"task {name} of {path} is {what}, which only a cluster runs; submit the file to one")
+    for property_name, is_present in special.items():
+        if is_present:
+            raise ConfigError(
+                f"task {name} of {path} is {property_name}, which only a cluster runs; submit the file to one"
+            )
     kubernetes = KubernetesExecutorConfig()
     specs = platform.platforms["kubernetes"].deployment_spec.executors
     if component.executor_label in specs:
@@ -154,9 +156,9 @@ def _task(
 
 def _order(path: Path, tasks: dict[str, Task]) -> list[str]:
     graph = {name: [*task.spec.dependent_tasks] for name, task in tasks.items()}
-    for name, before in graph.items():
-        for missing in set(before) - set(tasks):
-            raise ConfigError(f"task {name} of {path} depends on {missing}, which there is not; compile it again")
+    for name, upstream in graph.items():
+        for missing in set(upstream) - set(tasks):
+            raise ConfigError(f"task {name} of {path} depends on {missing}, which does not exist; compile it again")
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:

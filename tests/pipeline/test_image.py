@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.kubeflow.cluster import Cluster, Volume, placed
+from pipeline.kubeflow.cluster import Cluster, Volume, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.kubeflow.spec import Task, read_compiled
 from pipeline.runs import named_run
@@ -101,7 +101,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
     """Display name -> task, for the first tasks of the compiled tiny run."""
     path = tmp_path_factory.mktemp("compiled") / "tiny.yaml"
     graph = {"ImportSchemaGen": [], "TableSetExampleGen": []}
-    write_pipeline(placed(named_run("tiny"), CLUSTER), CLUSTER, graph, str(path))
+    write_pipeline(place_on_volume(named_run("tiny"), CLUSTER), CLUSTER, graph, str(path))
     return {task.spec.task_info.name: task for task in read_compiled(path)}
 
 

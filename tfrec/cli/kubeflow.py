@@ -70,10 +70,10 @@ def run_local(options: argparse.Namespace) -> None:
 
 def plan(options: argparse.Namespace) -> None:
     """for a pod: plan the run over the tables that are in force"""
-    from pipeline.kubeflow.pod import plan as write
+    from pipeline.kubeflow.pod import write_plan
     from pipeline.runs import run_from_json
 
-    path = write(run_from_json(options.run_json), options.run_id)
+    path = write_plan(run_from_json(options.run_json), options.run_id)
     Path(options.told).write_text(str(path), encoding="utf-8")
     print(f"planned: {path}")
 

@@ -44,13 +44,13 @@ def ingest(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> int:
     """run the pipeline here, from examples to a pushed model"""
-    from pipeline.demo.steps import alone
+    from pipeline.demo.steps import locked
     from pipeline.local_runner import run
     from pipeline.outcome import read_outcome
     from pipeline.runs import named_run
 
     named = named_run(options.run)
-    with alone(Path(named.out)):
+    with locked(Path(named.out)):
         run(named)
     outcome = read_outcome(named)
     print(outcome.sentence(named))

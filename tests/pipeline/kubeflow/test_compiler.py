@@ -1,4 +1,4 @@
-"""The file that Kubeflow Pipelines is given: which pods, in which order, and what each of them is given."""
+"""The compiled file: pods, their order, and the settings of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.kubeflow.cluster import Cluster, Node, Secret, Toleration, Volume, placed
+from pipeline.kubeflow.cluster import Cluster, PodSettings, Secret, Toleration, Volume, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.kubeflow.spec import Task, read_compiled
 from pipeline.runs import named_run, run_from_json
@@ -24,16 +24,18 @@ CLUSTER = Cluster(
     pull_secrets=("registry",),
     env={"THREADS": "2"},
     nodes={
-        "default": Node("1", "4Gi", retries=1),
-        "Trainer": Node("8", "32Gi", 2, "amd.com/gpu", {"pool": "gpu"}, (Toleration("gpu", effect="NoExecute"),), 3),
+        "default": PodSettings("1", "4Gi", retries=1),
+        "Trainer": PodSettings(
+            "8", "32Gi", 2, "amd.com/gpu", {"pool": "gpu"}, (Toleration("gpu", effect="NoExecute"),), 3
+        ),
     },
 )
 
 
 def compiled(folder: Path, **settings: Any) -> dict[str, Task]:
-    """Title -> task of the file that such a cluster gives."""
+    """Compile the tiny run for a cluster with other settings: display name -> task."""
     cluster = Cluster(**{**CLUSTER.__dict__, **settings})
-    write_pipeline(placed(named_run("tiny"), cluster), cluster, GRAPH, str(folder / "tiny.yaml"))
+    write_pipeline(place_on_volume(named_run("tiny"), cluster), cluster, GRAPH, str(folder / "tiny.yaml"))
     return {task.spec.task_info.name: task for task in read_compiled(folder / "tiny.yaml")}
 
 
@@ -42,11 +44,11 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
     return compiled(tmp_path_factory.mktemp("compiled"))
 
 
-def before(task: Task) -> set[str]:
+def upstream(task: Task) -> set[str]:
     return set(task.spec.dependent_tasks)
 
 
-def test_every_pod_has_image_command_resources_and_no_cache_of_kubeflows(tasks: dict[str, Task]) -> None:
+def test_every_pod_has_image_command_and_resources_but_no_kubeflow_cache(tasks: dict[str, Task]) -> None:
     assert list(tasks) == ["plan", "Schema", "ExampleGen", "Trainer", "check_model", "outcome"]
     for title, task in tasks.items():
         assert task.container.image == ("shop:1-gpu" if title == "Trainer" else "shop:1")
@@ -56,55 +58,55 @@ def test_every_pod_has_image_command_resources_and_no_cache_of_kubeflows(tasks: 
         assert not task.spec.caching_options.enable_cache
 
 
-def test_kfps_own_loader_reads_it(tmp_path: Path) -> None:
+def test_kfps_own_loader_reads_the_file(tmp_path: Path) -> None:
     from kfp.components import load_component_from_file
 
     compiled(tmp_path)
     assert load_component_from_file(str(tmp_path / "tiny.yaml")).name == "tiny"
 
 
-def test_the_file_is_of_the_schema_that_the_server_takes(tmp_path: Path) -> None:
+def test_the_file_has_the_servers_schema_version(tmp_path: Path) -> None:
     compiled(tmp_path)
     pipeline, platform = yaml.safe_load_all((tmp_path / "tiny.yaml").read_text(encoding="utf-8"))
     assert pipeline["schemaVersion"] == "2.1.0"
     assert list(platform["platforms"]) == ["kubernetes"]
 
 
-def test_a_pod_launches_its_node_of_the_plan(tasks: dict[str, Task]) -> None:
-    told = ["node", "--plan", "{{$.inputs.parameters['plan']}}", "--node", "check_model"]
-    assert list(tasks["check_model"].container.args) == told
+def test_a_pod_gets_the_plan_and_its_node(tasks: dict[str, Task]) -> None:
+    arguments = ["node", "--plan", "{{$.inputs.parameters['plan']}}", "--node", "check_model"]
+    assert list(tasks["check_model"].container.args) == arguments
     source = tasks["check_model"].spec.inputs.parameters["plan"].task_output_parameter
     assert (source.producer_task, source.output_parameter_key) == ("plan", "plan")
 
 
-def test_the_plan_is_told_the_run_and_its_id(tasks: dict[str, Task]) -> None:
+def test_the_plan_gets_the_run_and_its_id(tasks: dict[str, Task]) -> None:
     arguments = list(tasks["plan"].container.args)
-    assert run_from_json(arguments[arguments.index("--run-json") + 1]) == placed(named_run("tiny"), CLUSTER)
-    # The driver replaces the placeholder only where it is the whole of an input; in the command line it would stay.
+    assert run_from_json(arguments[arguments.index("--run-json") + 1]) == place_on_volume(named_run("tiny"), CLUSTER)
+    # The driver replaces the placeholder only if it is a whole input, and not in a command line.
     run_id = tasks["plan"].spec.inputs.parameters["run_id"].runtime_value.constant.string_value
     assert run_id == "{{$.pipeline_job_uuid}}"
     assert run_id not in json.dumps(arguments)
 
 
-def test_with_a_file_of_metadata_nodes_run_one_after_another(tasks: dict[str, Task]) -> None:
-    assert before(tasks["Schema"]) == {"plan"}
-    assert before(tasks["ExampleGen"]) == {"plan", "schema"}
-    assert before(tasks["Trainer"]) == {"plan", "examplegen"}
-    assert before(tasks["outcome"]) == {"schema", "examplegen", "trainer", "check-model"}
+def test_with_a_metadata_file_nodes_run_one_after_another(tasks: dict[str, Task]) -> None:
+    assert upstream(tasks["Schema"]) == {"plan"}
+    assert upstream(tasks["ExampleGen"]) == {"plan", "schema"}
+    assert upstream(tasks["Trainer"]) == {"plan", "examplegen"}
+    assert upstream(tasks["outcome"]) == {"schema", "examplegen", "trainer", "check-model"}
 
 
-def test_with_a_server_of_metadata_a_node_waits_for_those_that_feed_it(tmp_path: Path) -> None:
+def test_with_a_metadata_server_a_node_waits_for_its_upstream_nodes(tmp_path: Path) -> None:
     tasks = compiled(tmp_path, metadata="mlmd:8080")
-    assert before(tasks["ExampleGen"]) == {"plan"}
-    assert before(tasks["Trainer"]) == {"plan", "examplegen", "schema"}
+    assert upstream(tasks["ExampleGen"]) == {"plan"}
+    assert upstream(tasks["Trainer"]) == {"plan", "examplegen", "schema"}
 
 
-def test_the_tables_are_ingested_first_where_the_cluster_says_so(tmp_path: Path) -> None:
+def test_ingest_is_the_first_pod_if_the_cluster_has_its_arguments(tmp_path: Path) -> None:
     tasks = compiled(tmp_path, ingest=("/raw/shop.yaml", "--partitions", "4"))
     ingest = tasks["ingest"].container
-    told = ["tfrec", "ingest", "/raw/shop.yaml", "--partitions", "4", "--out", "/v/data/tiny"]
-    assert [*ingest.command, *ingest.args] == told
-    assert before(tasks["plan"]) == {"ingest"}
+    arguments = ["tfrec", "ingest", "/raw/shop.yaml", "--partitions", "4", "--out", "/v/data/tiny"]
+    assert [*ingest.command, *ingest.args] == arguments
+    assert upstream(tasks["plan"]) == {"ingest"}
 
 
 def test_the_trainer_gets_its_gpus_on_machines_of_its_own(tasks: dict[str, Task]) -> None:

@@ -1,4 +1,4 @@
-"""The TFJob of examples/: its fields as the training operator's schema has them, its pods as Kubernetes' own has."""
+"""examples/tfjob.yaml, validated by the training operator's schema and Kubernetes' own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def strict(required: list[str], **properties: Any) -> dict[str, Any]:
 
 INTEGER, TEXT = {"type": "integer"}, {"type": "string"}
 
-# manifests/base/crds/kubeflow.org_tfjobs.yaml of kubeflow/training-operator; the words are those of its Go types.
+# manifests/base/crds/kubeflow.org_tfjobs.yaml of kubeflow/training-operator; the words are those of
+# its Go types.
 REPLICA = strict(
     ["template"],
     replicas=INTEGER,
@@ -59,21 +60,21 @@ def job() -> dict[str, Any]:
 
 
 def pods(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the operator makes of the templates, but for the names."""
+    """The pods that the operator makes of the templates, with names replaced."""
     specs = job["spec"]["tfReplicaSpecs"].values()
-    made = [{"apiVersion": "v1", "kind": "Pod"} | copy.deepcopy(spec["template"]) for spec in specs]
-    for pod in made:
+    manifests = [{"apiVersion": "v1", "kind": "Pod"} | copy.deepcopy(spec["template"]) for spec in specs]
+    for pod in manifests:
         pod["metadata"] = pod.get("metadata", {}) | {"name": "pod"}
-    return made
+    return manifests
 
 
-def test_the_job_is_valid_by_the_operators_schema_and_its_pods_by_kubernetes_own(job):
+def test_the_job_and_its_pods_are_valid(job):
     jsonschema.validate(job, SCHEMA)
     for pod in pods(job):
         kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_the_schemas_refuse_what_operator_and_kubernetes_do_not_know(job):
+def test_the_schemas_refuse_unknown_fields(job):
     wrong = copy.deepcopy(job)
     wrong["spec"]["tfReplicaSpecs"]["Workers"] = wrong["spec"]["tfReplicaSpecs"].pop("Worker")
     with pytest.raises(jsonschema.ValidationError, match="'Workers' was unexpected"):
@@ -83,10 +84,10 @@ def test_the_schemas_refuse_what_operator_and_kubernetes_do_not_know(job):
         kubernetes_validate.validate(pods(job)[0], kubernetes_validate.latest_version(), strict=True)
 
 
-def test_the_pods_join_the_training_in_the_folder_that_they_mount_and_are_started_again(job):
+def test_the_pods_join_the_training_on_their_volume_and_restart_on_failure(job):
     spec = job["spec"]["tfReplicaSpecs"]["Worker"]
     (container,) = spec["template"]["spec"]["containers"]
-    assert container["name"] == "tensorflow"  # by which the operator finds it
+    assert container["name"] == "tensorflow"  # the operator finds it by this name
     assert container["command"][:2] == ["tfrec", "join"]
     assert container["workingDir"] in {mount["mountPath"] for mount in container["volumeMounts"]}
     assert spec["restartPolicy"] == "OnFailure"
