@@ -78,7 +78,7 @@ def build(length: int, batch: int, items: int = ITEMS, texts: int = TEXTS) -> Tw
         profile_sizes={},
     )
     model = TwoTower(catalog, config)
-    model.text_vectors = tf.Variable(rng.normal(size=(texts, TEXT_DIM)).astype(np.float32), trainable=False)
+    model.texts.text_vectors = tf.Variable(rng.normal(size=(texts, TEXT_DIM)).astype(np.float32), trainable=False)
     model.candidate_tower._text = tf.keras.layers.Dense(config.towers.dim, use_bias=False)
     model.query_tower._query = tf.keras.layers.Dense(config.towers.dim, use_bias=False)
     return model

@@ -256,7 +256,7 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
     embeddings = {}
     for batch in sequences(files["test"], ("city",), 16):
         users = len(batch["user_id"])
-        no_search = tf.zeros([users, 1, model.encoder.dim])
+        no_search = tf.zeros([users, 1, model.texts.dim])
         queries = model.query(history_only(batch), tf.fill([users, 1], tf.constant(TEST_START, tf.int64)), no_search)
         embeddings |= dict(zip(batch["user_id"].numpy(), queries[:, 0].numpy(), strict=True))
     return embeddings

@@ -162,8 +162,8 @@ def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.
     catalog = load_catalog(files["catalog"], files["train"], graph, config.features)
     tf.keras.utils.set_random_seed(7)
     model = TwoTower(catalog, config)
-    model.encode_texts()
-    model.fit_words()
+    model.texts.encode_texts()
+    model.texts.fit_words()
     model.trend.assign(tf.random.normal([model.rows]))
     recommender = Recommender(Trained(model, catalog, 0.0), graph, config)
     folder = tmp_path_factory.mktemp("exported") / "model"

@@ -88,7 +88,7 @@ class Recommender(tf.Module):
         self.candidates = self._index.embeddings
         self.item_ids = tf.Variable(trained.catalog.item_ids, trainable=False, name="item_ids")
         # It measures by them how unlike the items of a list are.
-        self.text_vectors, self.text_row = trained.model.text_vectors, trained.model.text_row
+        self.text_vectors, self.text_row = trained.model.texts.text_vectors, trained.model.texts.text_row
         self._second_stage = second_stage
         self.all_scores = tf.function(self._all_scores)
         if second_stage is not None:
@@ -191,9 +191,9 @@ class Recommender(tf.Module):
         rows = self._model.catalog_rows(inputs["item_id"])
         tokens = _dense(features["item_tokens"], settings.text_tokens)
         items = ItemFeatures(
-            id_row=self._model.id_rows(rows),
-            text_vector=self._model.encoder(tokens),
-            word_vector=self._model.words(tokens),
+            id_row=self._model.tables.id_rows(rows),
+            text_vector=self._model.texts.encoder(tokens),
+            word_vector=self._model.texts.word_encoder(tokens),
             category=_dense(features["item_category"], settings.categories),
             brand=_dense(features["item_brand"], 1)[:, 0],
             price=_dense(features["item_price"], 1)[:, 0],
@@ -253,7 +253,7 @@ class Recommender(tf.Module):
         weight = self._config.serving.search_text_weight * self._config.towers.temperature
         return towers + tf.cond(
             tf.reduce_any(asked.is_search),
-            lambda: weight * self._model.text_similarity(asked.searched),
+            lambda: weight * self._model.texts.search_similarity(asked.searched),
             lambda: tf.zeros_like(towers),
         )
 
@@ -274,7 +274,7 @@ class Recommender(tf.Module):
         weight = tf.clip_by_value(tf.where(tf.math.is_nan(diversity), 0.0, diversity), 0.0, 1.0)
 
         def vary() -> tuple[tf.Tensor, tf.Tensor]:
-            order = mmr_order(self._model.text_likeness(rows), rows > 0, weight)
+            order = mmr_order(self._model.texts.item_similarity(rows), rows > 0, weight)
             return tf.gather(scores, order, batch_dims=1), tf.gather(rows, order, batch_dims=1)
 
         return tf.cond(tf.reduce_any(weight > 0), vary, lambda: (scores, rows))
@@ -314,10 +314,10 @@ class Recommender(tf.Module):
         is_search = tf.not_equal(query, "")
 
         def read() -> tf.Tensor:
-            vectors = self._model.encoder(self._word_piece(query).to_tensor())
+            vectors = self._model.texts.encoder(self._word_piece(query).to_tensor())
             return tf.where(is_search[:, tf.newaxis], vectors, 0.0)
 
-        nothing = tf.zeros([tf.shape(query)[0], self._model.encoder.dim])
+        nothing = tf.zeros([tf.shape(query)[0], self._model.texts.dim])
         return tf.cond(tf.reduce_any(is_search), read, lambda: nothing)
 
     def _answer(self, scores: tf.Tensor, rows: tf.Tensor) -> Tensors:

@@ -69,7 +69,7 @@ class SecondStage(tf.Module):
 
     def queries(self, batch: Batch, query_times: tf.Tensor) -> tf.Tensor:
         """Embeddings [batch, dim + 1] of histories without a search at `moments` [batch]."""
-        no_search = tf.zeros([tf.shape(query_times)[0], 1, self._model.encoder.dim])
+        no_search = tf.zeros([tf.shape(query_times)[0], 1, self._model.texts.dim])
         return self._model.query(batch, query_times[:, tf.newaxis], no_search)[:, 0]
 
     def examine(

@@ -104,8 +104,8 @@ def fit(
 def afresh(model: TwoTower, catalog: Catalog) -> bool:
     """Reads all texts and weighs their words: all that a model knows that was never trained."""
     log(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
-    model.encode_texts()
-    model.fit_words()
+    model.texts.encode_texts()
+    model.texts.fit_words()
     return False
 
 
@@ -152,7 +152,7 @@ def catch_up(model: TwoTower, files: Sequence[str]) -> None:
     if settings.catch_up_rate <= 0 or not count_sequences(files):
         return
     tf.keras.utils.set_random_seed(settings.seed)
-    model.prepare(live_text=False)
+    model.texts.set_live(False)
     data = sequences(files, config.features.profile_columns, phase.batch_size, settings.seed)
     # A ranker may look at more of a history than the query tower reads.
     data = data.map(lambda batch: latest(batch, config.examples.max_events))
@@ -188,7 +188,7 @@ def _run_phase(
     log_dir: str,
 ) -> None:
     config = model.config
-    model.prepare(phase.live_text)
+    model.texts.set_live(phase.live_text)
     with model.distribute_strategy.scope():
         optimizer = LazyAdam(_falling_rate(phase, files))
         progress.track(optimizer)
@@ -202,7 +202,7 @@ def _run_phase(
         _fit_rest_of_epoch(model, phase, files, progress, callbacks)
         if phase.live_text:
             log("reading all texts again with the trained BERT")
-            model.encode_texts()
+            model.texts.encode_texts()
         scores = validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
         curve.add(dataclasses.replace(reporter.epoch(epoch + 1), ndcg=scores[0], ndcg_novel=scores[1]))
         progress.end_epoch(worker.agreed(validation.decisive(scores)))

@@ -74,5 +74,5 @@ def _mean(parts: list[np.ndarray]) -> float:
 
 @tf.function(reduce_retracing=True)
 def _scores(model: TwoTower, batch: Batch, query_times: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
-    no_search = tf.zeros([tf.shape(query_times)[0], 1, model.encoder.dim])
+    no_search = tf.zeros([tf.shape(query_times)[0], 1, model.texts.dim])
     return tf.matmul(model.query(batch, query_times, no_search)[:, 0], candidates, transpose_b=True)

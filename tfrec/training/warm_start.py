@@ -94,8 +94,8 @@ def going_on(version: Path | None, transformed: Transformed, config: Config, val
             log(f"the towers train anew: {reason}")
             return afresh(model, catalog)
         log(f"the towers go on from version {version.name}, which knows {known:,} of {catalog.id_row.max():,} item ids")
-        model.encode_texts(keep_mean=True)
-        model.encode_words()
+        model.texts.encode_texts(keep_mean=True)
+        model.texts.encode_words()
         return True
 
     return begin
@@ -157,9 +157,8 @@ def _compare(version: Path, known: Record, current: Record) -> None:
 
 def _saved(version: Path, model: TwoTower) -> list[tuple[tf.Variable, np.ndarray]]:
     """Each variable that the model learns, but its readings of texts, with its value in the version."""
-    checkpointed = {name: part for name, part in model.checkpointed().items() if not name.endswith("_vectors")}
-    # What export.Recommender calls the model.
-    root = tf.train.Checkpoint(_model=tf.train.Checkpoint(**checkpointed))
+    # export.Recommender has the model as `_model`.
+    root = tf.train.Checkpoint(_model=tf.train.Checkpoint(**model.checkpointed(with_text_vectors=False)))
     weights = str(version / "variables" / "variables")
     try:
         reader = tf.train.load_checkpoint(weights)

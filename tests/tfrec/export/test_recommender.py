@@ -225,7 +225,7 @@ def test_each_shopper_has_wishes_of_their_own(ask: Ask) -> None:
 def test_variety_puts_what_reads_unlike_the_first_item_second(ask: Ask, exported_shop) -> None:
     plain, answer = recommend(ask, ANN), wished(ask, ANN, diversity=1.0)
     model, catalog = exported_shop.model, exported_shop.catalog
-    vectors = model.text_vectors.numpy()[catalog.text_row]
+    vectors = model.texts.text_vectors.numpy()[catalog.text_row]
     row = {item_id.decode(): number for number, item_id in enumerate(catalog.item_ids)}
     cosines = {name: vectors[row[ids(plain)[0]]] @ vectors[row[name]] for name in ids(plain)[1:]}
     assert ids(answer)[0] == ids(plain)[0]
@@ -283,7 +283,7 @@ def test_a_search_adds_what_the_texts_have_in_common_to_its_own_shopper_alone(
 ) -> None:
     loaded, model = signatures["keep the tables alive"], exported_shop.model
     words = word_piece_of(transformed_shop.config.features)(["Desk lamp"]).to_tensor()
-    cosine = (model.encoder(words).numpy() @ model.text_vectors.numpy().T)[0, exported_shop.catalog.text_row]
+    cosine = (model.texts.encoder(words).numpy() @ model.texts.text_vectors.numpy().T)[0, exported_shop.catalog.text_row]
     ids_of_rows = loaded.item_ids.numpy()
     assert cosine[list(ids_of_rows).index(b"lamp")] == cosine[1:].max()
     inner = embed(ANN, query=["Desk lamp"])[0] @ loaded.candidates.numpy().T
@@ -301,7 +301,7 @@ def test_training_and_serving_make_the_same_of_a_history(exported_shop, transfor
     (batch,) = sequences(transformed_shop.files["test"], profile_columns, 16)
     users = [user.decode() for user in batch["user_id"].numpy()]
     query_times = tf.fill([len(users), 1], tf.constant(seconds(TEST_START), tf.int64))
-    no_search = tf.zeros([len(users), 1, exported_shop.model.encoder.dim])
+    no_search = tf.zeros([len(users), 1, exported_shop.model.texts.dim])
     trained = exported_shop.model.query(history_only(batch), query_times, no_search)[:, 0].numpy()
     # ann, cai and fay, who is new, with their profiles of tests/conftest.py; eve is left out.
     served = embed(ANN, CAI, [], user_age=["25-34", "25-34", "18-24"], user_city=["Lyon", "杭州", "Bern"])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.examples.batches import Batch, History
+from tfrec.examples.batches import Batch
 from tfrec.language.text_encoder import TextEncoder
+from tfrec.retrieval.catalog_texts import with_titles
 from tfrec.retrieval.two_tower import TwoTower
 
 DAY = 86_400
@@ -70,21 +71,6 @@ def bias_only(model: TwoTower, *bias: float) -> tf.Variable:
 
 
 # The loss, by hand.
-
-
-def test_the_sampling_probability_of_an_item_mixes_frequency_and_chance(make_model):
-    model = make_model(WORDS[:3], {"frequency": np.array([0, 6, 3, 1])}, uniform_negatives=3)
-    # Of 5 columns 2 are drawn by frequency (6, 3, 1 of 10), 3 by chance out of 3 items; an item is expected
-    # 2 * 0.6 + 3 / 3 = 2.2, 2 * 0.3 + 1 = 1.6, 2 * 0.1 + 1 = 1.2 times. Only the ratios count.
-    probability = model._sampling_probability(tf.constant([1, 2, 3, 1], tf.int64), tf.constant(2)).numpy()
-    np.testing.assert_allclose(probability / probability[0], [1, 1.6 / 2.2, 1.2 / 2.2, 1], rtol=1e-6)
-
-
-def test_an_item_that_was_never_sold_is_drawn_by_chance_alone(make_model):
-    model = make_model(WORDS[:2], {"frequency": np.array([0, 5, 0])}, uniform_negatives=1)
-    # One column by frequency, one by chance out of 2 items: 1 + 0.5 and 0 + 0.5
-    probability = model._sampling_probability(tf.constant([1, 2], tf.int64), tf.constant(1)).numpy()
-    np.testing.assert_allclose(probability[1] / probability[0], 1 / 3, rtol=1e-6)
 
 
 def test_a_large_catalogue_is_corrected_as_a_small_one(make_model):
@@ -175,66 +161,6 @@ def test_a_batch_without_targets_costs_nothing(make_model):
         assert loss.numpy() == 0.0
 
 
-# User 0 saw item 1 and bought item 2 with it, then item 3; user 1 bought item 1, then item 4.
-# Columns: the targets 2, 3 | 1, 4, then the uniform negatives 2, 3, 5.
-ROWS = [[1, 2, 3], [1, 4, 0]]
-TIMES = [[10, 10, 20], [10, 30, 0]]
-IS_TARGET = [[False, True, True], [True, True, False]]
-COLUMNS = [2, 3, 1, 4, 2, 3, 5]
-
-
-@pytest.mark.parametrize(
-    ("own", "mask"),
-    [
-        # The target itself always counts; the same item in another column never.
-        ("none", ["1111011", "1111101", "1111111", "1111111"]),
-        # Nor do 1, 2 and 3 for user 0, 1 and 4 for user 1, context included.
-        ("sequence", ["1001001", "0101001", "1110111", "1101111"]),
-        # No two targets were bought at one moment: user 0's item 1 is context, user 1's another's.
-        ("basket", ["1111011", "1111101", "1111111", "1111111"]),
-    ],
-)
-def test_what_may_count_as_a_negative(make_model, own, mask):
-    model = make_model(WORDS[:5], mask_positives=own)
-    assert masked(model, TIMES) == mask
-
-
-def test_items_of_one_basket_are_no_negatives_of_each_other(make_model):
-    # User 0 buys items 2 and 3 together; user 1 buys item 1 at that same moment, which is another's basket.
-    model = make_model(WORDS[:5], mask_positives="basket")
-    by_moment = masked(model, [[5, 20, 20], [20, 30, 0]])
-    assert [row[:4] for row in by_moment] == ["1011", "0111", "1111", "1111"]
-
-
-def test_by_habit_new_things_compete_with_what_is_new_to_the_user(make_model):
-    # Item 2 is chosen for the first time, between two choices of item 1, then items 1, 2 and 3 are drawn.
-    history = history_of([[1, 2, 1]], [[10, 20, 30]])
-    found = mask_of(make_model(WORDS[:4], mask_positives="habit"), history, [[False, True, True]], [2, 1, 1, 2, 3])
-    assert found == ["10001", "11011"]
-
-
-def test_by_habit_the_items_of_one_basket_are_no_negatives_of_each_other(make_model):
-    # Items 1 and 2 are chosen together, and together again.
-    history = history_of([[1, 2, 1, 2]], [[10, 10, 20, 20]])
-    model = make_model(WORDS[:4], mask_positives="habit")
-    assert mask_of(model, history, [[False, False, True, True]], [1, 2, 3]) == ["101", "011"]
-
-
-def masked(model: TwoTower, times: list[list[int]]) -> list[str]:
-    """A row a target, a digit a column."""
-    return mask_of(model, history_of(ROWS, times), IS_TARGET, COLUMNS)
-
-
-def history_of(rows: list[list[int]], times: list[list[int]]) -> History:
-    row = tf.constant(rows, tf.int64)
-    return History(row, row, tf.constant(times, tf.int64), tf.cast(row, tf.float32), row > 0)
-
-
-def mask_of(model: TwoTower, history: History, is_target: list[list[bool]], columns: list[int]) -> list[str]:
-    found = model._score_mask(history, tf.constant(is_target), tf.constant(columns, tf.int64))
-    return ["".join(map(str, line)) for line in found.numpy().astype(int)]
-
-
 def test_a_user_of_one_item_has_no_negative_in_the_batch(make_model):
     # The same item three times over: every other column is an accidental hit, so the loss is ln 1.
     model = make_model(WORDS[:3], uniform_negatives=0)
@@ -265,9 +191,9 @@ RICH = batch_of(
 
 def step(model: TwoTower, steps: int = 1) -> list[str]:
     """Trains some steps; the names of weights that train but did not move, or moved but do not train."""
-    model.encode_texts()
+    model.texts.encode_texts()
     trained = {id(weight) for weight in model.trainable_variables}
-    weights = {id(weight): weight for weight in [*model.trainable_variables, *model.encoder.weights]}
+    weights = {id(weight): weight for weight in [*model.trainable_variables, *model.texts.encoder.weights]}
     before = {key: weight.numpy() for key, weight in weights.items()}
     model.compile(optimizer=tf.keras.optimizers.SGD(10.0), run_eagerly=True)  # a trace costs more than a step
     for _ in range(steps):
@@ -293,16 +219,16 @@ KEY_BIASES = [f"transformer_layer_{layer}/self_attention_layer/key/bias:0" for l
 )
 def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, steps, still):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": mode, "lora_rank": 2, "use_user_id": True})
-    model.fit_words()
-    model.prepare(live_text=True)
+    model.texts.fit_words()
+    model.texts.set_live(True)
     assert any("transformer" in weight.name for weight in model.trainable_variables) == (mode != "frozen")
     assert step(model, steps) == still
 
 
 def test_the_bert_rests_while_the_towers_train_over_fixed_texts(make_model):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": "full"})
-    model.fit_words()
-    model.prepare(live_text=False)
+    model.texts.fit_words()
+    model.texts.set_live(False)
     assert [weight.name for weight in model.trainable_variables if "transformer" in weight.name] == []
     assert step(model) == []
 
@@ -319,26 +245,26 @@ class Recording(TextEncoder):
 def test_each_distinct_text_goes_through_the_bert_once_a_step(make_model, drawn, read):
     # Items 1 and 3 share a text; item 4 is in the step only where 64 of the 4 items are drawn by chance.
     model = make_model([WORDS[0], WORDS[1], WORDS[0], WORDS[2]], text_negatives=drawn)
-    model.encoder = Recording(model.config.features, model.config.towers)
-    model.prepare(live_text=True)
+    model.texts.encoder = Recording(model.config.features, model.config.towers)
+    model.texts.set_live(True)
     model.compute_loss(batch_of([("i1", NOON), ("i2", NOON), ("i3", NOON)], [("i3", NOON), ("i1", NOON), ("i1", NOON)]))
-    assert [sorted(call) for call in model.encoder.calls] == [read]
+    assert [sorted(call) for call in model.texts.encoder.calls] == [read]
 
 
 def test_no_text_goes_through_the_bert_while_the_towers_train_over_fixed_texts(make_model):
     model = make_model()
-    model.encoder = Recording(model.config.features, model.config.towers)
-    model.prepare(live_text=False)
+    model.texts.encoder = Recording(model.config.features, model.config.towers)
+    model.texts.set_live(False)
     model.compute_loss(batch_of([("i1", NOON), ("i2", NOON)]))
-    assert not hasattr(model.encoder, "calls")
+    assert not hasattr(model.texts.encoder, "calls")
 
 
 def test_an_items_words_are_part_of_its_embedding(make_model):
     model = make_model([WORDS[0], WORDS[1], WORDS[0]], towers={"word_dim": 2})
     rows = tf.constant([1, 2, 3], tf.int64)
     before = model.candidates(rows).numpy()
-    model.fit_words()
-    words = model.words(tf.constant(WORDS[:2], tf.int64)).numpy()
+    model.texts.fit_words()
+    words = model.texts.word_encoder(tf.constant(WORDS[:2], tf.int64)).numpy()
     assert np.abs(words[0] - words[1]).max() > 0.1
     kernel = next(w for w in model.candidate_tower.weights if "words/kernel" in w.name).numpy()
     added = (model.candidates(rows) - before)[:, :-1]
@@ -347,25 +273,25 @@ def test_an_items_words_are_part_of_its_embedding(make_model):
 
 def test_words_are_weighed_by_the_items_and_not_by_what_was_searched(make_model):
     model = make_model([WORDS[0], WORDS[1]])
-    rare = model._tokens.numpy()[2]
-    model.text_row.assign([0, 1, 1])  # the second text is a search's alone
-    model.fit_words()
-    only = rare[(rare > 0) & ~np.isin(rare, model._tokens.numpy()[1])]
+    rare = model.texts.tokens.numpy()[2]
+    model.texts.text_row.assign([0, 1, 1])  # the second text is a search's alone
+    model.texts.fit_words()
+    only = rare[(rare > 0) & ~np.isin(rare, model.texts.tokens.numpy()[1])]
     assert len(only)
-    np.testing.assert_array_equal(tf.gather(model.words.rarity, only), 0.0)
+    np.testing.assert_array_equal(tf.gather(model.texts.word_encoder.rarity, only), 0.0)
 
 
 def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
     model = make_model([WORDS[0], WORDS[1], WORDS[0]])
-    model.encode_texts()
-    before = model.text_vectors.numpy()
-    for weight in model.encoder.weights:
+    model.texts.encode_texts()
+    before = model.texts.text_vectors.numpy()
+    for weight in model.texts.encoder.weights:
         weight.assign(weight + tf.cast(tf.random.stateless_normal(weight.shape, [1, 2]), weight.dtype))
-    model.encode_texts()
-    assert model.text_vectors.shape == (3, 16)
+    model.texts.encode_texts()
+    assert model.texts.text_vectors.shape == (3, 16)
     # Row 0 is the empty text, then the two distinct ones.
-    np.testing.assert_allclose(model.text_vectors[1:], model.encoder(tf.constant(WORDS[:2], tf.int64)), atol=1e-5)
-    assert np.abs(model.text_vectors[1:] - before[1:]).max() > 0.1
+    np.testing.assert_allclose(model.texts.text_vectors[1:], model.texts.encoder(tf.constant(WORDS[:2], tf.int64)), atol=1e-5)
+    assert np.abs(model.texts.text_vectors[1:] - before[1:]).max() > 0.1
 
 
 # What is asked of a model.
@@ -373,10 +299,10 @@ def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
 
 def test_the_loss_is_that_of_the_queries_and_candidates_that_serving_asks_for(make_model):
     model = make_model(columns=RICH_COLUMNS, uniform_negatives=0, logq=False, mask_positives="none")
-    model.encode_texts()
+    model.texts.encode_texts()
     loss = model.compute_loss(RICH)
     is_event = RICH["event_item_id"].numpy() != b""
-    tea = tf.where(is_event[..., np.newaxis], model.text_vectors[1], 0.0)
+    tea = tf.where(is_event[..., np.newaxis], model.texts.text_vectors[1], 0.0)
     queries = model.query(RICH, RICH["event_timestamp"], tea).numpy()[is_event]
     rows = model.catalog_rows(RICH["event_item_id"]).numpy()[is_event]
     scores = queries @ model.candidates(tf.constant(rows)).numpy().T
@@ -411,37 +337,42 @@ def test_unknown_ids_are_row_0_and_items_without_training_have_no_id_row(make_mo
     model = make_model(WORDS[:3], {"frequency": np.array([0, 2, 0, 1])})
     rows = model.catalog_rows(tf.constant([["i3", "i1"], ["nobody knows", ""]]))
     assert rows.numpy().tolist() == [[3, 1], [0, 0]]
-    assert model.id_rows(tf.constant([1, 2, 3, 0], tf.int64)).numpy().tolist() == [1, 0, 2, 0]
+    assert model.tables.id_rows(tf.constant([1, 2, 3, 0], tf.int64)).numpy().tolist() == [1, 0, 2, 0]
 
 
-def test_a_search_is_read_as_its_text(make_model):
-    model = make_model(columns=RICH_COLUMNS, query_from_title=0.0)
-    model.text_vectors.assign(np.random.default_rng(1).normal(size=(5, 16)))
-    batch = batch_of([("i1", NOON), ("i2", NOON)])
-    batch["event_query"] = tf.constant([["", "green tea"]])
-    place = tf.constant([[0, 1]], tf.int64)
-    texts = tf.constant([[7.0] * 16, [8.0] * 16])
-    for training in (True, False):
-        found = model._search_vectors(batch, texts, place, training)
-        np.testing.assert_array_equal(found[0], [[0.0] * 16, model.text_vectors[1].numpy()])
+def test_a_search_has_the_vector_of_its_text(make_model):
+    model = make_model(columns=RICH_COLUMNS)
+    model.texts.text_vectors.assign(np.random.default_rng(1).normal(size=(5, 16)))
+    vectors = model.texts.search_vectors(tf.constant([["", "green tea"]]))
+    np.testing.assert_array_equal(vectors, [[[0.0] * 16, model.texts.text_vectors[1].numpy()]])
 
 
-def test_the_title_of_the_target_stands_in_for_a_search_in_training_alone(make_model):
-    model = make_model(query_from_title=1.0)
-    batch = batch_of([("i1", NOON), ("i2", NOON)])
-    place, texts = tf.constant([[1, 0]], tf.int64), tf.constant([[7.0] * 16, [8.0] * 16])
-    np.testing.assert_array_equal(model._search_vectors(batch, texts, place, True)[0], [[8.0] * 16, [7.0] * 16])
-    np.testing.assert_array_equal(model._search_vectors(batch, texts, place, False)[0], [[0.0] * 16] * 2)
+def test_titles_replace_the_share_of_searches():
+    searches, titles = tf.zeros([40, 50, 2]), tf.ones([40, 50, 2])
+    np.testing.assert_array_equal(with_titles(searches, titles, 0.0), searches)
+    np.testing.assert_array_equal(with_titles(searches, titles, 1.0), titles)
+    replaced = with_titles(searches, titles, 0.25).numpy()
+    np.testing.assert_array_equal(replaced[..., 0], replaced[..., 1])
+    assert 0.15 < replaced.mean() < 0.35  # 2,000 positions: ten standard deviations
+
+
+def test_titles_replace_searches_in_training_only(make_model):
+    model = make_model(query_from_title=1.0, uniform_negatives=0)
+    model.texts.encode_texts()
+    batch = batch_of([("i1", NOON), ("i2", NOON)], [("i3", NOON)])
+    by_titles = model.compute_loss(batch, training=True).numpy()
+    without = model.compute_loss(batch, training=False).numpy()
+    assert abs(by_titles - without) > 1e-3
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
 def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
     settings = {"columns": RICH_COLUMNS, "towers": {"text_mode": mode}}
     model, other = make_model(**settings, seed=1), make_model(**settings, seed=2)
-    model.prepare(live_text=True)
+    model.texts.set_live(True)
     step(model, 2)
-    model.encode_texts()
-    model.fit_words()
+    model.texts.encode_texts()
+    model.texts.fit_words()
     ask = (RICH, tf.constant([[NOON + 9 * DAY]] * 3, tf.int64), tf.ones([3, 1, 16]))
     assert np.abs(other.query(*ask) - model.query(*ask)).max() > 1e-3
     path = tf.train.Checkpoint(**model.checkpointed()).write(str(tmp_path / "checkpoint"))
@@ -449,7 +380,7 @@ def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
     np.testing.assert_array_equal(other.query(*ask), model.query(*ask))
     np.testing.assert_array_equal(other.all_candidates(), model.all_candidates())
     tokens = tf.constant(WORDS[:2], tf.int64)
-    np.testing.assert_array_equal(other.encoder(tokens), model.encoder(tokens))
+    np.testing.assert_array_equal(other.texts.encoder(tokens), model.texts.encoder(tokens))
 
 
 # Planted patterns.
@@ -457,7 +388,7 @@ def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
 
 def trained(model: TwoTower, batches: list[Batch], epochs: int) -> TwoTower:
     tf.keras.utils.set_random_seed(7)  # of the negatives and the titles; the weights have the model's own
-    model.encode_texts()
+    model.texts.encode_texts()
     data = tf.data.Dataset.from_generator(
         lambda: iter(batches), output_signature={n: tf.TensorSpec(v.shape, v.dtype) for n, v in batches[0].items()}
     )
@@ -505,7 +436,7 @@ def test_an_item_is_found_by_its_title(make_model):
 
     batches = [batch_of(*(user() for _ in range(16))) for _ in range(10)]
     model = trained(make_model(WORDS[:12], query_from_title=0.5), batches, epochs=6)
-    titles = model.text_vectors[1:]
+    titles = model.texts.text_vectors[1:]
     nobody = batch_of(*[[("", 0, 0)]] * 12)
     found = best(model, nobody, titles, 1)[:, 0]
     assert (found == np.arange(1, 13)).mean() > 0.9

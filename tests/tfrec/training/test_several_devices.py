@@ -22,7 +22,7 @@ trained = train.train(*files, Transformed(graph), config_from_json(config), fold
 model = trained.model
 print(json.dumps({
     "replicas": model.distribute_strategy.num_replicas_in_sync,
-    "of the bert": sorted({weight.name.split("/")[0] for weight in model.encoder.trainable_weights}),
+    "of the bert": sorted({weight.name.split("/")[0] for weight in model.texts.encoder.trainable_weights}),
     "score": trained.validation_ndcg,
 }))
 """

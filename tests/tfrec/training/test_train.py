@@ -93,9 +93,9 @@ def test_a_run_leaves_a_model_with_a_score(finished):
 
 def test_a_run_leaves_items_that_were_read_by_their_words(finished):
     model, catalog = finished.trained.model, finished.trained.catalog
-    read = model.words(tf.constant(catalog.tokens)).numpy()
+    read = model.texts.word_encoder(tf.constant(catalog.tokens)).numpy()
     assert np.abs(read[1:]).max(axis=1).min() > 0.1
-    np.testing.assert_allclose(model.word_vectors, read, atol=1e-5)
+    np.testing.assert_allclose(model.texts.word_vectors, read, atol=1e-5)
 
 
 def test_a_run_leaves_its_learning_curve(finished):
@@ -190,7 +190,7 @@ def test_a_loss_that_is_not_a_number_is_an_error(run):
 
 
 def bert(model: TwoTower) -> list[np.ndarray]:
-    return [weight.numpy() for weight in model.encoder.weights if "mean" not in weight.name]
+    return [weight.numpy() for weight in model.texts.encoder.weights if "mean" not in weight.name]
 
 
 def fresh(transformed_shop, config: Config) -> TwoTower:
@@ -211,7 +211,7 @@ def test_the_text_phase_trains_the_bert(run, transformed_shop, capsys):
     before = bert(fresh(transformed_shop, trained.model.config))
     assert max(np.abs(new - old).max() for new, old in zip(bert(trained.model), before, strict=True)) > 1e-3
     tokens = tf.constant(trained.catalog.tokens)
-    np.testing.assert_allclose(trained.model.text_vectors, trained.model.encoder(tokens), atol=1e-4)
+    np.testing.assert_allclose(trained.model.texts.text_vectors, trained.model.texts.encoder(tokens), atol=1e-4)
 
 
 def test_a_frozen_bert_stays_as_it_was(finished, transformed_shop):
@@ -277,7 +277,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys
     assert int(place[1]) >= 2
     assert epochs(printed) == list(range(int(place[1]), 9))
     assert np.isfinite(trained.validation_ndcg)
-    assert np.abs(trained.model.word_vectors).max() > 0.1
+    assert np.abs(trained.model.texts.word_vectors).max() > 0.1
     assert [epoch.number for epoch in trained.curve.epochs] == list(range(1, 9))
 
 
@@ -295,7 +295,7 @@ def progress_of(transformed_shop, tmp_path):
 def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(run, progress_of, capsys):
     # Such a moment is long: all texts are read again and the validation users are scored.
     model, progress = progress_of()
-    model.encode_texts()
+    model.texts.encode_texts()
     progress.track(LazyAdam(0.001))
     progress.step.assign(STEPS)
     progress.save()
@@ -307,8 +307,7 @@ def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(ru
 
 def test_a_checkpoint_of_another_model_is_not_gone_on_with(run, progress_of, tmp_path):
     model, _ = progress_of()
-    others = {name: value for name, value in model.checkpointed().items() if not name.startswith("word")}
-    other = tf.train.Checkpoint(**others)
+    other = tf.train.Checkpoint(**model.checkpointed(with_text_vectors=False))
     tf.train.CheckpointManager(other, str(tmp_path / "checkpoints" / "latest"), max_to_keep=1).save()
     with pytest.raises(ModelError, match=r"checkpoints/latest/ckpt-1 is of another model .*; delete the folder"):
         run()
@@ -317,23 +316,23 @@ def test_a_checkpoint_of_another_model_is_not_gone_on_with(run, progress_of, tmp
 def test_the_best_weights_are_kept_not_the_last(progress_of):
     model, progress = progress_of()
     for weight, score in ((1.0, 0.5), (2.0, 0.75), (3.0, 0.25), (4.0, 0.75)):
-        model.text_vectors.assign(tf.fill(model.text_vectors.shape, weight))
+        model.texts.text_vectors.assign(tf.fill(model.texts.text_vectors.shape, weight))
         progress.end_epoch(score)
     for after_a_kill in (False, True):
         if after_a_kill:
             model, progress = progress_of()
         assert (int(progress.epoch), int(progress.waited), float(progress.best)) == (4, 2, 0.75)
         progress.restore_best()
-        np.testing.assert_array_equal(model.text_vectors, 2.0)
+        np.testing.assert_array_equal(model.texts.text_vectors, 2.0)
 
 
 def test_without_a_score_the_last_weights_are_the_best(progress_of):
     model, progress = progress_of()
     for weight in (1.0, 2.0):
-        model.text_vectors.assign(tf.fill(model.text_vectors.shape, weight))
+        model.texts.text_vectors.assign(tf.fill(model.texts.text_vectors.shape, weight))
         progress.end_epoch(float("nan"))
     progress.restore_best()
-    np.testing.assert_array_equal(model.text_vectors, 2.0)
+    np.testing.assert_array_equal(model.texts.text_vectors, 2.0)
     assert int(progress.waited) == 0
 
 
@@ -344,7 +343,7 @@ def begun(progress_of, phase: Phase) -> tuple[Progress, LazyAdam]:
 
 
 def with_optimizer(model: TwoTower, progress: Progress, phase: Phase) -> LazyAdam:
-    model.prepare(phase.live_text)
+    model.texts.set_live(phase.live_text)
     optimizer = LazyAdam(phase.learning_rate)
     progress.track(optimizer)
     return optimizer

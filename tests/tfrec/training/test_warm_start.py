@@ -61,7 +61,7 @@ def test_over_the_same_data_the_embeddings_are_those_of_the_version(exported_sho
     np.testing.assert_allclose(model.all_candidates(), exported_shop.recommender.candidates, atol=1e-5)
     (batch,) = sequences(transformed_shop.files["train"], exported_shop.config.features.profile_columns, 100)
     query_times = tf.fill([len(batch["user_id"]), 1], tf.constant(1_710_000_000, tf.int64))
-    searched = tf.random.stateless_normal([len(batch["user_id"]), 1, model.encoder.dim], [1, 2])
+    searched = tf.random.stateless_normal([len(batch["user_id"]), 1, model.texts.dim], [1, 2])
     expected = exported_shop.model.query(batch, query_times, searched)
     np.testing.assert_allclose(model.query(batch, query_times, searched), expected, atol=1e-5)
     assert np.ptp(expected.numpy(), axis=0).max() > 0.1
@@ -117,8 +117,8 @@ def grown(make_catalog, make_config, tmp_path_factory):
         profile_sizes={"user_city": 4},
     )
     before = model_of(old, config, 1)
-    before.encode_texts()
-    before.fit_words()
+    before.texts.encode_texts()
+    before.texts.fit_words()
     for weight in (*before.candidate_tower.weights, *before.query_tower.weights):
         weight.assign(tf.random.normal(weight.shape))
     version = tmp_path_factory.mktemp("grown") / "3"
@@ -164,8 +164,8 @@ def test_all_else_that_is_learnt_is_carried_over_as_it_is(grown):
 
 def test_an_old_item_reads_as_before_and_a_new_one_by_the_old_words(grown):
     before, model, _, _ = grown
-    model.encode_texts(keep_mean=True)
-    model.encode_words()
+    model.texts.encode_texts(keep_mean=True)
+    model.texts.encode_words()
     old, new = ({bytes(i): r for r, i in enumerate(ids)} for ids in ([b"", b"i1", b"i2"], [b"", *NEW["item_id"]]))
     np.testing.assert_allclose(
         model.candidates(tf.constant([new[b"i1"], new[b"i2"]], tf.int64)),
@@ -173,7 +173,7 @@ def test_an_old_item_reads_as_before_and_a_new_one_by_the_old_words(grown):
         atol=1e-5,
     )
     # Piece 9 was in no text when words were weighed, so i9 is read by piece 5 alone, as i1 is.
-    words = tf.gather(model.word_vectors, tf.gather(model.text_row, [new[b"i9"], new[b"i1"]]))
+    words = tf.gather(model.texts.word_vectors, tf.gather(model.texts.text_row, [new[b"i9"], new[b"i1"]]))
     assert np.abs(words[1]).max() > 0.1
     np.testing.assert_allclose(words[0], words[1], atol=1e-5)
 
@@ -197,7 +197,7 @@ def test_towers_of_other_settings_train_anew_and_one_line_says_why(
     assert rest == ["tfrec: reading 11 distinct texts of 8 items with the BERT"]
     for now, was in zip(model.candidate_tower.weights, before, strict=True):
         np.testing.assert_array_equal(now, was)
-    assert np.abs(model.word_vectors).max() > 0.1
+    assert np.abs(model.texts.word_vectors).max() > 0.1
 
 
 def test_without_a_version_the_towers_train_anew(exported_shop, transformed_shop, capsys):

@@ -1,0 +1,98 @@
+"""Texts of the catalog's items and searches, and their vectors by the BERT and by TF-IDF."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.config import Config
+from tfrec.examples.catalog import Catalog
+from tfrec.language.text_encoder import Reader, TextEncoder
+from tfrec.language.tfidf_encoder import WordEncoder
+from tfrec.retrieval.catalog_tables import constant, lookup
+
+
+class CatalogTexts(tf.keras.layers.Layer):
+    """Distinct texts, each encoded once: items with the same text share a row. Row 0 is the empty text.
+
+    It is a Keras layer because a tf.Module would ignore `trainable` of the encoder. It is never called.
+    """
+
+    def __init__(self, catalog: Catalog, config: Config):
+        super().__init__(name="catalog_texts")
+        self.encoder = TextEncoder(config.features, config.towers, config.train.seed)
+        self.word_encoder = WordEncoder(self.encoder.pieces, config.towers.word_dim)
+        self.dim = self.encoder.dim
+        self._query_texts = lookup(catalog.queries, catalog.query_row)
+        self.tokens = constant(catalog.tokens, "tokens")
+        self.text_row = constant(catalog.text_row, "text_row")
+        texts = len(catalog.tokens)
+        self.text_vectors = tf.Variable(tf.zeros([texts, self.dim]), trainable=False, name="text_vectors")
+        self.word_vectors = tf.Variable(tf.zeros([texts, self.word_encoder.dim]), trainable=False, name="word_vectors")
+        self._reader: Reader | None = None
+        self.set_live(False)
+
+    def set_live(self, is_live: bool) -> None:
+        """Choose whether the texts of a training step go through the BERT, which then trains, or are looked up."""
+        self.is_live = is_live
+        self.encoder.trainable = is_live
+
+    # Encoding of all texts, between steps.
+
+    def fit_words(self) -> None:
+        """Fit the TF-IDF weights to the items' texts, and encode every distinct text with them."""
+        tokens = self.tokens.numpy()
+        self.word_encoder.learn(tokens[np.unique(self.text_row.numpy())])
+        self.encode_words()
+
+    def encode_words(self) -> None:
+        """Encode every distinct text with the TF-IDF weights as they are."""
+        self.word_vectors.assign(self.word_encoder.read(self.tokens.numpy()))
+
+    def encode_texts(self, keep_mean: bool = False) -> None:
+        """Encode every distinct text with the BERT as it is, centered on their mean, or on the previous mean."""
+        if self._reader is None:
+            self._reader = Reader(self.encoder, self.tokens.numpy())
+        pooled = self._reader.read()
+        if not keep_mean:
+            self.encoder.mean.assign(pooled.mean(axis=0))
+        self.text_vectors.assign(self.encoder.normalize(pooled))
+
+    # Vectors of items and searches.
+
+    def item_vectors(self, rows: tf.Tensor) -> tf.Tensor:
+        """Stored text vectors [..., text_dim] of catalog rows [...]."""
+        return tf.gather(self.text_vectors, tf.gather(self.text_row, rows))
+
+    def item_word_vectors(self, rows: tf.Tensor) -> tf.Tensor:
+        """Stored word vectors [..., word_dim] of catalog rows [...]."""
+        return tf.gather(self.word_vectors, tf.gather(self.text_row, rows))
+
+    def step_vectors(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
+        """Text vectors [n, text_dim] of catalog rows [n] in a training step; live: each distinct text once."""
+        if not self.is_live:
+            return self.item_vectors(rows)
+        distinct, index = tf.unique(tf.gather(self.text_row, rows), out_idx=tf.int64)
+        tokens = tf.gather(self.tokens, distinct)
+        longest = tf.reduce_max(tf.reduce_sum(tf.cast(tokens > 0, tf.int32), axis=1))
+        return tf.gather(self.encoder(tokens[:, : tf.maximum(longest, 1)], training=training), index)
+
+    def search_vectors(self, queries: tf.Tensor) -> tf.Tensor:
+        """Stored text vectors [..., text_dim] of training searches [...] (strings); zero without a search."""
+        vectors = tf.gather(self.text_vectors, self._query_texts.lookup(queries))
+        return tf.where(tf.not_equal(queries, "")[..., tf.newaxis], vectors, 0.0)
+
+    def search_similarity(self, query_vector: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] cosines between query texts [batch, text_dim] and the text of each catalog row."""
+        return tf.gather(tf.matmul(query_vector, self.text_vectors, transpose_b=True), self.text_row, axis=1)
+
+    def item_similarity(self, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n, n] cosines between the texts of the catalog rows [batch, n]."""
+        vectors = self.item_vectors(rows)
+        return tf.matmul(vectors, vectors, transpose_b=True)
+
+
+def with_titles(searches: tf.Tensor, titles: tf.Tensor, share: float) -> tf.Tensor:
+    """Search vectors [batch, length, text_dim], a random `share` of positions replaced with the item's own text."""
+    is_replaced = tf.random.uniform(tf.shape(searches)[:-1]) < share
+    return tf.where(is_replaced[..., tf.newaxis], titles, searches)
