@@ -99,7 +99,7 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     from tfrec.examples.preprocessing import Transformed
     from tfrec.export.recommender import Recommender, export
     from tfrec.ranking.fit import fit_second_stage
-    from tfrec.training.train import catch_up, fit
+    from tfrec.training.train import TrainingJob, catch_up, fit
 
     prepare(run)
     began = time.process_time()
@@ -110,8 +110,16 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     catalog = reduced(load_catalog(files["catalog"], files["train"], transformed, config.features), variant)
     work = kept.parent / f"{kept.stem}.work"
     learnt_from = (files["train"], files["validation"])
-    model = WithoutBert if variant.text == "words" else TwoTower
-    trained = fit(catalog, model, *learnt_from, config, str(work / "checkpoints"), str(work / "logs"))
+    job = TrainingJob(
+        train_files=files["train"],
+        validation_files=files["validation"],
+        catalog_files=files["catalog"],
+        transformed=transformed,
+        config=config,
+        checkpoint_dir=str(work / "checkpoints"),
+        log_dir=str(work / "logs"),
+    )
+    trained = fit(job, catalog, begin=begin_without_bert if variant.text == "words" else None)
     stage = fit_second_stage(trained, *learnt_from, config) if config.ranking.epochs else None
     if stage is None:
         catch_up(trained.model, files["validation"])
@@ -159,11 +167,10 @@ def reduced(catalog: Catalog, variant: Variant) -> Catalog:
     return catalog if variant.ids else WithoutIds(**vars(catalog))
 
 
-class WithoutBert(TwoTower):
-    """Whose items' texts are read by their words alone."""
-
-    def encode_texts(self, keep_mean: bool = False) -> None:
-        """Leaves what the BERT would say at zero."""
+def begin_without_bert(model: TwoTower, catalog: Catalog) -> bool:
+    """Fit the TF-IDF weights and leave the BERT's vectors of the texts at zero."""
+    model.texts.fit_words()
+    return False
 
 
 class WithoutIds(Catalog):

@@ -12,12 +12,15 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import tfrec  # noqa: F401  decides which Keras TensorFlow uses
 from tfrec.config import config_from_json
 from tfrec.console import log
 from tfrec.errors import TfrecError
+
+if TYPE_CHECKING:
+    from tfrec.training.train import TrainingJob
 
 T = TypeVar("T")
 
@@ -31,7 +34,7 @@ LOG_SECONDS = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class TrainingTask:
-    """Arguments of tfrec.training.train.train, with paths on a volume that all workers mount."""
+    """A TrainingJob with paths on a volume that all workers mount, as JSON."""
 
     train: list[str]
     validation: list[str]
@@ -46,6 +49,21 @@ class TrainingTask:
     def is_done(self) -> bool:
         """Whether the checkpoints are complete."""
         return (Path(self.checkpoints) / DONE_FILE).exists()
+
+    def job(self) -> TrainingJob:
+        """The training, with configuration and graph loaded."""
+        from tfrec.examples.preprocessing import Transformed
+        from tfrec.training.train import TrainingJob
+
+        return TrainingJob(
+            train_files=self.train,
+            validation_files=self.validation,
+            catalog_files=self.catalog,
+            transformed=Transformed(self.graph),
+            config=config_from_json(self.config),
+            checkpoint_dir=self.checkpoints,
+            log_dir=self.logs,
+        )
 
 
 def wait_for_workers(task: TrainingTask, work: Path) -> None:
@@ -71,26 +89,15 @@ def join_training(work: Path) -> None:
     config = config_from_json(task.config)
     import tensorflow as tf
 
-    from tfrec.examples.preprocessing import Transformed
     from tfrec.training.train import train
     from tfrec.training.warm_start import beginning
     from tfrec.training.workers import join_workers
 
     worker = join_workers(config.train.workers)
     log(f"worker {worker.number} of {worker.count}: all workers have joined")
-    transformed = Transformed(task.graph)
+    job = task.job()
     try:
-        train(
-            task.train,
-            task.validation,
-            task.catalog,
-            transformed,
-            config,
-            task.checkpoints,
-            task.logs,
-            worker,
-            beginning(task.version, transformed, config, task.validation),
-        )
+        train(job, worker, beginning(task.version, job.transformed, config, task.validation))
     except tf.errors.OpError as error:
         raise TfrecError(
             f"worker {worker.number} of {worker.count} can't go on, as when another is lost ({type(error).__name__}); "

@@ -43,16 +43,8 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     if inputs.config.train.workers > 1:
         wait_for_workers(task, Path(fn_args.custom_config["work"]))
-    trained = train(
-        train_files=inputs.train,
-        validation_files=inputs.validation,
-        catalog_files=inputs.catalog,
-        transformed=inputs.transformed,
-        config=inputs.config,
-        checkpoint_dir=task.checkpoints,
-        log_dir=task.logs,
-        begin=beginning(task.version, inputs.transformed, inputs.config, inputs.validation),
-    )
+    begin = beginning(task.version, inputs.transformed, inputs.config, inputs.validation)
+    trained = train(task.job(), begin=begin)
     if fn_args.custom_config["is_last"]:
         catch_up(trained.model, inputs.validation)
     recommender = Recommender(trained, inputs.transformed, inputs.config)

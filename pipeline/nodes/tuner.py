@@ -47,7 +47,7 @@ class TowersTuner(BaseTuner):
     def run_trial(self, trial: Trial, *fit_args: object, **fit_kwargs: object) -> dict[str, float]:
         """Train the towers with the trial's settings; their score is the best epoch's NDCG@20."""
         from tfrec.console import log
-        from tfrec.training.train import train
+        from tfrec.training.train import TrainingJob, train
 
         settings = trial.hyperparameters.values
         tune = self._inputs.config.tune
@@ -56,7 +56,7 @@ class TowersTuner(BaseTuner):
         number = int(trial.trial_id) + 1
         log(f"trial {number} of {tune.max_trials}: {changes}")
         folder = Path(self.directory) / f"trial-{trial.trial_id}"
-        trained = train(
+        job = TrainingJob(
             train_files=self._inputs.train,
             validation_files=self._inputs.validation,
             catalog_files=self._inputs.catalog,
@@ -65,6 +65,7 @@ class TowersTuner(BaseTuner):
             checkpoint_dir=str(folder),
             log_dir=str(folder / "log"),
         )
+        trained = train(job)
         score = trained.validation_ndcg
         del trained
         gc.collect()  # two models may not fit into memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from tfrec.config import Config, ExamplesConfig, FeaturesConfig, ServingConfig, 
 from tfrec.examples.catalog import Catalog, distinct_rows
 from tfrec.language.text_encoder import vocabulary as vocabulary_of
 from tfrec.schema import TableSet
+
+if TYPE_CHECKING:
+    from tfrec.training.train import TrainingJob
 
 ANALYZED = ("train", "catalog")  # as pipeline/dag.py has it
 
@@ -48,6 +51,21 @@ class TransformedSplits:
     config: Config
     folder: str  # of the graph
     files: dict[str, list[str]]  # split -> gzipped TFRecords
+
+    def job(self, folder: Path, config: Config) -> TrainingJob:
+        """A training on these splits that keeps its state in `folder`."""
+        from tfrec.examples.preprocessing import Transformed
+        from tfrec.training.train import TrainingJob
+
+        return TrainingJob(
+            train_files=self.files["train"],
+            validation_files=self.files["validation"],
+            catalog_files=self.files["catalog"],
+            transformed=Transformed(self.folder),
+            config=config,
+            checkpoint_dir=str(folder / "checkpoints"),
+            log_dir=str(folder / "logs"),
+        )
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,9 @@ class SampledSoftmax:
         `uniform` is the number of candidates that all replicas together drew uniformly.
         """
         # 1. The weight of each target: old ones and repeats count less.
-        weights = target_weights(history, is_target, self._settings.repeat_weight, self._settings.recency_half_life_days)
+        weights = target_weights(
+            history, is_target, self._settings.repeat_weight, self._settings.recency_half_life_days
+        )
         # 2. The candidates of all replicas: a target competes with those of the whole batch.
         in_batch, total_weight = tf.shape(queries)[0], tf.reduce_sum(weights)
         if replicas.are_there():
@@ -110,9 +112,7 @@ def score_mask(history: History, is_target: tf.Tensor, candidate_rows: tf.Tensor
     return tf.linalg.set_diag(allowed, tf.ones([targets], tf.bool))
 
 
-def target_weights(
-    history: History, is_target: tf.Tensor, repeat_weight: float, half_life_days: float
-) -> tf.Tensor:
+def target_weights(history: History, is_target: tf.Tensor, repeat_weight: float, half_life_days: float) -> tf.Tensor:
     """[targets] float32: `repeat_weight` for a repeat, else 1; halved with each half-life of age (0: no decay).
 
     Age counts from the latest event of the batch, over all replicas.

@@ -1,7 +1,4 @@
-"""Fits a two-tower model: data, distribution strategy, phases, checkpoints; it goes on where it was killed.
-
-It knows the transformed examples, not who made them; what it leaves behind is a trained model in memory.
-"""
+"""Training of the two-tower model: data, distribution strategy, phases, checkpoints; a killed run is resumed."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ from tfrec.training.workers import Worker
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A trained model, the catalogue it knows, its best validation NDCG@20, and how it came to that."""
+    """A trained model, its catalog, its best validation NDCG@20 and its learning curve."""
 
     model: TwoTower
     catalog: Catalog
@@ -40,113 +37,115 @@ class Trained:
     curve: LearningCurve = dataclasses.field(default_factory=LearningCurve)
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainingJob:
+    """Transformed examples, configuration and folders of one training."""
+
+    train_files: Sequence[str]
+    validation_files: Sequence[str]
+    catalog_files: Sequence[str]
+    transformed: Transformed
+    config: Config
+    checkpoint_dir: str  # a call with the folder of an interrupted one resumes it
+    log_dir: str  # for TensorBoard
+
+
 Begin = Callable[[TwoTower, Catalog], bool]
-"""Gives a fresh model what it knows before its first step; whether that comes from an earlier training."""
+"""Initializes a fresh model before its first step; returns whether its weights come from an earlier training."""
 
 
-def train(
-    train_files: Sequence[str],
-    validation_files: Sequence[str],
-    catalog_files: Sequence[str],
-    transformed: Transformed,
-    config: Config,
-    checkpoint_dir: str,
-    log_dir: str,
-    worker: Worker | None = None,
-    begin: Begin | None = None,
-) -> Trained:
-    """The model after all phases, with the weights of its best validation score.
+def train(job: TrainingJob, worker: Worker | None = None, begin: Begin | None = None) -> Trained:
+    """Train a model through all phases; the result has the weights of its best validation score.
 
-    Without `begin` it begins `afresh`. An interrupted call with the same `checkpoint_dir` goes on. Of several workers
-    each makes this call, as the `worker` that it is, and they share the folder. Raises ModelError when the loss is no
-    number.
+    `begin` is `begin_cold` by default. Each of several workers makes this call with its own `worker`; they share
+    the checkpoint folder. Raises ModelError when the loss is not finite.
     """
-    catalog = load_catalog(catalog_files, train_files, transformed, config.features)
-    return fit(catalog, TwoTower, train_files, validation_files, config, checkpoint_dir, log_dir, worker, begin)
+    catalog = load_catalog(job.catalog_files, job.train_files, job.transformed, job.config.features)
+    return fit(job, catalog, worker, begin)
 
 
-def fit(
-    catalog: Catalog,
-    make_model: Callable[[Catalog, Config], TwoTower],
-    train_files: Sequence[str],
-    validation_files: Sequence[str],
-    config: Config,
-    checkpoint_dir: str,
-    log_dir: str,
-    worker: Worker | None = None,
-    begin: Begin | None = None,
-) -> Trained:
-    """As `train`, of a model that `make_model` makes over a catalogue that is loaded already."""
-    worker = worker or Worker(strategy())
+def fit(job: TrainingJob, catalog: Catalog, worker: Worker | None = None, begin: Begin | None = None) -> Trained:
+    """Train a model over a catalog that is loaded already; otherwise like `train`."""
+    worker, config = worker or Worker(strategy()), job.config
     tf.keras.utils.set_random_seed(config.train.seed)
     with worker.strategy.scope():
-        model = make_model(catalog, config)
-    validation = Validation(validation_files, config)
-    progress, curve = (
-        Progress(model, checkpoint_dir, worker),
-        LearningCurve(checkpoint_dir if worker.is_chief else None),
-    )
+        model = TwoTower(catalog, config)
+    validation = Validation(job.validation_files, config)
+    progress = Progress(model, job.checkpoint_dir, worker)
+    curve = LearningCurve(job.checkpoint_dir if worker.is_chief else None)
     if not progress.restored:
-        progress.is_warm.assign(int((begin or afresh)(model, catalog)))
+        progress.is_warm.assign(int((begin or begin_cold)(model, catalog)))
         progress.save()
-    past = read_events(train_files, catalog)
+    past = read_events(job.train_files, catalog)
     follow_trend(model, past)
+    run = _Run(job, model, validation, progress, curve)
     for number, phase in enumerate(phases(config, bool(progress.is_warm))):
         if number >= int(progress.phase):
-            _run_phase(model, phase, train_files, validation, progress, curve, log_dir)
+            _run_phase(run, phase)
             progress.next_phase()
     progress.restore_best()
-    # Nothing is chosen by the validation window any more: the model may know what sold in it.
-    follow_trend(model, pd.concat([past, read_events(validation_files, catalog)], ignore_index=True))
+    # Model selection is over, so the trend may use the validation window.
+    follow_trend(model, pd.concat([past, read_events(job.validation_files, catalog)], ignore_index=True))
     return Trained(model, catalog, float(progress.best), curve)
 
 
-def afresh(model: TwoTower, catalog: Catalog) -> bool:
-    """Reads all texts and weighs their words: all that a model knows that was never trained."""
-    log(f"reading {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """Parts of a training that each phase uses."""
+
+    job: TrainingJob
+    model: TwoTower
+    validation: Validation
+    progress: Progress
+    curve: LearningCurve
+
+
+def begin_cold(model: TwoTower, catalog: Catalog) -> bool:
+    """Encode all texts and fit the TF-IDF weights: a model without earlier training needs no more."""
+    log(f"encoding {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
     model.texts.encode_texts()
     model.texts.fit_words()
     return False
 
 
 def phases(config: Config, is_warm: bool = False) -> list[Phase]:
-    """First the towers over fixed text vectors, then the BERT with them, where the configuration says so."""
+    """Phases of a training: the towers over fixed text vectors, then the BERT with them if so configured."""
     settings = config.train
     epochs, learning_rate = settings.epochs, settings.learning_rate
     if is_warm:
         epochs, learning_rate = settings.warm_epochs, settings.warm_learning_rate or learning_rate
-    found = [Phase("towers", epochs, settings.batch_size, learning_rate)]
+    training = [Phase("towers", epochs, settings.batch_size, learning_rate)]
     if config.towers.text_mode != "frozen":
         if settings.text_steps < 1:
             raise ConfigError(
                 f"text_mode is {config.towers.text_mode!r} but text_steps is {settings.text_steps}, so no text would "
                 "train; give text_steps 1 or more, or text_mode 'frozen'"
             )
-        found.append(
+        training.append(
             Phase("text", 1, settings.text_batch_size, settings.text_learning_rate, settings.text_steps, live_text=True)
         )
-    return found
+    return training
 
 
 def gpus() -> list[Any]:
-    """The GPUs that TensorFlow can use."""
+    """GPUs that TensorFlow can use."""
     return tf.config.list_physical_devices("GPU")
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Mirrored over all GPUs where there are several; else TensorFlow's own choice of one device."""
+    """Mirrored strategy over several GPUs; otherwise TensorFlow's default of one device."""
     return tf.distribute.MirroredStrategy() if len(gpus()) > 1 else tf.distribute.get_strategy()
 
 
 def follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
-    """Moves the items' biases to what these events show of the present."""
+    """Set the trend of the items' biases from these events, if so configured."""
     settings = model.config.train
     if settings.trend_half_life_days > 0 and model.config.clock == "utc":
         model.trend.assign(trend(events, model.rows, settings.trend_half_life_days, settings.recency_half_life_days))
 
 
 def catch_up(model: TwoTower, files: Sequence[str]) -> None:
-    """Learns from the targets of the validation window, once, where the configuration gives it a rate."""
+    """Train one epoch on the targets of the validation window, if `train.catch_up_rate` is positive."""
     settings, config = model.config.train, model.config
     phase = Phase("catching up", 1, settings.batch_size, settings.catch_up_rate)
     if settings.catch_up_rate <= 0 or not count_sequences(files):
@@ -154,7 +153,7 @@ def catch_up(model: TwoTower, files: Sequence[str]) -> None:
     tf.keras.utils.set_random_seed(settings.seed)
     model.texts.set_live(False)
     data = sequences(files, config.features.profile_columns, phase.batch_size, settings.seed)
-    # A ranker may look at more of a history than the query tower reads.
+    # The ranker's histories may be longer than those of the query tower.
     data = data.map(lambda batch: latest(batch, config.examples.max_events))
     with model.distribute_strategy.scope():
         model.compile(optimizer=LazyAdam(_falling_rate(phase, files)))
@@ -166,76 +165,65 @@ def catch_up(model: TwoTower, files: Sequence[str]) -> None:
 
 
 def _falling_rate(phase: Phase, files: Sequence[str]) -> tf.keras.optimizers.schedules.LearningRateSchedule:
-    """From the phase's learning rate down to a hundredth of it at its last step."""
-    steps = _steps(phase, files)
+    """Linear schedule from the phase's learning rate to a hundredth of it at the last step."""
+    steps = _steps_per_epoch(phase, files)
     return tf.keras.optimizers.schedules.PolynomialDecay(
         phase.learning_rate, max(phase.epochs * steps, 1), phase.learning_rate / 100
     )
 
 
-def _steps(phase: Phase, files: Sequence[str]) -> int:
-    """Of an epoch."""
+def _steps_per_epoch(phase: Phase, files: Sequence[str]) -> int:
     return phase.steps or -(-count_sequences(files) // phase.batch_size)
 
 
-def _run_phase(
-    model: TwoTower,
-    phase: Phase,
-    files: Sequence[str],
-    validation: Validation,
-    progress: Progress,
-    curve: LearningCurve,
-    log_dir: str,
-) -> None:
-    config = model.config
+def _run_phase(run: _Run, phase: Phase) -> None:
+    """Train the epochs of a phase that are left, until the validation score stops improving."""
+    model, progress, settings = run.model, run.progress, run.job.config.train
     model.texts.set_live(phase.live_text)
     with model.distribute_strategy.scope():
-        optimizer = LazyAdam(_falling_rate(phase, files))
+        optimizer = LazyAdam(_falling_rate(phase, run.job.train_files))
         progress.track(optimizer)
         model.compile(optimizer=optimizer)
-    board = tf.keras.callbacks.TensorBoard(str(Path(log_dir) / phase.name), profile_batch=0)
+    board = tf.keras.callbacks.TensorBoard(str(Path(run.job.log_dir) / phase.name), profile_batch=0)
     worker = progress.worker
-    while int(progress.epoch) < phase.epochs and int(progress.waited) < config.train.patience:
-        epoch = int(progress.epoch)
-        reporter = Reporter(phase, progress, config.train.checkpoint_seconds)
-        callbacks = [reporter, board] if worker.is_chief else [reporter]
-        _fit_rest_of_epoch(model, phase, files, progress, callbacks)
+    while int(progress.epoch) < phase.epochs and int(progress.waited) < settings.patience:
+        number = int(progress.epoch) + 1
+        reporter = Reporter(phase, progress, settings.checkpoint_seconds)
+        _fit_rest_of_epoch(run, phase, [reporter, board] if worker.is_chief else [reporter])
         if phase.live_text:
-            log("reading all texts again with the trained BERT")
+            log("encoding all texts with the trained BERT")
             model.texts.encode_texts()
-        scores = validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
-        curve.add(dataclasses.replace(reporter.epoch(epoch + 1), ndcg=scores[0], ndcg_novel=scores[1]))
-        progress.end_epoch(worker.agreed(validation.decisive(scores)))
+        scores = run.validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
+        run.curve.add(dataclasses.replace(reporter.epoch(number), ndcg=scores[0], ndcg_novel=scores[1]))
+        progress.end_epoch(worker.agreed(run.validation.decisive(scores)))
         if worker.is_chief:
             log(
-                f"{phase.name} epoch {epoch + 1}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
-                f"{scores[1]:.4f} on what a shopper never chose before"
+                f"{phase.name} epoch {number}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
+                f"{scores[1]:.4f} on items new to the user"
             )
     if int(progress.epoch) < phase.epochs:
-        log(f"no better in {config.train.patience} epochs: {phase.name} ends here, with the best epoch's weights")
+        log(f"no better in {settings.patience} epochs: {phase.name} ends here, with the best epoch's weights")
 
 
-def _fit_rest_of_epoch(
-    model: TwoTower,
-    phase: Phase,
-    files: Sequence[str],
-    progress: Progress,
-    callbacks: list[tf.keras.callbacks.Callback],
-) -> None:
-    """A run killed after the last step of an epoch has none left, which Keras takes for an error."""
+def _fit_rest_of_epoch(run: _Run, phase: Phase, callbacks: list[tf.keras.callbacks.Callback]) -> None:
+    """Train the steps of the current epoch that are left.
+
+    A run killed after the last step of an epoch has none left, which Keras would treat as an error.
+    """
+    model, progress, seed = run.model, run.progress, run.job.config.train.seed
     epoch, done = int(progress.epoch), int(progress.step)
-    what = (files, model.config.features.profile_columns, phase.batch_size, model.config.train.seed + epoch)
+    arguments = (run.job.train_files, run.job.config.features.profile_columns, phase.batch_size, seed + epoch)
     if progress.worker.shares_steps:
-        # The order of the records hangs on this seed too, and is that of all workers; dropout is a worker's own.
-        tf.keras.utils.set_random_seed(model.config.train.seed)
+        # The order of the records depends on this seed too and must be the same for all workers.
+        tf.keras.utils.set_random_seed(seed)
         data = model.distribute_strategy.distribute_datasets_from_function(
-            lambda context: parts_of_sequences(*what, done, context)
+            lambda context: parts_of_sequences(*arguments, done, context)
         )
-        tf.keras.utils.set_random_seed(model.config.train.seed + progress.worker.number)
-        count = _steps(phase, files) - done
+        tf.keras.utils.set_random_seed(seed + progress.worker.number)  # dropout differs between workers
+        count = _steps_per_epoch(phase, run.job.train_files) - done
         is_left = count > 0
     else:
-        data = sequences(*what)
+        data = sequences(*arguments)
         data = (data.repeat().take(phase.steps) if phase.steps else data).skip(done)
         is_left, count = not done or any(True for _ in data.take(1)), None
     if is_left:

@@ -27,7 +27,7 @@ from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS
-from tfrec.training.train import Begin, afresh
+from tfrec.training.train import Begin, begin_cold
 from tfrec.training.validation import BATCH
 
 FILE = "assets.extra/tfrec_towers.json"
@@ -77,7 +77,7 @@ def read_record(version: Path) -> Record:
 def beginning(version: str, transformed: Transformed, config: Config, validation_files: Sequence[str]) -> Begin:
     """As the configuration says: afresh, or with the towers of the version in that folder ("": there is none)."""
     if not config.train.warm_start:
-        return afresh
+        return begin_cold
     return going_on(Path(version) if version else None, transformed, config, validation_files)
 
 
@@ -92,7 +92,7 @@ def going_on(version: Path | None, transformed: Transformed, config: Config, val
             known = carry_over(version, model, current)
         except ModelError as reason:
             log(f"the towers train anew: {reason}")
-            return afresh(model, catalog)
+            return begin_cold(model, catalog)
         log(f"the towers go on from version {version.name}, which knows {known:,} of {catalog.id_row.max():,} item ids")
         model.texts.encode_texts(keep_mean=True)
         model.texts.encode_words()

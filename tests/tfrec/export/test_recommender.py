@@ -283,7 +283,9 @@ def test_a_search_adds_what_the_texts_have_in_common_to_its_own_shopper_alone(
 ) -> None:
     loaded, model = signatures["keep the tables alive"], exported_shop.model
     words = word_piece_of(transformed_shop.config.features)(["Desk lamp"]).to_tensor()
-    cosine = (model.texts.encoder(words).numpy() @ model.texts.text_vectors.numpy().T)[0, exported_shop.catalog.text_row]
+    cosine = (model.texts.encoder(words).numpy() @ model.texts.text_vectors.numpy().T)[
+        0, exported_shop.catalog.text_row
+    ]
     ids_of_rows = loaded.item_ids.numpy()
     assert cosine[list(ids_of_rows).index(b"lamp")] == cosine[1:].max()
     inner = embed(ANN, query=["Desk lamp"])[0] @ loaded.candidates.numpy().T

@@ -290,7 +290,9 @@ def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
     model.texts.encode_texts()
     assert model.texts.text_vectors.shape == (3, 16)
     # Row 0 is the empty text, then the two distinct ones.
-    np.testing.assert_allclose(model.texts.text_vectors[1:], model.texts.encoder(tf.constant(WORDS[:2], tf.int64)), atol=1e-5)
+    np.testing.assert_allclose(
+        model.texts.text_vectors[1:], model.texts.encoder(tf.constant(WORDS[:2], tf.int64)), atol=1e-5
+    )
     assert np.abs(model.texts.text_vectors[1:] - before[1:]).max() > 0.1
 
 

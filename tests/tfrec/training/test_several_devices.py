@@ -18,7 +18,8 @@ from tfrec.config import config_from_json
 from tfrec.examples.preprocessing import Transformed
 train.gpus = lambda: [cpu, cpu]  # which devices there are; the strategy over them is TensorFlow's own
 files, graph, config, folder = json.load(sys.stdin)
-trained = train.train(*files, Transformed(graph), config_from_json(config), folder + "/checkpoints", folder + "/logs")
+config = config_from_json(config)
+trained = train.train(train.TrainingJob(*files, Transformed(graph), config, folder + "/checkpoints", folder + "/logs"))
 model = trained.model
 print(json.dumps({
     "replicas": model.distribute_strategy.num_replicas_in_sync,

@@ -39,9 +39,7 @@ def run(transformed_shop, tmp_path):
 
 
 def train_shop(shop, folder: Path, towers: dict | None = None, **settings: object) -> Trained:
-    files = [shop.files[split] for split in ("train", "validation", "catalog")]
-    config = configured(shop.config, towers, **settings)
-    return train(*files, Transformed(shop.folder), config, str(folder / "checkpoints"), str(folder / "logs"))
+    return train(shop.job(folder, configured(shop.config, towers, **settings)))
 
 
 def configured(config: Config, towers: dict | None = None, **settings: object) -> Config:
@@ -78,7 +76,7 @@ def finished(transformed_shop, tmp_path_factory) -> Finished:
 
 
 def test_a_run_says_where_it_is(finished):
-    assert "tfrec: reading 11 distinct texts of 8 items with the BERT" in finished.printed
+    assert "tfrec: encoding 11 distinct texts of 8 items with the BERT" in finished.printed
     assert epochs(finished.printed) == [1, 2]
     said = r"epoch 2: mean loss \d+\.\d+, [\d,]+ examples/s, validation NDCG@20 [01]\.\d{4}"
     assert re.search(said, finished.printed)
@@ -101,7 +99,7 @@ def test_a_run_leaves_items_that_were_read_by_their_words(finished):
 def test_a_run_leaves_its_learning_curve(finished):
     curve = finished.trained.curve.epochs
     assert [(epoch.phase, epoch.number) for epoch in curve] == [("towers", 1), ("towers", 2)]
-    said = re.findall(r"epoch \d: mean loss ([\d.]+), .*NDCG@20 ([\d.]+), (\S+) on what", finished.printed)
+    said = re.findall(r"epoch \d: mean loss ([\d.]+), .*NDCG@20 ([\d.]+), (\S+) on items new", finished.printed)
     assert [(f"{e.loss:.3f}", f"{e.ndcg:.4f}", f"{e.ndcg_novel:.4f}") for e in curve] == said
     assert max(epoch.ndcg for epoch in curve) == pytest.approx(finished.trained.validation_ndcg)
     assert all(epoch.seconds > 0 for epoch in curve)
@@ -241,9 +239,9 @@ import json, sys
 import tfrec
 from tfrec.config import config_from_json
 from tfrec.examples.preprocessing import Transformed
-from tfrec.training.train import train
+from tfrec.training.train import TrainingJob, train
 files, graph, config, folder = json.load(sys.stdin)
-train(*files, Transformed(graph), config_from_json(config), folder + "/checkpoints", folder + "/logs")
+train(TrainingJob(*files, Transformed(graph), config_from_json(config), folder + "/checkpoints", folder + "/logs"))
 """
 
 

@@ -130,6 +130,10 @@ def grown(make_catalog, make_config, tmp_path_factory):
     return before, model, fresh, known
 
 
+def learned_parts(model: TwoTower) -> list[tf.keras.layers.Layer]:
+    return [model.texts.encoder, model.texts.word_encoder, model.candidate_tower, model.query_tower]
+
+
 def tables(model: TwoTower) -> dict[str, list[tf.Variable]]:
     return model.candidate_tower.tables() | model.query_tower.tables()
 
@@ -149,11 +153,10 @@ def test_all_else_that_is_learnt_is_carried_over_as_it_is(grown):
     before, model, fresh, known = grown
     assert known == 3
     rows = {id(table) for found in tables(model).values() for table in found}
-    parts = ("encoder", "words", "candidate_tower", "query_tower")
     pairs = [
         (was, now)
-        for part in parts
-        for was, now in zip(getattr(before, part).weights, getattr(model, part).weights, strict=True)
+        for old, new in zip(learned_parts(before), learned_parts(model), strict=True)
+        for was, now in zip(old.weights, new.weights, strict=True)
         if id(now) not in rows
     ]
     assert {"rarity", "piece_vectors", "text_mean"} <= {now.name.split(":")[0].split("/")[-1] for _, now in pairs}
@@ -194,7 +197,7 @@ def test_towers_of_other_settings_train_anew_and_one_line_says_why(
     assert not beginning(version, transformed_shop, config)(model, exported_shop.catalog)
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == f"tfrec: the towers train anew: {reason} in version 7"
-    assert rest == ["tfrec: reading 11 distinct texts of 8 items with the BERT"]
+    assert rest == ["tfrec: encoding 11 distinct texts of 8 items with the BERT"]
     for now, was in zip(model.candidate_tower.weights, before, strict=True):
         np.testing.assert_array_equal(now, was)
     assert np.abs(model.texts.word_vectors).max() > 0.1
@@ -272,9 +275,7 @@ def warm_config(config: Config, **settings: object) -> Config:
 
 
 def train_warm(transformed_shop, config: Config, folder: Path, begin) -> TwoTower:
-    files = [transformed_shop.files[split] for split in ("train", "validation", "catalog")]
-    graph = Transformed(transformed_shop.folder)
-    return train(*files, graph, config, str(folder / "checkpoints"), str(folder / "logs"), begin=begin).model
+    return train(transformed_shop.job(folder, config), begin=begin).model
 
 
 def test_a_warm_training_has_epochs_and_a_rate_of_its_own():

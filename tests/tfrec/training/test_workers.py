@@ -18,7 +18,6 @@ import pytest
 
 from pipeline.nodes.remote_training import TASK_FILE, TrainingTask, wait_for_workers
 from tfrec.config import Config
-from tfrec.examples.preprocessing import Transformed
 from tfrec.training.learning_curve import Epoch, read_epochs
 from tfrec.training.train import Trained, train
 from tfrec.training.validation import Validation
@@ -57,10 +56,7 @@ class Job:
 
     def as_the_trainer(self) -> Trained:
         """What a node Trainer makes of the checkpoints."""
-        task = self.task
-        return train(
-            task.train, task.validation, task.catalog, Transformed(task.graph), self.config, task.checkpoints, task.logs
-        )
+        return train(self.task.job())
 
 
 def free_port() -> int:
