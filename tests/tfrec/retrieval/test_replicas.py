@@ -22,8 +22,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from tfrec.config import config_from_json
 from tfrec.examples.dataset import load_catalog, parts_of_sequences, sequences
 from tfrec.examples.preprocessing import Transformed
-from tfrec.training.lazy_adam import LazyAdam
 from tfrec.retrieval.two_tower import TwoTower
+from tfrec.training.lazy_adam import LazyAdam
 
 files, graph, config, batch_size = json.load(sys.stdin)
 config = config_from_json(config)
@@ -32,17 +32,27 @@ columns = config.features.profile_columns
 STEPS = 4
 
 
-class DrawsAlike(TwoTower):
-    "The model as it is without any strategy, but for its negatives: those that replicas draw together."
+class SameNegatives(TwoTower):
+    "The model of one process with the negatives that replicas draw together."
 
-    def _draw(self):
+    def draw_negatives(self):
         seed = tf.stack([tf.constant(config.train.seed, tf.int64), self.optimizer.iterations])
-        return tf.random.stateless_uniform([self._negatives()], seed, 1, self.rows, tf.int64)
+        return tf.random.stateless_uniform([self.uniform_negatives], seed, 1, self.rows, tf.int64)
+
+
+class PlainSteps(LazyAdam):
+    "LazyAdam's aggregation of gradients, then steps of SGD: a step is no larger than its gradient."
+
+    def update_step(self, gradient, variable):
+        if isinstance(gradient, tf.IndexedSlices):
+            variable.scatter_sub(tf.IndexedSlices(self.learning_rate * gradient.values, gradient.indices))
+        else:
+            variable.assign_sub(self.learning_rate * gradient)
 
 
 class Losses(tf.keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs):
-        told.append({"loss": float(logs["loss"]), "targets": float(logs["targets"])})
+        steps.append({"loss": float(logs["loss"]), "targets": float(logs["targets"])})
 
 
 results = []
@@ -50,34 +60,34 @@ for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["
     is_alone = strategy.num_replicas_in_sync == 1
     tf.keras.utils.set_random_seed(7)
     with strategy.scope():
-        model = (DrawsAlike if is_alone else TwoTower)(catalog, config)
-    model.encode_texts()
-    model.fit_words()
-    model.prepare(live_text=True)
+        model = (SameNegatives if is_alone else TwoTower)(catalog, config)
+    model.texts.encode_texts()
+    model.texts.fit_words()
+    model.texts.set_live(True)
+    before = [weight.numpy() for weight in model.trainable_weights]
     with strategy.scope():
-        model.compile(optimizer=LazyAdam(0.01))
+        model.compile(optimizer=PlainSteps(0.003))
     if is_alone:
         data = sequences(files["train"], columns, batch_size, 3).repeat().take(STEPS)
     else:
         data = strategy.distribute_datasets_from_function(
             lambda context: parts_of_sequences(files["train"], columns, batch_size, 3, 0, context)
         )
-    told = []
+    steps = []
     model.fit(data, steps_per_epoch=STEPS, verbose=0, callbacks=[Losses()])
-    weights = [weight.numpy().tolist() for weight in model.trainable_weights]
-    judged = model.evaluate(data, steps=1, verbose=0, return_dict=True)["loss"]
-    items = model.all_candidates().numpy().tolist()
-    results.append({"judged": judged, "steps": told, "items": items, "weights": weights})
+    moves = [(weight.numpy() - was).tolist() for weight, was in zip(model.trainable_weights, before)]
+    evaluated = model.evaluate(data, steps=1, verbose=0, return_dict=True)["loss"]
+    results.append({"evaluated": evaluated, "steps": steps, "moves": moves})
 print(json.dumps(results))
 """
 
 
 @pytest.fixture(scope="module")
 def alone_and_together(transformed_shop) -> tuple[dict, dict]:
-    """Losses, items' embeddings and weights after some steps without any strategy, and by two replicas.
+    """Losses and moves of the weights in some steps of one model without a strategy, and of two replicas.
 
-    The BERT is read live, so that its gradient too has to come from the other replica. The batch is odd, and the last
-    one of the shop is smaller: replicas have unlike numbers of targets, one of them none.
+    The BERT is live, so that its gradient too has to be summed over replicas. The batch is odd, and the last one of
+    the shop is smaller: replicas have different numbers of targets, one of them none.
     """
     shop = transformed_shop.config
     config = dataclasses.replace(
@@ -98,24 +108,29 @@ def alone_and_together(transformed_shop) -> tuple[dict, dict]:
     return tuple(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_the_loss_of_replicas_is_that_of_one_model_over_the_whole_batch(alone_and_together):
     alone, together = (result["steps"] for result in alone_and_together)
-    np.testing.assert_allclose([step["loss"] for step in together], [step["loss"] for step in alone], rtol=1e-4)
+    np.testing.assert_allclose([step["loss"] for step in together], [step["loss"] for step in alone], rtol=1e-3)
     assert [step["targets"] for step in together] == [step["targets"] for step in alone]
-    assert len({step["targets"] for step in alone}) > 1  # batches of unlike sizes
+    assert len({step["targets"] for step in alone}) > 1  # batches of different sizes
 
 
-def test_the_loss_that_replicas_judge_by_is_that_of_one_model_too(alone_and_together):
-    alone, together = (result["judged"] for result in alone_and_together)
-    np.testing.assert_allclose(together, alone, rtol=1e-3)  # of weights that differ by rounding
+@pytest.mark.slow
+def test_the_evaluated_loss_of_replicas_is_that_of_one_model(alone_and_together):
+    alone, together = (result["evaluated"] for result in alone_and_together)
+    np.testing.assert_allclose(together, alone, rtol=1e-3)
 
 
-def test_replicas_learn_what_one_model_learns(alone_and_together):
-    alone, together = alone_and_together
-    np.testing.assert_allclose(together["items"], alone["items"], atol=1e-3)
-    assert len(together["weights"]) == len(alone["weights"]) > 20
-    for one, other in zip(together["weights"], alone["weights"], strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-3)
+@pytest.mark.slow
+def test_replicas_move_each_weight_as_one_model_does(alone_and_together):
+    alone, together = (result["moves"] for result in alone_and_together)
+    assert len(together) == len(alone) > 20
+    for move, expected in zip(together, alone, strict=True):
+        # Relative to the largest move of the weight; a smaller move than 1e-6 is rounding noise.
+        tolerance = 0.01 * np.abs(expected).max() + 1e-6
+        np.testing.assert_allclose(move, expected, rtol=0, atol=tolerance)
+    assert sum(np.abs(move).max() > 1e-4 for move in alone) > 20
 
 
 def operations(of_a_replica) -> set[str]:

@@ -408,6 +408,7 @@ def best(model: TwoTower, batch: Batch, query_vector: tf.Tensor | None, k: int) 
     return np.argsort(-scores[:, 1:], axis=1)[:, :k] + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{}, {"towers": {"cosine": True, "temperature": 0.2}}],
@@ -428,6 +429,7 @@ def test_a_checkerboard_of_users_and_items_is_learnt(make_model, settings):
     assert np.mean(recall) > 0.9
 
 
+@pytest.mark.slow
 def test_an_item_is_found_by_its_title(make_model):
     # What anybody bought says nothing about what they buy next: only the search, which is the title of the
     # target at every other event, can find an item.

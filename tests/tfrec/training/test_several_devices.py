@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 WORKER = """
 import json, sys
 import tfrec
@@ -29,6 +31,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_a_model_trains_on_two_devices_and_of_its_bert_the_chosen_layers_alone(transformed_shop, tmp_path):
     config = dataclasses.replace(
         transformed_shop.config,

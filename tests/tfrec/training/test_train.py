@@ -147,6 +147,7 @@ def test_the_trend_is_that_of_all_that_was_seen_at_the_end(transformed_shop, tmp
     assert np.abs(expected - trend(events[0], found.catalog.rows, days)).max() > 0.1  # the window did count
 
 
+@pytest.mark.slow
 def test_training_stops_when_the_score_gets_no_better(run, capsys):
     # Nothing is learnt, so no epoch is better than the first: two more are waited for.
     run(epochs=50, learning_rate=0.0, patience=2)
@@ -159,6 +160,7 @@ def target_loss(model: TwoTower, files: list[str]) -> float:
     return float(model.compute_loss(batch, training=False))
 
 
+@pytest.mark.slow
 def test_catching_up_learns_from_the_window_that_judged_the_model(run, transformed_shop):
     files = transformed_shop.files["validation"]
     model = run(epochs=1, catch_up_rate=0.01, uniform_negatives=64).model
@@ -175,6 +177,7 @@ def test_without_a_rate_nothing_is_caught_up(run, transformed_shop):
     np.testing.assert_array_equal(model.all_candidates(), before)
 
 
+@pytest.mark.slow
 def test_catching_up_too_fast_is_an_error(run, transformed_shop):
     model = run(epochs=1, catch_up_rate=1e30).model
     catch_up(model, transformed_shop.files["validation"])  # the loss is that of before the step
@@ -202,6 +205,7 @@ def fresh(transformed_shop, config: Config) -> TwoTower:
     return TwoTower(catalog, config)
 
 
+@pytest.mark.slow
 def test_the_text_phase_trains_the_bert(run, transformed_shop, capsys):
     # Without validation users every epoch counts as the best: what the text phase did is kept.
     trained = run({"text_mode": "full"}, epochs=1, text_steps=2, text_learning_rate=0.01, validation_users=0)
@@ -245,6 +249,7 @@ train(TrainingJob(*files, Transformed(graph), config_from_json(config), folder +
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys, tmp_path):
     settings = {"epochs": 8, "patience": 99, "checkpoint_seconds": 0.0}
     config = configured(transformed_shop.config, **settings)

@@ -301,6 +301,7 @@ def test_everything_trains_after_a_warm_start(exported_shop, transformed_shop, v
     assert unmoved == ["query_tower/average_by_age/log_weight:0"]
 
 
+@pytest.mark.slow
 def test_a_warm_training_that_is_killed_goes_on_from_its_own_checkpoint(
     exported_shop, transformed_shop, version, tmp_path, capsys, monkeypatch
 ):
