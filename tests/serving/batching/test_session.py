@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -316,12 +317,15 @@ def test_the_stock_metrics_count_calls_batches_and_padding() -> None:
     assert growth['queuing_latency_count{thread_pool_name=""}'] == 2
 
 
+ROOMY = BatchOptions(8, 500, num_batch_threads=2, max_enqueued_batches=100)
+
+
 @pytest.mark.parametrize(
     "options",
     [
-        BatchOptions(8, num_batch_threads=2, max_enqueued_batches=100),
-        BatchOptions(8, 500, num_batch_threads=3, max_enqueued_batches=100, allowed_batch_sizes=(2, 4, 8)),
-        BatchOptions(8, 500, 100, 2, enable_large_batch_splitting=True, max_execution_batch_size=3),
+        dataclasses.replace(ROOMY, batch_timeout_micros=0),
+        dataclasses.replace(ROOMY, allowed_batch_sizes=(2, 4, 8)),
+        dataclasses.replace(ROOMY, enable_large_batch_splitting=True, max_execution_batch_size=3),
     ],
     ids=["no timeout", "padded", "split"],
 )

@@ -126,12 +126,16 @@ def test_an_unexpected_error_ends_a_version_as_any_other(base_path: Path) -> Non
 
 
 def test_a_failed_version_waits_before_its_retry(
-    model: Model, base_path: Path, caplog: pytest.LogCaptureFixture
+    model: Model, base_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corrupt(base_path / "1")
+    monkeypatch.setattr("serving.lifecycle.version.MAX_RETRY_SECONDS", 0.0)
+    for _ in range(4):
+        look(model, base_path)
+    monkeypatch.setattr("serving.lifecycle.version.MAX_RETRY_SECONDS", 60.0)
+    look(model, base_path)  # the fifth failure: the retry is due after 2**4 = 16 seconds
     look(model, base_path)
-    look(model, base_path)
-    assert [record.message[:25] for record in caplog.records] == ["Loading version 1 of toy "]
+    assert [record.message[:25] for record in caplog.records] == ["Loading version 1 of toy "] * 5
 
 
 def test_deleting_the_latest_version_goes_back_to_the_one_before(
