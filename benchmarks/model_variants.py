@@ -18,7 +18,7 @@ import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow use
 
 import numpy as np
 
-from pipeline.local_runner import run as run_pipeline  # before TensorFlow: TFX after it ends the process by SIGSEGV
+from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it ends the process by SIGSEGV
 from pipeline.outcome import latest_artifact
 from pipeline.runs import Run
 from tfrec.config import Config, config_from_json

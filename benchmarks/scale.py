@@ -27,8 +27,8 @@ OUT = Path("out/benchmarks/scale.json")
 HOME = Path("out/scale")
 ROOT = Path(__file__).parents[1]
 EVENTS_OF_PARTITION = 100_000
-OURS = "import sys; from pipeline.local_runner import run; from pipeline.runs import run_from_json; " + (
-    "run(run_from_json(sys.argv[1]), sys.argv[2])"
+OURS = "import sys; from pipeline.local_runner import run_pipeline; from pipeline.runs import run_from_json; " + (
+    "run_pipeline(run_from_json(sys.argv[1]), sys.argv[2])"
 )
 STOCK = "import sys; from benchmarks.tfx_stock_pipeline import run; run(*sys.argv[1:])"
 

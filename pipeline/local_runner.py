@@ -20,23 +20,23 @@ from pipeline.outcome import put_in_service
 from pipeline.runs import Run, named_run
 
 
-def run(chosen: Run, until: str = "") -> None:
+def run_pipeline(run: Run, until: str = "") -> None:
     """Run every node whose inputs changed since the last run, up to the node `until` if given."""
-    whole = create_pipeline(chosen)
+    dag = create_pipeline(run)
     if until:
-        run_part(whole, until)
+        run_part(dag, until)
         return
-    LocalDagRunner().run(whole)
-    put_in_service(chosen)
+    LocalDagRunner().run(dag)
+    put_in_service(run)
 
 
-def run_part(whole: Pipeline, until: str) -> None:
+def run_part(dag: Pipeline, until: str) -> None:
     """Run the node `until` of a pipeline, and before it what it needs."""
     # Other nodes, such as an importer, are taken over from the last run, if there was one.
     snapshot_settings: dict[str, object] = {"latest_pipeline_run_strategy": {}}
     options = pipeline_pb2.RunOptions(partial_run={"to_nodes": [until], "snapshot_settings": snapshot_settings})
-    LocalDagRunner().run_with_ir(Compiler().compile(whole), options)
+    LocalDagRunner().run_with_ir(Compiler().compile(dag), options)
 
 
 if __name__ == "__main__":
-    run(named_run(os.environ.get("TFREC_RUN", "laptop")))
+    run_pipeline(named_run(os.environ.get("TFREC_RUN", "laptop")))

@@ -67,7 +67,7 @@ def _recommend(steps: Steps, run: Run, tables: TableSet, address: str, query: st
     steps.show(BIN / "tfrec", "search", query, *flags)
     print(
         f"\nin service: {latest_version(run.serving)}\n"
-        "\nTo go on:\n"
+        "\nNext steps:\n"
         f"  .venv/bin/tfrec serve --model {os.path.relpath(run.serving)}  # and in another terminal:\n"
         f"  .venv/bin/tfrec recommend --user {user_id}\n"
         f"  .venv/bin/tfrec search {quoted(query)} --user {user_id}\n"

@@ -35,8 +35,8 @@ def compile_run(run: Run, cluster: Cluster, path: str) -> None:
 
 
 if __name__ == "__main__":
-    chosen = named_run(os.environ.get("TFREC_RUN", "laptop"))
+    run = named_run(os.environ.get("TFREC_RUN", "laptop"))
     image = os.environ.get("TFREC_IMAGE", "tfrec")
     KubeflowV2DagRunner(
-        config=KubeflowV2DagRunnerConfig(default_image=image), output_filename=f"{chosen.name}-vertex.json"
-    ).run(create_pipeline(chosen))
+        config=KubeflowV2DagRunnerConfig(default_image=image), output_filename=f"{run.name}-vertex.json"
+    ).run(create_pipeline(run))

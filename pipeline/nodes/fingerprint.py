@@ -15,7 +15,7 @@ import tfrec
 from tfrec.language.text_encoder import bert_directory
 
 ROOT = Path(str(tfrec.__file__)).parents[1]
-OURS = ("tfrec", "pipeline", "serving")
+PACKAGES = ("tfrec", "pipeline", "serving")
 
 
 def code(*modules: str) -> str:
@@ -53,7 +53,7 @@ def _imports(source: bytes) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name.split(".")[0] in OURS and _file(name).is_file())
+        yield from (name for name in names if name.split(".")[0] in PACKAGES and _file(name).is_file())
 
 
 class _WithoutTypeChecking(ast.NodeTransformer):

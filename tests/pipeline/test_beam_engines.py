@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines import Engine, Flink, Local, Portable
-from pipeline.local_runner import run as run_here
+from pipeline.local_runner import run_pipeline
 from pipeline.runs import Run, named_run
 from tfrec.config import Config
 from tfrec.examples.build import SPLITS
@@ -86,7 +86,7 @@ def rows_of(shop: TableSet, out: Path, engine: Engine) -> Rows:
         out=str(out),
         beam={"default": engine},
     )
-    run_here(run, until="Transform")
+    run_pipeline(run, until="Transform")
     return _read(Path(run.pipeline_root))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from pipeline.local_runner import run
+from pipeline.local_runner import run_pipeline
 from pipeline.runs import named_run
 from tfrec.schema import TableSet
 
@@ -15,7 +15,7 @@ def test_a_partial_run_is_cached_the_second_time(shop: TableSet, tmp_path: Path)
     # time.
     part = dataclasses.replace(named_run("tiny"), tables=str(shop.root), out=str(tmp_path))
     for _ in range(2):
-        run(part, until="TableSetExampleGen")
+        run_pipeline(part, until="TableSetExampleGen")
     artifacts = (Path(part.pipeline_root) / "TableSetExampleGen" / "examples").iterdir()
     assert len(list(artifacts)) == 1  # the second run's came from TFX's cache
     assert not (Path(part.pipeline_root) / "Transform").exists()

@@ -45,15 +45,15 @@ def ingest(options: argparse.Namespace) -> None:
 def train(options: argparse.Namespace) -> int:
     """run the pipeline here, from examples to a pushed model"""
     from pipeline.demo.steps import locked
-    from pipeline.local_runner import run
+    from pipeline.local_runner import run_pipeline
     from pipeline.outcome import read_outcome
     from pipeline.runs import named_run
 
-    named = named_run(options.run)
-    with locked(Path(named.out)):
-        run(named)
-    outcome = read_outcome(named)
-    print(outcome.sentence(named))
+    run = named_run(options.run)
+    with locked(Path(run.out)):
+        run_pipeline(run)
+    outcome = read_outcome(run)
+    print(outcome.sentence(run))
     return 1 if outcome.refusal else 0
 
 

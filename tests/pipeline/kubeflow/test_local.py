@@ -41,14 +41,14 @@ class Toy:
             return dsl.ContainerSpec(image="toy", command=[sys.executable, "-c", POD], args=[text, "--run", run])
 
         @dsl.container_component
-        def second(given: str, size: int = 3, rate: float = 1e-7, deep: bool = True, kinds: list = ["a", 1]):  # noqa: B006
-            arguments = ["-", f"given={given}", size, rate, deep, kinds, last]
+        def second(text: str, size: int = 3, rate: float = 1e-7, deep: bool = True, kinds: list = ["a", 1]):  # noqa: B006
+            arguments = ["-", f"text={text}", size, rate, deep, kinds, last]
             return dsl.ContainerSpec(image="toy", command=["python", "-c", POD], args=arguments)
 
         @dsl.pipeline(name="toy")
         def toy():
             one = first(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
-            for task in (one, second(given=one.outputs["text"])):
+            for task in (one, second(text=one.outputs["text"])):
                 task.set_env_variable("LOG", str(self.log))
                 kubernetes.mount_pvc(task, "shop", str(self.volume))
                 if secret:
@@ -78,7 +78,7 @@ def test_a_pod_gets_the_output_of_an_earlier_one(toy: Toy) -> None:
     run_local(toy.file)
     one, two = toy.logged()
     # Numbers as Go's FormatFloat(value, 'f', -1, 64) writes them, lists as its JSON.
-    assert two["words"] == ["given=from the first", "3", "0.0000001", "true", '["a",1]', "end"]
+    assert two["words"] == ["text=from the first", "3", "0.0000001", "true", '["a",1]', "end"]
     assert one["words"][0] == "--run"
     assert len(one["words"][1]) == 36  # a UUID by the driver
 
