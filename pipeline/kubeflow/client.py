@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,16 @@ from pipeline.kubeflow.spec import read_compiled
 from tfrec.errors import TfrecError
 
 
-def submit(path: Path, host: str, namespace: str | None, experiment: str, every: str | None, token: str | None) -> str:
+@dataclasses.dataclass(frozen=True)
+class KubeflowServer:
+    """A Kubeflow Pipelines server and the user's access to it."""
+
+    host: str  # URL of the API, such as http://127.0.0.1:8888
+    namespace: str | None = None  # of a server for several users
+    token: str | None = None  # bearer token
+
+
+def submit(path: Path, server: KubeflowServer, experiment: str, every: str | None = None) -> str:
     """Submit a run, or a recurring run with `every`, a cron expression of six fields.
 
     Returns a line for the terminal. A recurring run executes one run at a time and skips missed
@@ -23,10 +33,8 @@ def submit(path: Path, host: str, namespace: str | None, experiment: str, every:
     read_compiled(path)  # raises for a file that the server would refuse
     name = f"{path.stem} {datetime.now():%Y-%m-%d %H:%M}"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "this client only works with 2.x"
-            client = kfp.Client(host=host, existing_token=token, namespace=namespace or "kubeflow")
-        experiment_id = client.create_experiment(experiment, namespace=namespace).experiment_id
+        client = _client(server)
+        experiment_id = client.create_experiment(experiment, namespace=server.namespace).experiment_id
         if every:
             job = client.create_recurring_run(
                 experiment_id=experiment_id,
@@ -40,4 +48,10 @@ def submit(path: Path, host: str, namespace: str | None, experiment: str, every:
         return f"run {client.run_pipeline(experiment_id, name, pipeline_package_path=str(path)).run_id}: {name}"
     except (ApiException, HTTPError) as error:
         reason = getattr(error, "body", None) or error
-        raise TfrecError(f"the Kubeflow Pipelines server at {host} refused {path}: {reason}") from None
+        raise TfrecError(f"the Kubeflow Pipelines server at {server.host} refused {path}: {reason}") from None
+
+
+def _client(server: KubeflowServer) -> kfp.Client:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "this client only works with 2.x"
+        return kfp.Client(host=server.host, existing_token=server.token, namespace=server.namespace or "kubeflow")

@@ -55,10 +55,12 @@ def compile_run(options: argparse.Namespace) -> None:
 
 def submit(options: argparse.Namespace) -> None:
     """hand a compiled run to a Kubeflow Pipelines server, to run now or again and again"""
-    from pipeline.kubeflow.client import submit as hand_over
+    from pipeline.kubeflow.client import KubeflowServer
+    from pipeline.kubeflow.client import submit as submit_file
 
     token = Path(options.token_file).read_text(encoding="utf-8").strip() if options.token_file else None
-    print(hand_over(Path(options.file), options.host, options.namespace, options.experiment, options.every, token))
+    server = KubeflowServer(options.host, options.namespace, token)
+    print(submit_file(Path(options.file), server, options.experiment, options.every))
 
 
 def run_local(options: argparse.Namespace) -> None:

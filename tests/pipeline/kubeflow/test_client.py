@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.kubeflow.client import submit
+from pipeline.kubeflow.client import KubeflowServer, submit
 from pipeline.kubeflow.cluster import Cluster, Volume, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.runs import named_run
@@ -73,8 +73,8 @@ def compiled(tmp_path: Path) -> Path:
     return path
 
 
-def address(server: Server) -> str:
-    return f"http://127.0.0.1:{server.server_port}"
+def access(server: Server, token: str | None = None) -> KubeflowServer:
+    return KubeflowServer(f"http://127.0.0.1:{server.server_port}", token=token)
 
 
 def request_body(server: Server, path: str) -> Any:
@@ -86,7 +86,7 @@ def request_body(server: Server, path: str) -> Any:
 
 
 def test_a_run_is_created_from_both_documents_of_the_file(server: Server, compiled: Path) -> None:
-    line = submit(compiled, address(server), None, "shop", None, "a token")
+    line = submit(compiled, access(server, "a token"), "shop")
     assert line.startswith("run r1: tiny 20")
     assert request_body(server, "experiments")["display_name"] == "shop"
     spec = request_body(server, "runs")["pipeline_spec"]
@@ -97,7 +97,7 @@ def test_a_run_is_created_from_both_documents_of_the_file(server: Server, compil
 
 
 def test_a_recurring_run_has_no_concurrency_and_no_catchup(server: Server, compiled: Path) -> None:
-    line = submit(compiled, address(server), None, "shop", "0 0 3 * * *", None)
+    line = submit(compiled, access(server), "shop", every="0 0 3 * * *")
     assert line == "recurring run j1: 0 0 3 * * *"
     job = request_body(server, "recurringruns")
     assert job["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * *"
@@ -107,18 +107,18 @@ def test_a_recurring_run_has_no_concurrency_and_no_catchup(server: Server, compi
 def test_an_error_of_the_server_is_reported(server: Server, compiled: Path) -> None:
     server.refuses = True
     with pytest.raises(TfrecError, match=r"server at http://127.0.0.1:\d+ refused .*tiny.yaml: .*no such schema"):
-        submit(compiled, address(server), None, "shop", None, None)
+        submit(compiled, access(server), "shop")
 
 
 def test_a_missing_server_is_reported(server: Server, compiled: Path) -> None:
     server.shutdown()
     server.server_close()
     with pytest.raises(TfrecError, match=r"server at http://127.0.0.1:\d+ refused .*tiny.yaml: .*refused"):
-        submit(compiled, address(server), None, "shop", None, None)
+        submit(compiled, access(server), "shop")
 
 
 def test_an_invalid_file_is_not_sent(server: Server, compiled: Path) -> None:
     compiled.write_text(compiled.read_text(encoding="utf-8").replace("2.1.0", "2.0.0"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"KFP only supports schema version 2.1.0"):
-        submit(compiled, address(server), None, "shop", None, None)
+        submit(compiled, access(server), "shop")
     assert server.requests == []
