@@ -1,7 +1,7 @@
-"""A user's events as training examples with history, split by time; the items as the catalogue.
+"""Tables in, tf.train.Examples out: a user's events with history, split by time; items as the catalog.
 
-Every example is a serialized tf.train.Example, every feature a list. A sequence example (splits `train`,
-`validation` and `test`) is a chunk of one user's events, oldest first; one of `catalog` is an item:
+Every feature is a list. A sequence example (splits `train`, `validation` and `test`) is a chunk of
+one user's events, oldest first. An example of `catalog` is an item:
 
     user_id [1], user_<profile column> [1]           bytes; "" unknown
     event_item_id, event_kind, event_query [length]  bytes; "" no query
@@ -11,7 +11,7 @@ Every example is a serialized tf.train.Example, every feature a list. A sequence
     item_id, item_title, item_description, item_category, item_brand, item_<further column> [1] bytes,
     item_price [1] float32
 
-Nothing of an example stems from after its last event. It works on one partition and knows nothing of Beam.
+Nothing in an example comes from after its last event.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ SEARCH_MILLISECONDS = 30 * 60 * 1000
 """How long a search explains the user's next event when the shop records no sessions."""
 
 ENCODE_ROWS = 4096
-"""Examples serialized at once: bounds what is held twice, as Arrow and as bytes."""
+"""Examples serialized at once; bounds the memory held both as Arrow and as bytes."""
 
 _COLUMNS = ["user_id", "item_id", "kind", "timestamp", "price", "query", "session"]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Events:
-    """The item events of a partition, by user and time; user u's are rows starts[u] to starts[u + 1]."""
+    """Item events of a partition, by user and time; user u has rows starts[u] to starts[u + 1]."""
 
     user_ids: pa.Array  # [users]
     starts: np.ndarray  # [users + 1]
@@ -53,7 +53,7 @@ class _Events:
 
 @dataclasses.dataclass(frozen=True)
 class _Chunks:
-    """Ranges of event rows, each an example: context from `begin`, targets from `target`, up to `end`."""
+    """Ranges of event rows, one an example: context from `begin`, targets from `target` to `end`."""
 
     user: np.ndarray  # [chunks]
     begin: np.ndarray
@@ -62,7 +62,7 @@ class _Chunks:
 
 
 def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Iterator[tuple[str, list[bytes]]]:
-    """Pairs of a split and some of its serialized examples, from partition `index` of each table."""
+    """Yield pairs of a split and some of its serialized examples, from partition `index` of each table."""
     manifest = tables.manifest
     users = pq.read_table(tables.part("users", index)) if manifest.profile_columns else None
     interactions = pq.read_table(tables.part("interactions", index), columns=_COLUMNS)
@@ -81,16 +81,17 @@ def build_sequences(
     bounds: Boundaries,
     config: ExamplesConfig,
 ) -> dict[str, pa.RecordBatch]:
-    """The sequence examples of each of SEQUENCE_SPLITS, one a row.
+    """Build the sequence examples of each of SEQUENCE_SPLITS, one a row.
 
-    A user's training events are cut into chunks of up to `max_events`. All events of the first chunk are
-    targets; each further chunk adds `stride` targets behind as much context as fits. In the validation and
-    test split a user has one example: up to `window_history` events before the window, then all of its window.
-    Data without timestamps: the last event is test, the one before it validation. A user's first event is
-    never held out, so that of two events the last is test and none validation, and a single one is training.
+    A user's training events are cut into chunks of up to `max_events`. All events of the first chunk
+    are targets; each further chunk adds `stride` targets after as much context as fits. In the
+    validation and test splits a user has one example: up to `window_history` events before the window,
+    then all events of the window. Without timestamps the last event is test and the one before it
+    validation. A user's first event is never held out: of two events the last is test and none
+    validation, a single one is training.
 
-    Raises DataError when rows are not sorted by user and time or a profile column is missing, ConfigError
-    when `stride` does not lie in [1, max_events].
+    Raises DataError when rows are not sorted by user and time or a profile column is missing,
+    ConfigError when `stride` is not in [1, max_events].
     """
     if not 1 <= config.stride <= config.max_events:
         raise ConfigError(f"stride is {config.stride}; give 1 to max_events, which is {config.max_events}")
@@ -107,7 +108,7 @@ def build_sequences(
 
 
 def build_catalog(items: pa.Table, further: tuple[str, ...] = ()) -> pa.RecordBatch:
-    """One row an item, with what the shop says of it, in `further` columns of the items table too."""
+    """Build the catalog, one row an item, with the `further` columns of the items table."""
     columns = {"item_id": _bytes(items["item_id"])}
     for name in ("title", "description", "category", "brand", *further):
         columns[f"item_{name}"] = _bytes(items[name].cast(pa.string()))
@@ -116,14 +117,14 @@ def build_catalog(items: pa.Table, further: tuple[str, ...] = ()) -> pa.RecordBa
 
 
 def encode(batch: pa.RecordBatch) -> list[bytes]:
-    """One serialized tf.train.Example a row."""
+    """Serialize a tf.train.Example for each row."""
     from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder  # imports TensorFlow
 
     return RecordBatchToExamplesEncoder().encode(batch)
 
 
 def _item_events(interactions: pa.Table) -> _Events:
-    """The events that name an item, each with the search that led to it."""
+    """Events with an item, each with the search that led to it."""
     user = pc.dictionary_encode(interactions["user_id"].combine_chunks())
     code = user.indices.to_numpy()
     time = interactions["timestamp"].cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64()).to_numpy()
@@ -145,10 +146,10 @@ def _item_events(interactions: pa.Table) -> _Events:
 
 
 def _queries(interactions: pa.Table, user: np.ndarray, time: np.ndarray) -> pa.Array:
-    """[rows] each event's own query, or that of a search just before it.
+    """Each event's own query [rows], or that of a search just before it.
 
-    Just before: no other event of the same user and session lies between. Events without a session make one
-    of their own, in which a search is forgotten after SEARCH_MILLISECONDS.
+    Just before means that no other event of the same user and session lies between. Events without
+    a session form one session, in which a search is forgotten after SEARCH_MILLISECONDS.
     """
     query = _bytes(interactions["query"])
     has_query = pc.not_equal(query, b"").to_numpy(zero_copy_only=False)
@@ -170,7 +171,7 @@ def _queries(interactions: pa.Table, user: np.ndarray, time: np.ndarray) -> pa.A
 
 
 def _window_starts(events: _Events, bounds: Boundaries) -> tuple[np.ndarray, np.ndarray]:
-    """([users], [users]) the first event row of each user's validation and test window."""
+    """First event row of each user's validation window [users] and test window [users]."""
     first, last = events.starts[:-1], events.starts[1:]
     if bounds.clock == "order":
         test = np.maximum(last - 1, np.minimum(first + 1, last))
@@ -186,14 +187,14 @@ def _window_starts(events: _Events, bounds: Boundaries) -> tuple[np.ndarray, np.
 def _train_chunks(first: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:
     """Chunks of up to `max_events` in which each event before `end` is a target once."""
     events = end - first
-    further = -(-np.maximum(events - config.max_events, 0) // config.stride)
-    chunks = np.where(events > 0, 1 + further, 0)
+    further_chunks = -(-np.maximum(events - config.max_events, 0) // config.stride)
+    chunks = np.where(events > 0, 1 + further_chunks, 0)
     user = np.repeat(np.arange(len(first)), chunks)
     number = np.arange(len(user)) - np.repeat(np.cumsum(chunks) - chunks, chunks)
     begin = first[user] + number * config.stride
-    fresh = np.where(number == 0, config.max_events, config.stride)
+    new_targets = np.where(number == 0, config.max_events, config.stride)
     full_end = begin + config.max_events
-    return _Chunks(user, begin, full_end - fresh, np.minimum(full_end, end[user]))
+    return _Chunks(user, begin, full_end - new_targets, np.minimum(full_end, end[user]))
 
 
 def _window_chunks(first: np.ndarray, start: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:
@@ -230,19 +231,19 @@ def _sequences(events: _Events, profiles: dict[str, pa.Array], chunks: _Chunks) 
 
 
 def _bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Bytes, b"" where null: the encoder takes no strings. Large, for a take may pass 2 GB."""
+    """The column as bytes, b"" for null; the encoder takes no strings. Large: a take may pass 2 GB."""
     filled = column.cast(pa.large_binary()).fill_null(b"")
     return filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled
 
 
 def _price(column: pa.ChunkedArray) -> pa.Array:
-    """float32, 0 where null or NaN."""
+    """The column as float32, 0 for null and NaN."""
     values = column.cast(pa.float32()).fill_null(0).to_numpy()
     return pa.array(np.nan_to_num(values, nan=0.0))
 
 
 def _lists(values: pa.Array, offsets: np.ndarray | None = None) -> pa.Array:
-    """[rows] lists; of one value each without offsets."""
+    """The values as lists [rows]; one value each without offsets."""
     if offsets is None:
         offsets = np.arange(len(values) + 1)
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values)

@@ -1,7 +1,6 @@
-"""The catalogue as arrays: what the candidate tower knows of every item, row by row.
+"""The catalog as arrays: the features of every item, row by row.
 
-Row 0 stands for "no item" (padding, an item that is not in the catalogue); items follow from row 1. It
-knows nothing of models.
+Row 0 is "no item": padding, or an item that is not in the catalog. Items start at row 1.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ class Catalog:
     titles: np.ndarray  # [rows] bytes objects
     text_row: np.ndarray  # [rows] int64, the row's text in `tokens`; row 0 of `tokens` is the empty text
     tokens: np.ndarray  # [texts, length] int64 WordPieces padded by 0, each distinct text once
-    category: np.ndarray  # [rows, columns] int64 vocabulary index of the path to each level, then of further columns
-    category_path: np.ndarray  # [rows] bytes objects, the whole path as the shop writes it, b"" where it is unknown
+    category: np.ndarray  # [rows, columns] int64 index of the path to each level, then of further columns
+    category_path: np.ndarray  # [rows] bytes objects, the whole path; b"" unknown
     brand: np.ndarray  # [rows] int64
     price: np.ndarray  # [rows] int64 quantile bucket
     frequency: np.ndarray  # [rows] int64 times the item is a training target
@@ -33,22 +32,25 @@ class Catalog:
 
     @property
     def rows(self) -> int:
-        """Items and the empty row 0."""
+        """Number of items plus the empty row 0."""
         return len(self.item_ids)
 
     @property
     def id_row(self) -> np.ndarray:
-        """[rows] int64 row of the id embedding: 0 for an item without a training event."""
+        """Row [rows] int64 of the id embedding; 0 for an item without a training event."""
         trained = self.frequency > 0
         return np.where(trained, np.cumsum(trained), 0)
 
 
 def distinct_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows of an int64 matrix and, for each row, its place among them; [0, ...] is always row 0."""
+    """Distinct rows of an int64 matrix, and the index of each row among them.
+
+    [0, ...] is always distinct row 0.
+    """
     padded = np.concatenate([np.zeros((1, matrix.shape[1]), np.int64), matrix])
     as_bytes = np.ascontiguousarray(padded).view(f"V{padded.dtype.itemsize * padded.shape[1]}").ravel()
     _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")  # in order of appearance: the empty text comes first
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return padded[first[order]], place[inverse][1:]
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    return padded[first[order]], position[inverse][1:]

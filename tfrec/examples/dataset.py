@@ -1,4 +1,4 @@
-"""Transformed examples -> what a model reads: the catalogue as arrays, sequences as dense batches."""
+"""Transformed examples in; the catalog as arrays and sequences as dense batches out."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ EVENT_FEATURES = {
 def load_catalog(
     item_files: Sequence[str], train_files: Sequence[str], transformed: Transformed, features: FeaturesConfig
 ) -> Catalog:
-    """The catalogue of the transformed `catalog` split, with the search queries of the `train` split.
+    """Load the catalog from the `catalog` split, and the search queries from the `train` split.
 
-    Raises DataError when it holds no item.
+    Raises DataError when the catalog holds no item.
     """
     items = _read_items(item_files, features)
     count = len(items["item_id"])
     if not count:
-        raise DataError("the catalogue holds no item; ingest an items table with at least one row")
+        raise DataError("the catalog holds no item; ingest an items table with at least one row")
     queries = _distinct_queries(train_files)
     query_tokens = _padded(word_piece_of(features)(tf.constant(queries)), features)
     tokens, text_row = distinct_rows(np.concatenate([items["item_tokens"], query_tokens]))
@@ -80,10 +80,10 @@ def parts_of_sequences(
     first_step: int,
     context: tf.distribute.InputContext,
 ) -> tf.data.Dataset:
-    """The parts of the batches of `sequences`, from a step on and without end, that this worker's replicas are given.
+    """This worker's parts of the batches of `sequences`, from `first_step` on, without end.
 
-    The parts of its replicas follow each other. All have equally many sequences: a batch that can't be divided is
-    filled up by its first sequence without its targets.
+    The parts of the worker's replicas follow each other. All parts have the same number of
+    sequences: a batch that cannot be divided is filled with its first sequence without targets.
     """
     names = [f"user_{column}" for column in profile_columns]
     replicas = context.num_replicas_in_sync
@@ -94,9 +94,9 @@ def parts_of_sequences(
         own_parts = tf.data.Dataset.range(first_part, first_part + own)
         return own_parts.map(lambda part: _parse_part(batch, part, replicas, names))
 
-    found = _serialized(files, batch_size, shuffle_seed).repeat().skip(first_step).flat_map(parts)
-    # Else the replicas ask each other at every step whether there is one.
-    return found.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(2 * own)
+    dataset = _serialized(files, batch_size, shuffle_seed).repeat().skip(first_step).flat_map(parts)
+    # Without a known cardinality the replicas exchange a message at every step.
+    return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(2 * own)
 
 
 def _serialized(files: Sequence[str], batch_size: int, shuffle_seed: int | None) -> tf.data.Dataset:
@@ -107,10 +107,10 @@ def _serialized(files: Sequence[str], batch_size: int, shuffle_seed: int | None)
 
 
 def without_autotune(data: tf.data.Dataset) -> tf.data.Dataset:
-    """Without tf.data's tuner, for which nothing is left open here.
+    """The dataset without tf.data's autotuner, which has nothing to tune here.
 
-    The tuner's thread sleeps twice as long each time and in TensorFlow 2.21 may miss that it is to end: now and then
-    `fit` came back as long after its last step as the steps had taken.
+    The tuner's thread doubles its sleep each time. In TensorFlow 2.21 it may miss the signal to
+    end: `fit` then returned as long after its last step as the steps had taken.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -118,12 +118,12 @@ def without_autotune(data: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _parse_part(batch: tf.Tensor, part: tf.Tensor, parts: int, names: Sequence[str]) -> dict[str, tf.Tensor]:
-    """As `parse_sequences`, of a part of the batch, whose number is from 0 to `parts` - 1."""
+    """Parse part number `part`, in [0, `parts`), of a batch of serialized examples."""
     count = tf.shape(batch, tf.int64)[0]
     length = -(-count // parts)
-    place = part * length + tf.range(length)
-    is_filling = place >= count
-    parsed = parse_sequences(tf.gather(batch, tf.where(is_filling, tf.zeros_like(place), place)), names)
+    position = part * length + tf.range(length)
+    is_filling = position >= count
+    parsed = parse_sequences(tf.gather(batch, tf.where(is_filling, tf.zeros_like(position), position)), names)
     parsed["event_is_target"] *= tf.cast(~is_filling, tf.int64)[:, tf.newaxis]
     return parsed
 
@@ -138,22 +138,22 @@ def parse_sequences(serialized: tf.Tensor, profile_names: Sequence[str]) -> dict
 
 
 def read_events(files: Sequence[str], catalog: Catalog) -> pd.DataFrame:
-    """The targets among the sequences' events: user (bytes), row (of the catalogue) and timestamp (seconds)."""
+    """Target events: user (bytes), row (of the catalog) and timestamp (seconds)."""
     rows = pd.Index(catalog.item_ids)
     parts = [
         pd.DataFrame({"user": np.empty(0, object), "row": np.empty(0, np.int64), "timestamp": np.empty(0, np.int64)})
     ]
     for batch in sequences(files, (), READ_BATCH).as_numpy_iterator():
-        user, place = np.nonzero(batch["event_is_target"])
-        row = rows.get_indexer(batch["event_item_id"][user, place])
-        timestamp = batch["event_timestamp"][user, place]
+        user, position = np.nonzero(batch["event_is_target"])
+        row = rows.get_indexer(batch["event_item_id"][user, position])
+        timestamp = batch["event_timestamp"][user, position]
         parts.append(pd.DataFrame({"user": batch["user_id"][user], "row": row, "timestamp": timestamp}))
     events = pd.concat(parts, ignore_index=True)
     return events[events.row > 0]
 
 
 def count_sequences(files: Sequence[str]) -> int:
-    """How many sequences the files hold."""
+    """Number of sequences in the files."""
     return sum(1 for _ in tf.data.TFRecordDataset(sorted(files), compression_type="GZIP"))
 
 
@@ -175,17 +175,17 @@ def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.
     if not batches:
         return {"item_id": np.empty(0, object)}
     items = {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
-    order = np.argsort(items["item_id"])  # a pipeline leaves them in any order, and rows decide what is drawn
+    order = np.argsort(items["item_id"])  # Beam writes them in any order, and the rows decide which negatives are drawn
     return {name: values[order] for name, values in items.items()}
 
 
 def _distinct_queries(files: Sequence[str]) -> np.ndarray:
     """Distinct search queries, as bytes objects in sorted order."""
     spec = {"event_query": tf.io.RaggedFeature(tf.string)}
-    found: set[bytes] = set()
+    queries: set[bytes] = set()
     for batch in tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(READ_BATCH):
-        found.update(np.unique(tf.io.parse_example(batch, spec)["event_query"].values.numpy()).tolist())
-    return np.array(sorted(found - {b""}), dtype=object)
+        queries.update(np.unique(tf.io.parse_example(batch, spec)["event_query"].values.numpy()).tolist())
+    return np.array(sorted(queries - {b""}), dtype=object)
 
 
 def _padded(tokens: tf.RaggedTensor, features: FeaturesConfig) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Raw examples -> model features, as one tf.Transform graph that training and serving share.
+"""Raw examples in, model features out: one tf.Transform graph for training and serving.
 
-Sequences (user_*, event_*) and items (item_*) travel as rows of different splits of one Examples
-artifact; a row of one sort leaves the features of the other empty. Every output is a SparseTensor
-`[batch, values]`, so an empty feature costs nothing. It knows nothing of models.
+Sequences (user_*, event_*) and items (item_*) are rows of different splits of one Examples artifact;
+a row of one kind leaves the features of the other empty. Every output is a SparseTensor
+`[batch, values]`, so an empty feature costs nothing.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from tfrec import config, schema
 from tfrec.language.tokenizer import word_piece_of
 
 ITEM_VOCABULARY = "event_item_id"
-"""tf.Transform asset: every item that is a training target, with how often; the logQ correction reads it."""
+"""tf.Transform asset: every training target with its count; the logQ correction reads it."""
 
-READ_BATCH = 4096  # records of a vocabulary at once: one by one they take longer than all else of the catalogue
+READ_BATCH = 4096  # records of a vocabulary read at once; one by one they dominate the time of loading a catalog
 DAYS_PER_WEEK = 7
 EPOCH_DAY_OF_WEEK = 3  # 1970-01-01 was a Thursday; weeks start on Monday
 
 
 def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str, Any]) -> dict[str, tf.SparseTensor]:
-    """The model's features of a batch of raw examples; custom_config["config"] is a Config as JSON."""
+    """Features of a batch of raw examples; custom_config["config"] is a Config as JSON."""
     features = config.config_from_json(custom_config["config"]).features
     return _event_features(inputs) | _profile_features(inputs, features) | _item_features(inputs, features)
 
 
 def item_text(title: tf.Tensor, brand: tf.Tensor, category: tf.Tensor, description: tf.Tensor) -> tf.Tensor:
-    """[n] the text that is read of an item: title, brand, category path, description."""
+    """Text [n] of an item for the encoders: title, brand, category path, description."""
     path = tf.strings.regex_replace(category, schema.CATEGORY_SEPARATOR, " ")
     return tf.strings.strip(tf.strings.join([title, brand, path, description], separator=" "))
 
@@ -57,14 +57,14 @@ def day_of_week(timestamp: tf.Tensor) -> tf.Tensor:
 
 
 def kind_index(kinds: tf.Tensor) -> tf.Tensor:
-    """[n] int64: 1 + the kind's place in schema.EVENT_KINDS, 0 where it is none of them."""
+    """Index [n] int64 of a kind: 1 + its position in schema.EVENT_KINDS, 0 for another kind."""
     matches = kinds[:, tf.newaxis] == tf.constant(schema.EVENT_KINDS)
-    places = tf.range(1, len(schema.EVENT_KINDS) + 1, dtype=tf.int64)
-    return tf.reduce_sum(tf.cast(matches, tf.int64) * places, axis=1)
+    positions = tf.range(1, len(schema.EVENT_KINDS) + 1, dtype=tf.int64)
+    return tf.reduce_sum(tf.cast(matches, tf.int64) * positions, axis=1)
 
 
 def _scaled_price(price: tf.Tensor) -> tf.Tensor:
-    """[n] standard score of log(1 + price); 0 where the price is unknown."""
+    """Standard score [n] of log(1 + price); 0 for an unknown price."""
     logs = tf.math.log1p(tf.maximum(price, 0.0))
     known = price > 0
     mean = tft.mean(tf.boolean_mask(logs, known))
@@ -83,10 +83,10 @@ def _item_features(inputs: dict[str, tf.SparseTensor], features: config.Features
     title, category = inputs["item_title"], inputs["item_category"]
     word_piece = tft.make_and_track_object(lambda: word_piece_of(features), name="word_piece")
     text = item_text(title.values, inputs["item_brand"].values, category.values, inputs["item_description"].values)
-    further = {column: inputs[f"item_{column}"].values for column in features.item_columns}
+    further_columns = {column: inputs[f"item_{column}"].values for column in features.item_columns}
     categories = category_paths(category.values, features.category_levels)
-    if further:
-        categories = tf.concat([categories, _named(further)], axis=1)
+    if further_columns:
+        categories = tf.concat([categories, _named(further_columns)], axis=1)
     price = inputs["item_price"]
     return {
         "item_id": inputs["item_id"],
@@ -102,7 +102,7 @@ def _item_features(inputs: dict[str, tf.SparseTensor], features: config.Features
 
 
 def category_paths(category: tf.Tensor, levels: int) -> tf.Tensor:
-    """[n] category paths -> [n, levels] the path down to each level, "" below the deepest."""
+    """[n] category paths -> [n, levels] paths down to each level; "" below the deepest."""
     names = tf.strings.split(category, schema.CATEGORY_SEPARATOR)
     depth = names.row_lengths()
     paths = [
@@ -117,13 +117,13 @@ def category_paths(category: tf.Tensor, levels: int) -> tf.Tensor:
 
 
 def _named(columns: dict[str, tf.Tensor]) -> tf.Tensor:
-    """[n, columns] "column=value" of each column [n], "" where it is empty: all share the categories' vocabulary."""
+    """[n, columns] "column=value" of each column [n], "" if empty; they share the category vocabulary."""
     named = [tf.where(values != "", tf.strings.join([f"{name}=", values]), "") for name, values in columns.items()]
     return tf.stack(named, axis=1)
 
 
 def _price_bucket(price: tf.Tensor, buckets: int) -> tf.Tensor:
-    """[n] int64 quantile bucket from 1; 0 where the price is unknown."""
+    """Quantile bucket [n] int64 from 1; 0 for an unknown price."""
     known = price > 0
     boundaries = tft.quantiles(tf.boolean_mask(price, known), buckets, epsilon=0.01)
     return tf.where(known, 1 + tft.apply_buckets(price, boundaries), tf.zeros_like(price, tf.int64))
@@ -146,26 +146,26 @@ def _rows(ragged: tf.RaggedTensor, like: tf.SparseTensor) -> tf.SparseTensor:
 
 
 class Transformed:
-    """What a run of the graph left behind: vocabularies, counts and the graph itself."""
+    """Output of Transform: vocabularies, counts and the graph."""
 
     def __init__(self, folder: str):
         self._output = tft.TFTransformOutput(folder)
 
     def item_frequencies(self) -> dict[bytes, int]:
-        """Item id -> how often it is a training target."""
+        """Number of training targets by item id."""
         path = self._output.vocabulary_file_by_name(ITEM_VOCABULARY)
         batches = tf.data.TFRecordDataset(path, compression_type="GZIP").batch(READ_BATCH).as_numpy_iterator()
         pairs = (record.split(b" ", 1) for batch in batches for record in batch)
         return {item_id: int(count) for count, item_id in pairs}
 
     def vocabulary(self, name: str) -> list[bytes]:
-        """The entries of a vocabulary, in the order of their indices from 1 on."""
+        """Entries of a vocabulary, in the order of their indices, which start at 1."""
         return list(self._output.vocabulary_by_name(name))
 
     def indices(self, name: str, oov_buckets: int) -> int:
-        """How many indices `_vocabulary_index` gives for a feature: "", the vocabulary, the other buckets."""
+        """Number of indices of a feature: "", the vocabulary, the out-of-vocabulary buckets."""
         return 1 + self._output.vocabulary_size_by_name(name) + oov_buckets
 
     def layer(self) -> tf.keras.layers.Layer:
-        """The graph as a layer: raw SparseTensors by name in, the features that depend on them out."""
+        """The graph as a layer: raw SparseTensors by name in, their features out."""
         return self._output.transform_features_layer()

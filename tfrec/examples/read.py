@@ -1,7 +1,7 @@
-"""The ExampleGen's records read back into tables: the events that a split owns, the catalogue's ids.
+"""ExampleGen's records read back into tables: the events of a split, the items of the catalog.
 
-A split is a folder of TFRecords of tf.train.Example (gzipped where the name ends in .gz). It knows nothing
-of what is done with the events. TensorFlow, which reads the records, is imported on first use.
+A split is a folder of TFRecords of tf.train.Example, gzipped where the name ends in .gz. TensorFlow
+reads the records and is imported on first use.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _BATCH = 1024  # examples parsed at once
 
 
 def read_targets(examples_dir: str | Path, split: str) -> pd.DataFrame:
-    """The events that belong to `split`, context left out: user_id, item_id, kind (str), timestamp (seconds).
+    """Target events of a split: user_id, item_id, kind (str), timestamp (seconds).
 
-    An event without an item (a search) has item_id "". DataError when the split is missing or unreadable.
+    An event without an item (a search) has item_id "". Raises DataError when the split is missing
+    or unreadable.
     """
     batches = list(_parsed(examples_dir, split, _target_features(), _keep_targets))
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]} if batches else {}
@@ -37,9 +38,10 @@ def read_targets(examples_dir: str | Path, split: str) -> pd.DataFrame:
 
 
 def read_events(examples_dir: str | Path, split: str) -> pd.DataFrame:
-    """All events of a split's examples, in their order: user_id, item_id, kind, timestamp, is_target, example (number).
+    """All events of a split's examples, in their order.
 
-    DataError when the split is missing or unreadable.
+    Columns: user_id, item_id, kind, timestamp, is_target, example (number). Raises DataError when
+    the split is missing or unreadable.
     """
     import tensorflow as tf
 
@@ -63,20 +65,22 @@ def read_events(examples_dir: str | Path, split: str) -> pd.DataFrame:
 
 
 def read_catalog(examples_dir: str | Path) -> np.ndarray:
-    """[items] str item ids, sorted; DataError when missing, broken or repeating an id."""
+    """Sorted item ids [items] str. Raises DataError when missing, broken or repeating an id."""
     import tensorflow as tf
 
     features = {"item_id": tf.io.FixedLenFeature([], tf.string)}
     batches = [batch["item_id"] for batch in _parsed(examples_dir, "catalog", features, lambda parsed: parsed)]
     ids = np.sort(_decoded(np.concatenate(batches) if batches else []))
-    repeated = pd.Index(ids).duplicated()
-    if repeated.any():
-        raise DataError(f"the catalogue holds item {ids[repeated][0]!r} twice; run `tfrec ingest` and ExampleGen again")
+    is_duplicate = pd.Index(ids).duplicated()
+    if is_duplicate.any():
+        raise DataError(
+            f"the catalog holds item {ids[is_duplicate][0]!r} twice; run `tfrec ingest` and ExampleGen again"
+        )
     return ids
 
 
 def read_items(examples_dir: str | Path, item_ids: np.ndarray) -> pd.DataFrame:
-    """What the shop says of each item of `item_ids`, "" where nothing: title, brand, category (path), description."""
+    """Title, brand, category (path) and description of each item of `item_ids`; "" unknown."""
     import tensorflow as tf
 
     names = ("title", "brand", "category", "description")
@@ -88,26 +92,26 @@ def read_items(examples_dir: str | Path, item_ids: np.ndarray) -> pd.DataFrame:
 
 
 def read_texts(examples_dir: str | Path, item_ids: np.ndarray) -> np.ndarray:
-    """[items] str what the shop says of each item of `item_ids`: title, brand, category path, description."""
+    """Text [items] str of each item of `item_ids`: title, brand, category path, description."""
     items = read_items(examples_dir, item_ids)
     items["category"] = items.category.str.replace(CATEGORY_SEPARATOR, " ", regex=False)
     return items.agg(" ".join, axis=1).str.strip().to_numpy(object)
 
 
 def read_departments(examples_dir: str | Path) -> dict[bytes, str]:
-    """Item id -> the first level of its category path, "" without one."""
+    """First level of the category path by item id; "" without a category."""
     import tensorflow as tf
 
     features = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("item_id", "item_category")}
-    found: dict[bytes, str] = {}
+    departments: dict[bytes, str] = {}
     for batch in _parsed(examples_dir, "catalog", features, lambda parsed: parsed):
         levels = [path.split(CATEGORY_SEPARATOR)[0] for path in _decoded(batch["item_category"])]
-        found.update(zip(batch["item_id"], levels, strict=True))
-    return found
+        departments.update(zip(batch["item_id"], levels, strict=True))
+    return departments
 
 
 def _parsed(examples_dir: str | Path, split: str, features: dict[str, Any], keep: Any) -> Any:
-    """Yields `keep` of each parsed batch as NumPy arrays, files in the order of their names."""
+    """Yield `keep` of each parsed batch as NumPy arrays, files in the order of their names."""
     import tensorflow as tf
 
     for path in _files(Path(examples_dir), split):
@@ -117,7 +121,9 @@ def _parsed(examples_dir: str | Path, split: str, features: dict[str, Any], keep
         try:
             yield from parsed.as_numpy_iterator()
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise DataError(f"{path} is not a file of tfrec's examples ({error.message}); make it again") from error
+            raise DataError(
+                f"{path} is not a file of tfrec's examples ({error.message}); run ExampleGen again"
+            ) from error
 
 
 def _files(root: Path, split: str) -> list[Path]:
@@ -141,7 +147,7 @@ def _target_features() -> dict[str, Any]:
 
 
 def _keep_targets(parsed: dict[str, Any]) -> dict[str, Any]:
-    """Flat columns of the batch's target events; a user's id is repeated for each of them."""
+    """Flat columns of the batch's target events, each with its user's id."""
     import tensorflow as tf
 
     is_target = tf.cast(parsed["event_is_target"].values, tf.bool)
@@ -155,7 +161,7 @@ def _keep_targets(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(values: Any) -> np.ndarray:
-    """[values] str objects; each distinct one is decoded once."""
+    """Values [values] as str objects; each distinct one is decoded once."""
     codes, distinct = pd.factorize(np.asarray(values, dtype=object))
     return np.array([value.decode("utf-8") for value in distinct], dtype=object)[codes]
 
@@ -163,9 +169,9 @@ def _decoded(values: Any) -> np.ndarray:
 def read_histories(
     examples_dir: str | Path, split: str, events: Sequence[str], profile: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """The context of each user's example: `user_id` and `profile` names [users], `events` [users, longest].
+    """Context of each user's example: `user_id` and `profile` names [users], `events` [users, longest].
 
-    Strings are bytes objects; "" and 0 pad. DataError when the split is missing or unreadable.
+    Strings are bytes objects; "" and 0 pad. Raises DataError when the split is missing or unreadable.
     """
     import tensorflow as tf
 
@@ -184,7 +190,7 @@ def read_histories(
 
 
 def _stacked(parts: list[np.ndarray]) -> np.ndarray:
-    """Batches [rows, ...] of several lengths in one array, padded behind."""
+    """Join batches [rows, ...] of several lengths in one array, padded at the end."""
     if not parts:
         return np.empty((0,), object)
     if parts[0].ndim == 1:

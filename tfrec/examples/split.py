@@ -1,4 +1,4 @@
-"""The split by time: where the validation and the test window begin."""
+"""The train/test split by time: where the validation and the test window start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfrec.schema import DAY_SECONDS, Manifest
 
 @dataclasses.dataclass(frozen=True)
 class Boundaries:
-    """Where the windows begin, in seconds since the epoch; None when the clock is `order`."""
+    """Starts of the windows, in seconds since the epoch; None when the clock is `order`."""
 
     validation_start: int | None
     test_start: int | None
@@ -19,9 +19,10 @@ class Boundaries:
 
 
 def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
-    """The test window: `test_days` up to the midnight (UTC) after the last event; validation: just before.
+    """Boundaries of the split: the test window is the last `test_days`, validation lies just before.
 
-    Raises ConfigError when a length is negative or nothing is left to train on.
+    The test window ends at the midnight (UTC) after the last event. Raises ConfigError when a
+    length is negative or nothing is left to train on.
     """
     if manifest.clock == "order":
         return Boundaries(None, None, "order")

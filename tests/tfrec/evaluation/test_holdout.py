@@ -215,5 +215,5 @@ def test_an_item_twice_in_the_catalogue_is_named(tmp_path):
     for split in ("train", "validation", "test"):
         write_split(tmp_path, split, [])
     write_records(tmp_path / "Split-catalog", [{"item_id": ["mug"]}, {"item_id": ["mug"]}])
-    with pytest.raises(DataError, match="the catalogue holds item 'mug' twice"):
+    with pytest.raises(DataError, match="the catalog holds item 'mug' twice"):
         read_holdout(tmp_path)

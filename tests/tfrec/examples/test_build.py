@@ -1,4 +1,4 @@
-"""Examples: the split by time, the chunks, the searches, and that nothing is known before its time."""
+"""Examples: the split by time, the chunks, the searches, and no knowledge of later events."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_windows_are_whole_days_up_to_the_midnight_after_the_last_event(shop
     assert boundaries(shop.manifest, SplitConfig(test_days=1, validation_days=0)).test_start == APRIL_1 - 86400
 
 
-def test_a_last_event_at_midnight_belongs_to_the_day_that_it_begins() -> None:
+def test_an_event_at_midnight_belongs_to_the_new_day() -> None:
     manifest = Manifest("", "", "utc", 1, {}, 0, 10 * 86400, (), (), [])
     # Day 10 has begun, so it ends at day 11; one day of test is day 10, one of validation is day 9.
     assert boundaries(manifest, SplitConfig(1, 1)) == Boundaries(9 * 86400, 10 * 86400)
@@ -126,7 +126,7 @@ def test_a_test_example_holds_the_whole_history_and_then_its_targets(shop: Table
     }
 
 
-def test_profiles_are_empty_where_the_shop_knows_nothing(shop: TableSet) -> None:
+def test_unknown_profile_values_are_empty(shop: TableSet) -> None:
     train = shop_examples(shop, "train")
     assert (train["bob"]["user_age"], train["bob"]["user_city"]) == ([b"35-44"], [b""])  # a null city
     assert (train["eve"]["user_age"], train["eve"]["user_city"]) == ([b""], [b""])  # no row
@@ -298,14 +298,14 @@ def test_rows_out_of_order_are_refused(rows: list[dict[str, Any]]) -> None:
         sequences(rows)
 
 
-def test_a_profile_column_that_the_users_table_lacks_is_named() -> None:
+def test_a_missing_profile_column_is_named() -> None:
     users = pa.table({"user_id": ["a"], "age": ["25-34"]})
     with pytest.raises(DataError, match=r"lacks the profile columns \['city'\]"):
         build_sequences(table([event("a", "x", 1)]), users, ("age", "city"), BOUNDS, ExamplesConfig())
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_what_happens_later_changes_nothing_of_what_was_seen_before(seed: int) -> None:
+def test_later_events_change_no_earlier_example(seed: int) -> None:
     """Events from a random time on are dropped, changed and added; targets before it, and all that stands
     before them in their example, stay the same, in the same order."""
     probability = random.Random(seed)
@@ -352,7 +352,7 @@ def seen_before(now: int, found: dict[str, list[dict[str, Any]]]) -> list[tuple]
     return seen
 
 
-def test_the_catalogue_says_of_an_item_what_the_shop_says(shop: TableSet) -> None:
+def test_a_catalog_example_holds_the_columns_of_its_item(shop: TableSet) -> None:
     items = pa.concat_tables(pq.read_table(path) for path in shop.parts("items"))
     rows = {row["item_id"][0]: row for row in build_catalog(items).to_pylist()}
     assert len(rows) == 8
@@ -367,7 +367,7 @@ def test_the_catalogue_says_of_an_item_what_the_shop_says(shop: TableSet) -> Non
     assert (rows[b"fern"]["item_price"], rows[b"soap"]["item_category"]) == ([0.0], [b""])
 
 
-def test_an_encoded_example_reads_back_as_tensorflow_wants_it() -> None:
+def test_tensorflow_parses_an_encoded_example() -> None:
     from tensorflow.core.example import example_pb2
 
     rows = [event("u", "绿茶", 1, price=2.5, query="tea"), event("u", "b", 2)]
@@ -382,7 +382,7 @@ def test_an_encoded_example_reads_back_as_tensorflow_wants_it() -> None:
     assert list(feature["user_id"].bytes_list.value) == [b"u"]
 
 
-def test_more_items_than_are_encoded_at_once_all_come_out_whole(tmp_path: Path, write_tables: Any) -> None:
+def test_a_catalog_larger_than_one_encoding_batch_is_complete(tmp_path: Path, write_tables: Any) -> None:
     from tensorflow.core.example import example_pb2
 
     items = [(str(number), "长" * 10_000, None, None, None, None, None) for number in range(ENCODE_ROWS + 3)]
@@ -397,7 +397,7 @@ def test_more_items_than_are_encoded_at_once_all_come_out_whole(tmp_path: Path, 
     assert {feature["item_title"].bytes_list.value[0].decode() for feature in found} == {"长" * 10_000}
 
 
-def test_a_table_set_gives_its_examples_partition_by_partition(shop: TableSet) -> None:
+def test_each_partition_of_a_table_set_gives_its_own_examples(shop: TableSet) -> None:
     counts = dict.fromkeys(["train", "validation", "test", "catalog"], 0)
     for index in range(2):
         for split, examples in build_partition(shop, index, ExamplesConfig()):

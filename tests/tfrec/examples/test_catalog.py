@@ -1,4 +1,4 @@
-"""The catalogue's arrays: which items have an id to learn, which rows of text are the same."""
+"""The catalog arrays: ids that are trained, distinct texts."""
 
 from __future__ import annotations
 

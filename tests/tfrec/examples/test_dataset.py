@@ -1,4 +1,4 @@
-"""Data sets: the catalogue as arrays, sequences as dense batches."""
+"""Data sets: the catalog as arrays, sequences as dense batches."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_item_has_its_own_text_and_row_0_the_empty_one(catalog):
 
 
 def test_frequencies_are_those_of_training_and_a_cold_item_has_no_id(catalog):
-    # Shop events before 2024-02-05; fern is sold in March only. zoe's odd item is not in the catalogue.
+    # Shop events before 2024-02-05; fern is sold in March only. zoe's odd item is not in the catalog.
     count = {"pasta": 1, "sauce": 1, "tea": 2, "mug": 1, "lamp": 2, "book": 2, "soap": 2, "fern": 0}
     assert {item: catalog.frequency[row(catalog, item)] for item in count} == count
     assert catalog.frequency[0] == 0
@@ -55,7 +55,7 @@ def test_frequencies_are_those_of_training_and_a_cold_item_has_no_id(catalog):
     assert sorted(catalog.id_row) == [0, 0, 1, 2, 3, 4, 5, 6, 7]
 
 
-def test_the_events_of_a_split_are_its_targets_among_the_catalogues_items(transformed_shop, catalog):
+def test_events_of_a_split_are_its_targets_of_known_items(transformed_shop, catalog):
     events = read_events(transformed_shop.files["train"], catalog)
     # As often as Transform counted them: no context, and nothing of zoe's odd item.
     np.testing.assert_array_equal(np.bincount(events.row, minlength=catalog.rows), catalog.frequency)
@@ -86,11 +86,11 @@ def test_there_is_an_index_for_every_value_that_transform_gives(catalog):
     assert catalog.price.max() == 10
 
 
-def test_a_catalogue_without_items_is_refused(transformed_shop, tmp_path):
+def test_a_catalog_without_items_is_refused(transformed_shop, tmp_path):
     empty = str(tmp_path / "empty.gz")
     tf.io.TFRecordWriter(empty, "GZIP").close()
     for files in ([], [empty]):
-        with pytest.raises(DataError, match="the catalogue holds no item; ingest an items table"):
+        with pytest.raises(DataError, match="the catalog holds no item; ingest an items table"):
             loaded(transformed_shop, files)
 
 

@@ -1,4 +1,4 @@
-"""Each leak planted in sound examples: it is found, and nothing else is."""
+"""The leak audit finds each planted leak, and nothing in sound examples."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLANTED: dict[str, tuple[str, int, tuple[str, list[Event]], str]] = {
         "test",
         1,
         ("eve", [("pen", 1999, 1)]),
-        "1 test targets before second 2000, where it begins, "
+        "1 test targets before second 2000, where it starts, "
         "the first of them user 'eve', item 'pen', purchase at 1999",
     ),
     "target behind the window": (
@@ -57,13 +57,13 @@ PLANTED: dict[str, tuple[str, int, tuple[str, list[Event]], str]] = {
         "test",
         1,
         ("eve", [("pen", 2500, 0), ("pen", 2500, 1)]),
-        "1 test targets that are in their own history",
+        "1 test targets in their own history",
     ),
     "basket in the context": (
         "validation",
         0,
         ("ann", [("pen", 1500, 0), ("tea", 1500, 1)]),
-        "1 validation context at the moment of a target or later",
+        "1 validation context at the time of a target or later",
     ),
     "disorder": ("train", 0, ("ann", [("mug", 200, 1), ("tea", 100, 1)]), "1 train events out of time order"),
     "two examples of a user": ("test", 1, ("ann", [("pen", 2500, 1)]), "1 users with more than one example in test"),
@@ -98,7 +98,7 @@ def test_sound_examples_have_no_leak(write):
 
 
 @pytest.mark.parametrize("leak", PLANTED)
-def test_a_planted_leak_is_found_and_told_with_an_example(write, leak):
+def test_a_planted_leak_is_reported_with_an_example(write, leak):
     split, place, example, sentence = PLANTED[leak]
     examples = [*SOUND[split]]
     examples[place] = example

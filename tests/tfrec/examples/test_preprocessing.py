@@ -1,4 +1,4 @@
-"""Features: BERT's own tokens, vocabularies of the past alone, and one graph for training and serving."""
+"""Features: BERT tokens, vocabularies of training data only, one graph for training and serving."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_texts_of_one_batch_keep_their_own_lengths(word_piece):
 
 
 @pytest.mark.parametrize("text", ["soap " * 2000, "x" * 10_000, "茶" * 10_000, " " * 9_990 + "soap"])
-def test_ten_thousand_characters_take_no_time(word_piece, text):
+def test_a_text_of_ten_thousand_characters_is_cut(word_piece, text):
     began = time.monotonic()
     found = word_piece(tf.constant([text] * 100)).to_list()
     assert time.monotonic() - began < 2.0  # 0.05 s; looked up in full, a hundred words of 10,000 letters take minutes
@@ -201,7 +201,7 @@ def test_prices_fall_into_ten_buckets_from_cheap_to_dear(transformed_shop):
     assert by_price[-1] == 10
 
 
-def test_serving_gives_an_item_the_features_that_training_gave_it(transformed, transformed_shop):
+def test_serving_computes_the_same_item_features_as_training(transformed, transformed_shop):
     raw = {
         "item_id": "pasta",
         "item_title": "Penne, 500 g",
@@ -217,7 +217,7 @@ def test_serving_gives_an_item_the_features_that_training_gave_it(transformed, t
     assert {name: served[name].values.numpy().tolist() for name in names} == {name: trained[name] for name in names}
 
 
-def test_serving_gives_a_shopper_the_features_that_training_gave_them(transformed, transformed_shop):
+def test_serving_computes_the_same_user_features_as_training(transformed, transformed_shop):
     # cai's events before 2024-02-05, as tests/conftest.py has them
     raw = {
         "event_item_id": ["lamp", "lamp", "book"],

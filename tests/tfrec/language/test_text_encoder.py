@@ -1,4 +1,4 @@
-"""Text to vector: what the BERT gives, which of its weights train, and where it comes from."""
+"""The text encoder: its vectors, its trainable weights, and where its BERT comes from."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_an_empty_text_has_a_finite_vector(encoder):
     assert np.isfinite(encoder(padded([[]], 1))).all()
 
 
-def test_vectors_are_centred_on_the_mean_of_the_catalogue(encoder_of):
+def test_vectors_are_centered_on_the_mean_of_the_catalog(encoder_of):
     encoder = encoder_of()
     encoder.mean.assign([1.0] + [0.0] * 15)
     # [4, 4, 0, ...] - [1, 0, 0, ...] = [3, 4, 0, ...], of length 5
@@ -66,7 +66,7 @@ def test_vectors_are_centred_on_the_mean_of_the_catalogue(encoder_of):
 
 
 @pytest.mark.parametrize(("mode", "layers", "kept"), [("top", 1, True), ("top", 2, False), ("full", 1, False)])
-def test_a_catalogue_is_read_again_as_the_bert_is_then(encoder_of, mode, layers, kept, monkeypatch):
+def test_a_second_encoding_uses_the_current_weights(encoder_of, mode, layers, kept, monkeypatch):
     encoder = encoder_of(mode, layers)
     tokens = padded([PASTA, SOAP, [101, 7815, 7815, 102]], 8).numpy()
     reader = Reader(encoder, tokens)
@@ -81,7 +81,7 @@ def test_a_catalogue_is_read_again_as_the_bert_is_then(encoder_of, mode, layers,
     assert bool(reader._kept) == bool(calls) == kept
 
 
-def test_what_would_take_too_much_memory_is_not_kept(encoder_of, monkeypatch):
+def test_states_above_the_memory_limit_are_not_cached(encoder_of, monkeypatch):
     monkeypatch.setattr("tfrec.language.text_encoder.KEPT_BYTES", 10 * 16 * 4 - 1)
     encoder, tokens = encoder_of("top"), padded([PASTA, SOAP], 8).numpy()
     reader = Reader(encoder, tokens)  # 10 tokens of 16 dimensions
@@ -89,7 +89,7 @@ def test_what_would_take_too_much_memory_is_not_kept(encoder_of, monkeypatch):
     assert not reader._kept
 
 
-def test_a_whole_catalogue_is_read_in_its_own_order(encoder):
+def test_vectors_of_a_catalog_keep_its_order(encoder):
     # More texts than a call takes, of lengths that alternate: [CLS] n [SEP], [CLS] n n [SEP], an empty one.
     texts = [[[101, n, 102], [101, n, n, 102], []][n % 3] for n in range(1000, 1000 + ENCODE_BATCH + 5)]
     tokens = padded(texts, 6).numpy()
@@ -119,7 +119,7 @@ def test_a_whole_catalogue_is_read_in_its_own_order(encoder):
         ),
     ],
 )
-def test_the_text_mode_says_which_layers_train(encoder_of, mode, layers, trained):
+def test_the_text_mode_decides_which_layers_train(encoder_of, mode, layers, trained):
     # The pooler, which gives what BERT was pre-trained with and not the vector here, never trains.
     names = {weight.name.split("/")[0] for weight in encoder_of(mode, layers).trainable_weights}
     assert names == trained

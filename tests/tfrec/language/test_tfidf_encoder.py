@@ -1,4 +1,4 @@
-"""A text's words as a vector: TF-IDF and latent semantic analysis as scikit-learn counts them, inside the graph."""
+"""TF-IDF vectors agree with scikit-learn and are computed in the graph."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def test_texts_are_projected_as_scikit_learn_does_it(encoder):
     np.testing.assert_allclose(encoder.mean, expected.mean(axis=0), atol=1e-5)
 
 
-def test_vectors_are_centred_and_of_length_one(encoder):
+def test_vectors_are_centered_and_of_length_one(encoder):
     vectors = encoder(tf.constant(TEXTS)).numpy()
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-5)
-    centred = encoder.projected(tf.constant(TEXTS)) - encoder.mean
-    np.testing.assert_allclose(vectors, centred / np.linalg.norm(centred, axis=1, keepdims=True), atol=1e-5)
+    centered = encoder.projected(tf.constant(TEXTS)) - encoder.mean
+    np.testing.assert_allclose(vectors, centered / np.linalg.norm(centered, axis=1, keepdims=True), atol=1e-5)
 
 
 def test_neither_the_order_of_words_nor_padding_changes_a_vector(encoder):
@@ -55,7 +55,7 @@ def test_the_empty_text_is_not_counted_among_the_texts(encoder):
     np.testing.assert_array_equal(other.rarity > 0, encoder.rarity > 0)
 
 
-def test_a_dimension_that_no_text_of_the_catalogue_fills_says_nothing_of_a_new_one():
+def test_an_empty_dimension_stays_empty_for_new_texts():
     encoder = WordEncoder(PIECES, 4)
     # Two kinds of text, each in two orders: but one direction tells them apart, and two dimensions hold them all.
     encoder.learn(np.array([[5, 6, 7], [7, 6, 5], [8, 9, 10], [10, 9, 8], [5, 7, 6]]))
@@ -76,13 +76,13 @@ def test_dimensions_are_found_by_a_part_of_many_texts_and_rarity_by_all(monkeypa
 
 
 @pytest.mark.parametrize("texts", [[[0, 0]], [[2, 5], [2, 5]], [[2, 5, 3]], [[5, 0], [6, 0]]])
-def test_a_catalogue_of_few_words_still_gives_finite_vectors(texts):
+def test_a_catalog_of_few_words_still_gives_finite_vectors(texts):
     encoder = WordEncoder(PIECES, 3)
     encoder.learn(np.array(texts))
     assert np.isfinite(encoder(tf.constant([*texts, [9] * len(texts[0])]))).all()
 
 
-def test_a_whole_catalogue_is_read_in_its_own_order(encoder):
+def test_vectors_of_a_catalog_keep_its_order(encoder):
     many = np.tile(TEXTS, (PART // 5 + 1, 1))
     np.testing.assert_allclose(encoder.read(many), np.tile(encoder(tf.constant(TEXTS)), (PART // 5 + 1, 1)), atol=1e-6)
 
@@ -91,5 +91,5 @@ def test_words_may_be_left_out():
     encoder = WordEncoder(PIECES, 0)
     encoder.learn(TEXTS)
     assert encoder.read(TEXTS).shape == (5, 0)
-    with pytest.raises(ConfigError, match=r"word_dim is -1; give 0 \(items are not read by their words\) or more"):
+    with pytest.raises(ConfigError, match=r"word_dim is -1; give 0 \(no TF-IDF\) or more"):
         WordEncoder(PIECES, -1)
