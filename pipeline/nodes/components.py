@@ -60,7 +60,7 @@ def check_model(
 
     reason = verify_in_fresh_process(path_utils.serving_model_path(model.uri))
     _bless(blessing, reason is None, "INFRA_BLESSED" if reason is None else "INFRA_NOT_BLESSED", reason or "")
-    log(f"export checked: {reason or 'a fresh process gives the same answers'}")
+    log(f"export checked: {reason or 'a fresh process reproduces the golden requests'}")
 
 
 @component

@@ -13,6 +13,7 @@ from pathlib import Path
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.nodes.remote_training import TrainingTask, wait_for_workers
+from pipeline.nodes.servable_export import export_servable
 from pipeline.nodes.trainer_inputs import read_inputs
 from tfrec.config import Config
 
@@ -23,11 +24,10 @@ def run_fn(fn_args: FnArgs) -> None:
     Where a ranker follows (`is_last` is false) the SavedModel gives embeddings and holds the
     weights for RankingTrainer. Otherwise it is the one that is pushed.
     """
-    from tfrec.export.golden_requests import write_probes
     from tfrec.export.recommender import Recommender, export
     from tfrec.training.learning_curve import IN_MODEL
     from tfrec.training.train import catch_up, train
-    from tfrec.training.warm_start import beginning, record_of, write_record
+    from tfrec.training.warm_start import beginning
 
     inputs = read_inputs(fn_args)
     version = _version_to_start_from(fn_args)
@@ -47,14 +47,10 @@ def run_fn(fn_args: FnArgs) -> None:
     trained = train(task.job(), begin=begin)
     if fn_args.custom_config["is_last"]:
         catch_up(trained.model, inputs.validation)
-    recommender = Recommender(trained, inputs.transformed, inputs.config)
-    if fn_args.custom_config["is_last"]:
-        export(recommender, fn_args.serving_model_dir)
-        write_probes(recommender, trained.catalog, inputs.config, fn_args.serving_model_dir)
-        is_caught_up = inputs.config.train.catch_up_rate > 0
-        record = record_of(trained.catalog, inputs.transformed, inputs.config, inputs.validation, is_caught_up)
-        write_record(record, fn_args.serving_model_dir)
+        recommender = Recommender(trained, inputs.transformed, inputs.config)
+        export_servable(recommender, trained, inputs, fn_args.serving_model_dir)
     else:
+        recommender = Recommender(trained, inputs.transformed, inputs.config)
         export(recommender, fn_args.serving_model_dir, recommender.embeddings())
     trained.curve.write(Path(fn_args.serving_model_dir) / IN_MODEL)
 
