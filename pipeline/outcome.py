@@ -111,6 +111,17 @@ def node_seconds(run: Run) -> dict[str, float]:
     return {name: seconds for _, name, seconds in sorted(ends)}
 
 
+def connection(run: Run) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConfig:
+    """The run's ML Metadata: a server, or a file that is created when it is first opened."""
+    if run.metadata_server:
+        host, _, port = run.metadata_server.rpartition(":")
+        return mlmd.MetadataStoreClientConfig(host=host, port=int(port))
+    file = mlmd.SqliteMetadataSourceConfig(
+        filename_uri=run.metadata, connection_mode=mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    )
+    return mlmd.ConnectionConfig(sqlite=file)
+
+
 def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
     """The artifact of the node's last finished execution."""
     store = _store(run)
@@ -129,17 +140,6 @@ def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
                 return artifact
     return None
-
-
-def connection(run: Run) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConfig:
-    """The run's ML Metadata: a server, or a file that is created when it is first opened."""
-    if run.metadata_server:
-        host, _, port = run.metadata_server.rpartition(":")
-        return mlmd.MetadataStoreClientConfig(host=host, port=int(port))
-    file = mlmd.SqliteMetadataSourceConfig(
-        filename_uri=run.metadata, connection_mode=mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-    )
-    return mlmd.ConnectionConfig(sqlite=file)
 
 
 def _store(run: Run) -> MetadataStore | None:

@@ -76,7 +76,7 @@ def rank_candidates(
     os.makedirs(folder, exist_ok=True)
     with tf.io.TFRecordWriter(os.path.join(folder, "candidates.gz"), "GZIP") as writer:
         for row in rows.itertuples(index=False, name=None):
-            writer.write(_example(dict(zip(rows.columns, row, strict=True))).SerializeToString())
+            writer.write(to_example(dict(zip(rows.columns, row, strict=True))).SerializeToString())
 
 
 class TableExecutor(executor.Executor):
@@ -119,7 +119,7 @@ def render(slices: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _example(row: dict[str, Any]) -> Any:
+def to_example(row: dict[str, Any]) -> Any:
     """Make a tf.Example, with numbers as floats and texts as bytes."""
     import tensorflow as tf
 

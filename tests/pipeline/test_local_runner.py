@@ -11,8 +11,7 @@ from tfrec.schema import TableSet
 
 
 def test_a_partial_run_is_cached_the_second_time(shop: TableSet, tmp_path: Path) -> None:
-    # TFX takes nodes over from an earlier run that this one does not need; there is none the first
-    # time.
+    # The first time there is no earlier run from which TFX could take over the other nodes.
     part = dataclasses.replace(named_run("tiny"), tables=str(shop.root), out=str(tmp_path))
     for _ in range(2):
         run_pipeline(part, until="TableSetExampleGen")

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from tfx.types import Artifact, standard_artifacts
 
 from pipeline.engines import Local
-from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, TableExecutor, _example, read_slices, render
+from pipeline.nodes.ranking_evaluator import EVAL_CONFIG, TableExecutor, read_slices, render, to_example
 
 COMMON = {"head": "purchase", "department": "Tea", "activity": "none"}
 CANDIDATES = [
@@ -35,7 +35,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "candidates" / "Split-eval").mkdir(parents=True)
     with tf.io.TFRecordWriter(str(home / "candidates" / "Split-eval" / "data.gz"), "GZIP") as writer:
         for candidate in CANDIDATES:
-            writer.write(_example(candidate).SerializeToString())
+            writer.write(to_example(candidate).SerializeToString())
     candidates = artifact("Examples", home / "candidates")
     candidates.split_names = '["eval"]'
     context = TableExecutor.Context(beam_pipeline_args=Local().beam_flags(), tmp_dir=str(home / "tmp"), unique_id="1")
