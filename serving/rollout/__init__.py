@@ -1,1 +1,1 @@
-"""Which version answers whom: promotion, canary and rollback in, a model configuration file out."""
+"""Promotion, canary and rollback in, a model configuration file with labels out."""

@@ -1,8 +1,9 @@
-"""Moves the labels stable and canary of running servers, by the file of models that they read.
+"""Moves the labels stable and canary of running servers, by the configuration file they read.
 
-A version is labelled only once it is in service: servers refuse a file otherwise. So a step first has the version
-loaded beside those in service, waits, and then moves the labels; both times the file is replaced by one rename, and
-serves whenever it is interrupted. docs/decisions/0017-rollout-state.md says why so.
+A server refuses a file whose label points to a version that is not in service. So a step first
+loads the version beside those in service, waits, and then moves the labels. Both times one rename
+replaces the file, which can be served whenever the step is interrupted. See
+docs/decisions/0017-rollout-state.md.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from serving.client import CallError, Client, VersionStatus
 from serving.client.connection import Code
 from serving.lifecycle.storage import find_versions
 from serving.rollout.config_file import ConfigFile
-from serving.rollout.release import Release, configure, model_of, read
+from serving.rollout.release import Release, find_model, read_release, with_versions
 from serving.wire.protos import ModelConfig, ModelServerConfig
 from tfrec.errors import ServingError
 
-_PAUSE_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 _Statuses = Mapping[int, VersionStatus]
 
 
 class Rollout:
-    """The state of one model on all servers that follow one file."""
+    """Changes the release of one model on all servers that read one file."""
 
     def __init__(
         self,
@@ -37,9 +38,11 @@ class Rollout:
         sends: bool = False,
         wait_seconds: float = 300.0,
     ) -> None:
-        """`servers` ask each of them for the model; if `sends` each is sent the file, else it is to read it again.
+        """`servers` are clients of the model on each server.
 
-        `wait_seconds` bounds the wait for a load, and that for the labels.
+        `sends` sends them the file, which they else poll.
+
+        `wait_seconds` limits the wait for loading, and again the wait for the labels.
         """
         self._file = ConfigFile(Path(path))
         self._model = model
@@ -48,51 +51,53 @@ class Rollout:
         self._wait_seconds = wait_seconds
 
     def change(self, step: Callable[[Release], Release]) -> Release:
-        """The state after `step`, once all servers are in it.
+        """Take a step and return the new release once all servers follow it.
 
-        ServingError where the step can't be taken, or a version does not come: then all is as before. Where servers
-        do not follow once every version is in service, the file says the new state all the same.
+        Raises ServingError if the step is impossible or a version does not load; then everything is
+        as before. If only the labels do not follow, ServingError is raised too, but the file keeps
+        the new release.
         """
-        release = step(read(self._file.path, self._model))
-        wanted, seen = set(release.labels().values()), self._seen()
-        if not all(wanted <= _in_service(statuses) for statuses in seen.values()):
-            self._load(wanted, seen)
+        release = step(read_release(self._file.path, self._model))
+        versions, statuses = set(release.labels().values()), self._statuses()
+        if not all(versions <= _in_service(server_statuses) for server_statuses in statuses.values()):
+            self._load(versions, statuses)
         self._label(release)
         return release
 
-    def _load(self, wanted: set[int], seen: Mapping[str, _Statuses]) -> None:
+    def _load(self, versions: set[int], before: Mapping[str, _Statuses]) -> None:
         config = self._file.config()
-        model = model_of(config, self._model, self._file.path)
-        _check_folder(model, wanted)
-        in_service = [_in_service(statuses) for statuses in seen.values()]
+        model = find_model(config, self._model, self._file.path)
+        _check_folder(model, versions)
+        in_service = [_in_service(statuses) for statuses in before.values()]
         for label, version in list(model.version_labels.items()):
             if version not in set.intersection(*in_service):  # a server would refuse the file
                 del model.version_labels[label]
-        model.model_version_policy.specific.versions[:] = sorted(wanted.union(*in_service))
-        with self._undone():
-            self._give(config, self._file.notes())
-            self._await(lambda server: _missing(server, wanted, seen[server.target]))
+        model.model_version_policy.specific.versions[:] = sorted(versions.union(*in_service))
+        with self._restored_on_failure():
+            self._publish(config, self._file.notes())
+            self._wait(lambda server: _missing_version(server, versions, before[server.target]))
 
     def _label(self, release: Release) -> None:
         config = self._file.config()
-        in_service = set[int]().union(*map(_in_service, self._seen().values()))
-        configure(model_of(config, self._model, self._file.path), release.labels(), release.versions(in_service))
-        notes = self._file.notes() | {self._model: release.noted()}
+        model = find_model(config, self._model, self._file.path)
+        in_service = set[int]().union(*map(_in_service, self._statuses().values()))
+        model.CopyFrom(with_versions(model, release.labels(), release.versions_to_serve(in_service)))
+        notes = self._file.notes() | {self._model: release.to_notes()}
         try:
-            self._give(config, notes)
-            self._await(lambda server: _astray(server, release.labels()))
+            self._publish(config, notes)
+            self._wait(lambda server: _misplaced_label(server, release.labels()))
         except CallError as error:
-            raise ServingError(f"{self._file.path} says it by now, but {error}; then give the command again") from error
+            raise ServingError(f"{self._file.path} has the new release, but {error}; then run it again") from error
 
-    def _give(self, config: ModelServerConfig, notes: Mapping[str, object]) -> None:
+    def _publish(self, config: ModelServerConfig, notes: Mapping[str, object]) -> None:
         self._file.write(config, notes)
         if self._sends:
             for server in self._servers:
                 server.reload(config)
 
     @contextlib.contextmanager
-    def _undone(self) -> Iterator[None]:
-        """Puts the file back as it is now, and the servers, where what is within fails or is interrupted."""
+    def _restored_on_failure(self) -> Iterator[None]:
+        """Restore the file and the servers if the body fails or is interrupted."""
         before = self._file.text()
         try:
             yield
@@ -100,26 +105,29 @@ class Rollout:
             self._file.replace(before)
             if self._sends:
                 for server in self._servers:
-                    with contextlib.suppress(ServingError):  # why it failed is told, not that it fails still
+                    with contextlib.suppress(ServingError):  # the first error is raised
                         server.reload(self._file.config())
             raise
 
-    def _await(self, lack: Callable[[Client], str]) -> None:
-        """Returns once no server lacks anything; ServingError when one does for too long."""
+    def _wait(self, find_reason: Callable[[Client], str]) -> None:
+        """Wait until no server has a reason to wait.
+
+        Raises ServingError with the reason after `wait_seconds`.
+        """
         end = time.monotonic() + self._wait_seconds
         for server in self._servers:
-            while reason := lack(server):
+            while reason := find_reason(server):
                 if time.monotonic() >= end:
-                    cure = "" if self._sends else f"; does it read {self._file.path} again and again? If not, send it"
+                    cure = "" if self._sends else f"; does it poll {self._file.path}? If not, use --send"
                     raise ServingError(f"{server.target}: {reason}, after {self._wait_seconds:g} seconds{cure}")
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(_POLL_SECONDS)
 
-    def _seen(self) -> dict[str, _Statuses]:
-        """What each server says, by its target."""
-        return {server.target: _statuses(server) for server in self._servers}
+    def _statuses(self) -> dict[str, _Statuses]:
+        """Statuses by the server's target."""
+        return {server.target: _statuses_of(server) for server in self._servers}
 
 
-def _statuses(server: Client) -> _Statuses:
+def _statuses_of(server: Client) -> _Statuses:
     return {status.version: status for status in server.status()}
 
 
@@ -127,43 +135,47 @@ def _in_service(statuses: _Statuses) -> set[int]:
     return {version for version, status in statuses.items() if status.state == "AVAILABLE"}
 
 
-def _check_folder(model: ModelConfig, wanted: set[int]) -> None:
-    """ServingError where the models lie on this machine, but not all that are wanted."""
+def _check_folder(model: ModelConfig, versions: set[int]) -> None:
+    """Raise ServingError if the model's folder is on this machine but lacks a version."""
     try:
-        there = find_versions(Path(model.base_path))
+        present = find_versions(Path(model.base_path))
     except OSError:
-        return  # they lie where only the server sees them
-    for version in sorted(wanted - there.keys()):
-        names = ", ".join(map(str, sorted(there))) or "none"
+        return  # only the server sees the folder
+    for version in sorted(versions - present.keys()):
+        names = ", ".join(map(str, sorted(present))) or "none"
         raise ServingError(f"the version is {version} but {model.base_path} holds {names}; name one of them")
 
 
-def _missing(server: Client, wanted: set[int], known: _Statuses) -> str:
-    """Which of the versions is not in service yet; ServingError once it is certain that one never will be."""
-    statuses = _statuses(server)
-    for version in sorted(wanted):
+def _missing_version(server: Client, versions: set[int], before: _Statuses) -> str:
+    """The reason why one of the versions is not in service yet, or "".
+
+    Raises ServingError if it failed to load.
+    """
+    statuses = _statuses_of(server)
+    for version in sorted(versions):
         status = statuses.get(version)
         if status is None:
             return f"version {version} is unknown"
-        if status.error and status != known.get(version):
+        if status.error and status != before.get(version):
             raise ServingError(
                 f"version {version} can't be loaded by {server.target} ({status.error}); "
-                "what was in service is in service still"
+                "the versions in service are unchanged"
             )
         if status.state != "AVAILABLE":
             return f"version {version} is {status.state} {status.error}".rstrip()
     return ""
 
 
-def _astray(server: Client, labels: Mapping[str, int]) -> str:
-    """Which of the labels does not lead yet where it should."""
+def _misplaced_label(server: Client, labels: Mapping[str, int]) -> str:
+    """The reason why one of the labels does not point to its version yet, or ""."""
     for label, version in labels.items():
-        found: int | None = None
+        current: int | None = None
         try:
-            found = server.using(label=label).version()
+            current = server.using(label=label).version()
         except CallError as error:
             if error.code not in (Code.INVALID_ARGUMENT, Code.NOT_FOUND):
                 raise
-        if found != version:
-            return f"label {label} leads to {'nothing' if found is None else f'version {found}'}, not to {version}"
+        if current != version:
+            target = "nothing" if current is None else f"version {current}"
+            return f"label {label} points to {target}, not to {version}"
     return ""

@@ -1,6 +1,6 @@
-"""The connection that the flags of recommend_flags.py name.
+"""The client that the flags of recommend_flags.py describe.
 
-Part of the edge (docs/decisions/0001-command-line.md).
+Serving is imported inside functions only (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def connect(options: argparse.Namespace, server: str | None = None) -> Client:
-    """A client of `server`, by default of the one that the flags name."""
+    """Create a client of `server`, by default of the server in the flags."""
     from serving.client import Client, Tls
 
     has_tls = options.tls or options.tls_ca or options.tls_cert or options.tls_key
@@ -24,19 +24,19 @@ def connect(options: argparse.Namespace, server: str | None = None) -> Client:
     address = server or options.server or (REST_SERVER if options.rest else GRPC_SERVER)
     if options.rest and "://" not in address:
         address = f"{'https' if tls else 'http'}://{address}"
-    return Client(address, options.name, options.timeout, tls=tls, **_choice(options))
+    return Client(address, options.name, options.timeout, tls=tls, **_version_arguments(options))
 
 
-def _choice(options: argparse.Namespace) -> dict[str, Any]:
-    """The client's arguments of which version; none where a verb has no such flags."""
+def release_from_flags(options: argparse.Namespace) -> Release:
+    """Read the release from --model_config_file."""
+    from serving.rollout.release import read_release
+
+    return read_release(options.model_config_file, options.name)
+
+
+def _version_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """The client's arguments that choose a version; none for verbs without these flags."""
     if "label" not in options:
         return {}
-    canary = release_of(options).drawn() if options.model_config_file else None
+    canary = release_from_flags(options).client_canary() if options.model_config_file else None
     return {"version": options.version, "label": options.label, "canary": canary}
-
-
-def release_of(options: argparse.Namespace) -> Release:
-    """Which versions are for whom, as --model_config_file says."""
-    from serving.rollout.release import read
-
-    return read(options.model_config_file, options.name)

@@ -1,6 +1,6 @@
-"""Who and what a server is asked about: users and items out of the tables, as the client wants them.
+"""Users and items from the tables, as inputs of requests to a server.
 
-Part of the edge (docs/decisions/0001-command-line.md).
+Serving is imported inside functions only (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
     from tfrec.schema import TableSet
 
 
-class Shopper(NamedTuple):
-    """A user of the tables, as the server is told of them."""
+class UserInput(NamedTuple):
+    """A user of the tables at query time."""
 
     tables: TableSet
     user: User
     known: User
-    """Up to --until."""
+    """The user with the history up to the query time."""
     now: int
+    """Query time in seconds since the epoch; 0: just after the user's last event."""
 
-    def about(self) -> dict[str, Any]:
-        """The client's arguments of who asks, and when."""
+    def arguments(self) -> dict[str, Any]:
+        """The client's arguments about the user and the query time."""
         return {"profile": self.known.profile, "now": self.now, "user_id": self.known.user_id}
 
 
-def shopper(options: argparse.Namespace) -> Shopper:
-    """Whom --user names, as known at --until where there is such a flag, else at the end of the log."""
+def read_user_input(options: argparse.Namespace) -> UserInput:
+    """Read the user that --user names, at --until if given, else at the end of the log."""
     from tfrec.data.lookup import read_user
     from tfrec.schema import read_table_set
 
@@ -41,15 +42,15 @@ def shopper(options: argparse.Namespace) -> Shopper:
     has_clock = tables.manifest.clock == "utc"
     until = getattr(options, "until", None)
     if until is None:
-        # Where events have an order alone 0 stands for just after the user's own last event.
-        return Shopper(tables, user, user, tables.manifest.last_timestamp + 1 if has_clock else 0)
+        # If events only have an order, 0 stands for just after the user's own last event.
+        return UserInput(tables, user, user, now=tables.manifest.last_timestamp + 1 if has_clock else 0)
     if not has_clock:
-        raise ConfigError(f"--until is a date but the events of {tables.root} have an order alone; leave it out")
-    return Shopper(tables, user, user.until(until), until)
+        raise ConfigError(f"--until is a date but the events of {tables.root} only have an order; leave it out")
+    return UserInput(tables, user, user.until(until), now=until)
 
 
-def events(user: User) -> list[Event]:
-    """The history as the client wants it; a search without an item is none of it."""
+def to_events(user: User) -> list[Event]:
+    """The user's history as events of the client, without searches, which have no item."""
     from serving.client import Event
 
     rows = user.history.dropna(subset="item_id")
@@ -58,8 +59,8 @@ def events(user: User) -> list[Event]:
     return [Event(*row) for row in zip(rows["item_id"], rows["kind"], seconds, price, strict=True)]
 
 
-def items(options: argparse.Namespace) -> list[Item]:
-    """Those that --item names, with all that the tables say of them."""
+def read_item_inputs(options: argparse.Namespace) -> list[Item]:
+    """Read the items that --item names, with all their columns."""
     from tfrec.data.lookup import read_items
     from tfrec.schema import read_table_set
 
@@ -69,13 +70,14 @@ def items(options: argparse.Namespace) -> list[Item]:
         if item_id not in rows.index:
             raise DataError(f"item {item_id!r} is not in {tables.root}; take an id of its items")
     return [
-        _item(item_id, rows.loc[item_id].dropna().to_dict(), tables.manifest.item_columns) for item_id in options.item
+        _to_item(item_id, rows.loc[item_id].dropna().to_dict(), tables.manifest.item_columns)
+        for item_id in options.item
     ]
 
 
-def _item(item_id: str, known: dict[str, Any], further: Sequence[str]) -> Item:
+def _to_item(item_id: str, values: dict[str, Any], attribute_columns: Sequence[str]) -> Item:
     from serving.client import Item
 
-    fields = {name: known[name] for name in ("description", "category", "brand", "price") if name in known}
-    attributes = {column: known[column] for column in further if column in known}
-    return Item(known.get("title", ""), item_id, attributes=attributes, **fields)
+    fields = {name: values[name] for name in ("description", "category", "brand", "price") if name in values}
+    attributes = {column: values[column] for column in attribute_columns if column in values}
+    return Item(values.get("title", ""), item_id, attributes=attributes, **fields)

@@ -2,7 +2,7 @@
 
 Plan, node and outcome for a pod.
 
-Part of the edge (docs/decisions/0001-command-line.md).
+Pipeline is imported inside functions only (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def compile_run(options: argparse.Namespace) -> None:
         read_cluster(Path(options.cluster)),
         options.out or f"{options.run}.pipeline.yaml",
     )
-    from pipeline.kubeflow.runner import compile_run as write  # TFX takes its time
+    from pipeline.kubeflow.runner import compile_run as write  # importing TFX takes seconds
 
     write(run, cluster, out)
     print(f"compiled: {out}")
 
 
 def submit(options: argparse.Namespace) -> None:
-    """hand a compiled run to a Kubeflow Pipelines server, to run now or again and again"""
+    """submit a compiled run to a Kubeflow Pipelines server, to run once or on a schedule"""
     from pipeline.kubeflow.client import KubeflowServer
     from pipeline.kubeflow.client import submit as submit_file
 
@@ -71,7 +71,7 @@ def run_local(options: argparse.Namespace) -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
-    """for a pod: plan the run over the tables that are in force"""
+    """for a pod: plan the run over the current tables"""
     from pipeline.kubeflow.pod import write_plan
     from pipeline.runs import run_from_json
 
@@ -88,15 +88,15 @@ def node(options: argparse.Namespace) -> None:
 
 
 def outcome(options: argparse.Namespace) -> int:
-    """for a pod: say what came of the run; exit code 1 if its model was refused"""
+    """for a pod: print the outcome of the run; exit code 1 if its model was refused"""
     from pipeline.outcome import put_in_service, read_outcome
     from pipeline.runs import run_from_json
 
     run = run_from_json(options.run_json)
     put_in_service(run)
-    came = read_outcome(run)
-    print(came.sentence(run))
-    return 1 if came.refusal else 0
+    result = read_outcome(run)
+    print(result.sentence(run))
+    return 1 if result.refusal else 0
 
 
 _Flags = tuple[tuple[str, dict[str, Any]], ...]
@@ -108,7 +108,10 @@ VERBS: tuple[tuple[str, Callable[[argparse.Namespace], int | None], _Flags], ...
         compile_run,
         (
             ("--run", {"default": "laptop", "help": "a name of pipeline/runs.py (%(default)s)"}),
-            ("--cluster", {"default": "cluster.yaml", "help": "images, volume, what each node is given (%(default)s)"}),
+            (
+                "--cluster",
+                {"default": "cluster.yaml", "help": "images, volume and resources of each node (%(default)s)"},
+            ),
             ("--out", {"help": "the file to write (RUN.pipeline.yaml)"}),
         ),
     ),
@@ -118,9 +121,9 @@ VERBS: tuple[tuple[str, Callable[[argparse.Namespace], int | None], _Flags], ...
         (
             _FILE,
             ("--host", {"required": True, "help": "of Kubeflow Pipelines' API, such as http://127.0.0.1:8888"}),
-            ("--namespace", {"help": "where the server is for several users"}),
-            ("--experiment", {"default": "tfrec", "help": "under which the runs are listed (%(default)s)"}),
-            ("--every", {"metavar": "CRON", "help": "six fields, the first of seconds: '0 0 3 * * *' is daily at 3"}),
+            ("--namespace", {"help": "needed if the server has several users"}),
+            ("--experiment", {"default": "tfrec", "help": "name that groups the runs (%(default)s)"}),
+            ("--every", {"metavar": "CRON", "help": "six fields, seconds first: '0 0 3 * * *' is daily at 3"}),
             ("--token-file", {"help": "file of a bearer token"}),
         ),
     ),

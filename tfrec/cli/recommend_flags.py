@@ -1,4 +1,4 @@
-"""The flags of the verbs that ask a server; recommend.py and release.py say what they do."""
+"""Flags of the verbs in recommend.py and release.py."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ GRPC_SERVER, REST_SERVER = "127.0.0.1:8500", "127.0.0.1:8501"
 
 def recommend(parser: argparse.ArgumentParser) -> None:
     _user(parser)
-    _wishes(parser)
-    _ask(parser)
+    _constraints(parser)
+    _result_size(parser)
 
 
 def search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", help='such as "gluten free pasta"')
     parser.add_argument("--user", help="rank by this user's history too")
-    _wishes(parser)
-    _ask(parser)
+    _constraints(parser)
+    _result_size(parser)
 
 
 def rank(parser: argparse.ArgumentParser) -> None:
@@ -37,13 +37,15 @@ def ctr(parser: argparse.ArgumentParser) -> None:
 
 def similar(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("item_id")
-    _ask(parser)
+    _result_size(parser)
 
 
 def embed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", default="", help='such as "gluten free pasta"')
-    parser.add_argument("--user", help="an id of the tables: where the user stands, with the query if there is one")
-    parser.add_argument("--item", metavar="ITEM_ID", action="append", default=[], help="of the tables; may be repeated")
+    parser.add_argument("--user", help="embed this user of the tables, with the query if there is one")
+    parser.add_argument(
+        "--item", metavar="ITEM_ID", action="append", default=[], help="embed this item of the tables; may be repeated"
+    )
     _tables(parser)
 
 
@@ -73,72 +75,80 @@ def _user(parser: argparse.ArgumentParser) -> None:
         "--until",
         type=_midnight,
         metavar="DATE",
-        help="know the user up to that day, and show what came then",
+        help="use the history before that day, and show the later events",
     )
 
 
-def _ask(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--k", type=count, default=10, help="how many (%(default)s)")
+def _result_size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--k", type=count, default=10, help="number of items (%(default)s)")
     _tables(parser)
 
 
-def _wishes(parser: argparse.ArgumentParser) -> None:
-    several: dict[str, Any] = {"action": "append", "default": []}
-    parser.add_argument("--exclude", metavar="ITEM_ID", help="do not show it; may be given again", **several)
-    parser.add_argument("--category", metavar="PATH", help='only of it, such as "Food > Pasta"; likewise', **several)
-    parser.add_argument("--not-category", metavar="PATH", help="nothing of it; likewise", **several)
+def _constraints(parser: argparse.ArgumentParser) -> None:
+    repeated: dict[str, Any] = {"action": "append", "default": []}
+    parser.add_argument("--exclude", metavar="ITEM_ID", help="leave out this item; may be repeated", **repeated)
     parser.add_argument(
-        "--diversity", type=_share, default=0.0, metavar="0..1", help="set what reads alike apart (%(default)s)"
+        "--category", metavar="PATH", help='only items of it, such as "Food > Pasta"; may be repeated', **repeated
+    )
+    parser.add_argument("--not-category", metavar="PATH", help="no items of it; may be repeated", **repeated)
+    parser.add_argument(
+        "--diversity", type=_share, default=0.0, metavar="0..1", help="set items of similar text apart (%(default)s)"
     )
 
 
 def _tables(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tables", default=TABLES, help="where the user's history lies (%(default)s)")
+    parser.add_argument("--tables", default=TABLES, help="folder of the tables with the user's history (%(default)s)")
     _server(parser)
     _version(parser)
 
 
-def _server(parser: argparse.ArgumentParser, **several: Any) -> None:
+def _server(parser: argparse.ArgumentParser, **settings: Any) -> None:
     server = parser.add_argument_group("the server: any TensorFlow Serving")
     server.add_argument(
         "--server",
         metavar="ADDRESS",
         help=f"host:port ({GRPC_SERVER}, by REST {REST_SERVER}), or http[s]://host:port",
-        **several,
+        **settings,
     )
-    server.add_argument("--rest", action="store_true", help="ask by REST, not by gRPC")
-    server.add_argument("--name", default=MODEL_NAME, help="what the server calls the model (%(default)s)")
-    server.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="of a question (%(default)g)")
-    server.add_argument("--tls", action="store_true", help="encrypt, and trust the authorities that the system trusts")
-    server.add_argument("--tls-ca", metavar="PEM", help="encrypt, and trust these authorities alone")
-    server.add_argument("--tls-cert", metavar="PEM", help="the certificate by which the server knows us")
-    server.add_argument("--tls-key", metavar="PEM", help="the private key of it")
+    server.add_argument("--rest", action="store_true", help="use REST, not gRPC")
+    server.add_argument("--name", default=MODEL_NAME, help="name of the served model (%(default)s)")
+    server.add_argument(
+        "--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="limit of a request (%(default)g)"
+    )
+    server.add_argument("--tls", action="store_true", help="encrypt, and trust the system's authorities")
+    server.add_argument("--tls-ca", metavar="PEM", help="encrypt, and trust only these authorities")
+    server.add_argument("--tls-cert", metavar="PEM", help="certificate of the client")
+    server.add_argument("--tls-key", metavar="PEM", help="private key of --tls-cert")
 
 
 def _version(parser: argparse.ArgumentParser) -> None:
-    version = parser.add_argument_group(
-        "which version answers; without these the highest"
-    ).add_mutually_exclusive_group()
+    version = parser.add_argument_group("the version; by default the highest in service").add_mutually_exclusive_group()
     version.add_argument("--version", type=int, help="the number of its folder")
     version.add_argument("--label", default="", help="such as stable or canary")
     version.add_argument(
-        "--model_config_file", metavar="FILE", help="stable or canary, by the user, as `tfrec canary` wrote into it"
+        "--model_config_file",
+        metavar="FILE",
+        help="stable or canary by the user, from the file that `tfrec canary` writes",
     )
 
 
 def _release(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model_config_file", required=True, metavar="FILE", help="which the servers read; it is rewritten"
+        "--model_config_file", required=True, metavar="FILE", help="file that the servers read; it is rewritten"
     )
-    parser.add_argument("--send", action="store_true", help="to servers that do not read the file again and again")
+    parser.add_argument("--send", action="store_true", help="send the file to servers that do not poll it")
     parser.add_argument(
-        "--wait", type=_seconds, default=300.0, metavar="SECONDS", help="for the servers to follow (%(default)g)"
+        "--wait",
+        type=_seconds,
+        default=300.0,
+        metavar="SECONDS",
+        help="limit of the wait for the servers (%(default)g)",
     )
     _server(parser, action="append")
 
 
 def _midnight(text: str) -> int:
-    """Seconds since the epoch at the start of a day in UTC."""
+    """Parse a date as seconds since the epoch at the start of its day in UTC."""
     try:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except ValueError:
@@ -150,7 +160,7 @@ def _share(text: str) -> float:
 
 
 def _percent(text: str) -> float:
-    """The share."""
+    """Parse a percentage as a share in [0, 1]."""
     return _number(text.removesuffix("%"), 0, 100) / 100
 
 

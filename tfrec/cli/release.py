@@ -1,6 +1,6 @@
-"""The verbs that say which version is for whom: promote, canary, rollback.
+"""The verbs that move labels between versions: promote, canary, rollback.
 
-Part of the edge (docs/decisions/0001-command-line.md).
+Serving is imported inside functions only (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ if TYPE_CHECKING:
 
 
 def promote(options: argparse.Namespace) -> None:
-    """let a version answer everybody, and remember the one before"""
-    from serving.rollout.release import promoted
+    """make a version the stable one for all users, and remember the one before"""
+    from serving.rollout.release import with_promotion
 
-    _change(options, lambda release: promoted(release, options.version))
+    _change(options, lambda release: with_promotion(release, options.version))
 
 
 def canary(options: argparse.Namespace) -> None:
-    """let a version answer a share of the users"""
+    """serve a version to a share of the users"""
     from serving.rollout.release import with_canary
 
     release = _change(options, lambda release: with_canary(release, options.version, options.share))
     highest = max(release.stable or 0, options.version)
-    print(f"who asks for no label gets the highest version in service, {highest}: let clients ask for stable or canary")
+    print(
+        f"requests without a label get the highest version in service, {highest}: "
+        "let clients request the label stable or canary"
+    )
 
 
 def rollback(options: argparse.Namespace) -> None:
-    """withdraw the canary, or else go back to the version that was stable before"""
-    from serving.rollout.release import rolled_back
+    """withdraw the canary, or else go back to the previous stable version"""
+    from serving.rollout.release import with_rollback
 
-    _change(options, rolled_back)
+    _change(options, with_rollback)
 
 
 def _change(options: argparse.Namespace, step: Callable[[Release], Release]) -> Release:
@@ -48,5 +51,5 @@ def _change(options: argparse.Namespace, step: Callable[[Release], Release]) -> 
             options.model_config_file, options.name, servers, sends=options.send, wait_seconds=options.wait
         )
         release = rollout.change(step)
-    print(release.sentence())
+    print(release.describe())
     return release

@@ -1,4 +1,4 @@
-"""A file of models is replaced as a whole, with what we note in it and what people wrote at its top."""
+"""Reading and replacing a model configuration file, with its notes and the comments at its top."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> ConfigFile:
     return ConfigFile(tmp_path / "models.config")
 
 
-def test_the_comments_at_the_top_stay_and_notes_are_one_of_them(file: ConfigFile) -> None:
+def test_writing_keeps_the_top_comments_and_replaces_the_notes(file: ConfigFile) -> None:
     assert file.notes() == {}
     config = file.config()
     config.model_config_list.config[0].name = "tòy"
@@ -47,19 +47,19 @@ def test_the_comments_at_the_top_stay_and_notes_are_one_of_them(file: ConfigFile
     assert file.notes() == {"b": 1}
 
 
-def test_a_server_reads_over_the_notes(file: ConfigFile) -> None:
+def test_a_server_ignores_the_notes(file: ConfigFile) -> None:
     config = file.config()
     file.write(config, {"toy": {"previous": [1, 2]}})
     assert text_format.Parse(file.text(), ModelServerConfig()) == config
 
 
-def test_notes_that_are_broken_are_told(file: ConfigFile) -> None:
+def test_broken_notes_are_refused(file: ConfigFile) -> None:
     file.replace("# tfrec: {oops\n" + TEXT)
-    with pytest.raises(ServingError, match=r"starts with '# tfrec:' in .* is no JSON .*; remove that line"):
+    with pytest.raises(ServingError, match=r"starts with '# tfrec:' in .* is not JSON .*; remove that line"):
         file.notes()
 
 
-def test_who_may_read_it_may_read_it_still_and_a_link_stays_a_link(file: ConfigFile, tmp_path: Path) -> None:
+def test_replacing_keeps_the_mode_and_a_link_stays_a_link(file: ConfigFile, tmp_path: Path) -> None:
     file.path.chmod(0o644)
     link = tmp_path / "elsewhere" / "link.config"
     link.parent.mkdir()
@@ -71,13 +71,13 @@ def test_who_may_read_it_may_read_it_still_and_a_link_stays_a_link(file: ConfigF
     assert sorted(os.listdir(tmp_path)) == ["elsewhere", "models.config"]
 
 
-def test_a_file_that_can_not_be_replaced_is_told_and_stays(tmp_path: Path) -> None:
+def test_a_file_in_a_missing_folder_can_not_be_replaced(tmp_path: Path) -> None:
     missing = ConfigFile(tmp_path / "nosuch" / "models.config")
-    with pytest.raises(ServingError, match=r"models.config can't be replaced \(.*No such file.*\); it takes a folder"):
+    with pytest.raises(ServingError, match=r"models.config can't be replaced \(.*No such file.*\); it needs a writ"):
         missing.replace(TEXT)
 
 
-def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(file: ConfigFile, tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_file_and_no_temporary_file(file: ConfigFile, tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         file.replace("half of it " * 10_000 + "\udc80")
     assert file.text() == TEXT
@@ -85,13 +85,13 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_beside_it(file: ConfigFi
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"models: 7"])
-def test_a_file_that_is_no_configuration_is_told(file: ConfigFile, content: bytes) -> None:
+def test_a_file_without_a_configuration_is_refused(file: ConfigFile, content: bytes) -> None:
     file.path.write_bytes(content)
     for read in (file.config, file.notes, file.text):
         with pytest.raises(ServingError, match=r"--model_config_file: Invalid protobuf file: .* write it as a ModelS"):
             read()
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match=r"--model_config_file is .*nosuch but it can't be read"):
         ConfigFile(tmp_path / "nosuch").text()

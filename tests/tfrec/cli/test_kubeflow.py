@@ -1,4 +1,4 @@
-"""The command line of Kubeflow's verbs, as far as it needs neither TFX nor a cluster."""
+"""The verbs of `tfrec kubeflow` that need neither TFX nor a cluster."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tfrec.cli.main import main
 from tfrec.evaluation.scores import Evaluation, Protocol, Verdict
 
 
-def test_help_names_every_verb_and_says_which_are_for_pods(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_verb_and_marks_those_for_pods(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["kubeflow", "--help"])
-    told = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     assert [name for name, _, _ in VERBS] == ["compile", "submit", "run-local", "plan", "node", "outcome"]
     for name, command, _ in VERBS:
-        assert f"{name} {command.__doc__}" in told
+        assert f"{name} {command.__doc__}" in output
         assert str(command.__doc__).startswith("for a pod: ") == (name in ("plan", "node", "outcome"))
 
 
-def test_a_run_that_there_is_not_and_a_cluster_that_there_is_not_are_told_at_once(
+def test_a_missing_run_or_cluster_is_an_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["kubeflow", "compile", "--run", "nosuch"]) == 2
@@ -37,16 +37,16 @@ def test_a_run_that_there_is_not_and_a_cluster_that_there_is_not_are_told_at_onc
     assert "cluster nosuch.yaml can't be read" in capsys.readouterr().err
 
 
-def test_without_kubeflows_library_its_cure_is_told() -> None:
+def test_a_missing_kfp_is_an_error_with_a_cure() -> None:
     code = "import sys; sys.modules['kfp'] = None\nfrom tfrec.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "kubeflow", "run-local", "shop.yaml"]
     done = subprocess.run(command, capture_output=True, text=True)
-    told = "tfrec: error: Kubeflow's library kfp is not installed; install the extra: pip install '.[kubeflow]'\n"
-    assert (done.returncode, done.stderr) == (2, told)
+    error = "tfrec: error: Kubeflow's library kfp is not installed; install the extra: pip install '.[kubeflow]'\n"
+    assert (done.returncode, done.stderr) == (2, error)
 
 
-def judged(folder: Path, verdict: Verdict) -> Run:
-    """A run whose metadata know of one evaluation."""
+def evaluated_run(folder: Path, verdict: Verdict) -> Run:
+    """A run whose metadata hold one evaluation."""
     run = dataclasses.replace(named_run("tiny"), out=str(folder))
     Path(run.pipeline_root).mkdir(parents=True)
     protocol = Protocol("test", 0, "utc", ("purchase",), "sold", 1, 0, 1, 0, "", "")
@@ -64,19 +64,19 @@ def judged(folder: Path, verdict: Verdict) -> Run:
     return run
 
 
-def test_the_last_pod_fails_where_the_model_was_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = judged(tmp_path, Verdict(False, ("worse than popularity",)))
+def test_outcome_fails_if_the_model_was_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = evaluated_run(tmp_path, Verdict(False, ("worse than popularity",)))
     assert main(["kubeflow", "outcome", "--run-json", run.to_json()]) == 1
-    told = "the model was refused, so nothing was pushed: worse than popularity; nothing is in service\n"
-    assert capsys.readouterr().out == told
+    output = "the model was refused, so nothing was pushed: worse than popularity; nothing is in service\n"
+    assert capsys.readouterr().out == output
 
 
-def test_the_last_pod_ends_well_where_the_model_was_blessed(tmp_path: Path) -> None:
-    run = judged(tmp_path, Verdict(True, ("better than popularity",)))
+def test_outcome_succeeds_if_the_model_was_blessed(tmp_path: Path) -> None:
+    run = evaluated_run(tmp_path, Verdict(True, ("better than popularity",)))
     assert main(["kubeflow", "outcome", "--run-json", run.to_json()]) == 0
 
 
-def test_a_compiled_run_has_a_name_that_no_mapping_has(monkeypatch, tmp_path, capsys):
+def test_a_compiled_run_ends_in_pipeline_yaml(monkeypatch, tmp_path, capsys):
     written = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pipeline.kubeflow.runner.compile_run", lambda run, cluster, out: written.append(out))

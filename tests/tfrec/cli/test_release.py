@@ -1,4 +1,4 @@
-"""promote, canary, rollback and --model_config_file as commands, with a model that says its version as a title."""
+"""promote, canary, rollback and --model_config_file, with a model whose title is its version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INPUTS = ("query", "user_city", "user_age")
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Versions 1 and 2, whose search finds one item, called version 1 or version 2."""
+    """Versions 1 and 2, whose search returns one item titled "version 1" or "version 2"."""
     import tensorflow as tf
 
     root = tmp_path_factory.mktemp("exported")
@@ -40,7 +40,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def file(exported: Path, tmp_path: Path) -> Path:
-    """Of version 1."""
+    """A configuration file that serves version 1."""
     path = tmp_path / "models.config"
     path.write_text(
         f"""model_config_list {{ config {{
@@ -54,7 +54,7 @@ def file(exported: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def address(file: Path) -> Iterator[str]:
-    """A server that reads the file again and again."""
+    """The address of a server that polls the file."""
     from serving.api.options import Options
     from serving.lifecycle.options import LifecycleOptions
     from serving.rollout.config_file import ConfigFile
@@ -66,14 +66,15 @@ def address(file: Path) -> Iterator[str]:
         yield f"127.0.0.1:{server.port}"
 
 
-def test_a_version_is_tried_promoted_and_rolled_back(capsys, file, address):
+def test_a_canary_is_promoted_and_rolled_back(capsys, file, address):
     flags = ["--model_config_file", str(file), "--server", address, "--wait", "60"]
     for words in (["promote", "1"], ["canary", "2", "--share", "10%"], ["promote", "2"], ["rollback"]):
         assert main([*words, *flags]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "version 1 is stable",
         "version 1 is stable; 0.1 of the users get 2, the canary",
-        "who asks for no label gets the highest version in service, 2: let clients ask for stable or canary",
+        "requests without a label get the highest version in service, 2: "
+        "let clients request the label stable or canary",
         "version 2 is stable, before it 1",
         "version 1 is stable",
     ]
@@ -81,8 +82,8 @@ def test_a_version_is_tried_promoted_and_rolled_back(capsys, file, address):
     assert "no version was stable before this one; name one to go to" in capsys.readouterr().err
 
 
-def test_each_user_is_answered_by_the_version_that_the_file_gives(capsys, shop, file, address):
-    # `printf 2:dee | b2sum -l 64` starts with 06, 0.02 of 256; that of eve with 2c, 0.17 of it.
+def test_each_user_gets_the_version_of_the_file(capsys, shop, file, address):
+    # `printf 2:dee | b2sum -l 64` starts with 06, 0.02 of 256; that of eve with 2c, 0.17 of 256.
     flags = ["--model_config_file", str(file), "--server", address]
     assert main(["promote", "1", *flags]) == 0
     assert main(["canary", "2", "--share", "10", *flags]) == 0
@@ -94,7 +95,7 @@ def test_each_user_is_answered_by_the_version_that_the_file_gives(capsys, shop, 
     assert capsys.readouterr().out.splitlines()[1].endswith("version 2")
 
 
-def test_status_says_what_a_label_leads_to_and_what_the_file_says(capsys, file, address, tmp_path, monkeypatch):
+def test_status_shows_the_version_of_a_label_and_the_release_of_a_file(capsys, file, address, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["promote", "1", "--model_config_file", str(file), "--server", address]) == 0
     capsys.readouterr()
@@ -108,7 +109,7 @@ def test_status_says_what_a_label_leads_to_and_what_the_file_says(capsys, file, 
     ]
 
 
-def test_a_server_that_does_not_read_the_file_again_is_sent_it(capsys, file):
+def test_send_sends_the_file_to_a_server_that_does_not_poll_it(capsys, file):
     from serving.rollout.config_file import ConfigFile
     from serving.server.embedded import start
 
@@ -123,8 +124,8 @@ def test_a_server_that_does_not_read_the_file_again_is_sent_it(capsys, file):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
-    """No server reads the file, so the version never comes: the command waits until it is ended."""
+def test_the_file_can_be_served_after_an_interruption(file, number, code):
+    """No server polls the file, so the version never loads and the command waits."""
     from serving.rollout.config_file import ConfigFile
     from serving.server.embedded import start
 
@@ -146,7 +147,7 @@ def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
             assert child.wait(60) == code
     if number == signal.SIGINT:
         assert file.read_text(encoding="utf-8") == before
-    with start(ConfigFile(file).config()) as server:  # 1 as before; after a kill 2 beside it
+    with start(ConfigFile(file).config()) as server:  # 1; after a kill also 2
         words = ["search", "tea", "--k", "1", "--version", "1", "--server", f"127.0.0.1:{server.port}"]
         deadline = time.monotonic() + 60
         while main(words) != 0:
@@ -154,17 +155,17 @@ def test_interrupted_while_a_version_loads_the_file_serves(file, number, code):
             time.sleep(0.1)
 
 
-def test_tls_by_flags(capsys, exported, tmp_path):
+def test_flags_configure_tls(capsys, exported, tmp_path):
     from serving.api.options import Options
     from serving.lifecycle.model_config import single
     from serving.server.embedded import start
 
     authority = trustme.CA()
-    of_server, of_client = authority.issue_cert("127.0.0.1"), authority.issue_cert("shop@example.org")
+    server_cert, client_cert = authority.issue_cert("127.0.0.1"), authority.issue_cert("shop@example.org")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    of_client.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
-    of_client.private_key_pem.write_to_path(tmp_path / "client.key")
-    pair = (of_server.private_key_pem.bytes(), of_server.cert_chain_pems[0].bytes())
+    client_cert.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
+    client_cert.private_key_pem.write_to_path(tmp_path / "client.key")
+    pair = (server_cert.private_key_pem.bytes(), server_cert.cert_chain_pems[0].bytes())
     credentials = grpc.ssl_server_credentials([pair], authority.cert_pem.bytes(), require_client_auth=True)
     with start(single("tfrec", exported), Options(credentials=credentials)) as server:
         words = ["search", "tea", "--k", "1", "--server", f"127.0.0.1:{server.port}"]
@@ -176,5 +177,5 @@ def test_tls_by_flags(capsys, exported, tmp_path):
         assert main([*words, "--tls-cert", str(tmp_path / "client.pem")]) == 2
     err = capsys.readouterr().err.splitlines()
     assert "no TLS connection to it can be made" in err[0]
-    assert "and tls where it wants it" in err[1]
+    assert "or pass tls if the server requires it" in err[1]
     assert "but key is missing; give both or neither" in err[2]

@@ -1,0 +1,88 @@
+"""The verbs from a shop's files to a served model."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfrec.cli.main import main
+from tfrec.evaluation.evaluate import METRICS
+from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
+
+BIN = Path(sys.executable).parent
+
+
+def test_report_writes_a_page_of_an_evaluation_file(capsys, tmp_path):
+    slices = {"all": SliceScores(3, 0.1, dict.fromkeys(METRICS, 0.1234))}
+    protocol = Protocol("test", 0, "utc", ("purchase",), "sold", 3, 0, 5, 0, "", "")
+    evaluation = Evaluation(protocol, {"two-tower": Scores("two-tower", slices, 1.0)}, Verdict(True, ("good",)))
+    kept, out = tmp_path / "evaluation.json", tmp_path / "page.html"
+    kept.write_text(evaluation.to_json(), encoding="utf-8")
+    assert main(["report", str(kept), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"report: {out}\n"
+    assert "0.1234" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no.json", "there is no file no.json; give the evaluation.json"),
+        ("nosuch", "run 'nosuch' is not one of"),
+        ("tiny", "run tiny has no evaluation yet; make one: `tfrec train --run tiny`"),
+    ],
+)
+def test_report_without_an_evaluation_is_an_error_of_one_line(capsys, tmp_path, monkeypatch, name, text):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", name]) == 2
+    err = capsys.readouterr().err
+    assert text in err
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ingest_by_flags_reads_a_shops_own_columns(capsys, tmp_path):
+    # Three lines, the second and third alike: one of them is dropped.
+    log = tmp_path / "log.csv"
+    log.write_text("who,what,when\nann,tea,2024-01-05\nbob,mug,2024-01-06\nbob,mug,2024-01-06\n", encoding="utf-8")
+    columns = [word for pair in ("user_id=who", "item_id=what", "timestamp=when") for word in ("--column", pair)]
+    out = ["--out", str(tmp_path / "tables"), "--partitions", "2"]
+    assert main(["ingest", "--interactions", str(log), *columns, "--kind", "purchase", *out]) == 0
+    assert "2 partitions" in capsys.readouterr().out
+    from tfrec.schema import read_table_set
+
+    assert read_table_set(tmp_path / "tables").manifest.rows["interactions"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["ingest"], "--interactions is missing; give a file, or name a SOURCE"),
+        (["ingest", "movielens"], "--path is missing; give the folder"),
+        (["ingest", "no.yaml"], "mapping no.yaml can't be read"),
+    ],
+)
+def test_ingest_names_a_missing_flag(capsys, words, text):
+    assert main(words) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_serving_a_missing_folder_is_an_error(capsys, tmp_path):
+    assert main(["serve", "--model", str(tmp_path / "nosuch")]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_serve_says_where_it_answers_and_ends_well_at_an_interrupt(capsys, served):
+    command = [BIN / "tfrec", "serve", "--model", served, "--port", "0", "--rest-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        address = child.stdout.readline().split()[4]
+        assert main(["search", "Tomato sauce", "--k", "1", "--server", address]) == 0
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert "Tomato sauce" in capsys.readouterr().out
+    assert child.returncode == 0
+    assert "Traceback" not in err
