@@ -68,7 +68,7 @@ class Run:
 GROCER = TrainConfig(
     batch_size=16,
     learning_rate=5e-3,
-    mask_positives="habit",
+    mask_positives="repeat",
     recency_half_life_days=60.0,
     repeat_weight=0.3,
     trend_half_life_days=7.0,

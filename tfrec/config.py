@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
-from collections.abc import Mapping
-from typing import Any
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from tfrec.errors import ConfigError
 
+Clock = Literal["utc", "order"]
+TextMode = Literal["frozen", "top", "lora", "full"]
+BertDtype = Literal["float32", "mixed_bfloat16"]
+MaskPositives = Literal["sequence", "basket", "repeat", "none"]
+ValidationSlice = Literal["all", "novel"]
+EvaluationCandidates = Literal["sold", "catalog"]
+
 TUNED = ("towers", "train")
 """Parts of a Config whose settings a search may choose: those that the towers' validation score can judge."""
+
+
+def _suggestion(value: object, allowed: Iterable[str]) -> str:
+    """The nearest of the allowed words as a part of a sentence, "" where none is near."""
+    nearest = difflib.get_close_matches(str(value), list(allowed), 1)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+class _Settings:
+    """Base of the parts of a Config: values of a Literal are checked whenever one is made."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a value outside the Literal of its field."""
+        for name, hint in typing.get_type_hints(type(self)).items():
+            allowed, value = typing.get_args(hint), getattr(self, name)
+            if typing.get_origin(hint) is Literal and value not in allowed:
+                raise ConfigError(
+                    f"`{name}` is {value!r}{_suggestion(value, allowed)}; use one of {', '.join(allowed)}"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +94,7 @@ class FeaturesConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class TowerConfig:
+class TowerConfig(_Settings):
     """Shape of the two towers."""
 
     dim: int = 64
@@ -82,7 +110,7 @@ class TowerConfig:
     cosine: bool = False
     """Cosine similarity with a temperature; otherwise a dot product with an item bias."""
     temperature: float = 1.0
-    text_mode: str = "frozen"
+    text_mode: TextMode = "frozen"
     """frozen: vectors of the pre-trained BERT; top: its last `text_layers` train; lora; full."""
     text_layers: int = 1
     lora_rank: int = 8
@@ -90,12 +118,12 @@ class TowerConfig:
     """Dimensions of an item's words as TF-IDF weighs them, which the item tower reads beside the BERT; 0 for none."""
     random_bert: bool = False
     """A tiny BERT with random weights instead of the pre-trained one: for tests."""
-    bert_dtype: str = "float32"
+    bert_dtype: BertDtype = "float32"
     """Mixed precision, of the BERT, where the time goes: Keras's policy float32 or mixed_bfloat16."""
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(_Settings):
     """The optimisation."""
 
     batch_size: int = 32
@@ -115,11 +143,11 @@ class TrainConfig:
     """When positive, only this many highest-scored negatives enter the loss."""
     logq: bool = True
     """Correct the logits by the log of each candidate's sampling probability."""
-    mask_positives: str = "sequence"
+    mask_positives: MaskPositives = "sequence"
     """Which of a user's own events never count as negatives: all of the "sequence" (best where nobody buys
-    twice), the targets of the same "basket" (as candidates of the batch, not when drawn), "none", or by "habit":
-    those of the basket for what is chosen again, all of the sequence for what is chosen for the first time, so
-    that new things compete with new things."""
+    twice), the targets of the same "basket" (as candidates of the batch, not when drawn), "none", or by "repeat":
+    those of the basket for a repeat, all of the sequence for an item that is new to the user, so that new items
+    compete with new items."""
     recency_half_life_days: float = 0.0
     """When positive, a target's weight halves with each such age before the end of training data."""
     repeat_weight: float = 1.0
@@ -130,7 +158,7 @@ class TrainConfig:
     """Share of positions that are given their target's text as search query, so that search is learnt."""
     validation_users: int = 2000
     """Users of the validation split, at most, that each epoch is scored on."""
-    validation_slice: str = "all"
+    validation_slice: ValidationSlice = "all"
     """Whose NDCG@20 decides on the best epoch: "all" choices, or "novel" ones, where nobody chooses twice."""
     patience: int = 3
     """Epochs without a better validation metric before training stops."""
@@ -201,12 +229,12 @@ class ServingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationConfig:
+class EvaluationConfig(_Settings):
     """What counts in the held-out windows."""
 
     label_kinds: tuple[str, ...] = ()
     """Event kinds that are a choice, as `("purchase",)` where views are logged too; () is every kind."""
-    candidates: str = "sold"
+    candidates: EvaluationCandidates = "sold"
     """What competes: items that were "sold" before or in the window, or the whole "catalog"."""
     cold_start_users: int = 250
     """Users, at most, who are asked for again with the ends of their histories alone; 0 leaves the curve out."""
@@ -244,10 +272,10 @@ class TuneConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(_Settings):
     """One run."""
 
-    clock: str = "utc"
+    clock: Clock = "utc"
     """schema.CLOCKS of the tables; filled by the pipeline."""
     examples: ExamplesConfig = ExamplesConfig()
     features: FeaturesConfig = FeaturesConfig()
@@ -292,7 +320,9 @@ def _build(cls: type[Any], raw: dict[str, Any]) -> Any:
     known = {field.name: field for field in dataclasses.fields(cls)}
     for name in raw:
         if name not in known:
-            raise ConfigError(f"setting {name!r} is not one of {cls.__name__}'s: {', '.join(known)}")
+            raise ConfigError(
+                f"{cls.__name__} has no setting {name!r}{_suggestion(name, known)}; its settings are {', '.join(known)}"
+            )
     values = {}
     for name, value in raw.items():
         default = known[name].default

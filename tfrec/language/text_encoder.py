@@ -201,8 +201,6 @@ def _set_trainable(backbone: Any, config: TowerConfig) -> None:
         "top": layers[-config.text_layers :],
         "full": backbone.layers,
     }
-    trained = layers_by_mode.get(config.text_mode)
-    if trained is None:
-        raise ConfigError(f"text_mode is {config.text_mode!r}; give frozen, top, lora or full")
+    trained = layers_by_mode[config.text_mode]
     for layer in backbone.layers:
         layer.trainable = layer in trained

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from tfrec.config import Config
+from tfrec.config import Config, MaskPositives
 from tfrec.examples.batches import History
 from tfrec.retrieval import replicas
 from tfrec.retrieval.catalog_tables import CatalogTables
@@ -85,7 +85,9 @@ def sampling_probability(frequency_share: tf.Tensor, in_batch: tf.Tensor, unifor
     return expected / tf.reduce_max(expected)
 
 
-def score_mask(history: History, is_target: tf.Tensor, candidate_rows: tf.Tensor, mask_positives: str) -> tf.Tensor:
+def score_mask(
+    history: History, is_target: tf.Tensor, candidate_rows: tf.Tensor, mask_positives: MaskPositives
+) -> tf.Tensor:
     """[targets, candidates] bool: the target's own column, and the candidates that count as its negatives.
 
     The target's item in another column (an accidental hit) never counts. `mask_positives` chooses which of the
@@ -97,15 +99,15 @@ def score_mask(history: History, is_target: tf.Tensor, candidate_rows: tf.Tensor
     # Accidental hits.
     allowed = target_rows[:, tf.newaxis] != candidate_rows[tf.newaxis, :]
     # Targets of the same user and time, in their own columns.
-    if mask_positives in ("basket", "habit"):
+    if mask_positives in ("basket", "repeat"):
         timestamp = tf.boolean_mask(history.timestamp, is_target)
         same = tf.logical_and(user[:, tf.newaxis] == user, timestamp[:, tf.newaxis] == timestamp)
         others = tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]])
         allowed = tf.logical_and(allowed, tf.logical_not(others))
     # All items of the user's sequence, in any column; with repeats only for targets that are new to the user.
-    if mask_positives in ("sequence", "habit"):
+    if mask_positives in ("sequence", "repeat"):
         foreign = tf.gather(tf.reduce_all(history.row[:, :, tf.newaxis] != candidate_rows, axis=1), user)
-        if mask_positives == "habit":
+        if mask_positives == "repeat":
             foreign = tf.logical_or(foreign, tf.boolean_mask(is_repeat(history), is_target)[:, tf.newaxis])
         allowed = tf.logical_and(allowed, foreign)
     # The target itself.

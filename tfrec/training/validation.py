@@ -9,26 +9,20 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tfrec import metrics
-from tfrec.config import Config
-from tfrec.errors import ConfigError
+from tfrec.config import Config, ValidationSlice
 from tfrec.examples.batches import Batch, history_only, query_times_of, window_start
 from tfrec.examples.dataset import sequences
 from tfrec.retrieval.two_tower import TwoTower
 
 K = 20
 BATCH = 128
-SLICES = ("all", "novel")
+SLICES: tuple[ValidationSlice, ...] = ("all", "novel")
 
 
 class Validation:
     """Histories of up to `validation_users` users, and what each of them chose in the window."""
 
     def __init__(self, files: Sequence[str], config: Config):
-        """ConfigError when the slice that decides is not one of SLICES."""
-        if config.train.validation_slice not in SLICES:
-            raise ConfigError(
-                f"`validation_slice` is {config.train.validation_slice!r}; use one of {', '.join(SLICES)}"
-            )
         self._decisive = config.train.validation_slice
         users = config.train.validation_users
         batches = sequences(files, config.features.profile_columns, BATCH)

@@ -143,11 +143,6 @@ def test_an_encoder_whose_training_is_switched_off_trains_nothing(encoder_of, mo
     assert encoder.trainable_weights
 
 
-def test_a_text_mode_that_does_not_exist_is_refused(encoder_of):
-    with pytest.raises(ConfigError, match=r"text_mode is 'half'; give frozen, top, lora or full"):
-        encoder_of("half")
-
-
 @pytest.mark.parametrize("layers", [0, 3])
 def test_more_layers_than_the_bert_has_are_refused(encoder_of, layers):
     with pytest.raises(ConfigError, match=f"text_layers is {layers} but the BERT has 2; give 1 to 2"):

@@ -60,13 +60,13 @@ def test_items_of_one_basket_are_no_negatives_of_each_other():
 def test_with_repeats_new_items_compete_with_what_is_new_to_the_user():
     # Item 2 is bought for the first time, between two purchases of item 1, then items 1, 2 and 3 are drawn.
     history = history_of([[1, 2, 1]], [[10, 20, 30]])
-    assert mask_of(history, [[False, True, True]], [2, 1, 1, 2, 3], "habit") == ["10001", "11011"]
+    assert mask_of(history, [[False, True, True]], [2, 1, 1, 2, 3], "repeat") == ["10001", "11011"]
 
 
 def test_with_repeats_the_items_of_one_basket_are_no_negatives_of_each_other():
     # Items 1 and 2 are bought together, and together again.
     history = history_of([[1, 2, 1, 2]], [[10, 10, 20, 20]])
-    assert mask_of(history, [[False, False, True, True]], [1, 2, 3], "habit") == ["101", "011"]
+    assert mask_of(history, [[False, False, True, True]], [1, 2, 3], "repeat") == ["101", "011"]
 
 
 def history_of(rows: list[list[int]], times: list[list[int]]) -> History:

@@ -95,7 +95,7 @@ def alone_and_together(transformed_shop) -> tuple[dict, dict]:
         towers=dataclasses.replace(shop.towers, text_mode="full"),
         train=dataclasses.replace(
             shop.train,
-            mask_positives="habit",
+            mask_positives="repeat",
             recency_half_life_days=1.0,
             repeat_weight=0.3,
             query_from_title=0.0,

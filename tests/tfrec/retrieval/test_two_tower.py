@@ -156,7 +156,7 @@ def test_context_and_unknown_items_are_no_targets(make_model):
 
 
 def test_a_batch_without_targets_costs_nothing(make_model):
-    for settings in ({}, {"recency_half_life_days": 1.0}, {"mask_positives": "habit"}):
+    for settings in ({}, {"recency_half_life_days": 1.0}, {"mask_positives": "repeat"}):
         loss = make_model(**settings).compute_loss(batch_of([("i1", NOON, 0)], [("nobody knows", NOON)]))
         assert loss.numpy() == 0.0
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.errors import ConfigError
 from tfrec.examples.batches import history_only
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.validation import Validation
@@ -73,11 +72,6 @@ def test_the_score_is_the_mean_over_users_of_all_choices_and_of_new_ones(model, 
 def test_the_configuration_says_which_of_the_scores_decides(written, make_config, slice_, expected):
     validation = Validation(written(), make_config(train={"validation_slice": slice_}))
     assert validation.decisive((0.25, 0.5)) == expected
-
-
-def test_a_slice_that_is_not_measured_cannot_decide(written, make_config):
-    with pytest.raises(ConfigError, match="`validation_slice` is 'cold'; use one of all, novel"):
-        Validation(written(), make_config(train={"validation_slice": "cold"}))
 
 
 def test_only_so_many_users_are_scored(model, written, make_config):
