@@ -1,9 +1,10 @@
-"""How many events a second become serialized tf.train.Examples on one core, beside TFX's parquet executor.
+"""Events per second made into serialized tf.train.Examples on one core, also by TFX's executor.
 
-    python benchmarks/build_examples.py [--tables data/complete-journey]        what `tfrec ingest` wrote
+    python benchmarks/build_examples.py [--tables data/complete-journey]
 
-Prints a table and writes out/benchmarks/build_examples.json. TFX's executor makes one example of each event,
-without history, and knows no timestamps: it is given the same rows with seconds as integers.
+The tables are those of `tfrec ingest`. TFX's parquet executor makes one example per event, without
+history. It supports no timestamps, so it reads the same rows with integer seconds. Prints a table
+and writes out/benchmarks/build_examples.json.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from tfrec.schema import TableSet, read_table_set
 OUT = Path("out/benchmarks/build_examples.json")
 BEAM_ARGS = ["--runner=FnApiRunner", "--sdk_container_image=unused"]
 STOCK_ROWS = 100_000
-"""Rows given to TFX's executor, which is too slow for all of them."""
+"""Rows that TFX's executor reads; it is too slow for all of them."""
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measure, print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, default=Path("data/complete-journey"), help="root of a table set")
     arguments = parser.parse_args()
@@ -45,41 +46,41 @@ def main() -> None:
     OUT.write_text(json.dumps({"source": tables.manifest.source, "cores": 1, "results": results}, indent=2) + "\n")
     print(f"{'one core, ' + tables.manifest.source:52}{'events':>10}{'seconds':>10}{'events/s':>12}")
     for row in results:
-        print(f"{row['what']:52}{row['events']:>10,}{row['seconds']:>10.2f}{row['events_per_second']:>12,}")
+        print(f"{row['name']:52}{row['events']:>10,}{row['seconds']:>10.2f}{row['events_per_second']:>12,}")
 
 
 def measure(tables: TableSet) -> list[dict[str, Any]]:
-    """A row for each way of making examples of the same interactions."""
+    """Measure each way of making examples of the same interactions."""
     events = tables.manifest.rows["interactions"]
     with tempfile.TemporaryDirectory() as folder:
         stock_rows = write_stock_rows(tables, Path(folder))
         return [
-            timed("tfrec.examples.build.build_partition", events, lambda: build_all(tables)),
-            timed("the same through Beam, as in the pipeline", events, lambda: build_through_beam(tables)),
-            timed("TFX parquet executor through Beam", stock_rows, lambda: build_by_stock_executor(folder)),
+            time_build("tfrec.examples.build.build_partition", events, lambda: build_all(tables)),
+            time_build("the same through Beam, as in the pipeline", events, lambda: build_through_beam(tables)),
+            time_build("TFX parquet executor through Beam", stock_rows, lambda: build_by_stock_executor(folder)),
         ]
 
 
-def timed(what: str, events: int, build: Callable[[], None]) -> dict[str, Any]:
-    """The better of two runs: the first also imports and warms the file cache."""
+def time_build(name: str, events: int, build: Callable[[], None]) -> dict[str, Any]:
+    """Time two builds and return the better; the first also imports and warms the file cache."""
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
         build()
         seconds.append(time.perf_counter() - start)
     rate = round(events / min(seconds))
-    return {"what": what, "events": events, "seconds": round(min(seconds), 3), "events_per_second": rate}
+    return {"name": name, "events": events, "seconds": round(min(seconds), 3), "events_per_second": rate}
 
 
 def build_all(tables: TableSet) -> None:
-    """Every split of every partition, each block of examples dropped as soon as it is made."""
+    """Build all splits of all partitions, and discard the examples."""
     for index in range(tables.manifest.partitions):
         for _ in build_partition(tables, index, Config().examples):
             pass
 
 
 def build_through_beam(tables: TableSet) -> None:
-    """The executor's Beam graph, without the writing."""
+    """Run the executor's Beam graph, without writing."""
     import apache_beam as beam
 
     from pipeline.nodes.example_gen import TableSetExecutor, example_gen
@@ -91,7 +92,7 @@ def build_through_beam(tables: TableSet) -> None:
 
 
 def write_stock_rows(tables: TableSet, folder: Path) -> int:
-    """Writes the first interactions for TFX's executor; their number."""
+    """Write the first interactions for TFX's executor, and return their number."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -104,7 +105,7 @@ def write_stock_rows(tables: TableSet, folder: Path) -> int:
 
 
 def build_by_stock_executor(folder: str) -> None:
-    """TFX's own parquet executor, up to serialized examples, without the writing."""
+    """Run TFX's parquet executor up to serialized examples, without writing."""
     import apache_beam as beam
     from tfx.components.example_gen.custom_executors import parquet_executor
     from tfx.components.example_gen.write_split import MaybeSerialize
@@ -116,7 +117,7 @@ def build_by_stock_executor(folder: str) -> None:
 
 
 def count(examples: Any, name: str) -> None:
-    """Consumes a PCollection."""
+    """Consume a PCollection."""
     import apache_beam as beam
 
     _ = examples | f"Count {name}" >> beam.combiners.Count.Globally()

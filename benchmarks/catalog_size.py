@@ -52,12 +52,12 @@ def measure(items: int) -> None:
     import psutil
     import tensorflow as tf
 
-    from benchmarks.training import batches, build, speed
+    from benchmarks.training import build_model, make_batches, measure_speed
     from tfrec.export.top_k_index import Index
     from tfrec.training.lazy_adam import LazyAdam
 
-    model = build(LENGTH, BATCH, items, max(items // ITEMS_PER_TEXT, 2))
-    events = speed(model, LazyAdam(1e-3), batches(model, BATCH, LENGTH), STEPS)
+    model = build_model(LENGTH, BATCH, items, max(items // ITEMS_PER_TEXT, 2))
+    events = measure_speed(model, LazyAdam(1e-3), make_batches(model, BATCH, LENGTH), STEPS)
     started = time.perf_counter()
     index = Index(model.all_candidates(), K)
     index_seconds = time.perf_counter() - started

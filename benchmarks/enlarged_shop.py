@@ -1,5 +1,4 @@
-"""A real shop enlarged N times with equal distributions: N times the users and events, √N the
-items.
+"""A real shop enlarged with equal distributions: N times the users and events, √N times the items.
 
 Each copy of a user keeps the original's timestamps, basket sizes, repeats and prices. Each item has
 several makers, and each copy of all users buys an item from one of them, drawn at random. So repeat
@@ -43,7 +42,8 @@ def write_enlarged_shop(tables: TableSet, factor: int, folder: Path, seed: int =
         pq.write_table(copied_events, folder / "interactions" / f"{copy}.parquet")
         copied_users = _replace_column(users, "user_id", _add_suffix(users["user_id"], str(copy)))
         pq.write_table(copied_users, folder / "users" / f"{copy}.parquet")
-    mapping.write_text(yaml.safe_dump(_make_mapping(tables)), encoding="utf-8")  # last: it marks the shop as complete
+    # Last: the mapping marks the shop as complete.
+    mapping.write_text(yaml.safe_dump(_make_mapping(tables)), encoding="utf-8")
     return mapping
 
 

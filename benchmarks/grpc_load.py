@@ -1,6 +1,6 @@
 """Load generator for a gRPC server, in one process: closed loop or open loop.
 
-A closed loop keeps a number of requests in flight; an open loop sends a number of requests a second.
+A closed loop keeps a number of requests in flight; an open loop sends requests at a fixed rate.
 Requests are serialized beforehand and responses are parsed only by a check, so the client costs
 little. Latency in the open loop counts from the time at which the request was due.
 """

@@ -1,4 +1,9 @@
-"""How long `tfrec --help` takes, beside an empty Python and TensorFlow's import; JSON in out/benchmarks/."""
+"""Run time of `tfrec --help`, `tfrec doctor`, an empty Python and the import of TensorFlow.
+
+    python benchmarks/help_time.py
+
+Prints a table and writes out/benchmarks/help_time.json.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +22,11 @@ COMMANDS = {
     "tfrec doctor": ([str(BIN / "tfrec"), "doctor"], 10),
     "import tensorflow": ([sys.executable, "-c", "import tfrec, tensorflow"], 3),
 }
-"""Name -> the command and how often it runs."""
+"""Name -> command, number of runs."""
 
 
 def main() -> None:
-    """Measures, prints a table, writes the figures."""
+    """Measure, print a table and write JSON."""
     results = {name: measure(command, repeats) for name, (command, repeats) in COMMANDS.items()}
     print(f"{'command':<20} {'best s':>8} {'median s':>9} {'runs':>5}")
     for name, result in results.items():
@@ -31,7 +36,7 @@ def main() -> None:
 
 
 def measure(command: list[str], repeats: int) -> dict[str, float]:
-    """Wall seconds of a command, each run a new process."""
+    """Run a command several times, and return its wall seconds."""
     seconds = []
     for _ in range(repeats):
         started = time.perf_counter()

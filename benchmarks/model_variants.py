@@ -1,7 +1,7 @@
-"""tfrec's own model, whole or with a part left out, trained and scored as the pipeline does it; for quality.py.
+"""Variants of the tfrec model, trained and scored as in the pipeline; for quality.py.
 
-A variant differs in how the item tower reads texts (not at all, by TF-IDF, by a frozen or a tuned BERT, by both), in
-whether ids have an embedding, and in its seed. Everything up to Transform is the pipeline's, run once for all variants.
+Variants differ in the encoding of texts (none, TF-IDF, frozen or tuned BERT, both), in the
+embedding of ids and in the seed. All variants share one run of the pipeline up to Transform.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow uses
+import pipeline  # noqa: F401  # isort: skip  sets the Keras version
 
 import numpy as np
 
-from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it ends the process by SIGSEGV
+from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it crashes
 from pipeline.outcome import latest_artifact
-from pipeline.runs import Run
-from tfrec.config import Config, config_from_json
+from pipeline.runs import Run, run_from_json
+from tfrec.config import Config
 from tfrec.errors import ConfigError
 from tfrec.evaluation.evaluate import evaluate, protocol_of
 from tfrec.evaluation.holdout import Holdout, read_holdout
@@ -30,14 +30,14 @@ from tfrec.examples.build import SPLITS
 from tfrec.examples.catalog import Catalog
 from tfrec.retrieval.two_tower import TwoTower
 
-BY_USER = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")
-"""Kept user by user, for intervals and paired comparisons."""
+PER_USER_METRICS = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")
+"""Per-user metrics, for intervals and paired comparisons."""
 
 TEXT_STEPS = 200
-"""Of tuning the BERT, where the run itself leaves it frozen."""
+"""Steps of tuning the BERT, if the run itself keeps it frozen."""
 
 WORD_DIM = 256
-"""Of TF-IDF, where the run itself has none."""
+"""Dimension of TF-IDF vectors, if the run itself has none."""
 
 TEXTS = ("none", "words", "frozen", "tuned", "words and frozen", "words and tuned")
 
@@ -46,26 +46,26 @@ TEXTS = ("none", "words", "frozen", "tuned", "words and frozen", "words and tune
 class Variant:
     """A model to train."""
 
-    text: str = ""  # one of TEXTS; "" is as the run has it
+    text: str = ""  # one of TEXTS; "" keeps the run's setting
     ids: bool = True
     seed: int = 1
 
     def key(self) -> str:
-        """A name for its files."""
+        """Return the name of the variant's files."""
         return f"tfrec text {self.text or 'as configured'}{'' if self.ids else ' without ids'} seed {self.seed}"
 
     def resolved(self, config: Config) -> Variant:
-        """With what the run says of texts by name, so that the same model is trained once."""
+        """Replace text "" by the name of the run's setting, so that equal models share a name."""
         bert = "frozen" if config.towers.text_mode == "frozen" else "tuned"
         usual = f"words and {bert}" if config.towers.word_dim else bert
         return dataclasses.replace(self, text=self.text or usual)
 
     def to_json(self) -> str:
-        """As `main` takes it."""
+        """Return the JSON that `main` takes."""
         return json.dumps(dataclasses.asdict(self))
 
 
-WHOLE = Variant()
+FULL_MODEL = Variant()
 LABELS = dict(
     zip(
         ("no text", "TF-IDF", "frozen BERT", "tuned BERT", "TF-IDF + frozen BERT", "TF-IDF + tuned BERT"),
@@ -81,18 +81,21 @@ ABLATION = {
 }
 
 
-def main(name: str, config: str, tables: str, out: str, variant: str, kept: str) -> None:
-    """Trains the variant of the run and writes its test scores to `kept`."""
-    measure(Run(name, config_from_json(config), tables, out), Variant(**json.loads(variant)), Path(kept))
+def main(run: str, variant: str, path: str) -> None:
+    """Train a variant of a run (both JSON) and write its test scores to `path`."""
+    measure(run_from_json(run), Variant(**json.loads(variant)), Path(path))
 
 
 def prepare(run: Run) -> None:
-    """Runs the pipeline up to Transform, unless its results are there."""
+    """Run the pipeline up to Transform, unless its results exist."""
     run_pipeline(run, until="Transform")
 
 
-def measure(run: Run, variant: Variant, kept: Path) -> None:
-    """Trains, exports, reads the export back and scores it on the test window. An interrupted call goes on."""
+def measure(run: Run, variant: Variant, path: Path) -> None:
+    """Train, export, load the export and score it on the test window.
+
+    A repeated call resumes an interrupted training.
+    """
     from pipeline.resolved_run import resolve
     from tfrec.evaluation.exported_model import Exported
     from tfrec.examples.dataset import load_catalog
@@ -102,14 +105,13 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
     from tfrec.training.train import TrainingJob, catch_up, fit
 
     prepare(run)
-    began = time.process_time()
-    config = configured(resolve(run).config, variant)
+    started = time.process_time()
+    config = apply_to_config(resolve(run).config, variant)
     examples = latest_artifact(run, "Transform", "transformed_examples")
     files = {split: sorted(map(str, examples.glob(f"Split-{split}/*"))) for split in SPLITS}
     transformed = Transformed(str(latest_artifact(run, "Transform", "transform_graph")))
-    catalog = reduced(load_catalog(files["catalog"], files["train"], transformed, config.features), variant)
-    work = kept.parent / f"{kept.stem}.work"
-    learnt_from = (files["train"], files["validation"])
+    catalog = reduce_catalog(load_catalog(files["catalog"], files["train"], transformed, config.features), variant)
+    work = path.parent / f"{path.stem}.work"
     job = TrainingJob(
         train_files=files["train"],
         validation_files=files["validation"],
@@ -120,29 +122,30 @@ def measure(run: Run, variant: Variant, kept: Path) -> None:
         log_dir=str(work / "logs"),
     )
     trained = fit(job, catalog, begin=begin_without_bert if variant.text == "words" else None)
-    stage = fit_second_stage(trained, *learnt_from, config) if config.ranking.epochs else None
+    stage = fit_second_stage(trained, files["train"], files["validation"], config) if config.ranking.epochs else None
     if stage is None:
         catch_up(trained.model, files["validation"])
     export(Recommender(trained, transformed, config, stage), str(work / "model"))
-    cpu_minutes = (time.process_time() - began) / 60
+    cpu_minutes = (time.process_time() - started) / 60
     raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
     evaluation = config.evaluation
     holdout = read_holdout(raw, "test", evaluation.label_kinds, evaluation.candidates, config.clock)
     stages = Exported(work / "model", raw, holdout).stages()
-    for path, scorer in zip((towers_of(kept), kept)[-len(stages) :], stages, strict=True):
-        write(evaluate(path.stem, scorer, holdout, by_user=BY_USER), holdout, path, cpu_minutes)
+    for stage_path, scorer in zip((towers_path(path), path)[-len(stages) :], stages, strict=True):
+        scores = evaluate(stage_path.stem, scorer, holdout, by_user=PER_USER_METRICS)
+        write_scores(scores, holdout, stage_path, cpu_minutes)
     shutil.rmtree(work)
 
 
-def towers_of(kept: Path) -> Path:
-    """Where the scores of the two towers alone are kept, beside those of both stages."""
-    return kept.with_name(f"{kept.stem} towers alone.json")
+def towers_path(path: Path) -> Path:
+    """Return the path of the scores of the towers alone, next to those of both stages."""
+    return path.with_name(f"{path.stem} towers alone.json")
 
 
-def configured(config: Config, variant: Variant) -> Config:
-    """The run's configuration with the variant's seed and its way to read texts."""
+def apply_to_config(config: Config, variant: Variant) -> Config:
+    """Set the variant's seed and text encoding in the run's configuration."""
     if variant.text not in ("", *TEXTS):
-        raise ConfigError(f"`text` is {variant.text!r}; use one of {', '.join(TEXTS)}")
+        raise ConfigError(f"`text` is {variant.text!r}, expected one of {', '.join(TEXTS)}")
     train, towers = dataclasses.replace(config.train, seed=variant.seed), config.towers
     if variant.text:
         word_dim = (towers.word_dim or WORD_DIM) if variant.text.startswith("words") else 0
@@ -155,8 +158,8 @@ def configured(config: Config, variant: Variant) -> Config:
     return dataclasses.replace(config, towers=towers, train=train)
 
 
-def reduced(catalog: Catalog, variant: Variant) -> Catalog:
-    """The catalogue without the texts or the ids that the variant does without."""
+def reduce_catalog(catalog: Catalog, variant: Variant) -> Catalog:
+    """Remove the texts or the ids from the catalog, as the variant demands."""
     if variant.text == "none":
         catalog = dataclasses.replace(
             catalog,
@@ -174,7 +177,7 @@ def begin_without_bert(model: TwoTower, catalog: Catalog) -> bool:
 
 
 class WithoutIds(Catalog):
-    """Of which no item has an embedding of its own."""
+    """A catalog in which no item has an id embedding."""
 
     @property
     def id_row(self) -> np.ndarray:
@@ -182,16 +185,16 @@ class WithoutIds(Catalog):
         return np.zeros(self.rows, np.int64)
 
 
-def write(scores: Scores, holdout: Holdout, path: Path, cpu_minutes: float = math.nan) -> None:
-    """Keeps the scores as JSON, users' own values of BY_USER and the cost beside; the JSON comes last, by rename."""
+def write_scores(scores: Scores, holdout: Holdout, path: Path, cpu_minutes: float = math.nan) -> None:
+    """Write scores as JSON, and per-user metrics and cost as .npz; the JSON last, by rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     values: dict[str, Any] = {
-        name: np.stack([part.per_user[metric] for metric in BY_USER])
+        name: np.stack([part.per_user[metric] for metric in PER_USER_METRICS])
         for name, part in scores.slices.items()
         if part.per_user
     }
     np.savez(path.with_suffix(".npz"), **values, cpu_minutes=cpu_minutes)
-    beside = path.with_suffix(".json.part")
+    temporary = path.with_suffix(".json.part")
     evaluation = Evaluation(protocol_of(holdout), {scores.name: scores}, Verdict(False, ("not judged",)))
-    beside.write_text(evaluation.to_json(), encoding="utf-8")
-    beside.rename(path)
+    temporary.write_text(evaluation.to_json(), encoding="utf-8")
+    temporary.rename(path)

@@ -1,15 +1,15 @@
-"""Quality from raw data to a table: tfrec beside baselines tuned with the same care, the whole catalogue ranked.
+"""Quality of tfrec and of tuned baselines on a data set, with the whole catalog ranked.
 
     python benchmarks/quality.py complete-journey
-    python benchmarks/quality.py online-retail --folder FOLDER     # that holds online_retail.csv.gz
-    python benchmarks/quality.py amazon-beauty --folder FOLDER     # interactions.parquet and items.parquet
-    python benchmarks/quality.py movielens --folder FOLDER         # that was unzipped
-    python benchmarks/quality.py complete-journey --only EASE      # one row, "tfrec" among them
-    python benchmarks/quality.py complete-journey --ablation       # what texts and ids are worth
+    python benchmarks/quality.py online-retail --folder FOLDER     # with online_retail.csv.gz
+    python benchmarks/quality.py amazon-beauty --folder FOLDER     # with its two Parquet files
+    python benchmarks/quality.py movielens --folder FOLDER         # unzipped
+    python benchmarks/quality.py complete-journey --only EASE      # one row, such as EASE or tfrec
+    python benchmarks/quality.py complete-journey --ablation       # without texts, without ids
 
-Baselines are tuned on the validation window; the test window is looked at once. Each row is kept in a folder of its
-settings and data below out/quality/DATASET, whole or not at all, and used again by a later call: delete it to measure
-again. Prints tables and writes out/benchmarks/quality-DATASET.json.
+Baselines are tuned on the validation window; the test window is used once. Each row is stored in a
+folder named by its settings and data, below out/quality/DATASET. Later calls use it again; delete
+it to measure again. Prints tables and writes out/benchmarks/quality-DATASET.json.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import model_variants
-from benchmarks.quality_table import Column, Row, gains, markdown, summary
+from benchmarks.quality_table import Column, Row, format_gains, format_rows, summarize
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
@@ -48,77 +48,81 @@ ROOT = Path(__file__).parents[1]
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Where a data set comes from, whose settings serve it, and the numbers that it is known by."""
+    """A data set: its run, its mapping and the columns of its table."""
 
     run: str
     columns: tuple[Column, ...]
-    mapping: str = ""  # of examples/; "" for a source that tfrec knows by name
+    mapping: str = ""  # file in examples/; "" for a source built into tfrec
 
 
-DATED = (
+DATED_COLUMNS = (
     *(("all", "ndcg@20"), ("novel", "ndcg@20"), ("novel", "recall@20")),
     *(("cold", "recall@20"), ("cold_among", "recall@20")),
 )
 DATASETS = {
-    "complete-journey": Dataset("laptop", DATED),
-    "online-retail": Dataset("retail", DATED, "online_retail.yaml"),
+    "complete-journey": Dataset("laptop", DATED_COLUMNS),
+    "online-retail": Dataset("retail", DATED_COLUMNS, "online_retail.yaml"),
     "amazon-beauty": Dataset(
         "discovery", (("novel", "recall@10"), ("novel", "ndcg@10"), ("cold", "recall@20")), "amazon_beauty.yaml"
     ),
-    "movielens": Dataset("discovery", DATED[1:3]),
+    "movielens": Dataset("discovery", DATED_COLUMNS[1:3]),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
-    """A row as it lies on disk; its judged model alone."""
+class StoredScores:
+    """Scores of one model, as stored on disk."""
 
     evaluation: Evaluation
-    cpu_minutes: float  # of training; NaN of a baseline
+    cpu_minutes: float  # of training; NaN for a baseline
 
 
 def main() -> None:
-    """Ingests, trains, tunes the baselines, prints."""
+    """Ingest, train, tune the baselines, print tables and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=DATASETS, nargs="?", default="complete-journey")
-    parser.add_argument("--folder", help="where the files lie; needed for all but complete-journey")
-    parser.add_argument("--run", help="another named run's settings")
+    parser.add_argument("--folder", help="folder of the files; required except for complete-journey")
+    parser.add_argument("--run", help="name of a run with other settings")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", action="append", metavar="ROW", help="this row alone; may be given again")
-    parser.add_argument("--ablation", action="store_true", help="texts and ids left out in turn, instead of baselines")
+    parser.add_argument("--only", action="append", metavar="ROW", help="measure only this row; repeatable")
+    parser.add_argument(
+        "--ablation", action="store_true", help="compare variants without texts or ids, instead of baselines"
+    )
     options = parser.parse_args()
     dataset = DATASETS[options.dataset]
     home = Path("out/quality") / options.dataset
     tables = ingest(options.dataset, dataset, options.folder, home)
-    chosen = options.run or dataset.run
-    run = Run(f"{options.dataset}-{chosen}", RUNS[chosen].config, tables=str(tables), out=str(home))
-    wanted = wanted_variants(options.ablation, options.seeds)
-    names_ = wanted_rows(options.only, wanted, read_table_set(tables).manifest.clock, options.ablation)
-    both = {name: score_variant(run, wanted[name], home) for name in names_ if name in wanted}
-    found = score_baselines(run, [name for name in names_ if name not in wanted], home)
-    found |= {_of_towers(name): stages[0] for name, stages in both.items() if len(stages) > 1}
-    found |= {name: stages[-1] for name, stages in both.items()}
-    if len({repr(kept.evaluation.protocol) for kept in found.values()}) > 1:
-        sys.exit(f"rows were measured under unlike protocols; delete {home} and measure again")
-    rows = {name: Row(name, kept.evaluation.judged, kept.cpu_minutes) for name, kept in found.items()}
-    print(markdown(list(rows.values()), dataset.columns))
+    run_name = options.run or dataset.run
+    run = Run(f"{options.dataset}-{run_name}", RUNS[run_name].config, tables=str(tables), out=str(home))
+    variants = select_variants(options.ablation, options.seeds)
+    clock = read_table_set(tables).manifest.clock
+    baselines = [] if options.ablation else names(clock)
+    row_names = select_rows(options.only, [*baselines, *variants])
+    stages = {name: score_variant(run, variants[name], home) for name in row_names if name in variants}
+    stored = score_baselines(run, [name for name in row_names if name not in variants], home)
+    stored |= {_towers_row(name): scores[0] for name, scores in stages.items() if len(scores) > 1}
+    stored |= {name: scores[-1] for name, scores in stages.items()}
+    if len({repr(scores.evaluation.protocol) for scores in stored.values()}) > 1:
+        sys.exit(f"rows have different evaluation protocols; delete {home} and measure again")
+    rows = {name: Row(name, scores.evaluation.judged, scores.cpu_minutes) for name, scores in stored.items()}
+    print(format_rows(list(rows.values()), dataset.columns))
     if options.ablation:
         show_gains(rows, dataset)
     out = Path(f"out/benchmarks/{'ablation' if options.ablation else 'quality'}-{options.dataset}.json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(summary(rows.values(), dataset.columns), indent=2))
-    log(f"written to {out}; each row lies below {home}")
+    out.write_text(json.dumps(summarize(rows.values(), dataset.columns), indent=2))
+    log(f"written to {out}; rows are stored in {home}")
 
 
 def ingest(name: str, dataset: Dataset, folder: str | None, home: Path) -> Path:
-    """The data set's tables, made unless they are there."""
+    """Ingest the data set unless its tables exist, and return their folder."""
     tables = home / "tables"
     if (tables / "manifest.json").exists():
         return tables
     if folder is None and name != "complete-journey":
-        sys.exit(f"{name} is not in a package: give the folder of its files by --folder")
+        sys.exit(f"{name} is not in a package; set --folder to the folder of its files")
     if dataset.mapping:
-        # A mapping's paths are relative to it: a copy lies beside links to the files.
+        # A mapping's paths are relative to it, so its copy is put next to links to the files.
         raw = home / "raw"
         shutil.rmtree(raw, ignore_errors=True)
         raw.mkdir(parents=True)
@@ -133,114 +137,122 @@ def ingest(name: str, dataset: Dataset, folder: str | None, home: Path) -> Path:
     return tables
 
 
-def wanted_variants(ablation: bool, seeds: int) -> dict[str, model_variants.Variant]:
-    """Row -> the model to train: the whole one with each seed, or in an ablation every variant with the first."""
+def select_variants(ablation: bool, seeds: int) -> dict[str, model_variants.Variant]:
+    """Map rows to models: the full model with each seed, or the variants of the ablation."""
     if ablation:
         return model_variants.ABLATION
-    return {f"tfrec, seed {seed}": dataclasses.replace(model_variants.WHOLE, seed=seed) for seed in range(1, seeds + 1)}
+    return {
+        f"tfrec, seed {seed}": dataclasses.replace(model_variants.FULL_MODEL, seed=seed) for seed in range(1, seeds + 1)
+    }
 
 
-def wanted_rows(
-    only: list[str] | None, wanted: Mapping[str, model_variants.Variant], clock: str, ablation: bool
-) -> list[str]:
-    """The rows to measure; ends the program at a name that is none."""
-    known = [*([] if ablation else names(clock)), *wanted]
+def select_rows(only: list[str] | None, known: list[str]) -> list[str]:
+    """Select rows by name, all by default; a name without seed selects all seeds.
+
+    Exits at an unknown name.
+    """
     if only is None:
         return known
-    found = [name for name in known if any(name == row or name.startswith(f"{row}, seed") for row in only)]
-    unknown = [row for row in only if not any(name == row or name.startswith(f"{row}, seed") for name in known)]
+    unknown = [row for row in only if not any(_is_row(name, row) for name in known)]
     if unknown:
-        sys.exit(f"there is no row {unknown[0]!r}; use one of {', '.join(known)}")
-    return found
+        sys.exit(f"--only is {unknown[0]!r}, expected one of {', '.join(known)}")
+    return [name for name in known if any(_is_row(name, row) for row in only)]
+
+
+def _is_row(name: str, row: str) -> bool:
+    return name == row or name.startswith(f"{row}, seed")
 
 
 def folder_of(kind: str, run: Run, settings: Config, home: Path) -> Path:
-    """Where rows of these settings and this data lie."""
+    """Return the folder of rows with these settings and this data."""
     content = settings.to_json() + read_table_set(run.tables).manifest.snapshot
     return home / f"{kind}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def score_variant(run: Run, variant: model_variants.Variant, home: Path) -> list[Kept]:
-    """The scores of its two towers alone, where it has more, and of all of it; trained in a process of its own."""
+def score_variant(run: Run, variant: model_variants.Variant, home: Path) -> list[StoredScores]:
+    """Train a variant in its own process unless its scores exist, and read them.
+
+    With a second stage, the scores of the towers alone come first.
+    """
     variant = variant.resolved(run.config)
-    kept = folder_of("models", run, run.config, home) / f"{variant.key()}.json"
-    if not kept.exists():
+    path = folder_of("models", run, run.config, home) / f"{variant.key()}.json"
+    if not path.exists():
         log(f"training {variant.key()}")
         program = "import sys; from benchmarks.model_variants import main; main(*sys.argv[1:])"
-        arguments = [run.name, run.config.to_json(), run.tables, run.out, variant.to_json(), str(kept)]
+        arguments = [run.to_json(), variant.to_json(), str(path)]
         subprocess.run(
             [sys.executable, "-c", program, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
         )
-    return [read_scores(path) for path in (model_variants.towers_of(kept), kept) if path.exists()]
+    return [read_scores(file) for file in (model_variants.towers_path(path), path) if file.exists()]
 
 
-def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, Kept]:
-    """The scores of these baselines, tuned on the validation window."""
-    question = run.config.evaluation
-    settings = Config(evaluation=EvaluationConfig(question.label_kinds, question.candidates))
+def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, StoredScores]:
+    """Tune baselines on the validation window unless their scores exist, and read them."""
+    evaluation = run.config.evaluation
+    settings = Config(evaluation=EvaluationConfig(evaluation.label_kinds, evaluation.candidates))
     folder = folder_of("baselines", run, settings, home)
-    kept = {name: folder / f"{name}.json" for name in rows}
-    missing = [name for name in rows if not kept[name].exists()]
+    paths = {name: folder / f"{name}.json" for name in rows}
+    missing = [name for name in rows if not paths[name].exists()]
     if missing:
         model_variants.prepare(run)
         clock = read_table_set(run.tables).manifest.clock
         examples = str(latest_artifact(run, "TableSetExampleGen", "examples"))
         windows = ("validation", "test")
         validation, test = (
-            read_holdout(examples, window, question.label_kinds, question.candidates, clock) for window in windows
+            read_holdout(examples, window, evaluation.label_kinds, evaluation.candidates, clock) for window in windows
         )
-        for scores in compare(*shops(validation, test, examples), log, missing, model_variants.BY_USER):
-            model_variants.write(scores, test, kept[scores.name])
-    return {name: read_scores(path) for name, path in kept.items()}
+        for scores in compare(*make_shops(validation, test, examples), log, missing, model_variants.PER_USER_METRICS):
+            model_variants.write_scores(scores, test, paths[scores.name])
+    return {name: read_scores(path) for name, path in paths.items()}
 
 
-def shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop]:
-    """The holdouts with texts and their vectors by the frozen BERT; the second holds all items of the first."""
+def make_shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop]:
+    """Add texts and their vectors by the frozen BERT; `test` has all items of `validation`."""
     texts = read_texts(examples, test.item_ids)
-    distinct, place = np.unique(texts.astype(str), return_inverse=True)
+    distinct, index = np.unique(texts.astype(str), return_inverse=True)
     features = dataclasses.replace(Config().features, vocabulary=vocabulary("", "")[0], text_tokens=TEXT_TOKENS)
-    log(f"reading {len(distinct):,} distinct texts with the frozen BERT")
+    log(f"encoding {len(distinct):,} distinct texts with the frozen BERT")
     tokens = WordPiece(features.vocabulary, TEXT_TOKENS)(distinct.tolist()).to_tensor(shape=[None, TEXT_TOKENS]).numpy()
-    vectors = pool_all(TextEncoder(features, Config().towers), tokens)[place]
+    vectors = pool_all(TextEncoder(features, Config().towers), tokens)[index]
     known = pd.Index(test.item_ids).get_indexer(pd.Index(validation.item_ids))
     return Shop(validation, texts[known], vectors[known]), Shop(test, texts, vectors)
 
 
-def read_scores(path: Path) -> Kept:
-    """What `model_variants.write` kept, users' own values with it."""
+def read_scores(path: Path) -> StoredScores:
+    """Read scores and per-user metrics that `model_variants.write_scores` wrote."""
     evaluation = Evaluation.from_json(path.read_text(encoding="utf-8"))
     scores = evaluation.judged
     with np.load(path.with_suffix(".npz")) as values:
         per_user = {
-            name: dict(zip(model_variants.BY_USER, values[name], strict=True))
+            name: dict(zip(model_variants.PER_USER_METRICS, values[name], strict=True))
             for name in scores.slices
             if name in values
         }
         cpu_minutes = float(values["cpu_minutes"])
     slices = {name: dataclasses.replace(part, per_user=per_user.get(name, {})) for name, part in scores.slices.items()}
     whole = dataclasses.replace(evaluation, scores={scores.name: dataclasses.replace(scores, slices=slices)})
-    return Kept(whole, cpu_minutes)
+    return StoredScores(whole, cpu_minutes)
 
 
 def show_gains(rows: Mapping[str, Row], dataset: Dataset) -> None:
-    """What each way to read texts adds to the same model without them, and the BERT to TF-IDF, user by user."""
-    silent, words, *others = model_variants.LABELS
-    for base, readings in ((silent, [words, *others]), (words, [name for name in others if name.startswith(words)])):
+    """Print paired gains: each text encoding over none, and TF-IDF with BERT over TF-IDF alone."""
+    no_text, tfidf, *others = model_variants.LABELS
+    for base, labels in ((no_text, [tfidf, *others]), (tfidf, [name for name in others if name.startswith(tfidf)])):
         pairs = [
-            (row, rows[like])
+            (row, rows[base_row])
             for name, row in rows.items()
-            if _reading(name) in readings and (like := name.replace(_reading(name), base)) in rows
+            if _text_label(name) in labels and (base_row := name.replace(_text_label(name), base)) in rows
         ]
         if pairs:
-            print("\n" + gains([row for row, _ in pairs], [like for _, like in pairs], dataset.columns))
+            print("\n" + format_gains([row for row, _ in pairs], [base_row for _, base_row in pairs], dataset.columns))
 
 
-def _reading(name: str) -> str:
-    """How the model of an ablation's row reads texts: one of model_variants.LABELS."""
+def _text_label(name: str) -> str:
+    """Return the text encoding in the name of an ablation's row: one of model_variants.LABELS."""
     return name.split(": ")[-1].split(", ")[0]
 
 
-def _of_towers(name: str) -> str:
+def _towers_row(name: str) -> str:
     return f"towers alone: {name}"
 
 

@@ -1,8 +1,9 @@
-"""How long one `recommend` takes in-process: the pushed model's session call for one user, without a server.
+"""Latency of `recommend` in-process: a session call of the pushed model for one user.
 
     python benchmarks/recommend.py [--run laptop] [--requests 200]
 
-The histories are those of the test window's users. Prints a table and writes out/benchmarks/recommend.json.
+The histories are those of users in the test window. Prints a table and writes
+out/benchmarks/recommend.json.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ OUT = Path("out/benchmarks/recommend.json")
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measure, print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="laptop")
     parser.add_argument("--requests", type=int, default=200)
@@ -35,15 +36,15 @@ def main() -> None:
     run = named_run(options.run)
     version = latest_version(run.serving)
     if version is None:
-        raise SystemExit(f"{run.serving} holds no model; push one: `make demo`")
+        raise SystemExit(f"{run.serving} holds no model; push one with `make demo`")
     servable = Servable(version)
-    wanted = servable.signature_defs["recommend"].inputs
-    profile = [name for name in wanted if name.startswith("user_") and name != "user_id"]
+    inputs = servable.signature_defs["recommend"].inputs
+    profile = [name for name in inputs if name.startswith("user_") and name != "user_id"]
     examples = latest_artifact(run, "TableSetExampleGen", "examples")
     histories = read_histories(examples, "test", EVENTS, profile)
     seconds, lengths = [], []
     for number in range(options.requests + 20):  # the first ones warm up
-        request = one(histories, number % len(histories["user_id"]))
+        request = make_request(histories, number % len(histories["user_id"]))
         started = time.perf_counter()
         servable.predict("recommend", request)
         seconds.append(time.perf_counter() - started)
@@ -57,13 +58,13 @@ def main() -> None:
     OUT.write_text(json.dumps(result, indent=2))
 
 
-def one(histories: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
-    """The request of one user, as a client sends it: no longer than the history."""
+def make_request(histories: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
+    """Make a user's request as a client does: not padded beyond the history."""
     events = int((histories["event_item_id"][row] != b"").sum())
     request = {n: v[row : row + 1, :events] if n in EVENTS else v[row : row + 1] for n, v in histories.items()}
     now = request["event_timestamp"].max(initial=0) + 1
-    about = {"timestamp": np.array([now], np.int64), "query": np.array([b""], object)}
-    return request | about | NO_CONSTRAINTS.inputs(CONSTRAINT_INPUTS.values())
+    context = {"timestamp": np.array([now], np.int64), "query": np.array([b""], object)}
+    return request | context | NO_CONSTRAINTS.inputs(CONSTRAINT_INPUTS.values())
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""The embedded server under load: what it costs beside the same session call, tails, batching,
-reloads.
+"""The embedded server under load: overhead over a session call, tail latency, batching, reloads.
 
     python benchmarks/serving_load.py [--seconds 10]
-    python benchmarks/serving_load.py --target HOST:PORT --name tfrec     # any TensorFlow Serving: load alone
+    python benchmarks/serving_load.py --target HOST:PORT --name tfrec   # any TensorFlow Serving
 
-The model is benchmarks/serving_model.py's: `recommend` over 10,000 items, one shopper a request.
-The client runs in a process of its own on the same machine and shares its cores. Prints a table and
-writes out/benchmarks/serving_load.json.
+The model is that of benchmarks/serving_model.py: `recommend` over 10,000 items, one user per
+request. The client runs in its own process on the same machine and shares the cores. With --target,
+only the load is measured. Prints a table and writes out/benchmarks/serving_load.json.
 """
 
 from __future__ import annotations
@@ -34,75 +33,72 @@ from benchmarks import grpc_load
 OUT = Path("out/benchmarks/serving_load.json")
 ROOT = Path(__file__).parents[1]
 RELOAD_SECONDS = 5.0
-SHARE = 0.8  # of the highest throughput, for the tail
+OPEN_LOOP_SHARE = 0.8  # of the highest throughput, for the tail latency
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measure, print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (%(default)s)")
-    parser.add_argument("--target", help="gRPC address of a server that runs; else the embedded one is started")
-    parser.add_argument("--name", default="tfrec", help="what that server calls the model (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="duration of each measurement (%(default)s)")
+    parser.add_argument("--target", help="gRPC address of a running server; default: start the embedded one")
+    parser.add_argument("--name", default="tfrec", help="name of the model on that server (%(default)s)")
     options = parser.parse_args()
-    # The model is built and called in processes of their own: this one stays free of TensorFlow's
-    # threads.
-    model, requests = _apart(_model_and_requests, options.name)
+    # Other processes build and call the model, to keep TensorFlow's threads out of this one.
+    model, requests = _run_apart(_make_model_and_requests, options.name)
     results = {}
     if options.target:
-        results["loads"] = loads(options.target, requests, options.seconds)
+        results["loads"] = measure_loads(options.target, requests, options.seconds)
     else:
-        results["in_process"] = _apart(in_process, model, requests, options.seconds)
-        with served(model) as (target, _):
-            results["loads"] = loads(target, requests, options.seconds)
-        with served(model, "--enable_batching", f"--batching_parameters_file={ROOT / 'serving/batching.config'}") as (
-            target,
-            _,
-        ):
+        results["in_process"] = _run_apart(measure_in_process, model, requests, options.seconds)
+        with start_server(model) as (target, _):
+            results["loads"] = measure_loads(target, requests, options.seconds)
+        batching = ("--enable_batching", f"--batching_parameters_file={ROOT / 'serving/batching.config'}")
+        with start_server(model, *batching) as (target, _):
             results["batched"] = {
                 "32 in flight": grpc_load.run_closed_loop(target, requests, 32, options.seconds).summarize()
             }
-        results["reloads"] = reloads(model, requests, 3 * options.seconds)
-        results["ratios"] = ratios(results)
+        results["reloads"] = measure_reloads(model, requests, 3 * options.seconds)
+        results["ratios"] = compute_ratios(results)
     _print(results)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(results, indent=2))
     print(f"written to {OUT}")
 
 
-def loads(target: str, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
-    """One, 8 and 32 in flight, then SHARE of the highest of their throughputs as an open loop."""
+def measure_loads(target: str, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
+    """Measure closed loops of 1, 8 and 32 in flight, then an open loop at OPEN_LOOP_SHARE."""
     grpc_load.run_closed_loop(target, requests, 8, min(seconds, 3))  # warms up
-    found = {f"{count} in flight": grpc_load.run_closed_loop(target, requests, count, seconds) for count in (1, 8, 32)}
-    rate = SHARE * max(outcome.throughput for outcome in found.values())
-    found[f"open loop at {SHARE:.0%}"] = grpc_load.run_open_loop(target, requests, rate, seconds)
-    return {name: outcome.summarize() for name, outcome in found.items()}
+    results = {
+        f"{count} in flight": grpc_load.run_closed_loop(target, requests, count, seconds) for count in (1, 8, 32)
+    }
+    rate = OPEN_LOOP_SHARE * max(result.throughput for result in results.values())
+    results[f"open loop at {OPEN_LOOP_SHARE:.0%}"] = grpc_load.run_open_loop(target, requests, rate, seconds)
+    return {name: result.summarize() for name, result in results.items()}
 
 
-def in_process(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
-    """The same session call without a server: one after the other, and by 8 threads."""
+def measure_in_process(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
+    """Measure the same session call without a server: by one thread and by 8 threads."""
     from serving.servable.servable import Servable
     from serving.wire.protos import PredictRequest
     from serving.wire.tensors import from_proto
 
     servable = Servable(model)
-    fed = []
+    inputs = []
     for raw in requests:
         request = PredictRequest.FromString(raw)
-        fed.append({name: from_proto(proto) for name, proto in request.inputs.items()})
+        inputs.append({name: from_proto(proto) for name, proto in request.inputs.items()})
 
     def call(number: int) -> float:
-        began = time.perf_counter()
-        servable.predict("recommend", fed[number % len(fed)])
-        return time.perf_counter() - began
+        started = time.perf_counter()
+        servable.predict("recommend", inputs[number % len(inputs)])
+        return time.perf_counter() - started
 
-    return {f"{count} in flight": _called(call, count, seconds) for count in (1, 8)}
+    return {f"{count} in flight": _run_threads(call, count, seconds) for count in (1, 8)}
 
 
-def reloads(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
-    """32 in flight at rest, then while a version comes every RELOAD_SECONDS and the one before
-    goes.
-    """
-    with served(model) as (target, base):
+def measure_reloads(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str, Any]:
+    """Measure 32 in flight at rest, and while a new version replaces the old one repeatedly."""
+    with start_server(model) as (target, base):
         grpc_load.run_closed_loop(target, requests, 32, 2)
         rest = grpc_load.run_closed_loop(target, requests, 32, seconds / 3)
         stopping = threading.Event()
@@ -115,31 +111,29 @@ def reloads(model: Path, requests: Sequence[bytes], seconds: float) -> dict[str,
     return {"at rest": rest.summarize(), "while versions change": changing.summarize() | {"versions": versions}}
 
 
-def ratios(results: dict[str, Any]) -> dict[str, float]:
-    """What the issue of speed asks for, as ratios of one run."""
-    alone, served_ = results["in_process"], results["loads"]
-    open_loop = served_[f"open loop at {SHARE:.0%}"]
-    changed = results["reloads"]
+def compute_ratios(results: dict[str, Any]) -> dict[str, float]:
+    """Compute the ratios that the server's speed is judged by."""
+    in_process, loads = results["in_process"], results["loads"]
+    open_loop = loads[f"open loop at {OPEN_LOOP_SHARE:.0%}"]
+    reloads = results["reloads"]
     return {
         "session calls a second, in-process over served, 8 in flight": (
-            alone["8 in flight"]["per_second"] / served_["8 in flight"]["per_second"]
+            in_process["8 in flight"]["per_second"] / loads["8 in flight"]["per_second"]
         ),
-        "milliseconds added at p50, 1 in flight": served_["1 in flight"]["p50_ms"] - alone["1 in flight"]["p50_ms"],
+        "milliseconds added at p50, 1 in flight": loads["1 in flight"]["p50_ms"] - in_process["1 in flight"]["p50_ms"],
         "p99 over p50, open loop": open_loop["p99_ms"] / open_loop["p50_ms"],
         "throughput with batching over without, 32 in flight": (
-            results["batched"]["32 in flight"]["per_second"] / served_["32 in flight"]["per_second"]
+            results["batched"]["32 in flight"]["per_second"] / loads["32 in flight"]["per_second"]
         ),
         "p99 while versions change over at rest": (
-            changed["while versions change"]["p99_ms"] / changed["at rest"]["p99_ms"]
+            reloads["while versions change"]["p99_ms"] / reloads["at rest"]["p99_ms"]
         ),
     }
 
 
 @contextlib.contextmanager
-def served(model: Path, *flags: str) -> Iterator[tuple[str, Path]]:
-    """An embedded server in a process of its own: its address, and the folder of its versions,
-    copies of `model`.
-    """
+def start_server(model: Path, *flags: str) -> Iterator[tuple[str, Path]]:
+    """Start an embedded server; yield its address and its folder of versions."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(model, Path(folder) / "1")
         command = [sys.executable, "-m", "serving.server", "--model_name=tfrec", f"--model_base_path={folder}"]
@@ -148,8 +142,8 @@ def served(model: Path, *flags: str) -> Iterator[tuple[str, Path]]:
         )
         with server:
             try:
-                assert server.stdout is not None
-                target = next(line.split()[4] for line in server.stdout if line.startswith("Running gRPC ModelServer"))
+                lines = server.stdout or ()
+                target = next(line.split()[4] for line in lines if line.startswith("Running gRPC ModelServer"))
                 yield target, Path(folder)
             finally:
                 server.terminate()
@@ -157,38 +151,36 @@ def served(model: Path, *flags: str) -> Iterator[tuple[str, Path]]:
 
 
 def _push(model: Path, base: Path, stopping: threading.Event) -> None:
-    """Version after version, each whole at once."""
+    """Push a new version every RELOAD_SECONDS, each by one rename."""
     number = 1
     while not stopping.wait(RELOAD_SECONDS):
         number += 1
-        staged = base / f".tmp-{number}"
-        shutil.copytree(model, staged)
-        staged.rename(base / str(number))
+        temporary = base / f".tmp-{number}"
+        shutil.copytree(model, temporary)
+        temporary.rename(base / str(number))
 
 
-def _called(call: Callable[[int], float], threads: int, seconds: float) -> dict[str, Any]:
-    """As grpc_load.run_closed_loop, of a function in this process."""
+def _run_threads(call: Callable[[int], float], threads: int, seconds: float) -> dict[str, Any]:
+    """Run a function in a closed loop of `threads` threads; it returns the seconds of a call."""
     end = time.perf_counter() + seconds
 
-    def go_on(thread: int) -> list[float]:
-        found: list[float] = []
+    def call_in_turn(thread: int) -> list[float]:
+        latencies: list[float] = []
         while time.perf_counter() < end:
-            found.append(call(thread + len(found) * threads))
-        return found
+            latencies.append(call(thread + len(latencies) * threads))
+        return latencies
 
     for number in range(20):
         call(number)
-    began = time.perf_counter()
+    started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        latencies = np.concatenate(list(pool.map(go_on, range(threads))))
-    return grpc_load.LoadResult(time.perf_counter() - began, latencies.tolist(), collections.Counter()).summarize()
+        latencies = np.concatenate(list(pool.map(call_in_turn, range(threads))))
+    return grpc_load.LoadResult(time.perf_counter() - started, latencies.tolist(), collections.Counter()).summarize()
 
 
-def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
-    """The exported model, and a request for each of its test users; histories of one length, which
-    batching wants.
-    """
-    from benchmarks.recommend import one
+def _make_model_and_requests(name: str) -> tuple[Path, list[bytes]]:
+    """Return the exported model and a request per test user; all have padded histories."""
+    from benchmarks.recommend import make_request
     from benchmarks.serving_model import build_model, find_export
     from pipeline.outcome import latest_artifact
     from serving.wire.protos import ModelSpec, PredictRequest
@@ -202,14 +194,14 @@ def _model_and_requests(name: str) -> tuple[Path, list[bytes]]:
     for row in range(min(200, len(histories["user_id"]))):
         request = PredictRequest(model_spec=ModelSpec(name=name, signature_name="recommend"))
         padded = {event: histories[event][row : row + 1] for event in EVENTS}
-        for alias, array in (one(histories, row) | padded).items():
+        for alias, array in (make_request(histories, row) | padded).items():
             request.inputs[alias].CopyFrom(to_proto(array))
         requests.append(request.SerializeToString())
     return find_export(run), requests
 
 
-def _apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function gives in a process of its own."""
+def _run_apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function in its own process, and return its result."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)
 

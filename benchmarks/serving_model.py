@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import generated_shop
-from pipeline.local_runner import run_pipeline  # before TensorFlow: importing TFX later crashes (SIGSEGV)
+from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it crashes
 from pipeline.outcome import latest_artifact
 from pipeline.runs import LAPTOP, Run
 

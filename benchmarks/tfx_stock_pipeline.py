@@ -1,4 +1,4 @@
-"""Examples by TFX's own parquet executor, then the project's Transform; a comparison for scale.py."""
+"""Examples by TFX's parquet executor, then the project's Transform: a comparison for scale.py."""
 
 from __future__ import annotations
 

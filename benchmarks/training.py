@@ -1,7 +1,7 @@
-"""Training speed without BERT fine-tuning: predicted events per second of TwoTower.train_step on this machine.
+"""Training speed without BERT fine-tuning: predicted events per second of TwoTower.train_step.
 
-The data is generated: 68,000 items of 20,000 texts, popularity by Zipf's law, histories of 50 events, every event
-predicted. The peer is the same model with Keras's own Adam in place of ours.
+The data is generated: 68,000 items of 20,000 texts, popularity by Zipf's law, histories of 50
+events, all of them targets. The comparison is the same model with Keras's own Adam.
 
     python benchmarks/training.py [--steps 60] [--length 50] [--batch 32]
 """
@@ -29,19 +29,19 @@ ITEMS, TEXTS, TEXT_DIM = 68_000, 20_000, 384
 
 
 def main() -> None:
-    """Prints a table and writes out/benchmarks/training.json."""
+    """Measure, print a table and write out/benchmarks/training.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--length", type=int, default=50)
     parser.add_argument("--batch", type=int, default=32)
     options = parser.parse_args()
-    model = build(options.length, options.batch)
-    data = batches(model, options.batch, options.length)
+    model = build_model(options.length, options.batch)
+    data = make_batches(model, options.batch, options.length)
     optimizers = {
         "tfrec": LazyAdam(1e-3),
         "tfrec with Keras's Adam": tf.keras.optimizers.Adam(1e-3, jit_compile=False),
     }
-    result = {name: speed(model, optimizer, data, options.steps) for name, optimizer in optimizers.items()}
+    result = {name: measure_speed(model, optimizer, data, options.steps) for name, optimizer in optimizers.items()}
     print(f"{os.cpu_count()} cores, {options.batch} histories of {options.length} events a step, {ITEMS:,} items")
     for name, events in result.items():
         print(f"{name:<26} {events:>10,.0f} predicted events/s")
@@ -50,8 +50,8 @@ def main() -> None:
     path.write_text(json.dumps(vars(options) | {"cores": os.cpu_count(), "events_per_second": result}, indent=2))
 
 
-def build(length: int, batch: int, items: int = ITEMS, texts: int = TEXTS) -> TwoTower:
-    """A model of the shop's size with random text vectors; the BERT itself is tiny, since it does not run."""
+def build_model(length: int, batch: int, items: int = ITEMS, texts: int = TEXTS) -> TwoTower:
+    """Build a model with random text vectors; its BERT is tiny, because it does not run."""
     rng = np.random.default_rng(0)
     config = Config(
         examples=ExamplesConfig(max_events=length, stride=length),
@@ -84,13 +84,13 @@ def build(length: int, batch: int, items: int = ITEMS, texts: int = TEXTS) -> Tw
     return model
 
 
-def batches(model: TwoTower, batch: int, length: int, count: int = 16) -> tf.data.Dataset:
-    """An endless repetition of `count` batches with Zipf-distributed items and rising timestamps."""
+def make_batches(model: TwoTower, batch: int, length: int, count: int = 16) -> tf.data.Dataset:
+    """Repeat `count` batches endlessly: Zipf-distributed items, rising timestamps."""
     rng = np.random.default_rng(1)
-    made: list[Batch] = []
+    generated: list[Batch] = []
     for _ in range(count):
         rows = np.minimum(rng.zipf(1.2, (batch, length)), model.rows - 1)
-        made.append(
+        generated.append(
             {
                 "event_item_id": tf.constant(np.char.add(b"item-", rows.astype("S"))),
                 "event_kind": tf.fill([batch, length], tf.constant(4, tf.int64)),
@@ -101,12 +101,14 @@ def batches(model: TwoTower, batch: int, length: int, count: int = 16) -> tf.dat
                 "user_id": tf.fill([batch], "u"),
             }
         )
-    stacked = {name: tf.stack([one[name] for one in made]) for name in made[0]}
+    stacked = {name: tf.stack([one[name] for one in generated]) for name in generated[0]}
     return without_autotune(tf.data.Dataset.from_tensor_slices(stacked).cache().repeat())
 
 
-def speed(model: TwoTower, optimizer: tf.keras.optimizers.Optimizer, data: tf.data.Dataset, steps: int) -> float:
-    """Predicted events per second, after 5 steps of warm-up."""
+def measure_speed(
+    model: TwoTower, optimizer: tf.keras.optimizers.Optimizer, data: tf.data.Dataset, steps: int
+) -> float:
+    """Measure predicted events per second, after 5 steps of warm-up."""
     model.compile(optimizer=optimizer)
     model.fit(data, steps_per_epoch=5, epochs=1, verbose=0)
     started = time.perf_counter()

@@ -1,10 +1,11 @@
-"""What training by two workers costs: two processes on loopback and one, at the same global batch, in turns.
+"""Cost of training with two workers: two processes on loopback and one, at the same global batch.
 
     python benchmarks/workers.py [--rounds 3] [--steps 40] [--batches 32 64 128]
 
-The model and its data are those of benchmarks/training.py. The two share the cores that one has for itself, so two
-can't be faster here: what they lose are the messages of a step, and the work that both do. Run on CPUs; what several
-GPUs gain was never measured. Prints a table and writes out/benchmarks/workers.json.
+Model and data are those of benchmarks/training.py. Both workers together have the cores that the
+single one has, so two can't be faster here: the difference is the cost of a step's messages and of
+duplicate work. It runs on CPUs; the gain of several GPUs is not measured. Prints a table and writes
+out/benchmarks/workers.json.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ NUMBERS = (1, 2)
 
 
 def main() -> None:
-    """Measures, prints and writes; with --join it is one of the workers that are measured."""
+    """Measure, print a table and write JSON; with --join, be one of the measured workers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40)
@@ -42,29 +43,29 @@ def main() -> None:
     options = parser.parse_args()
     if options.join:
         worker = join_workers(options.join) if options.join > 1 else Worker(tf.distribute.get_strategy())
-        print(speed(worker, options.batches[0], options.steps))
+        print(measure_speed(worker, options.batches[0], options.steps))
         return
     print(f"{os.cpu_count()} cores, histories of {LENGTH} events, median of {options.rounds}")
     print(f"{'histories a step':<18}{'workers':>8}{'predicted events/s':>20}{'of one':>8}")
-    results = [compared(batch, options.steps, options.rounds) for batch in options.batches]
+    results = [compare(batch, options.steps, options.rounds) for batch in options.batches]
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps({"steps": options.steps, "cores": os.cpu_count(), "batches": results}, indent=2))
 
 
-def compared(batch: int, steps: int, rounds: int) -> dict[str, Any]:
-    """One worker and two in turns, at the same global batch; prints a row for each."""
+def compare(batch: int, steps: int, rounds: int) -> dict[str, Any]:
+    """Measure one worker and two in turns, at the same global batch; print a row for each."""
     rates: dict[int, list[float]] = {number: [] for number in NUMBERS}
     for _ in range(rounds):
         for number in NUMBERS:
-            rates[number].append(measured(number, batch, steps))
-    middle = {number: statistics.median(of) for number, of in rates.items()}
-    for number, rate in middle.items():
-        print(f"{batch:<18}{number:>8}{rate:>20,.0f}{rate / middle[1]:>8.2f}", flush=True)
-    return {"batch": batch, "events_per_second": rates, "of_one": middle[2] / middle[1]}
+            rates[number].append(measure_workers(number, batch, steps))
+    medians = {number: statistics.median(each) for number, each in rates.items()}
+    for number, rate in medians.items():
+        print(f"{batch:<18}{number:>8}{rate:>20,.0f}{rate / medians[1]:>8.2f}", flush=True)
+    return {"batch": batch, "events_per_second": rates, "of_one": medians[2] / medians[1]}
 
 
-def measured(number: int, batch: int, steps: int) -> float:
-    """Predicted events per second of so many workers; one alone runs without any strategy's messages."""
+def measure_workers(number: int, batch: int, steps: int) -> float:
+    """Measure predicted events per second of `number` workers; one alone has no strategy."""
     ports = [free_port() for _ in range(number)]
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     flags = [f"--steps={steps}", f"--batches={batch}", f"--join={number}"]
@@ -78,33 +79,36 @@ def measured(number: int, batch: int, steps: int) -> float:
         )
         for index in range(number)
     ]
-    said = [child.communicate()[0] for child in children]
-    return float(said[0].splitlines()[-1])
+    outputs = [child.communicate()[0] for child in children]
+    return float(outputs[0].splitlines()[-1])
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
-def speed(worker: Worker, batch: int, steps: int) -> float:
-    """Predicted events per second of all workers, after some steps of warm-up."""
+def measure_speed(worker: Worker, batch: int, steps: int) -> float:
+    """Measure predicted events per second of all workers, after WARM_UP steps."""
     with worker.strategy.scope():
-        model = training.build(LENGTH, batch)
+        model = training.build_model(LENGTH, batch)
         model.compile(optimizer=LazyAdam(1e-3))
-    whole = training.batches(model, batch, LENGTH)
-    own = batch // worker.count
+    batches = training.make_batches(model, batch, LENGTH)
+    share = batch // worker.count
 
-    def part(of: Batch) -> Batch:
-        return {name: value[worker.number * own : (worker.number + 1) * own] for name, value in of.items()}
+    def take_share(whole: Batch) -> Batch:
+        return {name: value[worker.number * share : (worker.number + 1) * share] for name, value in whole.items()}
 
-    data = worker.strategy.distribute_datasets_from_function(lambda _: whole.map(part).prefetch(2))
-    query_times: list[float] = []
-    told = tf.keras.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: query_times.append(time.perf_counter()))
-    # Of steps alone: a distributed data set's tuner may keep `fit` after the last one (tfrec.examples.dataset.untuned).
-    model.fit(data, steps_per_epoch=WARM_UP + steps, epochs=1, verbose=0, callbacks=[told])
-    return steps * own * worker.count * LENGTH / (query_times[-1] - query_times[WARM_UP - 1])
+    data = worker.strategy.distribute_datasets_from_function(lambda _: batches.map(take_share).prefetch(2))
+    step_times: list[float] = []
+    record_time = tf.keras.callbacks.LambdaCallback(
+        on_batch_end=lambda batch, logs: step_times.append(time.perf_counter())
+    )
+    # Steps alone are timed: the tuner of a distributed data set may delay the end of `fit`
+    # (tfrec.examples.dataset.without_autotune).
+    model.fit(data, steps_per_epoch=WARM_UP + steps, epochs=1, verbose=0, callbacks=[record_time])
+    return steps * share * worker.count * LENGTH / (step_times[-1] - step_times[WARM_UP - 1])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The table of the quality benchmark: means beside intervals, the spread over seeds, and paired gains."""
+"""Quality tables: means and intervals, spread over seeds, paired gains."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from benchmarks.quality_table import Row, gains, markdown, summary
+from benchmarks.quality_table import Row, format_gains, format_rows, summarize
 from tfrec.evaluation.scores import Scores, SliceScores
 
 ALL, COLD = ("all", "ndcg@20"), ("cold_among", "recall@20")
@@ -18,27 +18,27 @@ def row(name: str, values: list[float], cpu_minutes: float = np.nan) -> Row:
     return Row(name, Scores(name, slices, 0.0), cpu_minutes)
 
 
-def test_a_row_shows_its_mean_and_a_slice_that_is_empty_says_so():
-    text = markdown([row("EASE", [0.2] * 40)], [ALL, COLD])
+def test_a_row_has_its_mean_and_marks_an_empty_slice():
+    text = format_rows([row("EASE", [0.2] * 40)], [ALL, COLD])
     assert text.splitlines()[0] == "|  | all ndcg@20 | cold_among recall@20 | CPU minutes |"
-    assert "| EASE | 0.2000 ± 0.0000 | nobody |  |" in text.splitlines()
+    assert "| EASE | 0.2000 ± 0.0000 | no users |  |" in text.splitlines()
 
 
-def test_the_seeds_of_a_model_are_summed_up_and_a_single_row_is_not():
+def test_only_a_model_with_several_seeds_gets_a_line_with_mean_and_spread():
     rows = [row("tfrec, seed 1", [0.2] * 40, 4.0), row("tfrec, seed 2", [0.4] * 40, 6.0), row("EASE", [0.1] * 40)]
-    assert "| **tfrec, mean of 2 seeds** | 0.3000 sd 0.1414 | 5.0 |" in markdown(rows, [ALL]).splitlines()
-    assert "mean of" not in markdown(rows[1:], [ALL])
+    assert "| **tfrec, mean of 2 seeds** | 0.3000 sd 0.1414 | 5.0 |" in format_rows(rows, [ALL]).splitlines()
+    assert "mean of" not in format_rows(rows[1:], [ALL])
 
 
-def test_a_gain_is_paired_so_that_what_all_users_gain_has_no_width():
+def test_a_gain_that_is_equal_for_all_users_has_an_interval_of_width_0():
     random = np.random.default_rng(0).random(50)
-    text = gains([row("BERT", list(random + 0.01))], [row("no text", list(random))], [ALL])
+    text = format_gains([row("BERT", list(random + 0.01))], [row("no text", list(random))], [ALL])
     assert text.splitlines()[-1].startswith("| BERT minus no text | +0.0100 [+0.0100, +0.0100] |")
 
 
-def test_the_summary_holds_the_ends_of_the_interval_and_the_cost():
-    found = summary([row("tfrec, seed 1", [0.0, 1.0] * 50, 4.0)], [ALL])["tfrec, seed 1"]
-    assert found["all ndcg@20"]["mean"] == 0.5
-    assert found["all ndcg@20"]["low"] == pytest.approx(0.4, abs=0.03)
-    assert found["all ndcg@20"]["high"] == pytest.approx(0.6, abs=0.03)
-    assert found["cpu_minutes"] == {"mean": 4.0}
+def test_the_summary_has_the_ends_of_the_interval_and_the_cpu_minutes():
+    scores = summarize([row("tfrec, seed 1", [0.0, 1.0] * 50, 4.0)], [ALL])["tfrec, seed 1"]
+    assert scores["all ndcg@20"]["mean"] == 0.5
+    assert scores["all ndcg@20"]["low"] == pytest.approx(0.4, abs=0.03)
+    assert scores["all ndcg@20"]["high"] == pytest.approx(0.6, abs=0.03)
+    assert scores["cpu_minutes"] == {"mean": 4.0}
