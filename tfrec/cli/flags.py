@@ -11,15 +11,15 @@ def ingest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", help="complete-journey, movielens, or a mapping's YAML file")
     parser.add_argument("--out", help="folder of the tables (data/SOURCE)")
     parser.add_argument("--partitions", type=count, default=16)
-    parser.add_argument("--path", help="movielens: the folder that was unzipped")
-    parser.add_argument("--interactions", help="without a SOURCE: a file, a folder or a glob")
-    parser.add_argument("--items", help="file of its items, likewise")
-    parser.add_argument("--users", help="file of its users, likewise")
+    parser.add_argument("--path", help="movielens: the unzipped folder")
+    parser.add_argument("--interactions", help="without a SOURCE: file, folder or glob of the interactions")
+    parser.add_argument("--items", help="without a SOURCE: those of the items")
+    parser.add_argument("--users", help="without a SOURCE: those of the users")
     parser.add_argument(
         "--column", action="append", default=[], metavar="COLUMN=FILE_COLUMN", help="user_id=CustomerID"
     )
-    parser.add_argument("--kind", help="of every interaction: purchase, click ...")
-    parser.add_argument("--order", help="column that ranks a user's events, where there is no timestamp")
+    parser.add_argument("--kind", help="kind of every interaction: purchase, click ...")
+    parser.add_argument("--order", help="column that orders a user's events if there is no timestamp")
 
 
 def run(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("evaluations", nargs="+", help="names of runs, or evaluation.json files that were kept")
+    parser.add_argument("evaluations", nargs="+", help="names of runs, or evaluation.json files")
 
 
 def report(parser: argparse.ArgumentParser) -> None:

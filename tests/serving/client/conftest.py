@@ -1,4 +1,4 @@
-"""A server with two versions of the toy model, and a proxy in front of it."""
+"""Clients of a server, a server with two versions of the toy model, and a proxy in front of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from serving.client import Client
 from serving.server.embedded import Server, start
 from serving.wire.protos import ModelServerConfig
+from tests.serving.client.loop_client import LoopClient, target
 from tests.serving.client.proxies import Proxy, grpc_proxy, rest_proxy
 
 
@@ -42,3 +43,17 @@ def two_versions(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def proxy(protocol: str, two_versions: Server) -> Iterator[Proxy]:
     with grpc_proxy(two_versions) if protocol == "gRPC" else rest_proxy(two_versions) as running:
         yield running
+
+
+@pytest.fixture(scope="module", params=["gRPC", "REST", "gRPC in a loop", "REST in a loop"])
+def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
+    protocol, _, in_a_loop = request.param.partition(" ")
+    at = target(server, protocol)
+    with LoopClient(at) if in_a_loop else Client(at, "toy", timeout_seconds=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def by_grpc(server: Server) -> Iterator[Client]:
+    with Client(target(server, "gRPC"), "toy", timeout_seconds=20) as client:
+        yield client

@@ -76,6 +76,7 @@ def test_outcome_succeeds_if_the_model_was_blessed(tmp_path: Path) -> None:
     assert main(["kubeflow", "outcome", "--run-json", run.to_json()]) == 0
 
 
+@pytest.mark.slow
 def test_a_compiled_run_ends_in_pipeline_yaml(monkeypatch, tmp_path, capsys):
     written = []
     monkeypatch.chdir(tmp_path)
