@@ -1,8 +1,8 @@
 """Retries of both connections: which requests are retried, how often, and after which wait.
 
 A request is sent again while the server is UNAVAILABLE, at most MAX_ATTEMPTS times in all and never
-beyond the deadline of its call. Only requests that read are: a configuration sent twice may undo
-what came between. gRPC retries by itself, as its service config says; over REST tenacity does.
+beyond the deadline of its call. Only reading requests are retried: a configuration sent twice may
+undo a change made in between. gRPC retries by itself, by its service config; REST by tenacity.
 
 A request that session.py repeats for a new version of the model is not a retry.
 """

@@ -1,4 +1,4 @@
-"""Moves the labels stable and canary of running servers, by the configuration file they read.
+"""Move the labels stable and canary of running servers, by the configuration file they read.
 
 A server refuses a file whose label points to a version that is not in service. So a step first
 loads the version beside those in service, waits, and then moves the labels. Both times one rename
@@ -38,11 +38,10 @@ class Rollout:
         sends: bool = False,
         wait_seconds: float = 300.0,
     ) -> None:
-        """`servers` are clients of the model on each server.
+        """Create a rollout; `servers` are clients of the model on each server.
 
-        `sends` sends them the file, which they else poll.
-
-        `wait_seconds` limits the wait for loading, and again the wait for the labels.
+        If `sends`, each server is sent the file; otherwise the servers poll it. `wait_seconds`
+        limits the wait for loading, and again the wait for the labels.
         """
         self._file = ConfigFile(Path(path))
         self._model = model
