@@ -72,23 +72,26 @@ def measure(tables: TableSet, factor: int, stock: bool) -> Iterator[Cost]:
     seconds, peak = measure_command([str(Path(sys.executable).with_name("tfrec")), *ingest])
     events = read_table_set(home / "tables").manifest.rows["interactions"]
     yield Cost("ingest", factor, events, seconds, float("nan"), peak)
-    yield from measure_nodes("tfrec", TFREC, [make_run(home)], "TableSetExampleGen", factor, events)
+    for step, seconds, startup, peak in measure_nodes("TableSetExampleGen", TFREC, [make_run(home)]):
+        yield Cost(f"{step} (tfrec)", factor, events, seconds, startup, peak)
     if stock:
-        for rows, label in (("row", "TFX, an event a row"), ("given", "TFX, histories given")):
+        for rows, label in (("event", "TFX, an event a row"), ("history", "TFX, a history a row")):
             arguments = [make_run(home), str(home / rows), rows]
             measure_command([sys.executable, "-c", STOCK, *arguments, ""])  # writes the input files
-            yield from measure_nodes(label, STOCK, arguments, "FileBasedExampleGen", factor, events)
+            for step, seconds, startup, peak in measure_nodes("FileBasedExampleGen", STOCK, arguments):
+                yield Cost(f"{step} ({label})", factor, events, seconds, startup, peak)
 
 
-def measure_nodes(
-    label: str, program: str, arguments: list[str], example_gen: str, factor: int, events: int
-) -> Iterator[Cost]:
-    """Measure the nodes ExampleGen and Transform of a pipeline that `program` runs."""
+def measure_nodes(example_gen: str, program: str, arguments: list[str]) -> Iterator[tuple[str, float, float, int]]:
+    """Measure ExampleGen and Transform of the pipeline that `program` runs.
+
+    Yields node, seconds, start-up seconds and peak bytes.
+    """
     for node in (example_gen, "Transform"):
         command = [sys.executable, "-c", program, *arguments, node]
         seconds, peak = measure_command(command)
         startup, _ = measure_command(command)
-        yield Cost(f"{node} ({label})", factor, events, seconds, startup, peak)
+        yield node, seconds, startup, peak
 
 
 def make_run(home: Path) -> str:

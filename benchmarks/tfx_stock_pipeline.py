@@ -36,12 +36,12 @@ MAX_EVENTS = 10**6
 def run(run_json: str, folder: str, rows: str, until: str) -> None:
     """Run TFX's pipeline up to the node `until`, or only write its input files if `until` is "".
 
-    `rows` is "row" (one event per row) or "given" (one history per row).
+    `rows` is "event" or "history": what a row of the input holds.
     """
     settings = run_from_json(run_json)
     home = Path(folder)
     if not (home / "rows").exists():
-        write_rows(read_table_set(settings.tables), home, settings, histories=rows == "given")
+        write_rows(read_table_set(settings.tables), home, settings, histories=rows == "history")
     if until:
         run_part(make_pipeline(settings, home), until)
 

@@ -36,7 +36,12 @@ def ingest(options: argparse.Namespace) -> None:
     else:
         interactions = _required(options.interactions, "--interactions", "a file, or name a SOURCE")
         mapping = mapping_from_flags(
-            interactions, options.items, options.users, options.column, options.kind, options.order
+            interactions,
+            options.items,
+            options.users,
+            columns=options.column,
+            kind=options.kind,
+            order=options.order,
         )
         report = library.ingest(mapping, out, options.partitions)
     print(report)

@@ -106,6 +106,7 @@ def mapping_from_flags(
     interactions: str,
     items: str | None = None,
     users: str | None = None,
+    *,
     columns: Sequence[str] = (),
     kind: str | None = None,
     order: str | None = None,

@@ -213,7 +213,7 @@ def test_items_and_users_in_the_log_get_their_most_common_description(tmp_path: 
         "u2,b,2024-01-04,Tea,\nu2,b,2024-01-05,Green tea,\nu2,c,2024-01-05,,\n"
     )
     log = str(tmp_path / "log.csv")
-    mapping = mapping_from_flags(log, log, log, ["items.title=name", "users.city=city"], kind="view")
+    mapping = mapping_from_flags(log, log, log, columns=["items.title=name", "users.city=city"], kind="view")
     tables = ingest(mapping, tmp_path / "out").tables
     titles = {row["item_id"]: row["title"] for row in _rows(tables, "items").to_pylist()}
     # a: Red cup twice, Cup? once. b: one each, the earlier is used. c: none.
