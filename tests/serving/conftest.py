@@ -62,9 +62,9 @@ def eventually() -> Callable[[Callable[[], bool]], None]:
     """Waits until a condition holds; fails after 15 seconds."""
 
     def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, "the condition did not hold within 15 seconds"
+            assert time.monotonic() < deadline, "the condition did not hold within 60 seconds"
             time.sleep(0.02)
 
     return wait
