@@ -23,9 +23,10 @@ from pipeline.outcome import latest_artifact
 from pipeline.runs import Run, run_from_json
 from tfrec.config import Config
 from tfrec.errors import ConfigError
-from tfrec.evaluation.evaluate import evaluate, protocol_of
+from tfrec.evaluation.evaluate import Extras, evaluate, protocol_of
 from tfrec.evaluation.holdout import Holdout, read_holdout
-from tfrec.evaluation.scores import Evaluation, Scores, Verdict
+from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.scores import Scores, Verdict
 from tfrec.examples.build import SPLITS
 from tfrec.examples.catalog import Catalog
 from tfrec.retrieval.two_tower import TwoTower
@@ -97,7 +98,7 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
     A repeated call resumes an interrupted training.
     """
     from pipeline.resolved_run import resolve
-    from tfrec.evaluation.exported_model import Exported
+    from tfrec.evaluation.exported_model import ExportedModel
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
     from tfrec.export.recommender import Recommender, export
@@ -130,9 +131,9 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
     raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
     evaluation = config.evaluation
     holdout = read_holdout(raw, "test", evaluation.label_kinds, evaluation.candidates, config.clock)
-    stages = Exported(work / "model", raw, holdout).stages()
+    stages = ExportedModel(work / "model", raw, holdout).stages()
     for stage_path, scorer in zip((towers_path(path), path)[-len(stages) :], stages, strict=True):
-        scores = evaluate(stage_path.stem, scorer, holdout, by_user=PER_USER_METRICS)
+        scores = evaluate(stage_path.stem, scorer, holdout, Extras(PER_USER_METRICS))
         write_scores(scores, holdout, stage_path, cpu_minutes)
     shutil.rmtree(work)
 

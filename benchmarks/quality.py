@@ -36,7 +36,7 @@ from tfrec.config import Config, EvaluationConfig
 from tfrec.console import log
 from tfrec.evaluation.baselines.tuning import Shop, compare, names
 from tfrec.evaluation.holdout import Holdout, read_holdout
-from tfrec.evaluation.scores import Evaluation
+from tfrec.evaluation.result import Evaluation
 from tfrec.examples.read import read_texts
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
 from tfrec.language.tokenizer import WordPiece
@@ -104,7 +104,7 @@ def main() -> None:
     stored |= {name: scores[-1] for name, scores in stages.items()}
     if len({repr(scores.evaluation.protocol) for scores in stored.values()}) > 1:
         sys.exit(f"rows have different evaluation protocols; delete {home} and measure again")
-    rows = {name: Row(name, scores.evaluation.judged, scores.cpu_minutes) for name, scores in stored.items()}
+    rows = {name: Row(name, scores.evaluation.model, scores.cpu_minutes) for name, scores in stored.items()}
     print(format_rows(list(rows.values()), dataset.columns))
     if options.ablation:
         show_gains(rows, dataset)
@@ -220,8 +220,8 @@ def make_shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop,
 
 def read_scores(path: Path) -> StoredScores:
     """Read scores and per-user metrics that `model_variants.write_scores` wrote."""
-    evaluation = Evaluation.from_json(path.read_text(encoding="utf-8"))
-    scores = evaluation.judged
+    evaluation = Evaluation.read(path)
+    scores = evaluation.model
     with np.load(path.with_suffix(".npz")) as values:
         per_user = {
             name: dict(zip(model_variants.PER_USER_METRICS, values[name], strict=True))

@@ -11,7 +11,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.runs import Run, named_run
 from tfrec.errors import DataError
-from tfrec.evaluation.scores import Evaluation
+from tfrec.evaluation.result import Evaluation
 from tfrec.versions import is_same_model, latest_version, push, versions
 
 EVALUATION_FILE = "evaluation.json"
@@ -52,7 +52,7 @@ def read_outcome(run: Run) -> Outcome:
     refusal = Path(check.uri) / "INFRA_NOT_BLESSED" if check else Path()
     pushed = _latest(run, "Pusher", "pushed_model")
     return Outcome(
-        Evaluation.from_json((Path(evaluation.uri) / EVALUATION_FILE).read_text(encoding="utf-8")),
+        Evaluation.read(Path(evaluation.uri) / EVALUATION_FILE),
         refusal.read_text(encoding="utf-8") if refusal.is_file() else "",
         pushed.uri if pushed else "",
     )
@@ -68,10 +68,7 @@ def read_evaluation(name: str) -> Evaluation:
         if path.suffix == ".json":
             raise DataError(f"there is no file {path}; give the evaluation.json of evaluate_model, or a run's name")
         return read_outcome(named_run(name)).evaluation
-    try:
-        return Evaluation.from_json(path.read_text(encoding="utf-8"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is not an evaluation ({error}); give the evaluation.json of evaluate_model") from error
+    return Evaluation.read(path)
 
 
 def put_in_service(run: Run) -> None:

@@ -80,11 +80,13 @@ def evaluate_model(
     """
     from tfrec.config import config_from_json
     from tfrec.console import log
-    from tfrec.evaluation.blessing import judge
+    from tfrec.evaluation.blessing import evaluate_and_bless
     from tfrec.reports.page import render_page
     from tfrec.reports.terminal import render_table
 
-    result = judge(path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), log)
+    result = evaluate_and_bless(
+        path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), log
+    )
     text = result.to_json()
     io_utils.write_string_file(os.path.join(evaluation.uri, EVALUATION_FILE), text)
     _bless(

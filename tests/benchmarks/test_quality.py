@@ -12,7 +12,8 @@ from benchmarks.quality_table import Row
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines.popularity import popularity
-from tfrec.evaluation.evaluate import evaluate, holdout_from_events, protocol_of
+from tfrec.evaluation.evaluate import Extras, evaluate, protocol_of
+from tfrec.evaluation.holdout import holdout_from_events
 from tfrec.evaluation.scores import Scores
 from tfrec.examples.catalog import Catalog
 
@@ -108,14 +109,14 @@ def test_variants_remove_the_texts_or_the_ids_of_the_catalog(catalog):
 
 
 def test_stored_scores_are_read_back_with_per_user_metrics(holdout, tmp_path):
-    scores = evaluate("popularity", popularity(holdout), holdout, by_user=PER_USER_METRICS)
+    scores = evaluate("popularity", popularity(holdout), holdout, Extras(PER_USER_METRICS))
     model_variants.write_scores(scores, holdout, tmp_path / "row.json")
     model_variants.write_scores(scores, holdout, tmp_path / "costly.json", cpu_minutes=2.5)
     assert quality.read_scores(tmp_path / "costly.json").cpu_minutes == 2.5
     evaluation = quality.read_scores(tmp_path / "row.json").evaluation
     assert evaluation.protocol == protocol_of(holdout)
-    assert evaluation.judged == scores
+    assert evaluation.model == scores
     for metric in PER_USER_METRICS:
-        stored = evaluation.judged.slices["all"].per_user[metric]
+        stored = evaluation.model.slices["all"].per_user[metric]
         np.testing.assert_array_equal(stored, scores.slices["all"].per_user[metric])
     assert not list(tmp_path.glob("*.part"))

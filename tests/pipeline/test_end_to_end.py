@@ -22,7 +22,7 @@ from pipeline.outcome import put_in_service
 from pipeline.runs import named_run
 from serving.client import Client, Event
 from tests.pipeline.shop_of_two_tastes import BIN, NODES, RUNNER, TEST_START, Shop
-from tfrec.evaluation.scores import Evaluation
+from tfrec.evaluation.result import Evaluation
 from tfrec.versions import is_same_model, latest_version
 
 pytestmark = pytest.mark.slow
@@ -142,7 +142,7 @@ def test_the_report_shows_scores_titles_and_every_node(ran: Ran, titles: dict[st
     assert (ran.shop.artifact("evaluate_model", "evaluation") / "report.html").is_file()
     assert "report.html" in ran.shop.call(BIN / "tfrec", "report", "tiny")
     page = (ran.shop.home / "report.html").read_text(encoding="utf-8")
-    assert f"{ran.evaluation.judged.slices['all'].metrics['ndcg@20']:.4f}" in page
+    assert f"{ran.evaluation.model.slices['all'].metrics['ndcg@20']:.4f}" in page
     assert sum(html.escape(title) in page for title in titles.values()) > 30
     assert all(f'<th scope="row">{node}</th>' in page for node in NODES)
     assert [epoch.phase for epoch in ran.evaluation.details.training] == [

@@ -12,7 +12,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pipeline.outcome import Outcome, node_seconds, read_evaluation, read_outcome
 from pipeline.runs import Run, named_run
 from tfrec.errors import ConfigError, DataError
-from tfrec.evaluation.scores import Evaluation, Protocol, Verdict
+from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.scores import Protocol, Verdict
 
 PROTOCOL = Protocol("test", 0, "utc", ("purchase",), "sold", 1, 0, 1, 0, "", "")
 GOOD = Evaluation(PROTOCOL, {}, Verdict(True, ("better than popularity",)))

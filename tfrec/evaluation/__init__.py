@@ -1,1 +1,1 @@
-"""Honest evaluation: a model and held-out examples in, metrics over the whole catalog and a verdict out."""
+"""Takes a model and held-out interactions; gives metrics over the whole catalog and the verdict on the model."""

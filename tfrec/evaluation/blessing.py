@@ -1,4 +1,4 @@
-"""One evaluation from files to verdict: the exported model beside the baselines and the model in production."""
+"""Evaluation from files to verdict: the exported model beside the baselines and the model in production."""
 
 from __future__ import annotations
 
@@ -7,66 +7,83 @@ from pathlib import Path
 
 from tfrec.config import Config
 from tfrec.errors import ModelError
-from tfrec.evaluation.analysis.calibration_curve import Chances
+from tfrec.evaluation.analysis.calibration_curve import CandidateProbabilities
 from tfrec.evaluation.analysis.cold_start import cold_start
 from tfrec.evaluation.analysis.gains import gains, strongest
-from tfrec.evaluation.analysis.sample_users import shoppers
-from tfrec.evaluation.baselines.popularity import baselines, tune
-from tfrec.evaluation.evaluate import Evaluation, chosen_by_tenth, decide, evaluate, protocol_of, read_holdout
-from tfrec.evaluation.exported_model import Exported, exported_model
+from tfrec.evaluation.analysis.sample_users import sample_users
+from tfrec.evaluation.baselines.popularity import baselines, tune_half_life
+from tfrec.evaluation.details import Details
+from tfrec.evaluation.evaluate import Extras, evaluate, label_shares, protocol_of
+from tfrec.evaluation.exported_model import ExportedModel
 from tfrec.evaluation.groups import groups
-from tfrec.evaluation.scores import Details
+from tfrec.evaluation.holdout import Holdout, Scorer, read_holdout
+from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.verdict import decide_verdict
 from tfrec.examples.read import read_items
 from tfrec.training.learning_curve import IN_MODEL, read_epochs
 from tfrec.versions import latest_version
 
-BOTH = "two stages"
-STAGES = ("two-tower", BOTH)
-"""A model of the towers alone is judged by them; one that ranks their candidates by both stages."""
+BOTH_STAGES = "two stages"
+STAGES = ("two-tower", BOTH_STAGES)
+"""The verdict is about the last stage of the model: the towers alone, or both stages."""
 
 PRODUCTION = "in production"
 
+Log = Callable[[str], None]
 
-def judge(
-    model: str | Path, production: str | Path, examples_dir: str | Path, config: Config, say: Callable[[str], None]
+
+def evaluate_and_bless(
+    model: str | Path, production: str | Path, examples_dir: str | Path, config: Config, log: Log
 ) -> Evaluation:
-    """The evaluation on the test window; baselines are tuned on the validation window.
+    """Evaluation on the test window with its verdict; baselines are tuned on the validation window.
 
-    A model in production that can't be read any more is said and left out.
+    A model in production that can't be loaded is logged and left out.
     """
     kinds, candidates = config.evaluation.label_kinds, config.evaluation.candidates
-    half_life = tune(read_holdout(examples_dir, "validation", kinds, candidates, config.clock))
+    half_life = tune_half_life(read_holdout(examples_dir, "validation", kinds, candidates, config.clock))
     holdout = read_holdout(examples_dir, "test", kinds, candidates, config.clock)
     items = read_items(examples_dir, holdout.item_ids)
-    exported = Exported(model, examples_dir, holdout)
-    known = baselines(holdout, half_life)
-    scorers = dict(known)
-    current = latest_version(str(production))
-    if current is not None:
-        try:
-            scorers[PRODUCTION] = exported_model(current, examples_dir, holdout)
-        except ModelError as error:
-            say(f"not compared with the model in production: {error}")
+    exported = ExportedModel(model, examples_dir, holdout)
+
+    # Scorers in the order of the table: baselines, production, the stages of the model
+    baseline_scorers = baselines(holdout, half_life)
     stages = dict(zip(STAGES, exported.stages(), strict=False))
-    judged, probabilities = list(stages)[-1], Chances(holdout)
-    scorers |= stages
-    if judged == BOTH:  # the towers alone give no chances
-        scorers[judged] = probabilities.listening(stages[judged])
-    parts, texts = groups(holdout, items.category.to_numpy()), exported.texts
+    name = list(stages)[-1]
+    scorers = {**baseline_scorers, **_in_production(production, examples_dir, holdout, log), **stages}
+    probabilities = CandidateProbabilities(holdout)
+    if name == BOTH_STAGES:  # scores of the towers alone are no probabilities
+        scorers[name] = probabilities.recorded(stages[name])
+
+    extras = Extras((config.verdict.metric,), groups(holdout, items.category.to_numpy()), exported.texts)
     scores = {}
-    for name, scorer in scorers.items():
-        say(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {name}")
-        scores[name] = evaluate(name, scorer, holdout, by_user=(config.verdict.metric,), groups=parts, texts=texts)
-    floor = {name: scores[name] for name in known}
-    verdict = decide(scores[judged], floor, scores.get(PRODUCTION), config.verdict)
-    best = strongest(floor)
+    for each, scorer in scorers.items():
+        log(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {each}")
+        scores[each] = evaluate(each, scorer, holdout, extras)
+
+    baseline_scores = {each: scores[each] for each in baseline_scorers}
+    best = strongest(baseline_scores)
     details = Details(
         baseline=best.name,
-        gains=gains(scores[judged], best),
-        cold_start=cold_start(exported, holdout, known["recent_popularity"], config.evaluation.cold_start_users),
-        reliability=probabilities.reliability() if judged == BOTH else None,
-        chosen=chosen_by_tenth(holdout),
-        shoppers=shoppers(holdout, stages[judged], items.title.to_numpy()),
+        gains=gains(scores[name], best),
+        cold_start=cold_start(
+            exported, holdout, baseline_scorers["recent_popularity"], config.evaluation.cold_start_users
+        ),
+        calibration=probabilities.curve() if name == BOTH_STAGES else None,
+        label_shares=label_shares(holdout),
+        sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
         training=read_epochs(Path(model) / IN_MODEL),
     )
+    verdict = decide_verdict(scores[name], baseline_scores, scores.get(PRODUCTION), config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict, details)
+
+
+def _in_production(production: str | Path, examples_dir: str | Path, holdout: Holdout, log: Log) -> dict[str, Scorer]:
+    """Scorer of the latest version in the folder `production`; empty without a version that can be loaded."""
+    latest = latest_version(str(production))
+    if latest is None:
+        return {}
+    try:
+        return {PRODUCTION: ExportedModel(latest, examples_dir, holdout).stages()[-1]}
+    except ModelError as error:
+        log(f"not compared with the model in production: {error}")
+        return {}

@@ -1,19 +1,20 @@
-"""Scores by slice over the whole catalogue, nothing sampled.
+"""Scores of a model by slice over the whole catalog, nothing sampled.
 
-It takes a scorer of any kind and a holdout; it knows nothing of towers or of files. The slices:
+The slices:
 
     all         every user with a label; nothing masked
-    novel       relevant: items the user never chose before; what the user chose before is masked
+    novel       relevant: labels that are not in the user's history; the history is masked
     cold        relevant: items without any event before the window; every unmasked item competes
     cold_among  the same, ranked among the cold items alone
     new_users   users without any event before the window; nothing masked
 
-Groups of items (departments, ages) and of users (activity) are looked at beside them, in the list that the user is
-shown: nothing masked, the first 20 of the whole catalogue. Relevant in a group of items is what the user chose of it.
+Groups of items (departments, ages) and of users (activity) are measured on the first 20 items of the whole catalog,
+nothing masked. Relevant in a group of items are the user's labels in it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import time
@@ -26,104 +27,123 @@ import scipy.sparse as sp
 from tfrec import metrics
 from tfrec.errors import ModelError
 from tfrec.evaluation.groups import Groups, Partition
-from tfrec.evaluation.holdout import Holdout, Scorer, count_users, holdout_from_events, read_holdout
+from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 from tfrec.evaluation.per_user import (
     GROUP_METRICS,
-    METRICS,
     PER_USER,
-    GroupTally,
-    Lists,
+    GroupMetrics,
+    ItemTexts,
+    PerUserMetrics,
+    RankedItems,
     Ranking,
-    Tally,
     mean_over_users,
     rank,
 )
-from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Texts
-from tfrec.evaluation.verdict import decide
-
-__all__ = [  # an evaluation from one place
-    "METRICS",
-    "Evaluation",
-    "Holdout",
-    "Scores",
-    "Texts",
-    "chosen_by_tenth",
-    "decide",
-    "evaluate",
-    "holdout_from_events",
-    "protocol_of",
-    "read_holdout",
-]
+from tfrec.evaluation.scores import Protocol, Scores, SliceScores
 
 SLICES = {"all": "open", "novel": "unseen", "cold": "unseen", "cold_among": "cold", "new_users": "open"}
 """Slice -> its ranking: nothing masked, the user's history masked, or the cold items alone."""
 
-NO_GROUPS = Groups()
 TENTHS = 10
 
 _SEED = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class Extras:
+    """Measurements beside the means of the slices."""
+
+    per_user: tuple[str, ...] = ("ndcg@20",)
+    """Metrics that are returned as each user's own value too."""
+    groups: Groups = dataclasses.field(default_factory=Groups)
+    texts: ItemTexts | None = None
+
+
+DEFAULT_EXTRAS = Extras()
 
 
 def evaluate(
     name: str,
     score: Scorer,
     holdout: Holdout,
-    batch: int = 256,
-    by_user: tuple[str, ...] = ("ndcg@20",),
-    groups: Groups = NO_GROUPS,
-    texts: Texts | None = None,
+    extras: Extras = DEFAULT_EXTRAS,
+    *,
     rows: np.ndarray | None = None,
+    batch: int = 256,
 ) -> Scores:
-    """The scores of one model on every slice, over all users with a label in the window, and some user by user.
+    """Scores of one model on every slice, over the users `rows` of the holdout (None: all users with a label).
 
-    `rows` are the users that count, by default all of them. A user for whom the model gives a NaN has NaN metrics,
-    and so has every mean over that user; a slice without users is all NaN. ModelError when the scores are not
-    [batch, items].
+    A user for whom the model gives a NaN has NaN metrics, and so has every mean over that user. All metrics of a
+    slice without users are NaN. ModelError when the scores are not [batch, items].
     """
     rows = np.arange(len(holdout.user_ids)) if rows is None else rows
-    order = _shuffled(holdout.item_ids)
-    cold = np.flatnonzero(holdout.is_cold[order])
-    history, lists = holdout.history[:, order], _lists(holdout, order, cold, texts)
-    relevant = _relevant(holdout, order, cold)
-    tallies = {slice_: Tally(relevant[slice_], lists[key]) for slice_, key in SLICES.items()}
-    of_groups = {
-        key: GroupTally(tallies["all"].relevant, Partition(partition.names, partition.place[order]))
-        for key, partition in groups.of_items.items()
-    }
+    measures = _Measures(holdout, extras)
     seconds = 0.0
     for start in range(0, len(rows), batch):
         users = rows[start : start + batch]
         began = time.perf_counter()
-        scores = _scores(name, score, users, len(order))
+        scores = _scores(name, score, users, len(holdout.item_ids))
         seconds += time.perf_counter() - began
-        shuffled = np.take(scores, order, axis=1)
-        is_broken = np.isnan(shuffled.max(axis=1, initial=-np.inf))
-        shuffled[is_broken] = 0
-        for key, ranking in _rankings(shuffled, history[users], cold, lists):
-            for slice_, tally in tallies.items():
-                if SLICES[slice_] == key:
-                    tally.add(users, ranking, is_broken)
-            for group in of_groups.values() if key == "open" else ():
-                group.add(users, ranking, is_broken)
-    of_all = tallies["all"]
-    return Scores(
-        name,
-        {slice_: tally.result(by_user) for slice_, tally in tallies.items()},
-        seconds,
-        {key: tally.result() for key, tally in of_groups.items()}
-        | {key: _by_activity(of_all, partition, rows) for key, partition in groups.of_users.items()},
-        _shares(_tenth(lists["open"].buyers), of_all.shown()),
-    )
+        measures.add(users, scores)
+    return measures.result(name, rows, seconds)
 
 
-def chosen_by_tenth(holdout: Holdout) -> tuple[float, ...]:
-    """Shares of all labels by tenth of the items, the most popular first: what `Scores.exposure` is beside."""
+class _Measures:
+    """Per-user metrics of all slices and groups; the items are in one shuffled order, so that ties say nothing."""
+
+    def __init__(self, holdout: Holdout, extras: Extras) -> None:
+        self._order = order = _shuffled(holdout.item_ids)
+        self._cold = np.flatnonzero(holdout.is_cold[order])
+        self._history = holdout.history[:, order]
+        self._items = _ranked_items(holdout, order, self._cold, extras.texts)
+        self._extras = extras
+        relevant = _relevant(holdout, order, self._cold)
+        self._slices = {name: PerUserMetrics(relevant[name], self._items[key]) for name, key in SLICES.items()}
+        self._groups = {
+            key: GroupMetrics(relevant["all"], Partition(partition.names, partition.group[order]))
+            for key, partition in extras.groups.of_items.items()
+        }
+
+    def add(self, users: np.ndarray, scores: np.ndarray) -> None:
+        """Add a batch of users with their scores [batch, items] in the order of the catalog."""
+        shuffled = np.take(scores, self._order, axis=1)  # a copy: it is masked below
+        is_nan = np.isnan(shuffled.max(axis=1, initial=-np.inf))
+        shuffled[is_nan] = 0
+        for key, ranking in self._rankings(shuffled, self._history[users]):
+            for name, slice_ in self._slices.items():
+                if SLICES[name] == key:
+                    slice_.add(users, ranking, is_nan)
+            for group in self._groups.values() if key == "open" else ():
+                group.add(users, ranking, is_nan)
+
+    def result(self, name: str, rows: np.ndarray, seconds: float) -> Scores:
+        """Scores over the users that were added, `rows` in this order."""
+        of_all = self._slices["all"]
+        by_activity = {key: _by_user_group(of_all, part, rows) for key, part in self._extras.groups.of_users.items()}
+        return Scores(
+            name,
+            {key: slice_.result(self._extras.per_user) for key, slice_ in self._slices.items()},
+            seconds,
+            {key: group.result() for key, group in self._groups.items()} | by_activity,
+            _shares(_tenth(self._items["open"].buyers), of_all.listed()),
+        )
+
+    def _rankings(self, scores: np.ndarray, history: sp.csr_matrix) -> Iterator[tuple[str, Ranking]]:
+        """The three rankings of SLICES, one after the other: `scores` is masked between them."""
+        yield "open", rank(scores, self._items["open"])
+        scores[np.repeat(np.arange(len(scores)), np.diff(history.indptr)), history.indices] = -np.inf
+        yield "unseen", rank(scores, self._items["unseen"])
+        yield "cold", rank(scores[:, self._cold], self._items["cold"])
+
+
+def label_shares(holdout: Holdout) -> tuple[float, ...]:
+    """Shares of all labels by tenth of the items, the most popular first, to be compared with `Scores.exposure`."""
     order = _shuffled(holdout.item_ids)
     return _shares(_tenth(count_users(holdout)[order]), holdout.labels[:, order].indices)
 
 
 def protocol_of(holdout: Holdout) -> Protocol:
-    """The conditions under which `evaluate` measures on this holdout."""
+    """Conditions under which `evaluate` measures on this holdout."""
     return Protocol(
         window=holdout.window,
         window_start=holdout.window_start,
@@ -135,13 +155,13 @@ def protocol_of(holdout: Holdout) -> Protocol:
         items=len(holdout.item_ids),
         cold_items=int(holdout.is_cold.sum()),
         ties=f"in lists by one random order of the items (seed {_SEED}), in mrr by the mean rank",
-        masks="what the user chose before the window, in novel, cold and cold_among",
+        masks="the user's history, in novel, cold and cold_among",
         data=_fingerprint(holdout),
     )
 
 
 def _fingerprint(holdout: Holdout) -> str:
-    """Tells apart two holdouts in which a user, a candidate, a label or a history differs."""
+    """Hash that differs between two holdouts in which a user, a candidate, a label or a history differs."""
     digest = hashlib.sha256()
     for ids in (holdout.user_ids, holdout.item_ids):
         digest.update("\0".join(ids).encode())
@@ -151,23 +171,11 @@ def _fingerprint(holdout: Holdout) -> str:
     return digest.hexdigest()[:16]
 
 
-def _by_activity(tally: Tally, partition: Partition, rows: np.ndarray) -> dict[str, SliceScores]:
-    """The scores of each group of the users; each of them has something relevant in the tally."""
-    values = tally.values()[:, [PER_USER.index(metric) for metric in GROUP_METRICS]]
-    return {name: mean_over_users(values[partition.place[rows] == group]) for group, name in enumerate(partition.names)}
-
-
-def _tenth(buyers: np.ndarray) -> np.ndarray:
-    """[items] int64 in which tenth of the items by buyers each is, 0 the most popular; alike ones by column."""
-    place = np.empty(len(buyers), np.int64)
-    place[np.argsort(-buyers, kind="stable")] = np.arange(len(buyers))
-    return place * TENTHS // max(len(buyers), 1)
-
-
-def _shares(tenth: np.ndarray, columns: np.ndarray) -> tuple[float, ...]:
-    """Of the columns, places left empty aside, how many are in each tenth; NaN where there is none."""
-    counts = np.bincount(tenth[columns[columns != metrics.MASKED]], minlength=TENTHS)
-    return tuple((counts / counts.sum()).tolist()) if counts.sum() else (math.nan,) * TENTHS
+def _scores(name: str, score: Scorer, rows: np.ndarray, items: int) -> np.ndarray:
+    scores = np.asarray(score(rows), np.float32)
+    if scores.shape != (len(rows), items):
+        raise ModelError(f"{name} gave scores of shape {scores.shape}; expected [users, items] = {(len(rows), items)}")
+    return scores
 
 
 def _shuffled(item_ids: np.ndarray) -> np.ndarray:
@@ -175,17 +183,19 @@ def _shuffled(item_ids: np.ndarray) -> np.ndarray:
     return np.argsort(item_ids)[np.random.default_rng(_SEED).permutation(len(item_ids))]
 
 
-def _lists(holdout: Holdout, order: np.ndarray, cold: np.ndarray, texts: Texts | None) -> dict[str, Lists]:
-    """What is known of the items of each ranking, in the shuffled order."""
+def _ranked_items(
+    holdout: Holdout, order: np.ndarray, cold: np.ndarray, texts: ItemTexts | None
+) -> dict[str, RankedItems]:
+    """Ranking -> its items, in the shuffled order."""
     buyers, all_users = count_users(holdout)[order], len(pd.unique(holdout.event_user))
-    shuffled = texts and Texts(texts.vectors, texts.row[order])
-    of_cold = shuffled and Texts(shuffled.vectors, shuffled.row[cold])
-    whole = Lists(len(order), buyers, all_users, shuffled)
-    return {"open": whole, "unseen": whole, "cold": Lists(len(cold), buyers[cold], all_users, of_cold)}
+    shuffled = texts and texts.of(order)
+    whole = RankedItems(len(order), buyers, all_users, shuffled)
+    cold_items = RankedItems(len(cold), buyers[cold], all_users, shuffled and shuffled.of(cold))
+    return {"open": whole, "unseen": whole, "cold": cold_items}
 
 
 def _relevant(holdout: Holdout, order: np.ndarray, cold: np.ndarray) -> dict[str, sp.csr_matrix]:
-    """Slice -> [users, items] what counts in it, the items in the shuffled order."""
+    """Slice -> [users, items] its relevant items, in the shuffled order."""
     labels = holdout.labels[:, order]
     relevant = {
         "all": labels,
@@ -199,18 +209,20 @@ def _relevant(holdout: Holdout, order: np.ndarray, cold: np.ndarray) -> dict[str
     return relevant
 
 
-def _scores(name: str, score: Scorer, rows: np.ndarray, items: int) -> np.ndarray:
-    scores = np.asarray(score(rows), np.float32)
-    if scores.shape != (len(rows), items):
-        raise ModelError(f"{name} gave scores of shape {scores.shape}; expected [users, items] = {(len(rows), items)}")
-    return scores
+def _by_user_group(all_users: PerUserMetrics, partition: Partition, rows: np.ndarray) -> dict[str, SliceScores]:
+    """Scores of each group of the users `rows`; each of them has a label."""
+    values = all_users.values()[:, [PER_USER.index(metric) for metric in GROUP_METRICS]]
+    return {name: mean_over_users(values[partition.group[rows] == group]) for group, name in enumerate(partition.names)}
 
 
-def _rankings(
-    scores: np.ndarray, history: sp.csr_matrix, cold: np.ndarray, lists: dict[str, Lists]
-) -> Iterator[tuple[str, Ranking]]:
-    """The three rankings that SLICES names, one after the other: `scores` is masked in between."""
-    yield "open", rank(scores, lists["open"])
-    scores[np.repeat(np.arange(len(scores)), np.diff(history.indptr)), history.indices] = -np.inf
-    yield "unseen", rank(scores, lists["unseen"])
-    yield "cold", rank(scores[:, cold], lists["cold"])
+def _tenth(buyers: np.ndarray) -> np.ndarray:
+    """[items] int64 tenth of each item by buyers, 0 the most popular; equal items by column."""
+    position = np.empty(len(buyers), np.int64)
+    position[np.argsort(-buyers, kind="stable")] = np.arange(len(buyers))
+    return position * TENTHS // max(len(buyers), 1)
+
+
+def _shares(tenth: np.ndarray, columns: np.ndarray) -> tuple[float, ...]:
+    """Share of the columns in each tenth, MASKED ones left out; NaN where there is no column."""
+    counts = np.bincount(tenth[columns[columns != metrics.MASKED]], minlength=TENTHS)
+    return tuple((counts / counts.sum()).tolist()) if counts.sum() else (math.nan,) * TENTHS

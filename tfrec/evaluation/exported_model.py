@@ -1,6 +1,6 @@
-"""An exported model as a scorer of a holdout: what is judged is what would be served, raw strings in.
+"""Exported model as a scorer of a holdout: it gets raw strings and is evaluated as it is served.
 
-It reads the histories of the held-out users from the raw examples and knows nothing of how the model learnt.
+The histories of the held-out users come from the raw examples.
 """
 
 from __future__ import annotations
@@ -13,24 +13,16 @@ import pandas as pd
 
 from tfrec.errors import ModelError
 from tfrec.evaluation.holdout import Holdout, Scorer
-from tfrec.evaluation.scores import Texts
+from tfrec.evaluation.per_user import ItemTexts
 from tfrec.examples.read import read_histories
 
-USERS_AT_ONCE = 32  # a ranker looks at each candidate beside each event
+BATCH = 32  # users at once: a ranker compares each candidate with each event
 
 EVENTS = ("event_item_id", "event_kind", "event_timestamp", "event_price")
 
 
-def exported_model(folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> Scorer:
-    """What the SavedModel in `folder` recommends by, asked at the window's start; -inf for items that it does not know.
-
-    ModelError when the folder holds no model of ours.
-    """
-    return Exported(folder, examples_dir, holdout).stages()[-1]
-
-
-class Exported:
-    """A SavedModel beside the histories of a holdout's users; ModelError when the folder holds no model of ours."""
+class ExportedModel:
+    """A SavedModel with the histories of a holdout's users; ModelError when the folder holds no model of tfrec."""
 
     def __init__(self, folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> None:
         import tensorflow as tf
@@ -45,61 +37,60 @@ class Exported:
         profile = [name for name in inputs if name.startswith("user_") and name != "user_id"]
         unknown = sorted(set(inputs) - {*EVENTS, *profile, "timestamp", "user_id", "query"})
         if unknown:
-            raise ModelError(
-                f"{folder} wants the inputs {', '.join(unknown)}, which this tfrec does not know; train again"
-            )
+            raise ModelError(f"{folder} needs the inputs {', '.join(unknown)}, which tfrec does not have; train again")
         self._columns, self._is_known = _columns(item_ids, holdout.item_ids)
         histories = read_histories(examples_dir, holdout.window, EVENTS, profile)
         users = [user_id.decode("utf-8") for user_id in histories.pop("user_id")]
-        place = pd.Index(users).get_indexer(holdout.user_ids)
-        self._histories = {name: values[place] for name, values in histories.items()}
+        row = pd.Index(users).get_indexer(holdout.user_ids)
+        self._histories = {name: values[row] for name, values in histories.items()}
         self._user_ids = holdout.user_ids
-        # An order has no moment of its own for the window: each user's comes after their own history, which is "now".
+        # With the order clock the window has no start in seconds: 0 lets the model take the time after the history.
         self._query_time = holdout.window_start if holdout.clock == "utc" else 0
 
     def stages(self, latest: int | None = None) -> list[Scorer]:
-        """The two towers alone and, where the model has a second stage, both stages.
+        """Scorers: the two towers alone and, if the model has a second stage, both stages.
 
-        With `latest` they know that many of a user's last events alone, and not who it is: a shopper who has just come.
+        Items that the model does not know score -inf. With `latest`, histories are cut to that many last events and
+        the user id is empty, as of a user who has just arrived.
         """
         import tensorflow as tf
 
         histories = self._histories if latest is None else _cut(self._histories, latest)
         candidates = self._model.candidates.numpy()[self._columns]
 
-        def ask(user_rows: np.ndarray) -> dict[str, tf.Tensor]:
-            batch = {name: tf.constant(values[user_rows]) for name, values in histories.items()}
-            names = self._user_ids[user_rows].tolist() if latest is None else [""] * len(user_rows)
-            batch["timestamp"] = tf.constant(np.full(len(user_rows), self._query_time, np.int64))
-            batch["user_id"] = tf.constant(names, tf.string)
-            batch["query"] = tf.fill([len(user_rows)], "")
-            return batch
+        def request(user_rows: np.ndarray) -> dict[str, tf.Tensor]:
+            inputs = {name: tf.constant(values[user_rows]) for name, values in histories.items()}
+            user_ids = self._user_ids[user_rows].tolist() if latest is None else [""] * len(user_rows)
+            inputs["timestamp"] = tf.constant(np.full(len(user_rows), self._query_time, np.int64))
+            inputs["user_id"] = tf.constant(user_ids, tf.string)
+            inputs["query"] = tf.fill([len(user_rows)], "")
+            return inputs
 
-        def by_towers(user_rows: np.ndarray) -> np.ndarray:
-            return self._embed(**ask(user_rows))["embedding"].numpy() @ candidates.T
+        def towers(user_rows: np.ndarray) -> np.ndarray:
+            return self._embed(**request(user_rows))["embedding"].numpy() @ candidates.T
 
-        def by_both(user_rows: np.ndarray) -> np.ndarray:
-            return self._model.all_scores(**ask(user_rows)).numpy()[:, self._columns]
+        def both_stages(user_rows: np.ndarray) -> np.ndarray:
+            return self._model.all_scores(**request(user_rows)).numpy()[:, self._columns]
 
-        stages = [by_towers, by_both] if hasattr(self._model, "_second_stage") else [by_towers]
-        return [_in_parts(stage, self._is_known) for stage in stages]
+        stages = [towers, both_stages] if hasattr(self._model, "_second_stage") else [towers]
+        return [_batched(stage, self._is_known) for stage in stages]
 
     @property
     def history_lengths(self) -> np.ndarray:
-        """[users] int64 events with an item that the model is told of."""
+        """[users] int64 events with an item in the histories that the model gets."""
         return (self._histories["event_item_id"] != b"").sum(axis=1).astype(np.int64)
 
     @property
-    def texts(self) -> Texts | None:
-        """What the items say, as the model read it; None of a model that does not tell."""
+    def texts(self) -> ItemTexts | None:
+        """Text vectors of the items; None for a model that exports none."""
         if not hasattr(self._model, "text_row"):
             return None
         rows = self._model.text_row.numpy()[self._columns]
-        return Texts(self._model.text_vectors.numpy(), np.where(self._is_known, rows, 0))
+        return ItemTexts(self._model.text_vectors.numpy(), np.where(self._is_known, rows, 0))
 
 
 def _cut(histories: dict[str, np.ndarray], latest: int) -> dict[str, np.ndarray]:
-    """The histories with the last `latest` events that have an item, in a place of their own; profiles as they are."""
+    """Histories with only the last `latest` events that have an item, as new arrays; profiles as they are."""
     is_item = histories["event_item_id"] != b""
     kept = is_item & (np.cumsum(is_item[:, ::-1], axis=1)[:, ::-1] <= latest)
     order = np.argsort(~kept, axis=1, kind="stable")[:, : max(latest, 1)]
@@ -110,18 +101,18 @@ def _cut(histories: dict[str, np.ndarray], latest: int) -> dict[str, np.ndarray]
     return cut
 
 
-def _in_parts(score: Scorer, is_known: np.ndarray) -> Scorer:
-    """The scorer, a few users at once; -inf for items that are not known [items]."""
+def _batched(score: Scorer, is_known: np.ndarray) -> Scorer:
+    """The scorer, called for BATCH users at once; -inf for items that are not known [items]."""
 
     def score_all(user_rows: np.ndarray) -> np.ndarray:
-        parts = [score(user_rows[start : start + USERS_AT_ONCE]) for start in range(0, len(user_rows), USERS_AT_ONCE)]
+        parts = [score(user_rows[start : start + BATCH]) for start in range(0, len(user_rows), BATCH)]
         scores = np.concatenate(parts) if parts else np.empty((0, len(is_known)))
         return np.where(is_known, scores, -np.inf).astype(np.float32)
 
     return score_all
 
 
-def _columns(known: np.ndarray, wanted: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The model's rows of the wanted ids, and which of them it knows [items] bool."""
-    rows = pd.Index([item_id.decode("utf-8") for item_id in known]).get_indexer(pd.Index(wanted))
+def _columns(model_ids: np.ndarray, item_ids: Sequence[str] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The model's row of each item id, 0 if unknown; [items] bool whether it is known."""
+    rows = pd.Index([item_id.decode("utf-8") for item_id in model_ids]).get_indexer(pd.Index(item_ids))
     return np.maximum(rows, 0), rows > 0

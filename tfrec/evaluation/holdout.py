@@ -1,7 +1,6 @@
-"""A held-out window: what each user did in it, and everything that happened before it.
+"""Held-out window: the labels of each user in it, and every event before it.
 
-It knows nothing of models: users and items are numbered here, so that baselines, evaluation and a scorer
-of any kind share one numbering.
+Users and items are numbered here, so that baselines, evaluation and scorers of any kind share one numbering.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from tfrec.schema import CLOCKS, DAY_SECONDS, EVENT_KINDS
 YEAR = 365 * DAY_SECONDS
 
 EARLIER_SPLITS = {"validation": ("train",), "test": ("train", "validation")}
-"""Window -> the splits whose targets are, together, every event before it."""
+"""Window -> the splits whose targets together are every event before it."""
 
 CANDIDATES = ("sold", "catalog")
-"""What competes: items with an event before or inside the window, or every item of the catalogue."""
+"""Items that compete: those with an event before or inside the window, or every item of the catalog."""
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 """Rows of `Holdout.user_ids` [batch] int64 -> [batch, items] float32, higher is better, -inf = never."""
@@ -32,20 +31,20 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Holdout:
-    """The question "what will these users choose next?" with its answers and all that is known before.
+    """Labels of the window's users, and the interactions before the window.
 
     `history` and the `event_*` arrays hold the label kinds only (all kinds by default): with labels of
-    purchases, "bought before" means bought. `is_cold` and `is_new` look at events of every kind.
+    purchases, a history is one of purchases. `is_cold` and `is_new` look at events of every kind.
     """
 
     window: str  # "validation" or "test"
-    window_start: int  # seconds since the epoch; with the order clock, the first place that holds a label
+    window_start: int  # seconds since the epoch; with the order clock, the first position that holds a label
     clock: str  # one of schema.CLOCKS
     candidates: str  # one of CANDIDATES
     label_kinds: tuple[str, ...]
-    item_ids: np.ndarray  # [items] str, the candidates, in the order of the catalogue that was given
+    item_ids: np.ndarray  # [items] str, the candidates, in the order of the given catalog
     user_ids: np.ndarray  # [users] str, those with a label
-    labels: sp.csr_matrix  # [users, items] 1.0 where the user chose the item inside the window
+    labels: sp.csr_matrix  # [users, items] 1.0 for a label
     history: sp.csr_matrix  # [users, items] baskets (distinct user, item, second) before the window
     event_user: np.ndarray  # [events] int64, a basket each; below len(user_ids) its row, else any other user
     event_item: np.ndarray  # [events] int64, column of item_ids
@@ -61,7 +60,7 @@ def read_holdout(
     candidates: str = "sold",
     clock: str | None = None,
 ) -> Holdout:
-    """The holdout of ExampleGen's folder; see `holdout_from_events` for the settings and errors."""
+    """Read the holdout from ExampleGen's folder; see `holdout_from_events` for the settings and errors."""
     _check("window", window, tuple(EARLIER_SPLITS))
     before = pd.concat([read_targets(examples_dir, split) for split in EARLIER_SPLITS[window]], ignore_index=True)
     during = read_targets(examples_dir, window)
@@ -77,11 +76,11 @@ def holdout_from_events(
     candidates: str = "sold",
     clock: str | None = None,
 ) -> Holdout:
-    """The holdout of two event tables (user_id, item_id, kind, timestamp in seconds) and the catalogue's ids.
+    """Holdout of two event tables (user_id, item_id, kind, timestamp in seconds) and the catalog's ids.
 
     `label_kinds` None: an event of any kind is a label. `clock` None: timestamps that all lie in 1970 are an
-    order. ConfigError for a setting outside of what it may be; DataError for an item that the catalogue lacks
-    and, by the utc clock, for an event of `before` that is later than the window's first.
+    order. ConfigError for an unknown value of a setting. DataError for an item that is not in the catalog and, with
+    the utc clock, for an event of `before` that is later than the window's first.
     """
     kinds = tuple(label_kinds or EVENT_KINDS)
     for kind in kinds:
@@ -93,10 +92,10 @@ def holdout_from_events(
 
     seen = pd.Index(_items(before))
     sold = seen.union(pd.Index(_items(during)))
-    _check_described(sold, catalog)
+    _check_in_catalog(sold, catalog)
     item_ids = catalog[pd.Index(catalog).isin(sold)] if candidates == "sold" else catalog
-    chosen, baskets = _baskets(during, kinds), _baskets(before, kinds)
-    user_ids = np.sort(chosen.user_id.unique())
+    positives, baskets = _baskets(during, kinds), _baskets(before, kinds)
+    user_ids = np.sort(positives.user_id.unique())
     users = pd.Index(user_ids).append(pd.Index(baskets.user_id.unique()).difference(pd.Index(user_ids)))
     return Holdout(
         window=window,
@@ -106,14 +105,22 @@ def holdout_from_events(
         label_kinds=kinds,
         item_ids=item_ids,
         user_ids=user_ids,
-        labels=_counts(chosen, user_ids, item_ids).sign(),
+        labels=_counts(positives, user_ids, item_ids).sign(),
         history=_counts(baskets, user_ids, item_ids),
-        event_user=_places(baskets.user_id, users),
-        event_item=_places(baskets.item_id, item_ids),
+        event_user=_indices(baskets.user_id, users),
+        event_item=_indices(baskets.item_id, item_ids),
         event_timestamp=baskets.timestamp.to_numpy(np.int64),
         is_cold=~pd.Index(item_ids).isin(seen),
         is_new=~pd.Index(user_ids).isin(before.user_id),
     )
+
+
+def count_users(holdout: Holdout, since: int | None = None) -> np.ndarray:
+    """[items] float32 distinct users of each item before the window, from second `since` on."""
+    kept = slice(None) if since is None else holdout.event_timestamp >= since
+    items = len(holdout.item_ids)
+    pairs = pd.unique(holdout.event_user[kept] * items + holdout.event_item[kept])
+    return np.bincount(pairs % max(items, 1), minlength=items).astype(np.float32)
 
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -127,7 +134,7 @@ def _clock(before: pd.DataFrame, during: pd.DataFrame) -> str:
 
 
 def _window_start(before: pd.DataFrame, during: pd.DataFrame, clock: str) -> int:
-    """Midnight before the first label, but after the last event before it: the border is not in the files."""
+    """Midnight before the first label, but after the last event before it: the files do not hold the border."""
     last = int(before.timestamp.max()) if len(before) else 0
     first = int(during.timestamp.min()) if len(during) else last + 1
     if clock == "order":
@@ -135,7 +142,7 @@ def _window_start(before: pd.DataFrame, during: pd.DataFrame, clock: str) -> int
     if last > first:
         raise DataError(
             f"an event before the window is at second {last}, later than the window's first at {first}; "
-            "split by time again, or say clock='order' where timestamps are only an order"
+            "split by time again, or set clock='order' if timestamps are only an order"
         )
     return min(first, max(first // DAY_SECONDS * DAY_SECONDS, last + 1))
 
@@ -145,37 +152,29 @@ def _items(events: pd.DataFrame) -> np.ndarray:
     return ids[ids != ""]
 
 
-def _check_described(sold: pd.Index, catalog: np.ndarray) -> None:
+def _check_in_catalog(sold: pd.Index, catalog: np.ndarray) -> None:
     unknown = sold.difference(pd.Index(catalog))
     if len(unknown):
         raise DataError(
-            f"item {unknown[0]!r} has events but is not in the catalogue ({len(unknown)} such items); "
+            f"item {unknown[0]!r} has events but is not in the catalog ({len(unknown)} such items); "
             "run `tfrec ingest` again, which adds a row for each"
         )
 
 
 def _baskets(events: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:
-    """One row for each distinct (user, item, second) of the kinds, items only."""
+    """One row for each distinct (user, item, second) of the kinds; events without an item are left out."""
     kept = events[events.kind.isin(kinds) & (events.item_id != "")]
     return kept.drop_duplicates(["user_id", "item_id", "timestamp"])
 
 
 def _counts(baskets: pd.DataFrame, user_ids: np.ndarray, item_ids: np.ndarray) -> sp.csr_matrix:
-    """[users, items] float32 rows of `baskets`; users that are not in `user_ids` are left out."""
-    rows, columns = _places(baskets.user_id, user_ids), _places(baskets.item_id, item_ids)
+    """[users, items] float32 number of `baskets`; users that are not in `user_ids` are left out."""
+    rows, columns = _indices(baskets.user_id, user_ids), _indices(baskets.item_id, item_ids)
     kept = rows >= 0
     ones = np.ones(kept.sum(), np.float32)
     return sp.csr_matrix((ones, (rows[kept], columns[kept])), (len(user_ids), len(item_ids)))
 
 
-def _places(values: pd.Series, among: np.ndarray | pd.Index) -> np.ndarray:
-    """[rows] int64 place of each value, -1 where it is not among them."""
-    return pd.Index(among).get_indexer(pd.Index(values))
-
-
-def count_users(holdout: Holdout, since: int | None = None) -> np.ndarray:
-    """[items] float32 distinct users who chose each item before the window, from second `since` on."""
-    kept = slice(None) if since is None else holdout.event_timestamp >= since
-    items = len(holdout.item_ids)
-    pairs = pd.unique(holdout.event_user[kept] * items + holdout.event_item[kept])
-    return np.bincount(pairs % max(items, 1), minlength=items).astype(np.float32)
+def _indices(values: pd.Series, ids: np.ndarray | pd.Index) -> np.ndarray:
+    """[rows] int64 index of each value in `ids`, -1 if it is not there."""
+    return pd.Index(ids).get_indexer(pd.Index(values))

@@ -1,7 +1,4 @@
-"""Per-user metrics of rankings, gathered batch by batch: of a slice, of groups of items, of groups of users.
-
-It knows what is relevant and what was ranked; it knows nothing of models, or of why something is masked.
-"""
+"""Per-user metrics of rankings, collected batch by batch: of a slice, of groups of items, of groups of users."""
 
 from __future__ import annotations
 
@@ -14,34 +11,46 @@ import scipy.sparse as sp
 from tfrec import metrics
 from tfrec.evaluation.bootstrap import intervals
 from tfrec.evaluation.groups import Partition
-from tfrec.evaluation.scores import SliceScores, Texts
+from tfrec.evaluation.scores import SliceScores
 
 KS = (5, 10, 20, 100)
-AT_EACH_K = {"ndcg": metrics.ndcg, "recall": metrics.recall, "map": metrics.average_precision}
+METRICS_AT_K = {"ndcg": metrics.ndcg, "recall": metrics.recall, "map": metrics.average_precision}
 PER_USER = (
-    *(f"{name}@{k}" for name in AT_EACH_K for k in KS),
+    *(f"{name}@{k}" for name in METRICS_AT_K for k in KS),
     *(f"hit_rate@{k}" for k in KS),
     *("mrr", "novelty@20", "popularity@20"),
 )
 DIVERSITY = "diversity@20"
-"""Per user too, the last one; measured where the texts of the items are given."""
+"""The last per-user metric; measured if the texts of the items are known."""
 METRICS = (*PER_USER, "coverage@20", "gini@20")
 GROUP_METRICS = ("ndcg@20", "recall@20")
 
-SHOWN = 20  # items of a list
+LIST_LENGTH = 20  # items of a recommendation list
 
 
 @dataclasses.dataclass(frozen=True)
-class Lists:
-    """What is known of the items that a ranking is about."""
+class ItemTexts:
+    """Vectors of the items' texts by one exported model, so that diversity is comparable between models."""
+
+    vectors: np.ndarray  # [texts, dim] float32 of length 1
+    row: np.ndarray  # [items] int64, row of the item's text in `vectors`
+
+    def of(self, columns: np.ndarray) -> ItemTexts:
+        """Texts of some of the items, in the order of `columns`."""
+        return ItemTexts(self.vectors, self.row[columns])
+
+
+@dataclasses.dataclass(frozen=True)
+class RankedItems:
+    """Properties of the items that a ranking orders."""
 
     items: int
-    buyers: np.ndarray  # [items] users who chose each before the window
+    buyers: np.ndarray  # [items] users with the item before the window
     all_users: int
-    texts: Texts | None
+    texts: ItemTexts | None
 
-    def measure(self, top: np.ndarray) -> np.ndarray:
-        """[batch, metrics] what a list is, whatever is relevant: novelty, popularity and, by texts, diversity."""
+    def list_metrics(self, top: np.ndarray) -> np.ndarray:
+        """[batch, metrics] metrics of the lists alone: novelty, popularity and, with texts, diversity."""
         columns = [metric(top, self.buyers, self.all_users) for metric in (metrics.novelty, metrics.popularity)]
         if self.texts is not None:
             columns.append(metrics.diversity(top, self.texts.vectors, self.texts.row))
@@ -50,117 +59,118 @@ class Lists:
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """What a batch of users would be shown."""
+    """The ranking of a batch of users."""
 
     scores: np.ndarray  # [batch, items] float32
     top: np.ndarray  # [batch, 100] columns, best first
-    of_list: np.ndarray  # [batch, metrics] as Lists.measure has them
+    list_metrics: np.ndarray  # [batch, metrics] as of RankedItems.list_metrics
 
 
-class Tally:
-    """Gathers one slice's per-user metrics, batch by batch."""
+def rank(scores: np.ndarray, items: RankedItems) -> Ranking:
+    """The ranking of scores [batch, items]."""
+    top = metrics.top_k(scores, max(KS))
+    return Ranking(scores, top, items.list_metrics(top[:, :LIST_LENGTH]))
 
-    def __init__(self, relevant: sp.csr_matrix, lists: Lists) -> None:
-        self.relevant, self._items = relevant, lists.items
-        self._names = PER_USER if lists.texts is None else (*PER_USER, DIVERSITY)
+
+class PerUserMetrics:
+    """Collects the per-user metrics of one slice, batch by batch."""
+
+    def __init__(self, relevant: sp.csr_matrix, items: RankedItems) -> None:
+        self.relevant, self._items = relevant, items.items
+        self._names = PER_USER if items.texts is None else (*PER_USER, DIVERSITY)
         self._values: list[np.ndarray] = [np.empty((0, len(self._names)))]
         self._lists: list[np.ndarray] = [np.empty(0, np.int64)]
 
-    def add(self, rows: np.ndarray, ranking: Ranking, is_broken: np.ndarray) -> None:
-        """Measures the users of `rows` who have something relevant in this slice; NaN where `is_broken`."""
+    def add(self, rows: np.ndarray, ranking: Ranking, is_nan: np.ndarray) -> None:
+        """Add the users of `rows` who have a relevant item in this slice; metrics are NaN where `is_nan` [batch]."""
         relevant = self.relevant[rows]
         totals = np.diff(relevant.indptr)
         kept = np.flatnonzero(totals)
         if len(kept):
             values = self._measure(ranking, kept, relevant[kept], totals[kept])
-            self._values.append(np.where(is_broken[kept, None], math.nan, values))
-            self._lists.append(ranking.top[kept, :SHOWN].ravel())
+            self._values.append(np.where(is_nan[kept, None], math.nan, values))
+            self._lists.append(ranking.top[kept, :LIST_LENGTH].ravel())
 
-    def result(self, by_user: tuple[str, ...]) -> SliceScores:
-        """Means over users with their intervals; of the metrics `by_user` each user's own value too."""
-        values, shown = self.values(), self.shown()
+    def result(self, per_user: tuple[str, ...]) -> SliceScores:
+        """Means over users with their intervals; the metrics `per_user` also as each user's own value."""
+        values, listed = self.values(), self.listed()
         users = len(values)
         if users == 0:
             return SliceScores(0, math.nan, dict.fromkeys((*METRICS, *self._names[len(PER_USER) :]), math.nan))
         means = dict(zip(self._names, values.mean(axis=0).tolist(), strict=True))
-        of_all = {"coverage@20": metrics.coverage(shown, self._items), "gini@20": metrics.gini(shown, self._items)}
+        of_all = {"coverage@20": metrics.coverage(listed, self._items), "gini@20": metrics.gini(listed, self._items)}
         ends = dict(zip(self._names, intervals(values).tolist(), strict=True)) if users > 1 else {}
         return SliceScores(
             users,
             _standard_error(values[:, PER_USER.index("ndcg@20")]),
             {name: (means | of_all)[name] for name in (*METRICS, *self._names[len(PER_USER) :])},
             {name: (low, high) for name, (low, high) in ends.items()},
-            {name: values[:, self._names.index(name)].astype(np.float32) for name in by_user},
+            {name: values[:, self._names.index(name)].astype(np.float32) for name in per_user},
         )
 
     def values(self) -> np.ndarray:
         """[users, metrics] in the order of PER_USER, then diversity."""
         return np.concatenate(self._values)
 
-    def shown(self) -> np.ndarray:
-        """The first 20 of all users' lists, one after the other."""
+    def listed(self) -> np.ndarray:
+        """Columns of the first 20 of all users' lists, concatenated."""
         return np.concatenate(self._lists)
 
     def _measure(self, ranking: Ranking, kept: np.ndarray, relevant: sp.csr_matrix, totals: np.ndarray) -> np.ndarray:
         """[batch, metrics] in the order of PER_USER, then diversity."""
         hits = metrics.hits(ranking.top[kept], relevant)
         columns = (
-            *(function(hits, totals, k) for function in AT_EACH_K.values() for k in KS),
+            *(function(hits, totals, k) for function in METRICS_AT_K.values() for k in KS),
             *(metrics.hit_rate(hits, k) for k in KS),
             metrics.reciprocal_rank([ranking.scores[row] for row in kept], relevant),
         )
-        return np.concatenate([np.stack(columns, axis=1), ranking.of_list[kept]], axis=1)
+        return np.concatenate([np.stack(columns, axis=1), ranking.list_metrics[kept]], axis=1)
 
 
-class GroupTally:
-    """Gathers the metrics of each group of a partition of the items: relevant is what the user chose of it."""
+class GroupMetrics:
+    """Collects the per-user metrics of each group of items; relevant are the user's labels in the group."""
 
     def __init__(self, relevant: sp.csr_matrix, partition: Partition) -> None:
         self._relevant, self._partition = relevant, partition
-        items, groups = len(partition.place), len(partition.names)
-        self._of_group = sp.csr_matrix((np.ones(items), (np.arange(items), partition.place)), (items, groups))
+        items, groups = len(partition.group), len(partition.names)
+        self._in_group = sp.csr_matrix((np.ones(items), (np.arange(items), partition.group)), (items, groups))
         self._values: list[np.ndarray] = [np.empty((0, groups, len(GROUP_METRICS)))]
         self._totals: list[np.ndarray] = [np.empty((0, groups), np.int64)]
 
-    def add(self, rows: np.ndarray, ranking: Ranking, is_broken: np.ndarray) -> None:
-        """Measures the users of `rows`; NaN where `is_broken`."""
+    def add(self, rows: np.ndarray, ranking: Ranking, is_nan: np.ndarray) -> None:
+        """Add the users of `rows`; metrics are NaN where `is_nan` [batch]."""
         relevant = self._relevant[rows]
-        totals = (relevant @ self._of_group).toarray().astype(np.int64)
-        top = ranking.top[:, :SHOWN]
-        hits = metrics.hits(top, relevant)[:, np.newaxis] & (
-            self._partition.place[top][:, np.newaxis] == np.arange(totals.shape[1])[:, np.newaxis]
+        totals = (relevant @ self._in_group).toarray().astype(np.int64)  # [batch, groups]
+        top = ranking.top[:, :LIST_LENGTH]
+        hits = metrics.hits(top, relevant)[:, np.newaxis] & (  # [batch, groups, 20]
+            self._partition.group[top][:, np.newaxis] == np.arange(totals.shape[1])[:, np.newaxis]
         )
         flat = hits.reshape(-1, top.shape[1]), np.maximum(totals, 1).ravel()
-        values = np.stack([metrics.ndcg(*flat, SHOWN), metrics.recall(*flat, SHOWN)], axis=1)
+        values = np.stack([metrics.ndcg(*flat, LIST_LENGTH), metrics.recall(*flat, LIST_LENGTH)], axis=1)
         values = values.reshape(*totals.shape, len(GROUP_METRICS))
-        self._values.append(np.where(is_broken[:, None, None], math.nan, values))
+        self._values.append(np.where(is_nan[:, None, None], math.nan, values))
         self._totals.append(totals)
 
     def result(self) -> dict[str, SliceScores]:
-        """The scores of each group over the users who chose something of it."""
-        values, chose = np.concatenate(self._values), np.concatenate(self._totals) > 0
+        """Scores of each group over the users with a label in it."""
+        values, has_label = np.concatenate(self._values), np.concatenate(self._totals) > 0
         return {
-            name: mean_over_users(values[chose[:, group], group]) for group, name in enumerate(self._partition.names)
+            name: mean_over_users(values[has_label[:, group], group])
+            for group, name in enumerate(self._partition.names)
         }
 
 
 def mean_over_users(values: np.ndarray) -> SliceScores:
-    """The scores of a group's users, of their values [users, metrics] in the order of GROUP_METRICS."""
+    """Scores of a group from its users' values [users, metrics] in the order of GROUP_METRICS."""
     means = values.mean(axis=0) if len(values) else np.full(len(GROUP_METRICS), math.nan)
-    of_ndcg = values[:, GROUP_METRICS.index("ndcg@20")]
+    ndcg = values[:, GROUP_METRICS.index("ndcg@20")]
     return SliceScores(
         len(values),
-        _standard_error(of_ndcg),
+        _standard_error(ndcg),
         dict(zip(GROUP_METRICS, means.tolist(), strict=True)),
-        per_user={"ndcg@20": of_ndcg.astype(np.float32)},
+        per_user={"ndcg@20": ndcg.astype(np.float32)},
     )
 
 
 def _standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
-
-
-def rank(scores: np.ndarray, lists: Lists) -> Ranking:
-    """The ranking of scores [batch, items]."""
-    top = metrics.top_k(scores, max(KS))
-    return Ranking(scores, top, lists.measure(top[:, :SHOWN]))

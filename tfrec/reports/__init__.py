@@ -1,1 +1,1 @@
-"""An evaluation in; tables for the terminal, an HTML page and its plots out."""
+"""Takes an evaluation; gives tables for the terminal and an HTML page with plots."""

@@ -1,6 +1,6 @@
-"""The tables a person reads: scores beside the baselines with the verdict, recommendations beside the truth.
+"""Tables for the terminal: scores of all models with the verdict, and recommendations with what the user did next.
 
-Text of fixed width, at most 120 columns; a Chinese character counts for the two that a terminal gives it.
+Text of fixed width, at most 120 columns; a Chinese character takes two columns, as in a terminal.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tfrec.errors import DataError
-from tfrec.evaluation.scores import Evaluation, Protocol, SliceScores
+from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.scores import Protocol, SliceScores
 
 WIDTH = 120
 
@@ -23,17 +24,17 @@ _NAME, _NDCG, _NUMBER, _SHORTEST_TITLE = 24, 18, 12, 20  # widths
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """One row of a list shown to a person."""
+    """One row of a list of recommendations."""
 
     rank: int  # from 1
     score: float
     item_id: str
     title: str
-    then: str | None = None  # what the user did with it next: "purchase" ..., "" nothing; None where nobody knows
+    then: str | None = None  # kind of the user's next event with the item, "" for none, None if unknown
 
 
 def render_table(evaluation: Evaluation) -> str:
-    """The protocol, a block for each slice with a row for each model in their order, and the verdict."""
+    """The protocol, a block for each slice with a row for each model, and the verdict."""
     slices = next(iter(evaluation.scores.values())).slices if evaluation.scores else {}
     blocks = [
         _wrapped(protocol_sentence(evaluation.protocol)),
@@ -44,34 +45,36 @@ def render_table(evaluation: Evaluation) -> str:
 
 
 def render_comparison(evaluations: Mapping[str, Evaluation]) -> str:
-    """The judged models of several evaluations, a block for each slice, and how far each is above the first.
+    """The evaluated models of several evaluations, a block for each slice, with the differences from the first.
 
-    DataError when they were not measured under one protocol on the same data.
+    DataError when they were not measured under the same protocol on the same data.
     """
     names = list(evaluations)
     first = evaluations[names[0]]
     for name in names[1:]:
-        unlike = [
-            f"{field.name} is {ours!r} in {names[0]} but {theirs!r} in {name}"
+        differences = [
+            f"{field.name} is {here!r} in {names[0]} but {there!r} in {name}"
             for field in dataclasses.fields(Protocol)
-            if (ours := getattr(first.protocol, field.name))
-            != (theirs := getattr(evaluations[name].protocol, field.name))
+            if (here := getattr(first.protocol, field.name))
+            != (there := getattr(evaluations[name].protocol, field.name))
         ]
-        if unlike:
-            raise DataError(f"these evaluations can't be compared: {'; '.join(unlike)}; evaluate both on the same data")
+        if differences:
+            raise DataError(
+                f"these evaluations can't be compared: {'; '.join(differences)}; evaluate both on the same data"
+            )
     blocks = [_wrapped(protocol_sentence(first.protocol))]
-    for slice_ in first.judged.slices:
-        parts = {name: each.judged.slices[slice_] for name, each in evaluations.items()}
+    for slice_ in first.model.slices:
+        parts = {name: each.model.slices[slice_] for name, each in evaluations.items()}
         users = parts[names[0]].users
         header = _header(f"{slice_}: {users:,} users")
         rows = [fit(name, _NAME) + _numbers(part) for name, part in parts.items()]
-        rows += [fit(f"{name} above it", _NAME) + _differences(parts[names[0]], parts[name]) for name in names[1:]]
+        rows += [fit(f"{name}, difference", _NAME) + _differences(parts[names[0]], parts[name]) for name in names[1:]]
         blocks.append("\n".join([header, "-" * display_width(header), *rows]) if users else f"{slice_}: 0 users")
     return "\n\n".join(blocks)
 
 
 def render_recommendations(rows: Sequence[Recommendation]) -> str:
-    """A row for each recommendation, with what came next where that is known; long titles end in an ellipsis."""
+    """A row for each recommendation, with the next event if that is known; long titles end in an ellipsis."""
     is_known = any(row.then is not None for row in rows)
     then = max(map(len, ("then", *(row.then or "" for row in rows)))) if is_known else 0
     item = max(map(display_width, ("item", *(row.item_id for row in rows))))
@@ -88,8 +91,8 @@ def render_recommendations(rows: Sequence[Recommendation]) -> str:
 
 
 def protocol_sentence(protocol: Protocol) -> str:
-    """Under what conditions it was measured."""
-    start = f"place {protocol.window_start} of an order (leave-last-out)"
+    """Sentence on the conditions of the measurement."""
+    start = f"position {protocol.window_start} of an order (leave-last-out)"
     if protocol.clock == "utc":
         start = f"{datetime.datetime.fromtimestamp(protocol.window_start, datetime.UTC):%Y-%m-%d %H:%M} UTC"
     return (
@@ -101,7 +104,7 @@ def protocol_sentence(protocol: Protocol) -> str:
 
 
 def display_width(text: str) -> int:
-    """Columns that a terminal gives the text: 2 for a wide character, 0 for a combining one."""
+    """Columns of the text in a terminal: 2 for a wide character, 0 for a combining one."""
     return sum(_char_width(char) for char in text)
 
 
@@ -119,7 +122,7 @@ def fit(text: str, width: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """A shop's title without line breaks, tabs or terminal escapes."""
+    """The text without line breaks, tabs or terminal escapes."""
     return " ".join("".join(" " if unicodedata.category(char) == "Cc" else char for char in text).split())
 
 

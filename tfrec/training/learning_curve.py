@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from tfrec import results_json
+from tfrec.results_json import Number
 
 FILE = "tfrec_training.json"
 IN_MODEL = "assets.extra"
@@ -25,11 +26,11 @@ class Epoch:
 
     phase: str
     number: int  # from 1
-    loss: float  # mean over the epoch's steps; after an interruption over the steps of the last run
+    loss: Number  # mean over the epoch's steps; after an interruption over the steps of the last run
     seconds: float  # after an interruption of the last run alone
-    ndcg: float = math.nan  # NDCG@20 on the validation window; NaN where it was not measured
-    ndcg_novel: float = math.nan  # the same for items that are new to the user
-    steps: tuple[tuple[int, float], ...] = ()  # (step of the epoch, mean loss since the previous point), see POINTS
+    ndcg: Number = math.nan  # NDCG@20 on the validation window; NaN where it was not measured
+    ndcg_novel: Number = math.nan  # the same for items that are new to the user
+    steps: tuple[tuple[int, Number], ...] = ()  # (step of the epoch, mean loss since the previous point), see POINTS
 
 
 def epoch_of(phase: str, number: int, losses: Sequence[float], seconds: float, first_step: int = 1) -> Epoch:
@@ -62,7 +63,7 @@ class LearningCurve:
         """Write the epochs to a folder, atomically."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         staging = Path(folder) / f"{FILE}.staging"
-        staging.write_text(json.dumps([_row(epoch) for epoch in self.epochs], indent=2), encoding="utf-8")
+        staging.write_text(results_json.dump(tuple[Epoch, ...], self.epochs), encoding="utf-8")
         staging.rename(Path(folder) / FILE)
 
 
@@ -71,16 +72,5 @@ def read_epochs(folder: str | Path) -> tuple[Epoch, ...]:
     path = Path(folder) / FILE
     if not path.is_file():
         return ()
-    return tuple(epoch_from(row) for row in json.loads(path.read_text(encoding="utf-8")))
-
-
-def epoch_from(row: dict[str, Any]) -> Epoch:
-    """Epoch of a row of JSON, where null is NaN; `steps` is missing in rows of older versions."""
-    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
-    values["steps"] = tuple((int(step), float(loss)) for step, loss in row.get("steps", ()))
-    return Epoch(**values)
-
-
-def _row(epoch: Epoch) -> dict[str, Any]:
-    values = dataclasses.asdict(epoch)
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return results_json.parse(tuple[Epoch, ...], text, str(path), "a learning curve", "train the model again")

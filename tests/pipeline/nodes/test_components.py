@@ -26,7 +26,7 @@ from pipeline.nodes.components import (
 )
 from tfrec.config import Config
 from tfrec.errors import DataError
-from tfrec.evaluation.scores import Evaluation
+from tfrec.evaluation.result import Evaluation
 
 TOY_START = 20_000 * 86_400  # of the toys' test window, as in tests/conftest.py
 

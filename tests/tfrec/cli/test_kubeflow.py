@@ -15,7 +15,8 @@ from pipeline.outcome import connection
 from pipeline.runs import Run, named_run
 from tfrec.cli.kubeflow import VERBS
 from tfrec.cli.main import main
-from tfrec.evaluation.scores import Evaluation, Protocol, Verdict
+from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.scores import Protocol, Verdict
 
 
 def test_help_lists_every_verb_and_marks_those_for_pods(capsys: pytest.CaptureFixture[str]) -> None:

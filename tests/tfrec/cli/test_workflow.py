@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tfrec.cli.main import main
-from tfrec.evaluation.evaluate import METRICS
-from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
+from tfrec.evaluation.per_user import METRICS
+from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.scores import Protocol, Scores, SliceScores, Verdict
 
 BIN = Path(sys.executable).parent
 

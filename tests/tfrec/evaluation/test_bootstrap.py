@@ -1,4 +1,4 @@
-"""Intervals of means over users, beside the formulas that hold for many and for few of them."""
+"""Intervals of means over users, compared with the formulas for many and for few users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tfrec.evaluation.bootstrap import interval, intervals
 
 
-def test_the_interval_of_many_users_is_that_of_the_normal_law():
+def test_the_interval_of_many_users_is_near_the_normal_one():
     values = np.random.default_rng(1).normal([0.3, 5.0], [0.2, 2.0], (4000, 2))
     half = 1.96 * values.std(axis=0) / math.sqrt(4000)
     found = intervals(values)
@@ -19,12 +19,12 @@ def test_the_interval_of_many_users_is_that_of_the_normal_law():
     assert found[0, 1] - found[0, 0] == pytest.approx(2 * half[0], rel=0.05)
 
 
-def test_a_column_has_the_interval_that_it_has_alone():
+def test_a_column_has_the_same_interval_alone_and_among_others():
     values = np.random.default_rng(2).random((100, 3))
     np.testing.assert_allclose(intervals(values), [interval(column) for column in values.T])
 
 
-def test_few_users_get_the_interval_of_students_t_and_one_none():
+def test_few_users_have_students_t_interval_and_one_user_an_unbounded_one():
     # Student's t of 2 degrees of freedom is 4.3027: 0.2 -+ 4.3027 * 0.1 / sqrt(3), and twice that.
     values = np.array([[0.1, 0.2], [0.2, 0.4], [0.3, 0.6]])
     assert intervals(values).tolist() == [
@@ -36,12 +36,12 @@ def test_few_users_get_the_interval_of_students_t_and_one_none():
 
 
 @pytest.mark.parametrize("users", [5, 500])
-def test_where_all_users_are_alike_the_mean_is_sure(users):
+def test_equal_values_have_an_interval_of_width_zero(users):
     assert interval(np.full(users, 0.1)) == (pytest.approx(0.1, abs=1e-15),) * 2
 
 
 @pytest.mark.parametrize("users", [5, 500])
-def test_a_number_that_does_not_exist_has_no_interval_and_spoils_no_other(users):
+def test_a_column_with_a_nan_has_a_nan_interval_and_other_columns_do_not(users):
     values = np.random.default_rng(3).random((users, 2))
     values[0, 1] = math.nan
     found = intervals(values)

@@ -14,7 +14,7 @@ from tfrec.evaluation.holdout import Holdout, holdout_from_events, read_holdout
 from tfrec.schema import DAY_SECONDS
 
 START = 20_000 * DAY_SECONDS  # the test window's first second, a midnight
-CATALOG = ["pasta", "西湖龙井", "sauce", "mug", "lamp", "fern"]  # nobody ever touched the lamp
+CATALOG = ["pasta", "西湖龙井", "sauce", "mug", "lamp", "fern"]  # the lamp has no event
 
 # (user, [(item, kind, days from START, is_target)])
 Example = tuple[str, list[tuple[str, str, float, int]]]
@@ -124,16 +124,16 @@ def test_the_window_starts_at_the_midnight_before_its_first_event(examples_dir):
     assert read_holdout(examples_dir).window_start == START
 
 
-def test_the_validation_window_knows_nothing_of_the_test_window(examples_dir):
+def test_the_validation_window_holds_no_event_of_the_test_window(examples_dir):
     holdout = read_holdout(examples_dir, "validation")
     assert pairs(holdout, holdout.labels) == {("ann", "sauce"): 1}
     assert pairs(holdout, holdout.history) == {("ann", "pasta"): 2, ("ann", "西湖龙井"): 1}
     assert holdout.item_ids.tolist() == ["pasta", "sauce", "西湖龙井"]
 
 
-def test_label_kinds_choose_what_counts_as_bought(examples_dir):
+def test_label_kinds_select_labels_and_history(examples_dir):
     holdout = read_holdout(examples_dir, label_kinds=["purchase"])
-    # ann viewed the tea before and buys it now: a label that she never bought, of an item that is not cold.
+    # ann viewed the tea before and buys it in the window: a label outside of her history, but not a cold item.
     assert ("ann", "西湖龙井") in pairs(holdout, holdout.labels)
     assert ("ann", "西湖龙井") not in pairs(holdout, holdout.history)
     assert not holdout.is_cold[holdout.item_ids == "西湖龙井"][0]
@@ -151,7 +151,7 @@ def test_users_without_labels_are_numbered_behind_those_with_labels():
     assert holdout.event_user.tolist() == [0, 1]
 
 
-def test_timestamps_of_1970_are_an_order_in_which_nobody_is_late():
+def test_timestamps_of_1970_are_an_order():
     # Leave-last-out: ann's last event is her second, bob's his ninth.
     before = table([("ann", "mug", 1), ("bob", "mug", 8)])
     holdout = holdout_from_events(before, table([("ann", "mug", 2), ("bob", "mug", 9)]), np.array(["mug"], object))
@@ -159,14 +159,14 @@ def test_timestamps_of_1970_are_an_order_in_which_nobody_is_late():
     assert holdout.window_start == 2
 
 
-def test_an_event_before_the_window_that_is_later_than_it_is_refused():
+def test_an_earlier_event_with_a_later_timestamp_than_the_window_is_refused():
     before, during = table([("ann", "mug", START + 9)]), table([("bob", "mug", START + 3)])
     with pytest.raises(DataError, match="split by time again"):
         holdout_from_events(before, during, np.array(["mug"], object))
 
 
-def test_an_item_that_the_catalogue_lacks_is_named():
-    with pytest.raises(DataError, match=r"item 'tea' has events but is not in the catalogue \(1 such items\)"):
+def test_an_item_missing_from_the_catalog_is_named():
+    with pytest.raises(DataError, match=r"item 'tea' has events but is not in the catalog \(1 such items\)"):
         holdout_from_events(table([("ann", "tea", START)]), table([]), np.array(["mug"], object))
 
 
@@ -186,7 +186,7 @@ def test_an_empty_window_is_a_holdout_without_users():
         ({"clock": "local"}, "`clock` is 'local'; use one of utc, order"),
     ],
 )
-def test_a_setting_outside_of_what_it_may_be_is_refused(examples_dir, settings, sentence):
+def test_an_unknown_value_of_a_setting_is_refused(examples_dir, settings, sentence):
     with pytest.raises(ConfigError, match=sentence):
         read_holdout(examples_dir, **settings)
 
@@ -203,7 +203,7 @@ def test_a_file_that_is_not_records_is_named(tmp_path):
         read_holdout(tmp_path)
 
 
-def test_a_split_without_examples_is_no_error(tmp_path):
+def test_a_split_without_examples_gives_a_holdout_without_users(tmp_path):
     write_split(tmp_path, "train", TRAIN)
     for split in ("validation", "test"):
         (tmp_path / f"Split-{split}").mkdir()
@@ -211,7 +211,7 @@ def test_a_split_without_examples_is_no_error(tmp_path):
     assert len(read_holdout(tmp_path).user_ids) == 0
 
 
-def test_an_item_twice_in_the_catalogue_is_named(tmp_path):
+def test_an_item_that_is_twice_in_the_catalog_is_named(tmp_path):
     for split in ("train", "validation", "test"):
         write_split(tmp_path, split, [])
     write_records(tmp_path / "Split-catalog", [{"item_id": ["mug"]}, {"item_id": ["mug"]}])

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfrec.config import Config, EvaluationConfig, ExamplesConfig, RankingConfig
 from tfrec.errors import ConfigError, DataError, ModelError
-from tfrec.evaluation.analysis.candidate_log import KEPT_MISSES, ranked_candidates
+from tfrec.evaluation.analysis.candidate_log import NEGATIVES_PER_KEPT, ranked_candidates
 from tfrec.evaluation.exported_model import EVENTS
 from tfrec.examples.batches import Batch, earlier, history_only, query_times_of
 from tfrec.examples.build import build_partition
@@ -489,7 +489,7 @@ def test_the_candidates_of_an_export_are_rows_with_what_came_true(exported, raw)
     assert set(rows["head"]) == {"purchase"}
     assert set(rows.activity) == {"none", "1 to 9"}
     assert set(rows.weight[rows.label == 1]) == {1}
-    assert set(rows.weight[rows.label == 0]) == {KEPT_MISSES}
+    assert set(rows.weight[rows.label == 0]) == {NEGATIVES_PER_KEPT}
     probabilities = _chances_at(exported, raw, 1_709_596_800)  # midnight before the first choice, 2024-03-05
     assert again.probability.tolist() == pytest.approx(
         [probabilities[b"ann", b"pasta"], probabilities[b"eve", b"soap"]], rel=1e-4

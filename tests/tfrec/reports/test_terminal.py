@@ -1,4 +1,4 @@
-"""The printed tables: what they say, and that they fit."""
+"""Tables for the terminal: their numbers, and their width."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import math
 import pytest
 
 from tfrec.errors import DataError
-from tfrec.evaluation.evaluate import METRICS
-from tfrec.evaluation.scores import Evaluation, Protocol, Scores, SliceScores, Verdict
+from tfrec.evaluation.per_user import METRICS
+from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.scores import Protocol, Scores, SliceScores, Verdict
 from tfrec.reports.terminal import (
     Recommendation,
     display_width,
@@ -29,7 +30,7 @@ PROTOCOL = Protocol(
     new_users=5,
     items=68260,
     cold_items=2627,
-    ties="by chance",
+    ties="at random",
     masks="history",
 )
 
@@ -56,7 +57,7 @@ def test_each_slice_is_a_block_with_a_row_for_each_model_in_order():
     assert lines[start + 3].startswith("two-tower ")
 
 
-def test_numbers_end_under_the_ends_of_their_headings():
+def test_numbers_are_aligned_with_their_headings():
     lines = render_table(evaluation(scores("人气", 0.1480))).splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("all:"))
     for heading, number in (("ndcg@20 (se)", "0.1480 (0.0061)"), ("novelty@20", "11.5000")):
@@ -67,7 +68,7 @@ def test_numbers_end_under_the_ends_of_their_headings():
         assert ends[0] == ends[1]
 
 
-def test_the_protocol_says_what_was_measured():
+def test_the_protocol_names_window_users_and_candidates():
     text = " ".join(render_table(evaluation(scores("popularity", 0.1))).split())
     assert "test window from 2017-12-05 00:00 UTC; 2,003 users, 5 of them new;" in text
     assert "68,260 candidates (sold), 2,627 cold, none sampled;" in text
@@ -78,41 +79,40 @@ def test_an_order_has_no_date():
         evaluation(scores("popularity", 0.1)),
         protocol=dataclasses.replace(PROTOCOL, clock="order", window_start=3),
     )
-    assert "test window from place 3 of an order (leave-last-out);" in render_table(order)
+    assert "test window from position 3 of an order (leave-last-out);" in render_table(order)
 
 
 @pytest.mark.parametrize(("blessed", "word"), [(True, "BLESSED"), (False, "REFUSED")])
-def test_the_verdict_ends_the_page_with_its_reasons(blessed, word):
+def test_the_verdict_comes_last_with_its_reasons(blessed, word):
     lines = render_table(evaluation(scores("popularity", 0.1), blessed=blessed)).splitlines()
     assert f"Verdict: {word}" in lines
     assert lines[-1] == "- also"
 
 
-def test_the_page_fits_in_120_columns():
-    page = render_table(evaluation(scores("a model with a name that is far too long", 0.1), scores("模型" * 20, 0.2)))
-    assert max(display_width(line) for line in page.splitlines()) <= 120
+def test_the_table_fits_in_120_columns():
+    table = render_table(evaluation(scores("a model with a name that is far too long", 0.1), scores("模型" * 20, 0.2)))
+    assert max(display_width(line) for line in table.splitlines()) <= 120
 
 
 def test_a_slice_without_users_is_one_line():
     lines = render_table(evaluation(scores("popularity", 0.1, new_users=0))).splitlines()
-    place = lines.index("new_users: 0 users")
-    assert lines[place + 1] == ""
+    assert lines[lines.index("new_users: 0 users") + 1] == ""
 
 
-def test_a_number_that_does_not_exist_is_printed_as_such():
+def test_nan_is_printed_as_nan():
     assert "two-tower" + " " * 30 + "nan" in render_table(evaluation(scores("two-tower", math.nan, 2)))
 
 
-def test_a_comparison_shows_each_judged_model_and_how_far_it_is_above_the_first():
+def test_a_comparison_shows_each_model_and_its_difference_from_the_first():
     old, new = evaluation(scores("popularity", 0.1), scores("two-tower", 0.3)), evaluation(scores("two stages", 0.35))
     lines = render_comparison({"old": old, "new": new}).splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("all: "))
     assert [line.split()[:2] for line in lines[start + 2 : start + 4]] == [["old", "0.3000"], ["new", "0.3500"]]
-    assert lines[start + 4].split()[:4] == ["new", "above", "it", "+0.0500"]
+    assert lines[start + 4].split()[:3] == ["new,", "difference", "+0.0500"]
     assert max(map(display_width, lines)) <= 120
 
 
-def test_unlike_protocols_are_not_compared_and_the_difference_is_named():
+def test_different_protocols_are_not_compared_and_the_differences_are_named():
     other = dataclasses.replace(PROTOCOL, data="another hash", users=7)
     with pytest.raises(
         DataError, match=r"users is 2003 in old but 7 in new; data is '' in old but 'another hash' in new"
@@ -140,7 +140,7 @@ def test_text_is_padded_or_cut_to_a_width():
     assert fit("西湖龙井", 4) == "西… "
 
 
-def test_recommendations_stand_beside_what_came_next():
+def test_recommendations_are_listed_with_the_next_event():
     rows = [
         Recommendation(1, 1.5, "t-1", "西湖龙井", "purchase"),
         Recommendation(10, -0.25, "茶", "Penne, 500 g", ""),
@@ -152,13 +152,13 @@ def test_recommendations_stand_beside_what_came_next():
     ]
 
 
-def test_where_nobody_knows_the_future_there_is_no_column_for_it():
+def test_without_next_events_there_is_no_column_for_them():
     assert render_recommendations([Recommendation(1, 0.5, "s", "Soap")]) == (
         "rank     score  item  title\n   1     0.500  s     Soap"
     )
 
 
-def test_a_title_can_neither_break_the_table_nor_command_the_terminal():
+def test_line_breaks_and_escapes_of_a_title_are_removed():
     table = render_recommendations([Recommendation(1, 0.5, "s", "Soap\n\t\x1b[2Jbar" + "x" * 10_000, "view")])
     assert len(table.splitlines()) == 2
     assert "\x1b" not in table
@@ -166,5 +166,5 @@ def test_a_title_can_neither_break_the_table_nor_command_the_terminal():
     assert table.endswith("…")
 
 
-def test_no_recommendations_is_a_table_without_rows():
+def test_no_recommendations_give_a_table_without_rows():
     assert render_recommendations([]) == "rank     score  item  title"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 
-from tfrec.training.learning_curve import POINTS, Epoch, LearningCurve, epoch_from, epoch_of, read_epochs
+import pytest
+
+from tfrec.errors import DataError
+from tfrec.training.learning_curve import FILE, POINTS, Epoch, LearningCurve, epoch_of, read_epochs
 
 
 def test_an_interrupted_run_extends_its_curve(tmp_path):
@@ -51,9 +55,16 @@ def test_a_resumed_epoch_has_the_steps_of_the_last_run():
     assert nothing.steps == ()
 
 
-def test_an_epoch_of_an_older_version_has_no_loss_by_step():
+def test_an_epoch_of_an_older_version_has_no_loss_by_step(tmp_path):
     row = {"phase": "towers", "number": 1, "loss": 5.0, "seconds": 10.0, "ndcg": 0.1, "ndcg_novel": 0.05}
-    assert epoch_from(row) == Epoch("towers", 1, 5.0, 10.0, 0.1, 0.05, ())
+    (tmp_path / FILE).write_text(json.dumps([row]))
+    assert read_epochs(tmp_path) == (Epoch("towers", 1, 5.0, 10.0, 0.1, 0.05, ()),)
+
+
+def test_a_damaged_learning_curve_is_refused(tmp_path):
+    (tmp_path / FILE).write_text('[{"phase": "towers"')
+    with pytest.raises(DataError, match=r"tfrec_training.json is not a learning curve \(.*\); train the model again"):
+        read_epochs(tmp_path)
 
 
 def test_a_model_carries_its_curve_and_an_older_one_has_none(tmp_path):

@@ -1,1 +1,1 @@
-"""Where a model gains and fails: scores of an evaluation in, breakdowns by user, item and history length out."""
+"""Takes the scores of an evaluation; gives breakdowns by group, history length and probability, and sample users."""

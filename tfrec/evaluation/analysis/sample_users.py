@@ -1,51 +1,51 @@
-"""A few held-out users by the titles of their items: what they chose, what is recommended, what they chose then."""
+"""A few held-out users by the titles of their items: history, recommendations, and labels of the window."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tfrec import metrics
+from tfrec.evaluation.details import SampleItem, SampleUser
 from tfrec.evaluation.holdout import Holdout, Scorer
-from tfrec.evaluation.scores import Listed, Shopper
 
-USERS, SHOWN = 20, 10
+USERS, LIST_LENGTH = 20, 10
 
 _SEED = 7
 
 
-def shoppers(holdout: Holdout, score: Scorer, titles: np.ndarray) -> tuple[Shopper, ...]:
-    """Up to 20 users drawn at random; `titles` [items] str. Of each list the first 10, a history from its end.
+def sample_users(holdout: Holdout, score: Scorer, titles: np.ndarray) -> tuple[SampleUser, ...]:
+    """Up to 20 users drawn at random, each list cut to 10 items, the history to its end; `titles` [items] str.
 
-    A recommended item is marked where the user chose it in the window, one that was chosen then where it is
-    recommended among the first 10, one of the history where it was chosen again.
+    An item of the history or of the recommendations is marked if it is a label, a label if it is recommended.
     """
     users = len(holdout.user_ids)
     rows = np.sort(np.random.default_rng(_SEED).permutation(users)[:USERS])
     if not len(rows):
         return ()
     scores = score(rows)
-    lists = metrics.top_k(np.where(np.isnan(scores), -np.inf, scores), SHOWN)
-    return tuple(_shopper(holdout, row, best, titles) for row, best in zip(rows, lists, strict=True))
+    lists = metrics.top_k(np.where(np.isnan(scores), -np.inf, scores), LIST_LENGTH)
+    return tuple(_sample_user(holdout, row, top, titles) for row, top in zip(rows, lists, strict=True))
 
 
-def _shopper(holdout: Holdout, row: int, best: np.ndarray, titles: np.ndarray) -> Shopper:
-    best = best[best != metrics.MASKED]
-    chosen = holdout.labels[row].indices
+def _sample_user(holdout: Holdout, row: int, top: np.ndarray, titles: np.ndarray) -> SampleUser:
+    top = top[top != metrics.MASKED]
+    labels = holdout.labels[row].indices
 
-    def listed(columns: np.ndarray, marked: np.ndarray) -> tuple[Listed, ...]:
+    def items(columns: np.ndarray, marked: np.ndarray) -> tuple[SampleItem, ...]:
         return tuple(
-            Listed(str(holdout.item_ids[column]), str(titles[column]), bool(is_marked))
+            SampleItem(str(holdout.item_ids[column]), str(titles[column]), bool(is_marked))
             for column, is_marked in zip(columns, np.isin(columns, marked), strict=True)
         )
 
-    # What was recommended comes first: of many choices the page shows only some.
-    found_first = np.concatenate([chosen[np.isin(chosen, best)], chosen[~np.isin(chosen, best)]])[:SHOWN]
-    return Shopper(
+    # Recommended labels come first: the page shows only some of many labels.
+    is_hit = np.isin(labels, top)
+    hits_first = np.concatenate([labels[is_hit], labels[~is_hit]])[:LIST_LENGTH]
+    return SampleUser(
         str(holdout.user_ids[row]),
-        listed(_latest(holdout, row), chosen),
-        listed(best, chosen),
-        listed(found_first, best),
-        len(chosen),
+        items(_latest(holdout, row), labels),
+        items(top, labels),
+        items(hits_first, top),
+        len(labels),
     )
 
 
@@ -54,4 +54,4 @@ def _latest(holdout: Holdout, row: int) -> np.ndarray:
     own = np.flatnonzero(holdout.event_user == row)
     items = holdout.event_item[own[np.argsort(-holdout.event_timestamp[own], kind="stable")]]
     _, first = np.unique(items, return_index=True)
-    return items[np.sort(first)][:SHOWN]
+    return items[np.sort(first)][:LIST_LENGTH]

@@ -1,12 +1,13 @@
-"""Baselines that learn from who chose what: item-kNN, EASE, a linear autoencoder, iALS and BPR.
+"""Collaborative baselines: item-kNN, EASE, a linear autoencoder, iALS and BPR.
 
-Each is a function from a holdout to a scorer, as those of popularity.py: rows of the holdout's users [batch] to
-fresh scores [batch, items] float32. They learn from every user's events before the window.
+Each is a function from a holdout to a scorer, as in popularity.py: rows of the holdout's users [batch] to new scores
+[batch, items] float32. They are fitted on the interactions of all users before the window.
 """
 
 from __future__ import annotations
 
 import importlib
+from typing import Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,20 +17,20 @@ from tfrec.evaluation.holdout import Holdout, Scorer
 from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
 
-WEIGHTS = ("binary", "log", "recent")
-"""How much a user chose an item: once or not, log(1 + baskets), or baskets halved with every HALF_LIFE_DAYS."""
+Weight = Literal["binary", "log", "recent"]
+"""Weight of a user's interactions with an item: 1, log(1 + baskets), or baskets halved with every HALF_LIFE_DAYS."""
 
 HALF_LIFE_DAYS = 60.0
 MAX_DENSE = 20_000  # rows and columns of a matrix that is inverted: 1.6 GB in float32
 
 _SEED = 7
-_BLOCK = 2000  # items whose neighbours are searched at once
+_BLOCK = 2000  # items whose neighbors are searched at once
 
 
-def choices(holdout: Holdout, weight: str = "binary") -> sp.csr_matrix:
-    """[users, items] float32 weights of what was chosen before the window; the holdout's users come first."""
-    if weight not in WEIGHTS:
-        raise ConfigError(f"`weight` is {weight!r}; use one of {', '.join(WEIGHTS)}")
+def interactions(holdout: Holdout, weight: Weight = "binary") -> sp.csr_matrix:
+    """[users, items] float32 weights of the interactions before the window; the holdout's users come first."""
+    if weight not in get_args(Weight):
+        raise ConfigError(f"`weight` is {weight!r}; use one of {', '.join(get_args(Weight))}")
     values = np.ones(len(holdout.event_user), np.float32)
     if weight == "recent":
         age_days = (holdout.window_start - holdout.event_timestamp) / DAY_SECONDS
@@ -44,60 +45,60 @@ def choices(holdout: Holdout, weight: str = "binary") -> sp.csr_matrix:
     return counts
 
 
-def item_knn(holdout: Holdout, neighbours: int = 100, weight: str = "binary") -> Scorer:
-    """The summed cosine of an item to those that the user chose, each item counting its nearest neighbours alone."""
-    chosen = choices(holdout, weight)
-    norms = np.maximum(np.sqrt(np.asarray(chosen.multiply(chosen).sum(axis=0)).ravel()), 1e-9)
-    by_item = sp.csr_matrix(sp.diags((1 / norms).astype(np.float32)) @ chosen.T)
+def item_knn(holdout: Holdout, neighbors: int = 100, weight: Weight = "binary") -> Scorer:
+    """Sum of an item's cosines to the items of the user's history, over each item's nearest neighbors only."""
+    matrix = interactions(holdout, weight)
+    norms = np.maximum(np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()), 1e-9)
+    by_item = sp.csr_matrix(sp.diags((1 / norms).astype(np.float32)) @ matrix.T)
     similar = sp.vstack(
-        [_largest(by_item[start : start + _BLOCK] @ by_item.T, neighbours) for start in _starts(by_item)]
+        [_largest(by_item[start : start + _BLOCK] @ by_item.T, neighbors) for start in _starts(by_item)]
     )
     nearest = sp.csr_matrix(similar.T)
-    return lambda user_rows: (chosen[user_rows] @ nearest).toarray()
+    return lambda user_rows: (matrix[user_rows] @ nearest).toarray()
 
 
-def ease(holdout: Holdout, regularization: float = 500.0, weight: str = "binary") -> Scorer:
-    """EASE^R over the whole catalogue: the linear map from a user's choices that best predicts each from the others.
+def ease(holdout: Holdout, regularization: float = 500.0, weight: Weight = "binary") -> Scorer:
+    """EASE^R over the whole catalog: the linear map that best predicts each item of a history from the others.
 
-    Solved over users or over items, whichever are fewer. ConfigError when both are more than MAX_DENSE. Source: Steck,
-    "Embarrassingly shallow autoencoders for sparse data" (2019).
+    Solved over users or over items, whichever are fewer. ConfigError when both are more than MAX_DENSE. Source:
+    Steck, "Embarrassingly shallow autoencoders for sparse data" (2019).
     """
-    chosen = choices(holdout, weight)
-    users, items = chosen.shape
+    matrix = interactions(holdout, weight)
+    users, items = matrix.shape
     if min(users, items) > MAX_DENSE:
         raise ConfigError(
             f"EASE inverts a matrix of {min(users, items):,} rows, more than {MAX_DENSE:,}; use item_knn or "
             "linear_autoencoder for a shop of this size"
         )
     if users <= items:
-        gram = (chosen @ chosen.T).toarray() + regularization * np.eye(users, dtype=np.float32)
-        solved = np.asarray(np.linalg.inv(gram) @ chosen, np.float32)  # (X X' + r)^-1 X
-        diagonal = ((1 - np.asarray(chosen.multiply(solved).sum(axis=0)).ravel()) / regularization).astype(np.float32)
-        return lambda user_rows: chosen[user_rows].toarray() - solved[user_rows] / diagonal
-    gram = (chosen.T @ chosen).toarray() + regularization * np.eye(items, dtype=np.float32)
+        gram = (matrix @ matrix.T).toarray() + regularization * np.eye(users, dtype=np.float32)
+        solved = np.asarray(np.linalg.inv(gram) @ matrix, np.float32)  # (X X' + r)^-1 X
+        diagonal = ((1 - np.asarray(matrix.multiply(solved).sum(axis=0)).ravel()) / regularization).astype(np.float32)
+        return lambda user_rows: matrix[user_rows].toarray() - solved[user_rows] / diagonal
+    gram = (matrix.T @ matrix).toarray() + regularization * np.eye(items, dtype=np.float32)
     inverse = np.linalg.inv(gram)
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
-    return lambda user_rows: np.asarray(chosen[user_rows] @ weights)
+    return lambda user_rows: np.asarray(matrix[user_rows] @ weights)
 
 
 def linear_autoencoder(
-    holdout: Holdout, rank: int = 256, regularization: float = 1000.0, weight: str = "binary"
+    holdout: Holdout, rank: int = 256, regularization: float = 1000.0, weight: Weight = "binary"
 ) -> Scorer:
-    """The low-rank kin of EASE that also serves a large shop: see linear_autoencoder.py."""
-    chosen = choices(holdout, weight)
-    factors = factorize(chosen, rank, regularization)
-    return lambda user_rows: np.asarray(chosen[user_rows] @ factors.choice) @ factors.target.T
+    """Low-rank variant of EASE that also fits a large shop; see linear_autoencoder.py."""
+    matrix = interactions(holdout, weight)
+    factors = factorize(matrix, rank, regularization)
+    return lambda user_rows: np.asarray(matrix[user_rows] @ factors.choice) @ factors.target.T
 
 
 def ials(
-    holdout: Holdout, factors: int = 64, regularization: float = 5.0, alpha: float = 1.0, weight: str = "log"
+    holdout: Holdout, factors: int = 64, regularization: float = 5.0, alpha: float = 1.0, weight: Weight = "log"
 ) -> Scorer:
-    """Matrix factorisation by alternating least squares on implicit feedback, of the package `implicit`.
+    """Matrix factorization by alternating least squares on implicit feedback, by the package `implicit`.
 
     Source: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008).
     """
-    need("implicit")
+    require("implicit")
     from implicit.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
@@ -105,16 +106,16 @@ def ials(
         factors=factors, regularization=regularization, alpha=alpha, iterations=12, random_state=_SEED
     )
     with threadpool_limits(1, "blas"):  # implicit has threads of its own
-        model.fit(choices(holdout, weight), show_progress=False)
+        model.fit(interactions(holdout, weight), show_progress=False)
     return lambda user_rows: np.asarray(model.user_factors[user_rows] @ model.item_factors.T, np.float32)
 
 
 def bpr(holdout: Holdout, factors: int = 64, learning_rate: float = 0.05, regularization: float = 0.01) -> Scorer:
-    """Matrix factorisation by Bayesian personalised ranking, of the package `implicit`; one thread, so that it repeats.
+    """Matrix factorization by Bayesian personalized ranking, by the package `implicit`, in one thread to be repeatable.
 
     Source: Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback" (2009).
     """
-    need("implicit")
+    require("implicit")
     from implicit.bpr import BayesianPersonalizedRanking
 
     model = BayesianPersonalizedRanking(
@@ -125,12 +126,12 @@ def bpr(holdout: Holdout, factors: int = 64, learning_rate: float = 0.05, regula
         num_threads=1,
         random_state=_SEED,
     )
-    model.fit(choices(holdout), show_progress=False)
+    model.fit(interactions(holdout), show_progress=False)
     return lambda user_rows: np.asarray(model.user_factors[user_rows] @ model.item_factors.T, np.float32)
 
 
-def need(package: str) -> None:
-    """MachineError when an optional package, or the libgomp that it loads, is not there."""
+def require(package: str) -> None:
+    """Check that an optional package loads. MachineError when it, or the libgomp that it needs, is missing."""
     try:
         importlib.import_module(package)
     except (ImportError, OSError) as error:
@@ -150,8 +151,8 @@ def _largest(block: sp.csr_matrix, count: int) -> sp.csr_matrix:
     kept = []
     for start, end in zip(block.indptr[:-1], block.indptr[1:], strict=True):
         values = block.data[start:end]
-        places = np.argpartition(values, -count)[-count:] if len(values) > count else np.arange(len(values))
-        kept.append(start + places)
-    indptr = np.append(0, np.cumsum([len(places) for places in kept]))
-    places = np.concatenate(kept) if kept else np.empty(0, np.int64)
-    return sp.csr_matrix((block.data[places], block.indices[places], indptr), block.shape)
+        largest = np.argpartition(values, -count)[-count:] if len(values) > count else np.arange(len(values))
+        kept.append(start + largest)
+    indptr = np.append(0, np.cumsum([len(entries) for entries in kept]))
+    entries = np.concatenate(kept) if kept else np.empty(0, np.int64)
+    return sp.csr_matrix((block.data[entries], block.indices[entries], indptr), block.shape)

@@ -1,7 +1,7 @@
-"""Baselines that read what items say: a TF-IDF profile, and nearest neighbours by the vectors of a frozen BERT.
+"""Content-based baselines: a TF-IDF profile, and nearest neighbors by the vectors of a frozen BERT.
 
-They know an item by its text alone, so a new item is as good as an old one. Functions from a holdout and the
-texts of its items to a scorer, as those of popularity.py.
+They use the items' texts alone, so a cold item competes like any other. Functions from a holdout and the texts of its
+items to a scorer, as in popularity.py.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from tfrec.evaluation.baselines.collaborative import choices
+from tfrec.evaluation.baselines.collaborative import Weight, interactions
 from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 
 
 def tfidf_profile(
-    holdout: Holdout, texts: Sequence[str], weight: str = "recent", popularity: float = 0.0, ngrams: int = 2
+    holdout: Holdout, texts: Sequence[str], weight: Weight = "recent", popularity: float = 0.0, ngrams: int = 2
 ) -> Scorer:
-    """Cosine of an item's TF-IDF vector to the sum of those that the user chose, plus a share of log popularity."""
+    """Cosine of an item's TF-IDF vector to the sum over the user's history, plus a share of log popularity."""
     vectorizer = TfidfVectorizer(
         ngram_range=(1, ngrams), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32
     )
     vectors = sp.csr_matrix(vectorizer.fit_transform(texts))
-    profiles = sp.csr_matrix(normalize(choices(holdout, weight) @ vectors))
+    profiles = sp.csr_matrix(normalize(interactions(holdout, weight) @ vectors))
     prior = popularity * log_popularity(holdout)
     columns = sp.csc_matrix(vectors.T)
     return lambda user_rows: (profiles[user_rows] @ columns).toarray() + prior
@@ -36,28 +36,29 @@ def text_knn(
     texts: Sequence[str],
     vectors: np.ndarray,
     power: int = 8,
-    weight: str = "recent",
+    weight: Weight = "recent",
     popularity: float = 0.0,
 ) -> Scorer:
-    """The summed cosine to the power of `power` of an item's vector to those that the user chose.
+    """Sum of an item's cosines, to the power of `power`, to the items of the user's history.
 
-    `vectors` [items, dim] have length 1. Sharpened similarity keeps one close item from drowning in many distant
-    ones. Equal texts are counted as one, which bounds the matrix of similarities.
+    `vectors` [items, dim] have length 1. The power gives one close item more weight than many distant ones. Equal
+    texts are counted as one, which bounds the matrix of similarities.
     """
-    _, first, place = np.unique(np.asarray(texts, dtype=object), return_index=True, return_inverse=True)
-    of_text = sp.csr_matrix((np.ones(len(place), np.float32), (np.arange(len(place)), place)), (len(place), len(first)))
-    chosen, distinct = sp.csr_matrix(choices(holdout, weight) @ of_text), vectors[first]
+    _, first, text = np.unique(np.asarray(texts, dtype=object), return_index=True, return_inverse=True)
+    items = np.arange(len(text))
+    of_text = sp.csr_matrix((np.ones(len(text), np.float32), (items, text)), (len(text), len(first)))
+    histories, distinct = sp.csr_matrix(interactions(holdout, weight) @ of_text), vectors[first]
     prior = popularity * log_popularity(holdout)
 
     def score(user_rows: np.ndarray) -> np.ndarray:
-        weights = sp.csc_matrix(chosen[user_rows])
+        weights = sp.csc_matrix(histories[user_rows])
         known = np.flatnonzero(np.diff(weights.indptr))
         similar = distinct[known] @ distinct.T
         np.maximum(similar, 0, out=similar)
         np.power(similar, power, out=similar)
         scores = np.asarray(weights[:, known] @ similar)
         scores /= np.maximum(scores.max(axis=1, keepdims=True, initial=0), 1e-9)
-        return np.asarray(scores[:, place] + prior, np.float32)
+        return np.asarray(scores[:, text] + prior, np.float32)
 
     return score
 

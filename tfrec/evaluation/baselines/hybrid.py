@@ -1,6 +1,6 @@
-"""Baselines made of baselines: habit with co-purchase, and LightGBM over what the others say.
+"""Baselines that combine baselines: repeat purchases with co-purchases, and LightGBM over the scores of the others.
 
-Functions from scorers to a scorer; a fit looks at the window of a holdout, so it wants an earlier one than is judged.
+Functions from scorers to a scorer. Fitting uses the labels of a window, which must be earlier than the evaluated one.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfrec.evaluation.baselines.collaborative import need
+from tfrec.evaluation.baselines.collaborative import require
 from tfrec.evaluation.holdout import Holdout, Scorer
 
 CANDIDATES = 150  # of each scorer, for each user
 _SEED = 7
 
 
-def hybrid(habit: Scorer, other: Scorer, share: float = 0.3) -> Scorer:
-    """Two scorers, each divided by its highest score for the user; the second one counts for `share`."""
-    return lambda user_rows: _scaled(habit(user_rows)) + share * _scaled(other(user_rows))
+def hybrid(repeat: Scorer, other: Scorer, share: float = 0.3) -> Scorer:
+    """Sum of two scorers, each divided by its highest score for the user; the second is weighted by `share`."""
+    return lambda user_rows: _scaled(repeat(user_rows)) + share * _scaled(other(user_rows))
 
 
 def with_fallback(score: Scorer, fallback: Scorer, holdout: Holdout) -> Scorer:
-    """The scorer, but users without history get the fallback's scores."""
+    """The scorer with the fallback's scores for users without history."""
     is_empty = np.diff(holdout.history.indptr) == 0
 
     def filled(user_rows: np.ndarray) -> np.ndarray:
@@ -35,27 +35,27 @@ def with_fallback(score: Scorer, fallback: Scorer, holdout: Holdout) -> Scorer:
     return filled
 
 
-def boosted(past: Mapping[str, Scorer], past_holdout: Holdout, now: Mapping[str, Scorer]) -> Scorer:
-    """LightGBM over the scores of named scorers, fitted on the choices of an earlier window.
+def boosted(earlier: Mapping[str, Scorer], earlier_holdout: Holdout, current: Mapping[str, Scorer]) -> Scorer:
+    """LightGBM over the scores of named scorers, fitted on the labels of an earlier window.
 
-    `past` and `now` hold the same baselines, each fitted before its own window. An item is a candidate of a user when
-    it is among the first CANDIDATES of any scorer; all others rank below every candidate, by the first scorer.
+    `earlier` and `current` hold the same baselines, each fitted before its own window. An item is a candidate of a user
+    when it is among the first CANDIDATES of any scorer. All other items rank below the candidates, by the first scorer.
     """
-    need("lightgbm")
+    require("lightgbm")
     import lightgbm
 
-    rows, features, labels = np.arange(len(past_holdout.user_ids)), [], []
+    rows, features, labels = np.arange(len(earlier_holdout.user_ids)), [], []
     for part in np.array_split(rows, max(len(rows) // 256, 1)):
-        users, items, values = _candidates(past, part)
+        users, items, values = _candidates(earlier, part)
         features.append(values)
-        labels.append(np.asarray(past_holdout.labels[part][users, items]).ravel())
+        labels.append(np.asarray(earlier_holdout.labels[part][users, items]).ravel())
     settings = {"objective": "binary", "learning_rate": 0.05, "num_leaves": 63, "min_data_in_leaf": 100}
     settings |= {"seed": _SEED, "deterministic": True, "verbosity": -1}
     model = lightgbm.train(settings, lightgbm.Dataset(np.concatenate(features), np.concatenate(labels)), 300)
 
     def score(user_rows: np.ndarray) -> np.ndarray:
-        users, items, values = _candidates(now, user_rows)
-        scores = _scaled(next(iter(now.values()))(user_rows)) - 2
+        users, items, values = _candidates(current, user_rows)
+        scores = _scaled(next(iter(current.values()))(user_rows)) - 2
         scores[users, items] = model.predict(values)
         return np.asarray(scores, np.float32)
 
@@ -63,7 +63,7 @@ def boosted(past: Mapping[str, Scorer], past_holdout: Holdout, now: Mapping[str,
 
 
 def _candidates(scorers: Mapping[str, Scorer], user_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places of the candidates, (user of the batch, item), and their features [candidates, 2 * scorers].
+    """Indices of the candidates, (row of the batch, item), and their features [candidates, 2 * scorers].
 
     The features are each scorer's score, and the same divided by the user's highest.
     """
@@ -78,5 +78,5 @@ def _candidates(scorers: Mapping[str, Scorer], user_rows: np.ndarray) -> tuple[n
 
 
 def _scaled(scores: np.ndarray) -> np.ndarray:
-    """Each user's scores divided by the highest; all zero where none is positive."""
+    """Scores of each user divided by the highest; not divided by less than 1e-9."""
     return scores / np.maximum(scores.max(axis=1, keepdims=True, initial=0), 1e-9)

@@ -1,13 +1,14 @@
-"""What a model must beat: rankers that need no training, each a function from a holdout to a scorer.
+"""Baselines that need no training: functions from a holdout to a scorer.
 
-A scorer maps rows of the holdout's users [batch] to fresh scores [batch, items] float32. They keep sparse
-counts and make one batch dense at a time. The definitions are those of the quality table that tfrec is held
-to. A user without history gets recent popularity from all but `random_ranking` and `popularity`.
+A scorer maps rows of the holdout's users [batch] to new scores [batch, items] float32. It keeps sparse counts and
+makes one batch dense at a time. A user without history gets recent popularity from all but `random_ranking` and
+`popularity`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,13 +20,13 @@ from tfrec.schema import DAY_SECONDS
 
 RECENT_DAYS = 28
 HALF_LIVES_DAYS = (None, 30, 60, 120)
-"""The grid of `tune`; None is no decay."""
+"""Grid of `tune_half_life`; None is no decay."""
 
-_TIE_BREAK = 1e-4  # of the most popular item, in baskets
+_TIE_BREAK = 1e-4  # baskets added for the most popular item
 
 
 def baselines(holdout: Holdout, half_life_days: float | None = None) -> dict[str, Scorer]:
-    """Every baseline's scorer by its name, weakest first; `half_life_days` comes from `tune`."""
+    """Scorers of all baselines by name, weakest first; `half_life_days` comes from `tune_half_life`."""
     return {
         "random": random_ranking(holdout),
         "popularity": popularity(holdout),
@@ -35,7 +36,7 @@ def baselines(holdout: Holdout, half_life_days: float | None = None) -> dict[str
 
 
 def random_ranking(holdout: Holdout, seed: int = 7) -> Scorer:
-    """A uniform draw for each user and item; a user's draw does not depend on the batch it is in."""
+    """Uniform random scores; those of a user do not depend on the batch."""
     items = len(holdout.item_ids)
 
     def score(user_rows: np.ndarray) -> np.ndarray:
@@ -45,26 +46,26 @@ def random_ranking(holdout: Holdout, seed: int = 7) -> Scorer:
     return score
 
 
-def popularity(holdout: Holdout, count: str = "users") -> Scorer:
-    """The number of distinct users, or of baskets, that chose the item before the window.
+def popularity(holdout: Holdout, count: Literal["users", "baskets"] = "users") -> Scorer:
+    """Number of distinct users, or of baskets, with the item before the window.
 
-    Baskets favour what the same user buys again and again: stronger where repeats count, weaker on new items.
+    Baskets favor items that the same user buys repeatedly: stronger where repeats count, weaker on new items.
     """
     if count not in ("users", "baskets"):
         raise ConfigError(f"`count` is {count!r}; use users or baskets")
-    return _same_for_all(count_users(holdout) if count == "users" else _count_baskets(holdout))
+    return _non_personalized(count_users(holdout) if count == "users" else _count_baskets(holdout))
 
 
 def recent_popularity(holdout: Holdout, days: int = RECENT_DAYS) -> Scorer:
-    """The number of distinct users who chose the item in the last `days` before the window."""
-    return _same_for_all(_recent_users(holdout, days))
+    """Number of distinct users with the item in the last `days` before the window."""
+    return _non_personalized(_recent_users(holdout, days))
 
 
 def personal_frequency(holdout: Holdout, half_life_days: float | None = None) -> Scorer:
-    """The user's baskets with the item, halved for every `half_life_days` of age; ties by popularity.
+    """The user's baskets with the item, halved for every `half_life_days` of age; ties by recent popularity.
 
-    Popularity (recent) adds at most a ten-thousandth of a basket, which also fills up the list. ConfigError
-    when the half-life is not positive, or the clock is an order, in which no event has an age.
+    Recent popularity adds at most a ten-thousandth of a basket and fills up the list. ConfigError when the half-life
+    is not positive, or when the clock is an order, in which events have no age.
     """
     counts = holdout.history if half_life_days is None else _decayed(holdout, half_life_days)
     recent = _recent_users(holdout, RECENT_DAYS)
@@ -72,10 +73,12 @@ def personal_frequency(holdout: Holdout, half_life_days: float | None = None) ->
     return lambda user_rows: counts[user_rows].toarray() + tie_break
 
 
-def tune(holdout: Holdout, half_lives: Sequence[float | None] = HALF_LIVES_DAYS, users: int = 500) -> float | None:
-    """The half-life in days with the best mean NDCG@20 over a fixed sample of a validation window's users.
+def tune_half_life(
+    holdout: Holdout, half_lives: Sequence[float | None] = HALF_LIVES_DAYS, users: int = 500
+) -> float | None:
+    """Half-life in days with the best mean NDCG@20 over a fixed sample of the validation window's users.
 
-    None, no decay, when the clock is an order or nobody is in the window.
+    None, no decay, when the clock is an order or the window has no users.
     """
     if holdout.clock == "order" or len(holdout.user_ids) == 0:
         return None
@@ -88,27 +91,29 @@ def _count_baskets(holdout: Holdout) -> np.ndarray:
 
 
 def _recent_users(holdout: Holdout, days: int) -> np.ndarray:
-    """[items] users of the last `days`; of all time where events have no age or none is so recent."""
+    """[items] users of the last `days`; of all time if events have no age or none is so recent."""
     if holdout.clock == "order":
         return count_users(holdout)
     recent = count_users(holdout, holdout.window_start - days * DAY_SECONDS)
     return recent if recent.any() else count_users(holdout)
 
 
-def _same_for_all(scores: np.ndarray) -> Scorer:
+def _non_personalized(scores: np.ndarray) -> Scorer:
     return lambda user_rows: np.tile(scores, (len(user_rows), 1))
 
 
 def _decayed(holdout: Holdout, half_life_days: float) -> sp.csr_matrix:
     """[users, items] float32 baskets, each weighted by 0.5 ** (its age before the window / half-life)."""
     if holdout.clock == "order":
-        raise ConfigError(f"`half_life_days` is {half_life_days} but the data has only an order; use None")
+        raise ConfigError(f"`half_life_days` is {half_life_days} but the data has only an order; set it to None")
     if not half_life_days > 0:
         raise ConfigError(f"`half_life_days` is {half_life_days}; use a positive number of days, or None for no decay")
-    ours = holdout.event_user < len(holdout.user_ids)
-    age_days = (holdout.window_start - holdout.event_timestamp[ours]) / DAY_SECONDS
+    is_held_out = holdout.event_user < len(holdout.user_ids)
+    age_days = (holdout.window_start - holdout.event_timestamp[is_held_out]) / DAY_SECONDS
     weights = (0.5 ** (age_days / half_life_days)).astype(np.float32)
-    return sp.csr_matrix((weights, (holdout.event_user[ours], holdout.event_item[ours])), holdout.history.shape)
+    return sp.csr_matrix(
+        (weights, (holdout.event_user[is_held_out], holdout.event_item[is_held_out])), holdout.history.shape
+    )
 
 
 def _mean_ndcg(score: Scorer, holdout: Holdout, rows: np.ndarray, k: int = 20, batch: int = 256) -> float:

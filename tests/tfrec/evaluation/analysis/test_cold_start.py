@@ -1,4 +1,4 @@
-"""Histories cut to their ends, asked of a toy whose answers are known, and the curve that comes of it."""
+"""Histories cut to their ends, on a toy model whose scores are known, and the curve over their lengths."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from tfrec.evaluation.analysis.cold_start import cold_start
 from tfrec.evaluation.baselines.popularity import recent_popularity
-from tfrec.evaluation.evaluate import read_holdout
-from tfrec.evaluation.exported_model import Exported
+from tfrec.evaluation.exported_model import ExportedModel
+from tfrec.evaluation.holdout import read_holdout
 
 DAY = 86_400
 START = 20_000 * DAY
@@ -21,7 +21,7 @@ START = 20_000 * DAY
 def long_histories(write_records, tmp_path: Path) -> Path:
     """ann bought tea, searched, and bought a book, then the mug; bob had bought a book, cai nothing."""
     events = {"ann": ["tea", "", "book"], "bob": ["book"], "cai": []}
-    chosen = {"ann": "mug", "bob": "pen", "cai": "tea"}
+    labels = {"ann": "mug", "bob": "pen", "cai": "tea"}
 
     def example(user: str, items: list[str], is_target: list[int], first_day: int) -> dict:
         return {
@@ -37,7 +37,7 @@ def long_histories(write_records, tmp_path: Path) -> Path:
     write_records(tmp_path / "Split-train", past)
     write_records(tmp_path / "Split-validation", [])
     window = [
-        example(user, [*items, chosen[user]], [0] * len(items) + [1], -len(items)) for user, items in events.items()
+        example(user, [*items, labels[user]], [0] * len(items) + [1], -len(items)) for user, items in events.items()
     ]
     write_records(tmp_path / "Split-test", window)
     write_records(tmp_path / "Split-catalog", [{"item_id": [item]} for item in ("tea", "mug", "book", "pen")])
@@ -46,39 +46,39 @@ def long_histories(write_records, tmp_path: Path) -> Path:
 
 def test_a_cut_history_holds_the_last_events_with_an_item(toys, long_histories):
     holdout = read_holdout(long_histories, "test", clock="utc")
-    exported = Exported(toys["wise"], long_histories, holdout)
+    exported = ExportedModel(toys["wise"], long_histories, holdout)
     assert exported.history_lengths.tolist() == [2, 1, 0]
-    # Items: book, mug, pen, tea. Who bought a book wants the pen, who bought tea the mug.
+    # Items: book, mug, pen, tea. The toy recommends the pen after a book, the mug after tea.
     expected = {0: [0, 0, 0, 0], 1: [0, 0, 1, 0], 2: [0, 1, 1, 0], 5: [0, 1, 1, 0], None: [0, 1, 1, 0]}
-    for latest, wanted in expected.items():
+    for latest, scores in expected.items():
         (score,) = exported.stages(latest)
-        np.testing.assert_array_equal(score(np.array([0])), [wanted])
+        np.testing.assert_array_equal(score(np.array([0])), [scores])
     (one,) = exported.stages(1)
     np.testing.assert_array_equal(one(np.array([2, 1])), [[0, 0, 0, 0], [0, 0, 1, 0]])
 
 
-def test_the_curve_is_of_the_same_users_and_ends_with_all_of_their_histories(toys, toy_examples):
+def test_all_points_are_of_the_same_users_and_the_last_has_whole_histories(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", clock="utc")
-    exported = Exported(toys["wise"], toy_examples, holdout)
+    exported = ExportedModel(toys["wise"], toy_examples, holdout)
     curve = cold_start(exported, holdout, recent_popularity(holdout), 500)
     assert curve is not None
     assert curve.users == 3
-    # Everybody bought one item before. It tells the toy all; without it no item is better than another.
+    # Each user bought one item before. With it the toy is right, without it all items have one score.
     assert [point.events for point in curve.points] == [0, 1, None]
-    found = [point.slices["all"].metrics["ndcg@20"] for point in curve.points]
-    assert found[1:] == [1, 1]
-    assert found[0] < 0.8
+    ndcg = [point.slices["all"].metrics["ndcg@20"] for point in curve.points]
+    assert ndcg[1:] == [1, 1]
+    assert ndcg[0] < 0.8
     assert curve.points[1].slices["novel"].metrics == {"ndcg@20": 1, "recall@20": 1}
     assert curve.points[1].slices["all"].intervals == {"ndcg@20": (1, 1), "recall@20": (1, 1)}
     # As tests/conftest.py has it: ranks 3, 3 and 4.
     popular = (1 / math.log2(4) * 2 + 1 / math.log2(5)) / 3
-    assert curve.stranger["all"].metrics["ndcg@20"] == pytest.approx(popular)
+    assert curve.non_personalized["all"].metrics["ndcg@20"] == pytest.approx(popular)
 
 
-def test_users_who_have_not_come_as_far_as_the_longest_cut_are_left_out(toys, long_histories):
+def test_users_with_a_history_shorter_than_the_longest_cut_are_left_out(toys, long_histories):
     # Two users have a history; half of them, ann, reach two events.
     holdout = read_holdout(long_histories, "test", clock="utc")
-    exported = Exported(toys["wise"], long_histories, holdout)
+    exported = ExportedModel(toys["wise"], long_histories, holdout)
     curve = cold_start(exported, holdout, recent_popularity(holdout), 500)
     assert curve is not None
     assert (curve.users, [point.events for point in curve.points]) == (1, [0, 1, 2, None])
@@ -87,4 +87,4 @@ def test_users_who_have_not_come_as_far_as_the_longest_cut_are_left_out(toys, lo
 
 def test_without_any_history_there_is_no_curve(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", ("cart",), clock="utc")
-    assert cold_start(Exported(toys["wise"], toy_examples, holdout), holdout, lambda rows: rows, 500) is None
+    assert cold_start(ExportedModel(toys["wise"], toy_examples, holdout), holdout, lambda rows: rows, 500) is None

@@ -1,4 +1,4 @@
-"""Differences group by group."""
+"""Gains and losses group by group."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tfrec.evaluation.analysis.gains import gains, strongest
-from tfrec.evaluation.scores import Gain, Scores, SliceScores
+from tfrec.evaluation.details import GroupGain
+from tfrec.evaluation.scores import Scores, SliceScores
 
 
 def scores(name: str, mean: float, tea: list[float], tools: list[float]) -> Scores:
@@ -18,11 +19,11 @@ def scores(name: str, mean: float, tea: list[float], tools: list[float]) -> Scor
     return Scores(name, of_all, 1.0, {"department": {"tea": part(tea), "tools": part(tools), "toys": part([])}})
 
 
-def test_a_gain_is_the_mean_of_the_users_differences():
-    # tea: differences 0.1, 0.2, 0.3, whose interval Student's t gives; of tools there is one user: nothing to say.
+def test_a_gain_has_the_interval_of_the_paired_differences():
+    # tea: differences 0.1, 0.2, 0.3, interval by Student's t. tools has one user, toys none: no interval.
     found = gains(scores("ours", 0.5, [0.2, 0.5, 0.5], [0.9]), scores("theirs", 0.4, [0.1, 0.3, 0.2], [0.1]))
     near = lambda value: pytest.approx(value, abs=1e-5)  # noqa: E731
-    assert found == (Gain("department", "tea", 3, near(0.4), near(0.2), near(-0.04841), near(0.44841)),)
+    assert found == (GroupGain("department", "tea", 3, near(0.4), near(0.2), near(-0.04841), near(0.44841)),)
 
 
 def test_the_strongest_baseline_has_the_best_mean():

@@ -1,8 +1,9 @@
-"""Collaborative baselines on two tastes, and against formulas worked out another way."""
+"""Collaborative baselines on a shop of two tastes, and compared with their formulas computed directly."""
 
 from __future__ import annotations
 
 from ctypes.util import find_library
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def best_new(scores: np.ndarray, known: int) -> str:
     ],
     ids=["item_knn", "ease", "linear_autoencoder", "ials", "bpr"],
 )
-def test_who_cooks_is_offered_sauce_and_who_builds_a_hammer(baseline, holdout):
+def test_a_cook_gets_sauce_and_a_builder_a_hammer(baseline, holdout):
     score = baseline(holdout)
     scores = score(np.array([ANN, BOB]))
     assert scores.shape == (2, 5)
@@ -67,41 +68,44 @@ def test_who_cooks_is_offered_sauce_and_who_builds_a_hammer(baseline, holdout):
     np.testing.assert_allclose(score(np.array([BOB])), scores[1:], rtol=1e-4, atol=1e-6)
 
 
-def test_a_user_without_history_is_a_row_of_nothing(holdout):
+def test_a_user_without_history_has_zero_scores(holdout):
     assert collaborative.item_knn(holdout)(np.array([FAY])).tolist() == [[0, 0, 0, 0, 0]]
 
 
-def test_choices_are_weighted_as_they_are_asked_for(holdout):
-    of_ann = {weight: collaborative.choices(holdout, weight)[ANN].toarray()[0, 0] for weight in collaborative.WEIGHTS}
+def test_interactions_have_the_selected_weight(holdout):
+    of_ann = {
+        weight: collaborative.interactions(holdout, weight)[ANN].toarray()[0, 0]
+        for weight in get_args(collaborative.Weight)
+    }
     # Two baskets, 60 and 120 days old, with a half-life of 60 days.
     assert of_ann == pytest.approx({"binary": 1, "log": np.log(3), "recent": 0.75})
     with pytest.raises(ConfigError, match="`weight` is 'heavy'; use one of binary, log, recent"):
-        collaborative.choices(holdout, "heavy")
+        collaborative.interactions(holdout, "heavy")
 
 
-def test_ease_is_the_same_solved_over_users_and_over_items(holdout):
+def test_ease_gives_the_same_scores_solved_over_users_and_over_items(holdout):
     # 11 users and 5 items: solved over items. Over users it must give x - (x P) / diag(P), P of the formula.
-    chosen = collaborative.choices(holdout).toarray().astype(np.float64)
-    inverse = np.linalg.inv(chosen.T @ chosen + 3.0 * np.eye(5))
-    expected = chosen - (chosen @ inverse) / np.diag(inverse)
+    matrix = collaborative.interactions(holdout).toarray().astype(np.float64)
+    inverse = np.linalg.inv(matrix.T @ matrix + 3.0 * np.eye(5))
+    expected = matrix - (matrix @ inverse) / np.diag(inverse)
     np.testing.assert_allclose(collaborative.ease(holdout, 3.0)(np.arange(3)), expected[:3], atol=1e-5)
     wide = np.array([*ITEMS, *(f"other{n}" for n in range(20))], dtype=object)
     more = events([*BEFORE, *(("ann", f"other{n}", -5) for n in range(20))])
     holdout = holdout_from_events(more, events(DURING), wide)
-    chosen = collaborative.choices(holdout).toarray().astype(np.float64)
-    assert chosen.shape[0] < chosen.shape[1]
-    inverse = np.linalg.inv(chosen.T @ chosen + 3.0 * np.eye(25))
-    expected = chosen - (chosen @ inverse) / np.diag(inverse)
+    matrix = collaborative.interactions(holdout).toarray().astype(np.float64)
+    assert matrix.shape[0] < matrix.shape[1]
+    inverse = np.linalg.inv(matrix.T @ matrix + 3.0 * np.eye(25))
+    expected = matrix - (matrix @ inverse) / np.diag(inverse)
     np.testing.assert_allclose(collaborative.ease(holdout, 3.0)(np.arange(3)), expected[:3], atol=1e-4)
 
 
-def test_item_knn_counts_the_nearest_neighbours_alone(holdout):
-    # Cosines: pasta-sauce 4 / sqrt(5 * 4); with one neighbour each item's nearest is itself.
+def test_item_knn_sums_over_the_nearest_neighbors_only(holdout):
+    # Cosines: pasta-sauce 4 / sqrt(5 * 4); with one neighbor each item's nearest is itself.
     assert collaborative.item_knn(holdout, 2)(np.array([ANN]))[0, :2] == pytest.approx([1, 4 / np.sqrt(20)])
     assert collaborative.item_knn(holdout, 1)(np.array([ANN]))[0].tolist() == pytest.approx([1, 0, 0, 0, 0])
 
 
-def test_a_shop_too_large_for_ease_is_told_what_to_use(holdout, monkeypatch):
+def test_a_shop_too_large_for_ease_is_refused_with_alternatives(holdout, monkeypatch):
     monkeypatch.setattr(collaborative, "MAX_DENSE", 4)
     with pytest.raises(ConfigError, match="EASE inverts a matrix of 5 rows, more than 4; use item_knn"):
         collaborative.ease(holdout)

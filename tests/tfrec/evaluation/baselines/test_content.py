@@ -1,4 +1,4 @@
-"""Textual baselines: what is said decides, for items that nobody bought as well."""
+"""Content-based baselines: the text decides, also for items without any buyer."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def holdout() -> Holdout:
     )
 
 
-def test_a_new_item_of_like_words_is_found(holdout):
+def test_a_cold_item_with_similar_words_is_found(holdout):
     scores = tfidf_profile(holdout, TEXTS)(np.array([ANN, BOB]))
     # "dry", "pasta" and "hammer" stand in two texts each, all other words in one, which is too rare.
     np.testing.assert_allclose(scores, [[1, 1, 0, 0], [0, 0, 1, 1]], atol=1e-6)
 
 
-def test_similarity_is_sharpened_and_scaled_to_the_best(holdout):
+def test_similarities_are_raised_to_the_power_and_scaled_to_the_best(holdout):
     scores = text_knn(holdout, TEXTS, VECTORS, power=2, weight="binary")(np.array([ANN]))
     # Cosines 1, cos 30, 0, cos 60 to the power of two.
     np.testing.assert_allclose(scores, [[1, 0.75, 0, 0.25]], atol=1e-6)
@@ -49,7 +49,7 @@ def test_equal_texts_share_one_vector(holdout):
     np.testing.assert_allclose(scores, [[0, 0, 1, 1], [1, 1, 0, 0]], atol=1e-6)
 
 
-def test_popularity_is_added_in_its_share(holdout):
+def test_popularity_is_added_with_its_weight(holdout):
     # p1 and h1 have one buyer each, the most there is; the others none.
     assert log_popularity(holdout).tolist() == [1, 0, 1, 0]
     with_prior = text_knn(holdout, TEXTS, VECTORS, power=2, weight="binary", popularity=0.5)(np.array([ANN]))

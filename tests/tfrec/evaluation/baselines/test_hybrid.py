@@ -1,4 +1,4 @@
-"""Baselines made of baselines."""
+"""Baselines that combine baselines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def constant(scores: list[float]):
     return lambda user_rows: np.tile(np.array(scores, np.float32), (len(user_rows), 1))
 
 
-def test_a_hybrid_scales_each_to_its_best_and_adds_a_share():
+def test_a_hybrid_scales_both_to_their_best_and_weights_the_second():
     score = hybrid(constant([4, 2, 0]), constant([0, 5, 10]), share=0.5)
     np.testing.assert_allclose(score(np.array([0])), [[1, 0.75, 0.5]])
     np.testing.assert_allclose(hybrid(constant([0, 0]), constant([0, 1]), 1.0)(np.array([0])), [[0, 1]])
@@ -34,7 +34,7 @@ def events(rows: list[tuple[str, str]], day: int) -> pd.DataFrame:
     return frame.assign(kind="purchase", timestamp=START + day * DAY_SECONDS)
 
 
-def test_only_who_has_no_history_gets_the_fallback():
+def test_only_users_without_history_get_the_fallback():
     items = np.array(["tea", "mug"], dtype=object)
     holdout = holdout_from_events(events([("ann", "tea")], -1), events([("ann", "mug"), ("fay", "tea")], 1), items)
     score = with_fallback(constant([1, 2]), constant([9, 8]), holdout)
@@ -42,7 +42,7 @@ def test_only_who_has_no_history_gets_the_fallback():
 
 
 def world(users: int, seed: int) -> tuple[Holdout, dict]:
-    """Each user has a taste among ten items and chooses it; `wise` knows it, `loud` shouts at random."""
+    """Holdout of users who each choose one item of ten; `right` scores this item, `noise` is random and larger."""
     rng = np.random.default_rng(seed)
     items = np.array([f"i{n}" for n in range(10)], dtype=object)
     tastes = rng.integers(0, 10, users)
@@ -52,14 +52,14 @@ def world(users: int, seed: int) -> tuple[Holdout, dict]:
     noise = rng.normal(size=(users, 10)).astype(np.float32)
     holdout = holdout_from_events(pd.concat([before, events([("z", item) for item in items], -2)]), during, items)
     return holdout, {
-        "loud": lambda rows: 9 * noise[rows],
-        "wise": lambda rows: np.eye(10, dtype=np.float32)[tastes[rows]],
+        "noise": lambda rows: 9 * noise[rows],
+        "right": lambda rows: np.eye(10, dtype=np.float32)[tastes[rows]],
     }
 
 
 @needs_gomp
-def test_boosting_learns_from_an_earlier_window_whom_to_believe():
+def test_boosting_fits_on_an_earlier_window_which_scorer_is_right():
     (past_holdout, past), (now_holdout, now) = world(300, 1), world(200, 2)
     scores = boosted(past, past_holdout, now)(np.arange(200))
-    chosen = now_holdout.labels.toarray() > 0
-    assert (scores.argmax(axis=1) == chosen.argmax(axis=1)).mean() > 0.95
+    labels = now_holdout.labels.toarray() > 0
+    assert (scores.argmax(axis=1) == labels.argmax(axis=1)).mean() > 0.95

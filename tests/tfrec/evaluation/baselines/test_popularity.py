@@ -15,7 +15,7 @@ START = 20_000 * DAY_SECONDS  # the window's first second, a midnight
 ITEMS = np.array(["pasta", "sauce", "tea", "mug"], dtype=object)
 
 # ann bought pasta twice, 60 and 30 days before the window, and tea 30 days before; the pasta of 30 days ago
-# stands on the bill twice. dee is not in the window. fay has no history.
+# is a duplicate line. dee is not in the window. fay has no history.
 BEFORE = [
     ("ann", "pasta", -60),
     ("ann", "pasta", -30),
@@ -49,7 +49,7 @@ def test_popularity_counts_distinct_users_of_all_time(holdout):
 
 
 def test_popularity_by_baskets_counts_the_same_user_again(holdout):
-    # pasta: ann twice, the doubled line of one basket once.
+    # pasta: ann twice; the duplicate line of one basket counts once.
     assert popularity.popularity(holdout, "baskets")(np.array([ANN])).tolist() == [[2, 2, 1, 2]]
 
 
@@ -58,16 +58,16 @@ def test_an_unknown_count_is_refused(holdout):
         popularity.popularity(holdout, "clicks")
 
 
-def test_recent_popularity_looks_at_the_last_28_days(holdout):
+def test_recent_popularity_counts_the_users_of_the_last_28_days(holdout):
     # pasta and tea lie 30 days back; sauce: bob; mug: bob, dee.
     assert popularity.recent_popularity(holdout)(np.array([ANN])).tolist() == [[0, 1, 0, 2]]
 
 
-def test_recent_popularity_is_popularity_where_nothing_is_recent(holdout):
+def test_recent_popularity_counts_all_users_when_no_event_is_recent(holdout):
     assert popularity.recent_popularity(holdout, days=1)(np.array([ANN])).tolist() == [[1, 2, 1, 2]]
 
 
-def test_personal_frequency_counts_baskets_and_fills_up_by_recent_popularity(holdout):
+def test_personal_frequency_counts_baskets_and_fills_up_with_recent_popularity(holdout):
     # Recent popularity adds 0, 0.5, 0 and 1 ten-thousandths. ann: pasta in two baskets, tea in one.
     scores = popularity.personal_frequency(holdout)(np.array([ANN, BOB]))
     assert scores[0].tolist() == pytest.approx([2, 0.00005, 1, 0.0001])
@@ -90,7 +90,7 @@ def test_a_half_life_must_be_positive(holdout):
         popularity.personal_frequency(holdout, 0)
 
 
-def test_a_users_random_scores_depend_on_the_seed_alone(holdout):
+def test_a_users_random_scores_do_not_depend_on_the_batch(holdout):
     score = popularity.random_ranking(holdout)
     together, alone = score(np.array([ANN, BOB])), score(np.array([BOB]))
     assert together[1].tolist() == alone[0].tolist()
@@ -98,21 +98,21 @@ def test_a_users_random_scores_depend_on_the_seed_alone(holdout):
     assert popularity.random_ranking(holdout, seed=8)(np.array([BOB]))[0].tolist() != alone[0].tolist()
 
 
-def test_scores_are_fresh_so_that_a_caller_may_mask_them(holdout):
+def test_scores_are_new_arrays_that_a_caller_may_mask(holdout):
     for score in popularity.baselines(holdout).values():
         score(np.array([ANN]))[:] = -np.inf
         assert np.isfinite(score(np.array([ANN]))).all()
 
 
-def test_tuning_finds_the_half_life_that_the_shop_follows():
-    # Each of ten users bought three other things twice, 100 days ago, and his own thing once, 5 days ago,
-    # and buys his own thing again. Without decay it ranks fourth of his history, with 30 days first.
+def test_tuning_finds_the_best_half_life():
+    # Each of ten users bought three old items twice, 100 days ago, and one new item once, 5 days ago, and buys the
+    # new item again. Without decay it ranks fourth in the history, with a half-life of 30 days first.
     users = [f"user{n}" for n in range(10)]
     old = [(user, f"{user}-old{n}", day) for user in users for n in range(3) for day in (-100, -101)]
     before = events(old + [(user, f"{user}-new", -5) for user in users])
     during = events([(user, f"{user}-new", 1) for user in users])
     holdout = holdout_from_events(before, during, before.item_id.unique(), "validation")
-    assert popularity.tune(holdout, (None, 30)) == 30
+    assert popularity.tune_half_life(holdout, (None, 30)) == 30
 
 
 def test_an_order_has_no_recency_and_no_half_life():
@@ -123,6 +123,6 @@ def test_an_order_has_no_recency_and_no_half_life():
         before.assign(kind="purchase"), during.assign(kind="purchase"), np.array(["x", "y"], dtype=object)
     )
     assert popularity.recent_popularity(holdout)(np.array([0])).tolist() == [[2, 1]]
-    assert popularity.tune(holdout) is None
+    assert popularity.tune_half_life(holdout) is None
     with pytest.raises(ConfigError, match="`half_life_days` is 30 but the data has only an order"):
         popularity.personal_frequency(holdout, 30)

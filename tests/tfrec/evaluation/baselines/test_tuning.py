@@ -1,4 +1,4 @@
-"""The strong baselines on a shop of two tastes: each is tuned on one window and answers for the next."""
+"""Strong baselines on a shop of two tastes: tuned on one window, evaluated on the next."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEW = {0: ("tea13", "tool13"), 28: ("tea14", "tool14")}
 
 
 def shop_of(days: int) -> Shop:
-    """What is known when the window of the 28 days from day `days` on begins, and what happened in it."""
+    """Shop whose window is the 28 days from day `days` on."""
     rng = np.random.default_rng(3)
     rows = [
         (f"u{user:02}", f"{('tea', 'tool')[user % 2]}{rng.integers(13):02}", day)
@@ -53,41 +53,43 @@ def compared() -> dict[str, Scores]:
 
 
 @needs_gomp
-def test_every_baseline_answers_every_slice(compared):
+def test_every_baseline_has_scores_of_every_slice(compared):
     assert list(compared) == [*strong_baselines("utc"), "LightGBM over these"]
     assert all(tuple(scores.slices) == tuple(SLICES) for scores in compared.values())
     assert all(scores.slices["all"].users == 40 for scores in compared.values())
 
 
 @needs_gomp
-def test_who_looks_at_tastes_beats_chance_and_popularity(compared):
+def test_personalized_baselines_beat_random_and_popularity(compared):
     ndcg = {name: scores.slices["all"].metrics["ndcg@20"] for name, scores in compared.items()}
     for name in ("personal frequency", "item-kNN", "EASE", "linear autoencoder", "iALS", "frequency + EASE"):
         assert ndcg[name] > max(ndcg["random"], ndcg["popularity"]) + 0.05, name
 
 
 @needs_gomp
-def test_texts_alone_find_what_is_new(compared):
+def test_content_baselines_rank_cold_items(compared):
     first = {name: scores.slices["cold_among"].metrics["mrr"] for name, scores in compared.items()}
-    assert first["text-kNN"] == first["TF-IDF profile"] == 1  # of the two new items the one of the user's taste
+    assert (
+        first["text-kNN"] == first["TF-IDF profile"] == 1
+    )  # the first of the two cold items is the one of the user's taste
     assert first["random"] < 1
 
 
-def test_the_setting_that_does_best_on_the_window_is_chosen():
-    # `own` ranks what the user chose before, `other` all else.
+def test_the_best_setting_is_tuned_for_each_target():
+    # `old` ranks the history first and cold items last, `cold` the other way round. Most labels are in the history,
+    # and most novel ones are cold items.
     shop = shop_of(0)
-    history = shop.holdout.history
+    history, is_cold = shop.holdout.history, shop.holdout.is_cold
 
-    def fit(_: Shop, likes: str):
-        sign = 1.0 if likes == "own" else -1.0
-        return lambda rows: sign * history[rows].toarray().astype(np.float32)
+    def fit(_: Shop, first: str):
+        sign = 1.0 if first == "old" else -1.0
+        return lambda rows: sign * (history[rows].toarray() - is_cold).astype(np.float32)
 
-    grid = ({"likes": "own"}, {"likes": "other"})
-    chosen = tuning._tune("liking", Baseline(fit, grid), shop)
-    assert chosen["all"] == {"likes": "own"}
+    settings = tuning.tune("either", Baseline(fit, ({"first": "old"}, {"first": "cold"})), shop)
+    assert settings == {"all": {"first": "old"}, "novel": {"first": "cold"}}
 
 
-def test_one_baseline_is_measured_alone_user_by_user():
-    (found,) = compare(shop_of(0), shop_of(28), lambda _: None, ["popularity"], ("recall@10",))
-    assert found.name == "popularity"
-    assert found.slices["all"].per_user["recall@10"].shape == (40,)
+def test_a_single_baseline_is_compared_with_values_per_user():
+    (scores,) = compare(shop_of(0), shop_of(28), lambda _: None, ["popularity"], ("recall@10",))
+    assert scores.name == "popularity"
+    assert scores.slices["all"].per_user["recall@10"].shape == (40,)

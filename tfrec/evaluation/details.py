@@ -1,0 +1,110 @@
+"""Details of an evaluation that the report page shows beside the scores.
+
+Fields that stored files hold under an older name are read by that name too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+
+from tfrec.evaluation.scores import SliceScores
+from tfrec.results_json import Number
+from tfrec.training.learning_curve import Epoch
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupGain:
+    """NDCG@20 of the evaluated model and of the strongest baseline in one group."""
+
+    partition: str  # as in Scores.groups
+    group: str
+    users: int
+    model_ndcg: Annotated[Number, Field(validation_alias=AliasChoices("model_ndcg", "ours"))]
+    baseline_ndcg: Annotated[Number, Field(validation_alias=AliasChoices("baseline_ndcg", "theirs"))]
+    low: Number  # ends of the 95 % interval of the paired difference
+    high: Number
+
+    @property
+    def difference(self) -> float:
+        """NDCG@20 of the model above that of the baseline."""
+        return self.model_ndcg - self.baseline_ndcg
+
+
+@dataclasses.dataclass(frozen=True)
+class ColdStartPoint:
+    """Scores of the evaluated model on histories that are cut to their last `events`."""
+
+    events: int | None  # None: the whole history
+    slices: dict[str, SliceScores]  # "all" and "novel"
+
+
+@dataclasses.dataclass(frozen=True)
+class ColdStart:
+    """Quality after few events, all points of the same users."""
+
+    users: int
+    points: tuple[ColdStartPoint, ...]
+    # scores of a list that is equal for all users
+    non_personalized: Annotated[
+        dict[str, SliceScores], Field(validation_alias=AliasChoices("non_personalized", "stranger"))
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationBin:
+    """Candidates of about one probability."""
+
+    predicted: float  # mean probability
+    observed: float  # share with a label
+    candidates: int
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationCurve:
+    """Predicted probabilities beside the observed shares of labels."""
+
+    bins: tuple[CalibrationBin, ...]
+    error: float  # expected calibration error
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleItem:
+    """One item of a sample user's list."""
+
+    item_id: str
+    title: str
+    is_marked: bool  # it is also in the list that this one is compared with
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleUser:
+    """A held-out user, by the first items of three lists."""
+
+    user_id: str
+    history: tuple[SampleItem, ...]  # latest first, marked if it is a label
+    recommended: tuple[SampleItem, ...]  # best first, marked if it is a label
+    # items of the window, marked if recommended
+    labels: Annotated[tuple[SampleItem, ...], Field(validation_alias=AliasChoices("labels", "chosen"))]
+    n_labels: Annotated[int, Field(validation_alias=AliasChoices("n_labels", "choices"))]  # the unlisted ones included
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+    """Everything the page shows beside the scores. An empty part was not measured."""
+
+    baseline: str = ""  # the strongest one, which the gains are counted from
+    gains: tuple[GroupGain, ...] = ()
+    cold_start: ColdStart | None = None
+    # of a model with a second stage
+    calibration: Annotated[
+        CalibrationCurve | None, Field(validation_alias=AliasChoices("calibration", "reliability"))
+    ] = None
+    # shares of all labels by tenth of the items, as Scores.exposure
+    label_shares: Annotated[tuple[Number, ...], Field(validation_alias=AliasChoices("label_shares", "chosen"))] = ()
+    sample_users: Annotated[
+        tuple[SampleUser, ...], Field(validation_alias=AliasChoices("sample_users", "shoppers"))
+    ] = ()
+    training: tuple[Epoch, ...] = ()
