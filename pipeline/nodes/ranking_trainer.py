@@ -15,10 +15,10 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.export.recommender import Recommender
     from tfrec.ranking.fit import fit_second_stage
     from tfrec.training.learning_curve import IN_MODEL
-    from tfrec.training.restore import read_towers
+    from tfrec.training.restore import load_towers
 
     inputs = read_inputs(fn_args)
-    trained = read_towers(fn_args.base_model, inputs.train, inputs.catalog, inputs.transformed, inputs.config)
+    trained = load_towers(fn_args.base_model, inputs.train, inputs.catalog, inputs.transformed, inputs.config)
     stage = fit_second_stage(trained, inputs.train, inputs.validation, inputs.config)
     recommender = Recommender(trained, inputs.transformed, inputs.config, stage)
     export_servable(recommender, trained, inputs, fn_args.serving_model_dir)

@@ -1,1 +1,1 @@
-"""The two-tower retrieval model: batches of features in, query and candidate embeddings and their loss out."""
+"""Two-tower retrieval model: takes batches of features, gives embeddings and their loss."""

@@ -28,7 +28,7 @@ class CatalogTables(tf.Module):
         return self._item_rows.lookup(item_ids)
 
     def id_rows(self, rows: tf.Tensor) -> tf.Tensor:
-        """int64 row of the id embedding of each catalog row, 0 for an item without training data."""
+        """int64 row of the id embedding of catalog rows, 0 for an item without training data."""
         return tf.gather(self._id_row, rows)
 
     def frequency_share(self, rows: tf.Tensor) -> tf.Tensor:
@@ -36,7 +36,7 @@ class CatalogTables(tf.Module):
         return tf.cast(tf.gather(self._frequency, rows), tf.float32) / self._interactions
 
     def features(self, rows: tf.Tensor, text_vector: tf.Tensor, word_vector: tf.Tensor) -> ItemFeatures:
-        """Features of catalog rows [n] with their text vectors [n, text_dim] and word vectors [n, word_dim]."""
+        """Features of catalog rows [n], text vectors [n, text_dim], word vectors [n, word_dim]."""
         return ItemFeatures(
             id_row=self.id_rows(rows),
             text_vector=text_vector,

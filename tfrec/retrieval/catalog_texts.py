@@ -13,9 +13,10 @@ from tfrec.retrieval.catalog_tables import constant, lookup
 
 
 class CatalogTexts(tf.keras.layers.Layer):
-    """Distinct texts, each encoded once: items with the same text share a row. Row 0 is the empty text.
+    """Distinct texts, each encoded once: items with the same text share a row.
 
-    It is a Keras layer because a tf.Module would ignore `trainable` of the encoder. It is never called.
+    Row 0 is the empty text. It is a Keras layer, which is never called, because a tf.Module would
+    ignore `trainable` of the encoder.
     """
 
     def __init__(self, catalog: Catalog, config: Config):
@@ -33,7 +34,7 @@ class CatalogTexts(tf.keras.layers.Layer):
         self.set_live(False)
 
     def set_live(self, is_live: bool) -> None:
-        """Choose whether the texts of a training step go through the BERT, which then trains, or are looked up."""
+        """Let texts of a training step go through the BERT, which then trains, or look them up."""
         self.is_live = is_live
         self.encoder.trainable = is_live
 
@@ -50,7 +51,7 @@ class CatalogTexts(tf.keras.layers.Layer):
         self.word_vectors.assign(self.word_encoder.read(self.tokens.numpy()))
 
     def encode_texts(self, keep_mean: bool = False) -> None:
-        """Encode every distinct text with the BERT as it is, centered on their mean, or on the previous mean."""
+        """Encode every distinct text with the BERT as it is, centered on their (or the old) mean."""
         if self._reader is None:
             self._reader = Reader(self.encoder, self.tokens.numpy())
         pooled = self._reader.read()
@@ -69,7 +70,10 @@ class CatalogTexts(tf.keras.layers.Layer):
         return tf.gather(self.word_vectors, tf.gather(self.text_row, rows))
 
     def step_vectors(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
-        """Text vectors [n, text_dim] of catalog rows [n] in a training step; live: each distinct text once."""
+        """Text vectors [n, text_dim] of catalog rows [n] in a training step.
+
+        When live, each distinct text goes through the BERT once.
+        """
         if not self.is_live:
             return self.item_vectors(rows)
         distinct, index = tf.unique(tf.gather(self.text_row, rows), out_idx=tf.int64)
@@ -78,12 +82,12 @@ class CatalogTexts(tf.keras.layers.Layer):
         return tf.gather(self.encoder(tokens[:, : tf.maximum(longest, 1)], training=training), index)
 
     def search_vectors(self, queries: tf.Tensor) -> tf.Tensor:
-        """Stored text vectors [..., text_dim] of training searches [...] (strings); zero without a search."""
+        """Stored text vectors [..., text_dim] of searches [...] (strings); zero without one."""
         vectors = tf.gather(self.text_vectors, self._query_texts.lookup(queries))
         return tf.where(tf.not_equal(queries, "")[..., tf.newaxis], vectors, 0.0)
 
     def search_similarity(self, query_vector: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] cosines between query texts [batch, text_dim] and the text of each catalog row."""
+        """[batch, rows] cosines between query texts [batch, text_dim] and each catalog row."""
         return tf.gather(tf.matmul(query_vector, self.text_vectors, transpose_b=True), self.text_row, axis=1)
 
     def item_similarity(self, rows: tf.Tensor) -> tf.Tensor:
@@ -93,6 +97,6 @@ class CatalogTexts(tf.keras.layers.Layer):
 
 
 def with_titles(searches: tf.Tensor, titles: tf.Tensor, share: float) -> tf.Tensor:
-    """Search vectors [batch, length, text_dim], a random `share` of positions replaced with the item's own text."""
+    """Search vectors [batch, length, text_dim]; the item's own text replaces a random `share`."""
     is_replaced = tf.random.uniform(tf.shape(searches)[:-1]) < share
     return tf.where(is_replaced[..., tf.newaxis], titles, searches)

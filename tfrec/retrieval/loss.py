@@ -1,8 +1,7 @@
-"""Sampled softmax with logQ correction: the cross-entropy of each target among in-batch and uniform candidates.
+"""Sampled softmax with logQ correction over in-batch and uniformly drawn candidates.
 
-Sources: Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations" (2019);
-Yang et al., "Mixed negative sampling" (2020), https://research.google/pubs/pub50257; the recipe is that of
-https://arxiv.org/abs/2508.06450.
+Sources: Yang et al., "Mixed negative sampling" (2020), https://research.google/pubs/pub50257; the recipe
+is that of https://arxiv.org/abs/2508.06450.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ class SampledSoftmax:
     ) -> tf.Tensor:
         """Weighted mean cross-entropy of the targets, a scalar; 0 without targets.
 
-        `queries` is [targets, dim + 1], `is_target` [batch, length] bool marks the targets in `history`, and
-        `uniform` is the number of candidates that all replicas together drew uniformly.
+        `queries` is [targets, dim + 1], `is_target` [batch, length] bool marks the targets in
+        `history`, `uniform` is the number of candidates that all replicas together drew uniformly.
         """
         # 1. The weight of each target: old ones and repeats count less.
         weights = target_weights(
@@ -61,7 +60,7 @@ class SampledSoftmax:
             probability = sampling_probability(share, in_batch, uniform / (self._tables.rows - 1))
         # 4. The mask: what is a positive of the same user is no negative.
         mask = score_mask(history, is_target, candidates.row, self._settings.mask_positives)
-        # 5. The softmax over logits divided by the temperature, of the hardest negatives alone if so configured.
+        # 5. The softmax over logits / temperature, with the hardest negatives only if so configured.
         losses = self._task(
             queries,
             candidates.embedding,
@@ -77,9 +76,9 @@ class SampledSoftmax:
 def sampling_probability(frequency_share: tf.Tensor, in_batch: tf.Tensor, uniform_per_item: float) -> tf.Tensor:
     """[candidates] relative probability that each candidate's item is sampled in a step; the largest is 1.
 
-    `in_batch` candidates are drawn by frequency, of which each item has the share [candidates]; of the uniform
-    ones each item expects `uniform_per_item`. Only ratios count in a softmax, and they are relative to the largest
-    because TFRS clips probabilities at 1e-6, below which all items of a large catalog would lie.
+    `in_batch` candidates are drawn by frequency, where each item has its `frequency_share` [candidates];
+    uniform draws add `uniform_per_item` of each item. A softmax sees only ratios. They are relative to
+    the largest because TFRS clips probabilities at 1e-6: a large catalog would lie below that.
     """
     expected = tf.cast(in_batch, tf.float32) * frequency_share + uniform_per_item
     return expected / tf.reduce_max(expected)
@@ -90,8 +89,8 @@ def score_mask(
 ) -> tf.Tensor:
     """[targets, candidates] bool: the target's own column, and the candidates that count as its negatives.
 
-    The target's item in another column (an accidental hit) never counts. `mask_positives` chooses which of the
-    user's other events do not either; see TrainConfig. The first columns of the candidates are the targets.
+    The target's item in another column (an accidental hit) never counts. `mask_positives` chooses which
+    of the user's other events do not either; see TrainConfig. The first candidates are the targets.
     """
     target_rows = tf.boolean_mask(history.row, is_target)
     targets = tf.shape(target_rows)[0]
@@ -115,9 +114,9 @@ def score_mask(
 
 
 def target_weights(history: History, is_target: tf.Tensor, repeat_weight: float, half_life_days: float) -> tf.Tensor:
-    """[targets] float32: `repeat_weight` for a repeat, else 1; halved with each half-life of age (0: no decay).
+    """[targets] float32: `repeat_weight` for a repeat, else 1; halved with each half-life of age.
 
-    Age counts from the latest event of the batch, over all replicas.
+    Age counts from the latest event of the batch, over all replicas; 0 days is no decay.
     """
     weights = tf.where(is_repeat(history), repeat_weight, 1.0)
     if half_life_days > 0:

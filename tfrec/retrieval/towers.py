@@ -1,7 +1,7 @@
-"""The two towers: an item -> its embedding, a shopper's history and context -> theirs.
+"""The two towers: embeddings of items, and of users at a query time from their history and context.
 
-Both end in the same space of `dim` dimensions, with one more that carries the item's bias (the query's
-last coordinate is 1), so that a plain inner product is the score. They know nothing of losses.
+Both have `dim` dimensions and one more, which holds the item's bias (1 for a query), so that the
+score is a plain inner product.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from tfrec.examples.preprocessing import DAYS_PER_WEEK, day_of_week
 from tfrec.retrieval import replicas
 from tfrec.schema import EVENT_KINDS
 
-AGE_BUCKETS = 64  # two to an octave of seconds: the last holds everything older than a lifetime
+AGE_BUCKETS = 64  # two for each octave of seconds: the last one holds ages beyond a lifetime
 USER_ID_BUCKETS = 1 << 18
 
 
 class Context(NamedTuple):
-    """What is known when each prediction is made; one history may have several moments."""
+    """Query times of each history, and what else is known then."""
 
     timestamp: tf.Tensor  # [batch, query_times] int64 seconds
     query_vector: tf.Tensor  # [batch, query_times, text_dim] float32, zero without a search
@@ -32,18 +32,18 @@ class Context(NamedTuple):
 
 
 class ItemFeatures(NamedTuple):
-    """What the candidate tower reads of n items."""
+    """Inputs of the candidate tower for n items."""
 
-    id_row: tf.Tensor  # [n] int64, 0 for an item whose id was not learnt
-    text_vector: tf.Tensor  # [n, text_dim] float32 of the BERT
-    word_vector: tf.Tensor  # [n, word_dim] float32 of tfidf_encoder.py
-    category: tf.Tensor  # [n, columns] int64, the levels of the path and further columns
+    id_row: tf.Tensor  # [n] int64, 0 for an item without training data
+    text_vector: tf.Tensor  # [n, text_dim] float32 by the BERT
+    word_vector: tf.Tensor  # [n, word_dim] float32 by tfidf_encoder.py
+    category: tf.Tensor  # [n, columns] int64: the levels of the path, then further columns
     brand: tf.Tensor  # [n] int64
     price: tf.Tensor  # [n] int64
 
 
 class _Embedding(tf.keras.layers.Embedding):
-    """Keras's, which of several replicas' tables reads the rows alone that are asked for."""
+    """Keras's Embedding; with replicas it reads the rows of the inputs, not the whole table."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.cast(replicas.rows_of(self.embeddings, inputs), self.compute_dtype)
@@ -59,7 +59,7 @@ class CandidateTower(tf.keras.layers.Layer):
     def __init__(self, catalog: Catalog, config: TowerConfig):
         super().__init__(name="candidate_tower")
         self._config = config
-        # Of length 1 from the start: an item must know itself in a history before it has learnt anything.
+        # Length 1 from the start: an item must resemble itself in a history before any training.
         self._ids = _embedding(int(catalog.id_row.max()) + 1, config.dim, "item_id", config.dim**-0.5)
         self._id_bias = _embedding(int(catalog.id_row.max()) + 1, 1, "item_bias")
         self._text = tf.keras.layers.Dense(config.dim, use_bias=False, name="text")
@@ -70,7 +70,7 @@ class CandidateTower(tf.keras.layers.Layer):
         self._content_bias = tf.keras.layers.Dense(1, use_bias=False, name="content_bias")
 
     def tables(self) -> dict[str, list[tf.Variable]]:
-        """Feature -> the tables with a row for each of its indices, where these stand for entries of a vocabulary."""
+        """Tables by feature, with a row for each index of the feature's vocabulary."""
         return {
             "item_id": [self._ids.embeddings, self._id_bias.embeddings],
             "item_category": [self._category.embeddings],
@@ -78,7 +78,7 @@ class CandidateTower(tf.keras.layers.Layer):
         }
 
     def call(self, items: ItemFeatures, training: bool = False) -> tf.Tensor:
-        """Embeddings [n, dim + 1] float32, the item's bias last."""
+        """Embeddings [n, dim + 1] float32; the last coordinate is the item's bias."""
         has_id = items.id_row > 0
         if training:
             kept = tf.random.uniform(tf.shape(items.id_row)) >= self._config.id_dropout
@@ -100,7 +100,7 @@ class CandidateTower(tf.keras.layers.Layer):
 
 
 class QueryTower(tf.keras.layers.Layer):
-    """Self-attention over the history, joined with profile, search and time of each moment."""
+    """Self-attention over the history, joined with profile, search and time at each query time."""
 
     def __init__(self, length: int, profile_sizes: dict[str, int], clock: str, config: TowerConfig):
         super().__init__(name="query_tower")
@@ -123,18 +123,18 @@ class QueryTower(tf.keras.layers.Layer):
         self._out = tf.keras.layers.Dense(dim, name="out")
 
     def build(self, _: tf.TensorShape) -> None:
-        """The state of a shopper without any event."""
+        """Create the state of a user without events."""
         self._start = self.add_weight(name="start", shape=[self._config.dim], initializer="zeros")
 
     def tables(self) -> dict[str, list[tf.Variable]]:
-        """As CandidateTower's, of the profile's columns."""
+        """Tables by profile column, with a row for each index of the column's vocabulary."""
         return {name: [embedding.embeddings] for name, embedding in self._profile.items()}
 
     def call(self, embeddings: tf.Tensor, history: History, context: Context, training: bool = False) -> tf.Tensor:
-        """Embeddings [batch, query_times, dim + 1] of the shopper at each moment.
+        """Embeddings [batch, query_times, dim + 1] of the users at each query time.
 
-        `embeddings` [batch, length, dim] are the candidate embeddings of the history. A moment sees only
-        events with a strictly earlier timestamp.
+        `embeddings` [batch, length, dim] are the candidate embeddings of the history. Only events with a
+        timestamp strictly before the query time count.
         """
         states = self._history_states(embeddings, history, training)
         state, gap = self._state_before(states, history, context.timestamp)
@@ -146,9 +146,14 @@ class QueryTower(tf.keras.layers.Layer):
         return tf.concat([vector, tf.ones_like(vector[..., :1])], axis=-1)
 
     def _history_states(self, embeddings: tf.Tensor, history: History, training: bool) -> tf.Tensor:
-        """[batch, length, dim] what is known after each event, the other events of its moment included."""
-        places = tf.minimum(tf.range(1, tf.shape(embeddings)[1] + 1), self._length)
-        x = embeddings + self._kind(history.kind) + self._position(places) + self._price(history.price[..., tf.newaxis])
+        """[batch, length, dim] state after each event and the others with its timestamp."""
+        positions = tf.minimum(tf.range(1, tf.shape(embeddings)[1] + 1), self._length)
+        x = (
+            embeddings
+            + self._kind(history.kind)
+            + self._position(positions)
+            + self._price(history.price[..., tf.newaxis])
+        )
         x = self._dropout(x, training=training)
         bias = attention_bias(history)
         age = age_bucket(history.timestamp[:, :, tf.newaxis] - history.timestamp[:, tf.newaxis, :])
@@ -157,7 +162,7 @@ class QueryTower(tf.keras.layers.Layer):
         return self._norm(x) + self._average(embeddings, bias, age)
 
     def _state_before(self, states: tf.Tensor, history: History, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The last state strictly before each moment [batch, query_times, dim], and its age in buckets."""
+        """[batch, query_times, dim] last state strictly before each query time, and its age bucket."""
         earlier = events_before(history, query_times)
         last = tf.maximum(earlier - 1, 0)
         state = tf.gather(states, last, batch_dims=1)
@@ -179,65 +184,75 @@ class QueryTower(tf.keras.layers.Layer):
 
 
 class AttentionBlock(tf.keras.layers.Layer):
-    """Pre-norm self-attention with a learnt bias by the age between events, then a feed-forward layer."""
+    """Pre-norm self-attention with a learned bias by age, then a feed-forward layer."""
 
     def __init__(self, config: TowerConfig, clock: str, index: int):
         super().__init__(name=f"block_{index}")
         self._heads, self._clock = config.heads, clock
         self._qkv = tf.keras.layers.Dense(3 * config.dim, use_bias=False, name="qkv")
-        self._mix = tf.keras.layers.Dense(config.dim, name="mix")
-        self._wide = tf.keras.layers.Dense(2 * config.dim, activation="gelu", name="wide")
-        self._narrow = tf.keras.layers.Dense(config.dim, name="narrow")
-        self._norms = [tf.keras.layers.LayerNormalization(epsilon=1e-6, name=f"norm_{i}") for i in range(2)]
+        self._attention_output = tf.keras.layers.Dense(config.dim, name="attention_output")
+        self._ffn_in = tf.keras.layers.Dense(2 * config.dim, activation="gelu", name="ffn_in")
+        self._ffn_out = tf.keras.layers.Dense(config.dim, name="ffn_out")
+        self._attention_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name="attention_norm")
+        self._ffn_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name="ffn_norm")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
 
     def build(self, _: tf.TensorShape) -> None:
-        """The age bias, when events have an age."""
+        """Create the bias by age; data ordered without timestamps has no ages."""
         if self._clock == "utc":
             self._age = self.add_weight(name="age", shape=[self._heads, AGE_BUCKETS], initializer="zeros")
 
     def call(self, x: tf.Tensor, bias: tf.Tensor, age: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """x [batch, length, dim], bias [batch, 1, length, length], age [batch, length, length] -> as x."""
-        q, k, v = [self._split(t) for t in tf.split(self._qkv(self._norms[0](x)), 3, axis=-1)]
+        """[batch, length, dim] new states of `x` [batch, length, dim].
+
+        `bias` is [batch, 1, length, length], see `attention_bias`; `age` is [batch, length, length] in buckets.
+        """
+        # Queries, keys and values, [batch, heads, length, dim / heads] each.
+        q, k, v = [self._split_heads(t) for t in tf.split(self._qkv(self._attention_norm(x)), 3, axis=-1)]
+        # Scaled dot products plus the learned bias by age, [batch, heads, length, length].
         scores = tf.matmul(q, k, transpose_b=True) / tf.sqrt(tf.cast(tf.shape(q)[-1], q.dtype))
         if self._clock == "utc":
             scores += tf.transpose(tf.gather(self._age, age, axis=1), [1, 0, 2, 3])
         weights = tf.nn.softmax(scores + tf.cast(bias, scores.dtype))
-        mixed = tf.transpose(tf.matmul(weights, v), [0, 2, 1, 3])
-        x += self._dropout(self._mix(tf.reshape(mixed, tf.shape(x))), training=training)
-        return x + self._dropout(self._narrow(self._wide(self._norms[1](x))), training=training)
+        # Weighted values of all heads, side by side, and the first residual.
+        attended = tf.reshape(tf.transpose(tf.matmul(weights, v), [0, 2, 1, 3]), tf.shape(x))
+        x += self._dropout(self._attention_output(attended), training=training)
+        # The feed-forward layer, and the second residual.
+        return x + self._dropout(self._ffn_out(self._ffn_in(self._ffn_norm(x))), training=training)
 
-    def _split(self, x: tf.Tensor) -> tf.Tensor:
+    def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """[batch, length, dim] -> [batch, heads, length, dim / heads]."""
         shape = tf.shape(x)
         split = tf.reshape(x, [shape[0], shape[1], self._heads, x.shape[-1] // self._heads])
         return tf.transpose(split, [0, 2, 1, 3])
 
 
 class AverageByAge(tf.keras.layers.Layer):
-    """Average of the history's own candidate embeddings, weighted by age alone: what a shopper buys again.
+    """Average of the history's candidate embeddings, weighted by age only, for repeat purchases.
 
-    Its inner product with a candidate is a decayed personal frequency, which attention would have to learn
-    to copy through its projections.
+    Its inner product with a candidate is a decayed personal frequency. Attention would have to learn
+    to copy that through its projections.
     """
 
     def __init__(self) -> None:
         super().__init__(name="average_by_age")
 
     def build(self, shape: tf.TensorShape) -> None:
-        """A weight for each age, a gain for each dimension."""
+        """Create a weight for each age bucket and a gain for each dimension."""
         self._log_weight = self.add_weight(name="log_weight", shape=[AGE_BUCKETS], initializer="zeros")
         self._gain = self.add_weight(name="gain", shape=[shape[-1]], initializer=tf.keras.initializers.Constant(4.0))
 
     def call(self, embeddings: tf.Tensor, bias: tf.Tensor, age: tf.Tensor) -> tf.Tensor:
-        """embeddings [batch, length, dim], bias [batch, 1, length, length], age [batch, length, length] -> averages."""
+        """[batch, length, dim] averages of `embeddings`; bias and age as in AttentionBlock."""
         weights = tf.nn.softmax(tf.gather(self._log_weight, age) + bias[:, 0])
         return self._gain * tf.matmul(weights, embeddings)
 
 
 def attention_bias(history: History) -> tf.Tensor:
-    """[batch, 1, length, length] float32: 0 where event i may see event j, -1e9 where not.
+    """[batch, 1, length, length] float32: 0 where event i attends to event j, -1e9 where not.
 
-    An event sees itself, its own moment and what is older: its state serves only later moments.
+    An event attends to itself, to events with its timestamp and to older ones: only later query times
+    use its state.
     """
     not_later = history.timestamp[:, tf.newaxis, :] <= history.timestamp[:, :, tf.newaxis]
     allowed = tf.logical_and(not_later, history.valid[:, tf.newaxis, :])
@@ -245,13 +260,13 @@ def attention_bias(history: History) -> tf.Tensor:
 
 
 def events_before(history: History, query_times: tf.Tensor) -> tf.Tensor:
-    """[batch, query_times] int64: how many events are strictly earlier than each moment."""
+    """[batch, query_times] int64 number of events strictly before each query time."""
     later = np.iinfo(np.int64).max
     times = tf.where(history.valid, history.timestamp, later)
     return tf.searchsorted(times, query_times, side="left", out_type=tf.int64)
 
 
 def age_bucket(seconds: tf.Tensor) -> tf.Tensor:
-    """int64 in [0, AGE_BUCKETS): half octaves of an age; 0 for a future event, which is masked."""
+    """int64 in [0, AGE_BUCKETS): the half octave of an age; 0 for a future event, which is masked."""
     log = 2.0 * tf.math.log1p(tf.cast(tf.maximum(seconds, 0), tf.float32)) / np.log(2.0)
     return tf.minimum(tf.cast(log, tf.int64), AGE_BUCKETS - 1)

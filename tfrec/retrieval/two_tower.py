@@ -1,4 +1,4 @@
-"""The two-tower retrieval model: a tfrs.Model trained by sampled softmax at every position of a history."""
+"""Two-tower retrieval model: a tfrs.Model trained by sampled softmax at each position of a history."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class TwoTower(tfrs.Model):
         self.query(empty, tf.zeros([1, 1], tf.int64), tf.zeros([1, 1, self.texts.dim]))
 
     def checkpointed(self, with_text_vectors: bool = True) -> dict[str, tf.Module | tf.train.Checkpoint]:
-        """Parts that a checkpoint stores, named as in a SavedModel of the model; without the optimizer.
+        """Parts that a checkpoint stores, named as in a SavedModel; without the optimizer.
 
-        The text vectors belong to one catalog: a model of another one does without.
+        Text vectors belong to one catalog: leave them out for a model of another one.
         """
         texts = self.texts
         vectors = {"text_vectors": texts.text_vectors, "word_vectors": texts.word_vectors}
@@ -71,7 +71,7 @@ class TwoTower(tfrs.Model):
         return self.with_trend_bias(self.candidate_tower(features, training=False), rows)
 
     def with_trend_bias(self, embeddings: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Embeddings [n, dim + 1] of catalog rows [n] with the trend added to their bias; not used in training."""
+        """Embeddings [n, dim + 1] of catalog rows [n] with the trend in their bias; not for training."""
         trend = self.config.towers.temperature * tf.gather(self.trend, rows)[:, tf.newaxis]
         return tf.concat([embeddings[:, :-1], embeddings[:, -1:] + trend], axis=-1)
 
@@ -84,8 +84,8 @@ class TwoTower(tfrs.Model):
     def query(self, batch: Batch, query_times: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
         """Embeddings [batch, query_times, dim + 1] at each query time [batch, query_times] (int64 seconds).
 
-        `query_vector` is [batch, query_times, text_dim], zero without a search. Only the latest `max_events`
-        events of a history count.
+        `query_vector` is [batch, query_times, text_dim], zero without a search. Only the latest
+        `max_events` events of a history count.
         """
         history = self.read_history(_with_room(latest(batch, self.config.examples.max_events)))
         flat = self.candidates(tf.reshape(history.row, [-1]))[:, :-1]
@@ -106,7 +106,7 @@ class TwoTower(tfrs.Model):
     # Training.
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Train one step; the result holds the loss and the number of targets, summed over all replicas."""
+        """Train one step; gives loss and number of targets, summed over all replicas."""
         targets = tf.reduce_sum(tf.cast(batch["event_is_target"] > 0, tf.float32))
         return _sum_over_replicas(super().train_step(batch) | {"targets": targets})
 
@@ -117,12 +117,12 @@ class TwoTower(tfrs.Model):
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Mean cross-entropy of the batch's targets, a scalar; see loss.py.
 
-        A replica has a part of the batch, draws a part of the negatives and returns its part of the mean: the
-        sum over replicas is the loss of one model over the whole batch.
+        A replica has a part of the batch, draws a part of the negatives and returns its part of the
+        mean: the sum over replicas is the loss of one model over the whole batch.
         """
         history = self.read_history(batch)
         drawn = self.draw_negatives()
-        # Embed each distinct item of the step once; `drawn_index` and `index` point into the embeddings.
+        # Embed each distinct item of the step once; the indices point into `items`.
         count = tf.shape(drawn)[0] if drawn.shape[0] is None else drawn.shape[0]
         rows, index = tf.unique(tf.concat([drawn, tf.reshape(history.row, [-1])], axis=0), out_idx=tf.int64)
         texts = self.texts.step_vectors(rows, training)
@@ -149,7 +149,7 @@ class TwoTower(tfrs.Model):
         return settings.text_negatives if self.texts.is_live else settings.uniform_negatives
 
     def draw_negatives(self) -> tf.Tensor:
-        """[n] int64 catalog rows drawn uniformly; a replica returns its share of a draw that all have in common."""
+        """[n] int64 catalog rows drawn uniformly; a replica returns its share of a common draw."""
         if not replicas.are_there():
             return tf.random.uniform([self.uniform_negatives], 1, self.rows, tf.int64)
         seed = tf.stack([tf.constant(self.config.train.seed, tf.int64), self.optimizer.iterations])
@@ -166,6 +166,6 @@ def _sum_over_replicas(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def _with_room(batch: Batch) -> Batch:
-    """The batch with one more position of padding: attention needs one when no user has a history."""
+    """The batch with one more position of padding: attention needs one if no user has a history."""
     events = {name: tf.pad(value, [[0, 0], [0, 1]]) for name, value in batch.items() if name.startswith("event_")}
     return batch | events

@@ -1,7 +1,7 @@
-"""Adam that touches only the rows of an embedding table that a step used.
+"""Adam that updates only the rows of an embedding table that a step used.
 
-Keras's Adam decays the moments of the whole table at every step: with 68,000 items of 64 numbers that is most
-of a step's time on a CPU. Source of the idea: LazyAdam of TensorFlow Addons, no longer maintained.
+Keras's Adam decays the moments of the whole table at every step: with 68,000 items of 64 dimensions that
+is most of a step's time on a CPU. Source of the idea: LazyAdam of TensorFlow Addons, no longer maintained.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfrec.retrieval import replicas
 
 SMALL = 4096
-"""Rows of a table, at most, whose gradient travels as a whole from replica to replica."""
+"""Most rows of a table whose gradient is sent to other replicas as a dense tensor."""
 
 Gradients = list[tuple[tf.Tensor | tf.IndexedSlices, tf.Variable]]
 
@@ -25,20 +25,20 @@ class LazyAdam(tf.keras.optimizers.Adam):
         super().__init__(learning_rate, jit_compile=False)
 
     def aggregate_gradients(self, grads_and_vars: Gradients) -> Gradients:
-        """The sums over replicas. Small tables go with what is dense, in one message; a large one's rows in another."""
+        """Sums over replicas: one message for dense gradients and small tables, one for each large table."""
         if not replicas.are_there():
             return super().aggregate_gradients(grads_and_vars)
         pairs = list(grads_and_vars)
         is_large = [isinstance(g, tf.IndexedSlices) and v.shape[0] > SMALL for g, v in pairs]
-        dense = [(_whole(g, v), v) for (g, v), large in zip(pairs, is_large, strict=True) if not large]
+        dense = [(_dense(g, v), v) for (g, v), large in zip(pairs, is_large, strict=True) if not large]
         summed = iter(super().aggregate_gradients(dense) if any(g is not None for g, _ in dense) else dense)
         return [
-            (_of_all(g, v) if large else _as_before(next(summed)[0], g, v), v)
+            (_gathered(g, v) if large else _sparse(next(summed)[0], g, v), v)
             for (g, v), large in zip(pairs, is_large, strict=True)
         ]
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
-        """One update of one variable; rows of an IndexedSlices must be distinct, as apply_gradients makes them."""
+        """Update one variable; apply_gradients has made the rows of an IndexedSlices distinct."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
@@ -54,14 +54,14 @@ class LazyAdam(tf.keras.optimizers.Adam):
         variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
 
 
-def _of_all(slices: tf.IndexedSlices, table: tf.Variable) -> tf.IndexedSlices:
-    """The slices of every replica, one after another."""
+def _gathered(slices: tf.IndexedSlices, table: tf.Variable) -> tf.IndexedSlices:
+    """Slices of all replicas, one after another."""
     values, rows = replicas.rows_of_all(tf.cast(_flat(slices), tf.float32), tf.cast(slices.indices, tf.int64))
     return _slices(tf.cast(values, slices.dtype), rows, table)
 
 
-def _whole(gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable) -> tf.Tensor | None:
-    """Of slices [rows, width + 1]: the sum for each row of the table, and last how many there are of it."""
+def _dense(gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable) -> tf.Tensor | None:
+    """Dense [rows, width + 1] of slices: the sum for each row of the table, and the number of slices."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     values = _flat(gradient)
@@ -69,18 +69,18 @@ def _whole(gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable) ->
     return tf.math.unsorted_segment_sum(counted, gradient.indices, table.shape[0])
 
 
-def _as_before(
-    whole: tf.Tensor | None, gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable
+def _sparse(
+    summed: tf.Tensor | None, gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable
 ) -> tf.Tensor | tf.IndexedSlices | None:
-    """What `_whole` was made of by the gradients of all replicas, each row once."""
-    if not isinstance(gradient, tf.IndexedSlices) or whole is None:
-        return whole
-    rows = tf.where(whole[:, -1] > 0)[:, 0]
-    return _slices(tf.gather(whole[:, :-1], rows), rows, table)
+    """Inverse of `_dense` after the sum over replicas: IndexedSlices with each used row once."""
+    if not isinstance(gradient, tf.IndexedSlices) or summed is None:
+        return summed
+    rows = tf.where(summed[:, -1] > 0)[:, 0]
+    return _slices(tf.gather(summed[:, :-1], rows), rows, table)
 
 
 def _flat(slices: tf.IndexedSlices) -> tf.Tensor:
-    """[slices, width]."""
+    """Values of slices as [slices, width]."""
     return tf.reshape(slices.values, [tf.shape(slices.indices)[0], math.prod(slices.values.shape[1:])])
 
 

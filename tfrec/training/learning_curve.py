@@ -1,4 +1,4 @@
-"""Learning curve: loss and validation scores of each epoch, on disk, so that an interrupted run extends it."""
+"""Learning curve: loss and scores of each epoch, on disk so that a resumed run extends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where training stands, on disk and in words."""
+"""State of a training on disk, and its progress lines."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from tfrec.training.workers import Worker
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one optimiser."""
+    """Part of a training with one optimizer."""
 
     name: str
     epochs: int
     batch_size: int
     learning_rate: float
-    steps: int | None = None  # of an epoch; None is all of the data
+    steps: int | None = None  # of an epoch; None is all data
     live_text: bool = False
 
 
 class Progress:
-    """Where training stands, on disk: weights, optimiser, phase, epoch, step, and the best weights so far."""
+    """State of a training on disk: weights, optimizer, phase, epoch, step and the best weights."""
 
     def __init__(self, model: TwoTower, folder: str, worker: Worker | None = None):
-        """Of several workers the first alone writes, and all read what it wrote."""
+        """Restore the state in `folder`, if any; of several workers only the chief writes it."""
         self._model, self._folder = model, Path(folder)
         self.worker = worker or Worker(model.distribute_strategy)
         self.phase, self.epoch, self.step, self.waited = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
         self.best = tf.Variable(-1.0)
         self.is_warm = tf.Variable(0, dtype=tf.int64)
         counters = {n: getattr(self, n) for n in ("phase", "epoch", "step", "waited", "best", "is_warm")}
-        kept = model.checkpointed() | counters
-        self._state = tf.train.Checkpoint(**kept)
+        parts = model.checkpointed() | counters
+        self._state = tf.train.Checkpoint(**parts)
         self._latest = tf.train.CheckpointManager(self._state, str(Path(folder) / "latest"), max_to_keep=2)
         self._weights = tf.train.Checkpoint(**model.checkpointed())
         self._best = tf.train.CheckpointManager(self._weights, str(Path(folder) / "best"), max_to_keep=1)
         self.restored = self._latest.latest_checkpoint is not None
         if self.restored:
-            # Not by `_state`, which would hand the saved optimiser to the next one, of another phase even.
-            found = tf.train.Checkpoint(**kept).restore(self._latest.latest_checkpoint).expect_partial()
+            # `_state` would restore the saved optimizer into the next one, even of another phase.
+            status = tf.train.Checkpoint(**parts).restore(self._latest.latest_checkpoint).expect_partial()
             try:
-                found.assert_existing_objects_matched()
+                status.assert_existing_objects_matched()
             except AssertionError as error:
                 raise ModelError(
                     f"the checkpoint {self._latest.latest_checkpoint} is of another model or version of tfrec; delete "
-                    "the folder to train anew"
+                    "the folder to train from the start"
                 ) from error
             log(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
 
     def track(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
-        """Saves the optimiser too from now on, and restores it where this is its interrupted run."""
+        """Save the optimizer from now on too; restore it if its run was interrupted."""
         self._state.optimizer = optimizer
         optimizer.build(self._model.trainable_variables)
         if self.restored and (int(self.epoch) or int(self.step)):
@@ -66,24 +66,24 @@ class Progress:
         self.restored = False
 
     def save(self) -> None:
-        """Writes where training stands."""
+        """Write the state."""
         if self.worker.is_chief:
             self._latest.save()
 
     def end_epoch(self, score: float) -> None:
-        """Counts the epoch, and keeps its weights when its score is the best so far (or there is no score)."""
-        better = math.isnan(score) or bool(tf.constant(score, tf.float32) > self.best)  # a tie is none
-        if better:
+        """Count the epoch; keep its weights if its score is the best so far, or NaN (not measured)."""
+        is_best = math.isnan(score) or bool(tf.constant(score, tf.float32) > self.best)
+        if is_best:
             self.best.assign(-1.0 if math.isnan(score) else score)
             if self.worker.is_chief:
                 self._best.save()
-        self.waited.assign(0 if better else self.waited + 1)
+        self.waited.assign(0 if is_best else self.waited + 1)
         self.epoch.assign_add(1)
         self.step.assign(0)
         self.save()
 
     def next_phase(self) -> None:
-        """Goes on from the best weights."""
+        """Start the next phase from the best weights."""
         self.restore_best()
         self.phase.assign_add(1)
         for counter in (self.epoch, self.step, self.waited):
@@ -91,15 +91,15 @@ class Progress:
         self.save()
 
     def restore_best(self) -> None:
-        """The best weights so far into the model."""
-        self.worker.agreed(0.0)  # the chief has written them by now
-        found = tf.train.latest_checkpoint(str(self._folder / "best"))
-        if found:
-            self._weights.restore(found)
+        """Load the best weights so far into the model."""
+        self.worker.agreed(0.0)  # wait until the chief has written them
+        checkpoint = tf.train.latest_checkpoint(str(self._folder / "best"))
+        if checkpoint:
+            self._weights.restore(checkpoint)
 
 
 class Reporter(tf.keras.callbacks.Callback):
-    """Counts the steps of an epoch, records and logs their loss, saves now and then, and stops at a NaN loss."""
+    """Count steps, record and log their loss, save now and then, and stop at a NaN loss."""
 
     SECONDS = 10.0
 
@@ -112,7 +112,7 @@ class Reporter(tf.keras.callbacks.Callback):
         self._targets = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Called after each step with the step's mean loss and number of targets."""
+        """Record the step's mean loss and number of targets; ModelError if the loss is not finite."""
         logs = logs or {}
         loss, now = float(logs["loss"]), time.monotonic()
         self._losses.append(loss)

@@ -1,6 +1,6 @@
-"""The trained towers out of their SavedModel, so that the ranker may be fitted on them in another process.
+"""Load trained towers from their SavedModel, to fit the ranker in another process.
 
-A SavedModel's variables are a checkpoint of the object that was saved. It knows nothing of schedules.
+A SavedModel's variables are a checkpoint of the object that was saved.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from tfrec.training.learning_curve import IN_MODEL, LearningCurve, read_epochs
 from tfrec.training.train import Trained, strategy
 
 
-def read_towers(
+def load_towers(
     folder: str, train_files: Sequence[str], catalog_files: Sequence[str], transformed: Transformed, config: Config
 ) -> Trained:
-    """The model that `export` wrote into `folder`, over the same examples and with the same configuration.
+    """Load the model that `export` wrote into `folder`, for the same examples and configuration.
 
-    Its best validation score stays unknown (nan). ModelError when the folder holds other towers.
+    Its best validation score is NaN (unknown). ModelError when the folder holds other towers.
     """
     catalog = load_catalog(catalog_files, train_files, transformed, config.features)
     with strategy().scope():
         model = TwoTower(catalog, config)
     weights = str(Path(folder) / "variables" / "variables")
-    # What export.Recommender calls the model.
+    # export.Recommender has the model as `_model`.
     saved = tf.train.Checkpoint(_model=tf.train.Checkpoint(**model.checkpointed()))
     try:
         saved.read(weights).assert_existing_objects_matched()

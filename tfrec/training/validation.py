@@ -1,4 +1,4 @@
-"""The score that training stops by: NDCG@20 over the whole catalogue on users of the validation split."""
+"""Validation score for early stopping: NDCG@20 over the whole catalog, on validation users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLICES: tuple[ValidationSlice, ...] = ("all", "novel")
 
 
 class Validation:
-    """Histories of up to `validation_users` users, and what each of them chose in the window."""
+    """Histories of up to `validation_users` users and their targets in the validation window."""
 
     def __init__(self, files: Sequence[str], config: Config):
         self._decisive = config.train.validation_slice
@@ -30,14 +30,14 @@ class Validation:
         self._start = window_start(self._batches) if config.clock == "utc" else None
 
     def ndcg(self, model: TwoTower) -> tuple[float, float]:
-        """Mean NDCG@20 in [0, 1] of all choices, and of items that are not in the user's history; nan for nobody."""
+        """Mean NDCG@20 over users, of all targets and of items new to the user; NaN without users."""
         candidates = model.all_candidates()
         values = [self._batch_ndcg(model, batch, candidates) for batch in self._batches]
-        every, new = ([value[i] for value in values] for i in range(2))
-        return _mean(every), _mean(new)
+        all_, new = ([value[i] for value in values] for i in range(2))
+        return _mean(all_), _mean(new)
 
     def decisive(self, scores: tuple[float, float]) -> float:
-        """Of what `ndcg` gives, the one that decides."""
+        """The score of `ndcg` that selects the best epoch."""
         return scores[SLICES.index(self._decisive)]
 
     def _batch_ndcg(self, model: TwoTower, batch: Batch, candidates: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
-"""The processes that train a model together: which of them this one is, and what they agree on between steps.
+"""Processes that train a model together: their strategy, and values they agree on between steps.
 
-One alone is the usual case. Of several, each on its own machine, TensorFlow's MultiWorkerMirroredStrategy takes the
-list from TF_CONFIG, as Kubeflow's training operator writes it. The first of them, the chief, judges and saves.
+Usually there is one. For several, each on its own machine, TensorFlow's MultiWorkerMirroredStrategy takes
+the list from TF_CONFIG, as Kubeflow's training operator writes it. The first, the chief, evaluates and saves.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ class Worker:
     """One of `count` processes, with a replica of the model on each of its devices."""
 
     strategy: tf.distribute.Strategy
-    number: int = 0  # the chief's is 0
+    number: int = 0  # 0 is the chief
     count: int = 1
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process judges and saves."""
+        """True for the process that evaluates and saves."""
         return self.number == 0
 
     @property
     def shares_steps(self) -> bool:
-        """Whether a step is divided among replicas, here or elsewhere; a group of one counts as such."""
+        """True if a step is divided among replicas, here or elsewhere; also for a group of one."""
         return isinstance(self.strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
 
     def agreed(self, value: float) -> float:
-        """The chief's value, a float32, once all workers have come here."""
+        """The chief's value, a float32; waits until all workers have made this call."""
         if self.count == 1:
             return value
         return float(self.strategy.experimental_local_results(self._gathered(tf.constant([value])))[0][0])
 
     @functools.cached_property
     def _gathered(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Every replica's value [1], one after another."""
+        """Function that gathers the value [1] of each replica."""
         return tf.function(lambda own: self.strategy.run(lambda: replicas.gathered(tf.identity(own))), autograph=False)
 
 
 def join_workers(count: int) -> Worker:
-    """This process among the `count` that TF_CONFIG names, once all of them are there.
+    """Wait for the `count` processes that TF_CONFIG lists and return this one.
 
-    It has to come before anything else is asked of TensorFlow. Raises ConfigError for a TF_CONFIG of other jobs, or of
-    another number.
+    Call it before any other use of TensorFlow. Raises ConfigError if TF_CONFIG has other jobs or another
+    number of processes.
     """
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     cluster = resolver.cluster_spec().as_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfrec.training.lazy_adam import SMALL, LazyAdam, _as_before, _whole
+from tfrec.training.lazy_adam import SMALL, LazyAdam, _dense, _sparse
 
 
 def slices(rows: list[int], values: list[float]) -> tf.IndexedSlices:
@@ -42,9 +42,9 @@ def test_a_small_tables_gradient_that_travelled_as_a_whole_touches_the_rows_that
     table = tf.Variable(tf.zeros([4, 1]))
     # Row 0 comes twice, row 1 with no gradient, which still counts as used; row 3 does not come.
     gradient = slices([0, 2, 0, 1], [1.0, -5.0, 2.0, 0.0])
-    whole = _whole(gradient, table)
+    whole = _dense(gradient, table)
     np.testing.assert_array_equal(whole, [[3.0, 2.0], [0.0, 1.0], [-5.0, 1.0], [0.0, 0.0]])
-    found = _as_before(whole + whole, gradient, table)  # of two replicas that are alike
+    found = _sparse(whole + whole, gradient, table)  # of two replicas that are alike
     np.testing.assert_array_equal(found.indices, [0, 1, 2])
     np.testing.assert_array_equal(found.values, [[6.0], [0.0], [-10.0]])
 

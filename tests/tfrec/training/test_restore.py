@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec.errors import ModelError
 from tfrec.examples.preprocessing import Transformed
 from tfrec.export.recommender import export
-from tfrec.training.restore import read_towers
+from tfrec.training.restore import load_towers
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def written(exported_shop, tmp_path_factory):
 
 def read(folder, transformed_shop, config):
     files = transformed_shop.files
-    return read_towers(str(folder), files["train"], files["catalog"], Transformed(transformed_shop.folder), config)
+    return load_towers(str(folder), files["train"], files["catalog"], Transformed(transformed_shop.folder), config)
 
 
 def test_the_towers_come_back_as_they_were(exported_shop, transformed_shop, written):
