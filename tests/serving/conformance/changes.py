@@ -1,4 +1,4 @@
-"""Configurations that a running server is told, and those that it refuses."""
+"""Configurations for the reload of a running server, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def specific(*versions: int) -> str:
     return f"model_version_policy {{ specific {{ {' '.join(f'versions: {each}' for each in versions)} }} }}"
 
 
-def labelled(**labels: int) -> str:
+def labeled(**labels: int) -> str:
     return " ".join(f'version_labels {{ key: "{label}" value: {version} }}' for label, version in labels.items())
 
 
 def file_of(*models: str) -> str:
-    """A model_config_file."""
+    """The text of a model_config_file."""
     return f"model_config_list {{ {' '.join(models)} }}"
 
 
 def reload(config: str, grown: Mapping[str, int] = NOTHING, **expected: Any) -> Grpc:
-    """The row of a reload; answered with an empty status, and what metrics grew by, where nothing else is expected."""
+    """The row of a reload; by default it succeeds and returns the increases `grown` of metrics."""
     request = model_management_pb2.ReloadConfigRequest(metric_names=grown)
     text_format.Parse(config, request.config)
     if "code" not in expected:
@@ -45,7 +45,7 @@ def invalid(config: str, text: str) -> Grpc:
 
 
 def refusals(base_path: object) -> dict[str, Grpc]:
-    """For a server whose model `toy` has version 1 in service."""
+    """Refusals of a server whose model `toy` has version 1 in service."""
     toy = model(base_path)
     only_lists = (
         "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently supported"
@@ -79,7 +79,7 @@ def refusals(base_path: object) -> dict[str, Grpc]:
             "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform.",
         ),
         "a label of a version that is not in service": reload(
-            file_of(model(base_path, labelled(canary=2))),
+            file_of(model(base_path, labeled(canary=2))),
             code="FAILED_PRECONDITION",
             text="Request to assign label to version 2 of model toy, which is not currently available for inference",
         ),
@@ -87,4 +87,4 @@ def refusals(base_path: object) -> dict[str, Grpc]:
 
 
 REFUSALS = tuple(refusals(""))
-"""Their names."""
+"""Names of the refusals."""

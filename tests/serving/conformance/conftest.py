@@ -1,4 +1,4 @@
-"""The server that the suite asks: TFREC_SERVING_TARGET's, or ours in a process of its own."""
+"""The server that the suite runs against: TFREC_SERVING_TARGET's, or ours in its own process."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import pytest
 
 pytest.register_assert_rewrite("tests.serving.conformance.row")
 
-# After the line above, else its asserts tell nothing.
+# After the line above, or its asserts print no values.
 from tests.serving import processes  # noqa: E402
 from tests.serving.conformance import export, target  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What export.py writes; never written to."""
+    """The folder that export.py writes; tests do not change it."""
     path = tmp_path_factory.mktemp("conformance") / "models"
     export.export(path, str(path))
     return path
 
 
 @pytest.fixture(scope="session")
-def asked(folder: Path) -> Iterator[target.Target]:
-    """The server of what export.py writes, with export.FLAGS."""
-    given = target.named()
-    if given:
-        yield given
+def shared(folder: Path) -> Iterator[target.Target]:
+    """A server of the folder that export.py writes, with export.FLAGS."""
+    named = target.named()
+    if named:
+        yield named
         return
     with processes.running(*(flag.format(folder) for flag in export.FLAGS)) as running:
         yield target.Target(running.target, running.rest)
 
 
 @pytest.fixture(scope="module")
-def served(asked: target.Target) -> target.Target:
-    """The server of a module's rows; one that needs flags of its own has a fixture of this name."""
-    return asked
+def served(shared: target.Target) -> target.Target:
+    """The server of a module's rows; a module with its own flags overrides this fixture."""
+    return shared
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,6 @@ def http(served: target.Target) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def own() -> None:
-    """For rows that change a server or need flags of their own."""
+    """Skip rows that change a server or need their own flags when TFREC_SERVING_TARGET is set."""
     if target.named():
-        pytest.skip("it changes the server or needs its flags, and TFREC_SERVING_TARGET names one that is not ours")
+        pytest.skip("the row changes the server or needs its own flags; unset TFREC_SERVING_TARGET to run it")

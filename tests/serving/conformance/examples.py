@@ -1,4 +1,4 @@
-"""Classify and regress over REST: JSON objects in, classes and values out, and every refusal of both."""
+"""Classify and regress over REST: classes, values and every refusal."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def of_feature(value: str) -> str:
 
 
 def raw(verb: str, signature: str, examples: str, results: str) -> Rest:
-    """`results` is the reply without its white space."""
+    """A row whose reply is `results` with any white space."""
     spaced = r"\s*".join(re.escape(part) for part in re.findall(r"[\w.-]+|\W", results))
     body = f'{{"signature_name": "{signature}", "examples": {examples}}}'
     return Rest(path=f"/v1/models/people:{verb}", body=body, raw=Like(rf"\s*{spaced}\s*"))
 
 
-# The city as it is and in capitals; the age and twice the age.
+# Labels are the city and the city in capitals; scores are the age and twice the age.
 CLASSES = [[["ulm", 25.0], ["ULM", 50.0]], [["bonn", 50.0], ["BONN", 100.0]]]
 
 ANSWERS: dict[str, Row] = {
     "REST: classify writes each label beside its score": posted("people:classify", TWO, CLASSES),
     "REST: classify by a version": posted("people/versions/1:classify", TWO, CLASSES),
-    "REST: classify by a name that is encoded": posted("a%2Fb%20c:classify", TWO, CLASSES),
+    "REST: classify by an encoded name": posted("a%2Fb%20c:classify", TWO, CLASSES),
     "REST: labels alone have no scores": posted(
         "people:classify", {"signature_name": "labels", "examples": [ULM]}, [[["ulm", 0.0], ["ULM", 0.0]]]
     ),
@@ -46,15 +46,15 @@ ANSWERS: dict[str, Row] = {
     ),
     "REST: regress writes a value for each example": twice([50.0, 100.0], ULM, BONN),
     "REST: an example overrides the context": twice([50.0, 100.0], {}, {"age": 50.0}, context=ULM),
-    "REST: a feature may stand in a list": twice([3.0], {"age": [1.5]}),
-    "REST: what a model does not know is passed over": twice([50.0], {"rank": 1, "tags": ["a", "b"], **ULM}),
-    "REST: an empty list is a feature that is left out": twice([0.0], {"age": []}),
+    "REST: a feature may be a list": twice([3.0], {"age": [1.5]}),
+    "REST: unknown features are ignored": twice([50.0], {"rank": 1, "tags": ["a", "b"], **ULM}),
+    "REST: an empty list is a missing feature": twice([0.0], {"age": []}),
     "REST: a text may be base64": posted(
         "people:classify",
         {"signature_name": "labels", "examples": [{"city": {"b64": "dWxt"}}]},
         [[["ulm", 0.0], ["ULM", 0.0]]],
     ),
-    "REST: values are written in few digits, NaN and infinities as such": raw(
+    "REST: values are written in their shortest digits, with NaN and infinities": raw(
         "regress", "twice", '[{"age": 0.1}, {"age": NaN}, {"age": -Infinity}]', '{"results":[0.2,NaN,-Infinity]}'
     ),
     "REST: a decimal beyond a float is infinite": raw("regress", "twice", '[{"age": 1e39}]', '{"results":[Infinity]}'),
@@ -70,12 +70,12 @@ REFUSALS: dict[str, tuple[str, Any]] = {
         'JSON Value: {\n    "signature_name": 1\n} not formatted correctly. '
         "'signature_name' key must be a string value.",
     ),
-    "no examples": (  # the stock server says "classify" of regress too
+    "no examples": (  # the stock server says "classify" for regress too
         '{"instances": [1]}',
         'JSON Value: {\n    "instances": [1]\n} '
         "When method is classify, key 'examples' is expected and was not found",
     ),
-    "examples that are no list": (
+    "examples that are not a list": (
         '{"examples": {}}',
         "JSON Value: {\n    \"examples\": {}\n} Expecting 'examples' value to be an list/array",
     ),
@@ -115,7 +115,7 @@ REFUSALS: dict[str, tuple[str, Any]] = {
 }
 
 OTHER_MODELS: dict[str, Row] = {
-    "REST: the JSON is read before the model is looked for": Rest(
+    "REST: the JSON is checked before the model": Rest(
         path="/v1/models/other:classify",
         body=of_feature("null"),
         status=400,

@@ -1,6 +1,6 @@
-"""`python -m tests.serving.conformance.export FOLDER`: the models and the configuration of a server to be asked.
+"""`python -m tests.serving.conformance.export FOLDER`: write the suite's models and configuration.
 
-docs/conformance.md says how the stock image is started on it.
+docs/conformance.md starts the stock image with them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.serving.conformance import people, toy
 
 IN_IMAGE = "/models"
-"""Where the stock image sees FOLDER."""
+"""Path of FOLDER in the stock image."""
 FLAGS = (
     "--model_config_file={}/models.config",
     "--allow_version_labels_for_unavailable_models=true",
@@ -19,7 +19,7 @@ FLAGS = (
     "--rest_api_enable_cors_support=true",
     "--rest_api_timeout_in_ms=3000",
 )
-"""Of the server, which sees FOLDER as {}."""
+"""Flags of the server; {} is the path of FOLDER for it."""
 MONITORING_FLAG = "--monitoring_config_file={}/monitoring.config"
 MODELS = """
 model_config_list {{
@@ -36,7 +36,7 @@ model_config_list {{
 
 
 def export(folder: Path, seen_as: str) -> None:
-    """Fills `folder`, which the server sees as `seen_as`."""
+    """Fill `folder`, whose path for the server is `seen_as`."""
     for name in ("toy", "people"):
         (folder / name).mkdir(parents=True)
     for number in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""REST's headers: what scripts of web pages may do, and how a body may be packed."""
+"""REST headers: CORS, gzip, content types."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def posted(body: bytes = BODY, **expected: Any) -> Rest:
 
 
 ROWS: dict[str, Row] = {
-    "a web page may ask whether it may ask": preflight(200, **ORIGIN),
-    "an origin may be without TLS": preflight(200, Origin="http://shop.example:8080"),
+    "a preflight from a web page": preflight(200, **ORIGIN),
+    "an origin without TLS": preflight(200, Origin="http://shop.example:8080"),
     "a preflight without an origin": preflight(400),
     "a preflight from a file": preflight(400, Origin="file://page"),
     "an answer to a web page": posted(headers=ORIGIN, answered_headers=ALLOWED),
     "a refusal to a web page": posted(
         b"", headers=ORIGIN, status=400, answer=None, error=ANY, answered_headers=ALLOWED
     ),
-    "the content type of a request counts for nothing": posted(headers={"Content-Type": "text/plain"}),
+    "the content type of a request is ignored": posted(headers={"Content-Type": "text/plain"}),
     "the content type of an answer is JSON": posted(answered_headers={"content-type": "application/json"}),
-    "a body may be packed": posted(gzip.compress(BODY), headers=GZIP),
-    "gzip may stand among other encodings": posted(gzip.compress(BODY), headers={"Content-Encoding": "identity, gzip"}),
-    "a body that is not packed as it says": posted(headers=GZIP, status=400, answer=None, error=ANY),
-    "a packed body that ends in the middle": posted(
-        gzip.compress(BODY)[:-12], headers=GZIP, status=400, answer=None, error=ANY
+    "a gzip body": posted(gzip.compress(BODY), headers=GZIP),
+    "gzip among other encodings": posted(gzip.compress(BODY), headers={"Content-Encoding": "identity, gzip"}),
+    "a body that is not gzip": posted(headers=GZIP, status=400, answer=None, error=ANY),
+    "a truncated gzip body": posted(gzip.compress(BODY)[:-12], headers=GZIP, status=400, answer=None, error=ANY),
+    "an answer is not compressed": posted(
+        headers={"Accept-Encoding": "gzip"}, answered_headers={"content-encoding": None}
     ),
-    "an answer is not packed": posted(headers={"Accept-Encoding": "gzip"}, answered_headers={"content-encoding": None}),
 }

@@ -1,4 +1,4 @@
-"""Classify, Regress and MultiInference over gRPC: tf.Examples in, classes and values out, and every refusal."""
+"""Classify, Regress and MultiInference over gRPC: classes, values and every refusal."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ ULM, BONN = example(25.0, "ulm"), example(50.0, "bonn")
 TWO = examples(ULM, BONN)
 
 
-def classify_request(signature: str = "", given: input_pb2.Input = TWO) -> classification_pb2.ClassificationRequest:
-    request = classification_pb2.ClassificationRequest(input=given)
+def classify_request(signature: str = "", examples_: input_pb2.Input = TWO) -> classification_pb2.ClassificationRequest:
+    request = classification_pb2.ClassificationRequest(input=examples_)
     request.model_spec.name, request.model_spec.signature_name = "people", signature
     return request
 
 
-def regress_request(signature: str = "twice", given: input_pb2.Input = TWO) -> regression_pb2.RegressionRequest:
-    request = regression_pb2.RegressionRequest(input=given)
+def regress_request(signature: str = "twice", examples_: input_pb2.Input = TWO) -> regression_pb2.RegressionRequest:
+    request = regression_pb2.RegressionRequest(input=examples_)
     request.model_spec.name, request.model_spec.signature_name = "people", signature
     return request
 
@@ -54,9 +54,9 @@ def task(method: str, signature: str = "", name: str = "people") -> inference_pb
 
 
 def multi_request(
-    *tasks: inference_pb2.InferenceTask, given: input_pb2.Input = TWO
+    *tasks: inference_pb2.InferenceTask, examples_: input_pb2.Input = TWO
 ) -> inference_pb2.MultiInferenceRequest:
-    return inference_pb2.MultiInferenceRequest(tasks=tasks, input=given)
+    return inference_pb2.MultiInferenceRequest(tasks=tasks, input=examples_)
 
 
 def answered(method: str, request: Any, answer: Any) -> Grpc:
@@ -68,11 +68,11 @@ def refused(method: str, request: Any, text: Any, code: str = "INVALID_ARGUMENT"
 
 
 def starting(text: str) -> Like:
-    """What follows is the signature as text."""
+    """A text that begins like this and goes on with the signature as text."""
     return Like(re.escape(text) + ".*")
 
 
-# The city as it is and in capitals; the age and twice the age.
+# Labels are the city and the city in capitals; scores are the age and twice the age.
 CLASSES = [[("ulm", 25.0), ("ULM", 50.0)], [("bonn", 50.0), ("BONN", 100.0)]]
 LABELS = [[("ulm", 0.0), ("ULM", 0.0)], [("bonn", 0.0), ("BONN", 0.0)]]
 SCORES = [[("", 25.0), ("", 50.0)], [("", 50.0), ("", 100.0)]]
@@ -87,10 +87,10 @@ ANSWERS: dict[str, Row] = {
     "regress gives each example its value": answered(
         "Regress", regress_request("twice"), ("people:twice:1", [50.0, 100.0])
     ),
-    "values may stand in a column": answered(
+    "values may be a column": answered(
         "Regress", regress_request("twice_in_a_column"), ("people:twice_in_a_column:1", [50.0, 100.0])
     ),
-    "the method name of a signature is not looked at": answered(
+    "the method name of a signature is not checked": answered(
         "Classify", classify_request("as_predict"), ("people:as_predict:1", CLASSES)
     ),
     "an example overrides the context that it shares": answered(
@@ -133,7 +133,7 @@ REFUSALS: dict[str, Row] = {
     "regress by an unknown signature": refused(
         "Regress", regress_request("nope"), "No signature was found with the name: nope"
     ),
-    "the signature is looked at before the input": refused(
+    "the signature is checked before the input": refused(
         "Classify", classify_request("nope", EMPTY), "No signature was found with the name: nope"
     ),
     "classify with two inputs": refused("Classify", classify_request("two_inputs"), "Expected one input Tensor."),
@@ -165,10 +165,10 @@ REFUSALS: dict[str, Row] = {
         regress_request("labels"),
         starting('No regression outputs found in SignatureDef: inputs {\n  key: "inputs"\n'),
     ),
-    "classify nothing": refused("Classify", classify_request(given=EMPTY), "Input is empty."),
-    "regress nothing": refused("Regress", regress_request(given=EMPTY), "Input is empty."),
-    "no examples in a list": refused("Classify", classify_request(given=examples()), "Input is empty."),
-    "no examples in a context": refused("Regress", regress_request(given=in_context(ULM)), "Input is empty."),
+    "classify without input": refused("Classify", classify_request(examples_=EMPTY), "Input is empty."),
+    "regress without input": refused("Regress", regress_request(examples_=EMPTY), "Input is empty."),
+    "no examples in a list": refused("Classify", classify_request(examples_=examples()), "Input is empty."),
+    "no examples in a context": refused("Regress", regress_request(examples_=in_context(ULM)), "Input is empty."),
     "a model that takes no examples": refused(
         "Classify", classify_request("numbers"), starting("Expects arg[0] to be float but string is provided")
     ),
@@ -248,8 +248,8 @@ REFUSALS: dict[str, Row] = {
         multi_request(task(CLASSIFY), task(CLASSIFY, "numbers")),
         "Input tensor must be the same for all Signatures.",
     ),
-    "multi-inference on nothing": refused(
-        "MultiInference", multi_request(task(CLASSIFY), given=EMPTY), "Input is empty."
+    "multi-inference without input": refused(
+        "MultiInference", multi_request(task(CLASSIFY), examples_=EMPTY), "Input is empty."
     ),
     "a task whose output does not fit": refused(
         "MultiInference",

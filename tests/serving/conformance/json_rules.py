@@ -1,4 +1,4 @@
-"""Predict over REST: how JSON becomes tensors and tensors become JSON, and every refusal."""
+"""Predict over REST: JSON to tensors, tensors to JSON, and every refusal."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def refused(body: Any, error: Any, status: int = 400) -> Rest:
 
 
 def number(value: str) -> str:
-    """The body that gives this JSON text to the signature of one float."""
+    """A body with this JSON text as the input of the signature of one float."""
     return f'{{"signature_name": "number", "inputs": [{value}]}}'
 
 
 def typed(**values: Any) -> dict[str, Any]:
-    """Columns of every type, one of them as given."""
+    """Columns of every type, with `values` in place of the defaults."""
     row = {"flag": True, "tiny": 1, "short": 1, "small": 1, "big": 1, "byte": 1, "count": 1, "hash": 1, "exact": 1}
     return by("types", inputs={name: [value] for name, value in {**row, **values}.items()})
 
@@ -62,16 +62,16 @@ ANSWERS: dict[str, Row] = {
     "objects for one input": predictions(by("number", instances=[{"x": 1}, {"x": 2}]), [1.0, 2.0]),
     "a plain column for one input": outputs(by("number", inputs=[1, 2]), [1.0, 2.0]),
     "a named column for one input": outputs(by("number", inputs={"x": [1, 2]}), [1.0, 2.0]),
-    "a number is a tensor without dimensions": outputs(by("number", inputs=5), 5.0),
-    "an output without dimensions": outputs(by("total", inputs=[1, 2]), 3.0),
-    "a text without dimensions": outputs(by("joined", inputs=["a", "b"]), "ab"),
+    "a number is a scalar": outputs(by("number", inputs=5), 5.0),
+    "a scalar output": outputs(by("total", inputs=[1, 2]), 3.0),
+    "a scalar string": outputs(by("joined", inputs=["a", "b"]), "ab"),
     "columns may be of unequal length": outputs(
         by("uneven", inputs=[1, 2]), {"once": [1.0, 2.0], "twice": [1.0, 2.0, 1.0, 2.0]}
     ),
     "an empty column": outputs(by("number", inputs=[]), []),
     "an empty column of a type that JSON lacks": outputs(by("halves", inputs=[]), []),
-    "columns of unknown names are passed over": outputs(by("number", inputs={"x": [1], "z": ["?"]}), [1.0]),
-    "unknown keys are passed over": outputs({"id": 7, **by("number", inputs=[1])}, [1.0]),
+    "columns of unknown names are ignored": outputs(by("number", inputs={"x": [1], "z": ["?"]}), [1.0]),
+    "unknown keys are ignored": outputs({"id": 7, **by("number", inputs=[1])}, [1.0]),
     "an empty signature_name is the default": outputs(
         by("", inputs={"x": [1], "y": [10]}), {"sum": [12.0], "difference": [-9.0]}
     ),
@@ -86,14 +86,16 @@ ANSWERS: dict[str, Row] = {
         by("lookup", instances=["TEE"]), [{"line": -1, "normal": "tee", "normal_bytes": {"b64": "dGVl"}}]
     ),
     "each type": outputs(typed(), ONES),
-    "integers are read whole": outputs(
+    "integers keep all bits": outputs(
         typed(big=-(2**63), hash=2**64 - 1, count=2**32 - 1),
         ONES | {"big": [-(2**63)], "hash": [2**64 - 1], "count": [2**32 - 1]},
     ),
     "a large integer beside a small one too": outputs(typed(hash=[1, 2**63 + 1]), ONES | {"hash": [[1, 2**63 + 1]]}),
     "narrow integers wrap around": outputs(typed(tiny=300, byte=-1), ONES | {"tiny": [44], "byte": [255]}),
     "a decimal keeps its digits": outputs(typed(exact=0.1), ONES | {"exact": [0.1]}),
-    "a float is written in few digits": posted(number("0.1"), raw=Like(r'\{\s*"outputs": ?\[\s*0.1\s*\]\s*\}')),
+    "a float is written in its shortest digits": posted(
+        number("0.1"), raw=Like(r'\{\s*"outputs": ?\[\s*0.1\s*\]\s*\}')
+    ),
     "a whole float is written as a decimal": posted(number("1"), raw=Like(r'\{\s*"outputs": ?\[\s*1.0\s*\]\s*\}')),
     "NaN and infinities are numbers": posted(
         number("NaN, Infinity, -Infinity, Inf"),
@@ -104,10 +106,10 @@ ANSWERS: dict[str, Row] = {
         number("1e300"), raw=Like(r'\{\s*"outputs": ?\[\s*Infinity\s*\]\s*\}')
     ),
     "an integer beyond 64 bits is a decimal": outputs(typed(exact=10**20), ONES | {"exact": [1e20]}),
-    "what follows the object is passed over": outputs(f"{number('1')} and more", [1.0]),
-    "white space may stand before it": outputs(f" \r\n\t{number('1')}", [1.0]),
-    "and the mark of UTF-8": outputs(b"\xef\xbb\xbf" + number("1").encode(), [1.0]),
-    "text that is no UTF-8 is taken as it is": posted(
+    "text after the object is ignored": outputs(f"{number('1')} and more", [1.0]),
+    "white space before the object": outputs(f" \r\n\t{number('1')}", [1.0]),
+    "a byte order mark before the object": outputs(b"\xef\xbb\xbf" + number("1").encode(), [1.0]),
+    "text that is not UTF-8 is accepted": posted(
         b'{"signature_name": "mirror", "inputs": ["\xff"]}', raw=Like(r'.*"\ufffd".*')
     ),
 }
@@ -132,7 +134,7 @@ REFUSALS: dict[str, Row] = {
         '{"a": [1 2]}', Like(r"JSON Parse error: Missing a comma or '?]'? after an array element. at offset: 9")
     ),
     "offsets count bytes": refused('{"茶": }', "JSON Parse error: Invalid value. at offset: 8"),
-    "offsets count the mark of UTF-8": refused(
+    "offsets count the byte order mark": refused(
         b"\xef\xbb\xbf{]", "JSON Parse error: Missing a name for object member. at offset: 4"
     ),
     "the body ends in a list": refused(
@@ -171,11 +173,11 @@ REFUSALS: dict[str, Row] = {
         'JSON Value: {\n    "inputs": [1],\n    "instances": [{\n            "x": []\n        }]\n} '
         "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
     ),
-    "rows that are no list": refused(
+    "rows that are not a list": refused(
         {"instances": 1}, "JSON Value: {\n    \"instances\": 1\n} Expecting 'instances' to be an list/array"
     ),
     "no rows": refused({"instances": []}, "JSON Value: {\n    \"instances\": []\n} No values in 'instances' array"),
-    "what a refusal repeats is cut": refused(
+    "the value in an error is truncated": refused(
         {"instances": "a" * 300, "z": 1},
         f'JSON Value: {{\n    "instances": "{"a" * 300}" Expecting \'instances\' to be an list/array',
     ),
@@ -277,7 +279,7 @@ REFUSALS: dict[str, Row] = {
         by("mirror", inputs=[{"b65": "AA=="}]),
         'JSON Value: {\n    "b65": "AA=="\n} not formatted correctly for base64 data',
     ),
-    "base64 that is no text": refused(
+    "base64 that is not a string": refused(
         by("mirror", inputs=[{"b64": 1}]), 'JSON Value: {\n    "b64": 1\n} not formatted correctly for base64 data'
     ),
     "a type that JSON lacks": refused(
@@ -293,7 +295,7 @@ REFUSALS: dict[str, Row] = {
         by("uneven", instances=[1, 2]),
         Like(r"Tensor name: (once has inconsistent batch size: 2 expecting: 4|twice .* size: 4 expecting: 2)"),
     ),
-    "what the runtime refuses": refused(
+    "an error of the runtime": refused(
         {"inputs": {"x": [1, 2], "y": [1, 2, 3]}}, Like(r"Incompatible shapes: \[2\] vs. \[3\].*")
     ),
     "a request that takes too long": refused(by("slow", inputs=[10**9]), Like(".*"), status=504),

@@ -1,4 +1,4 @@
-"""What a server says of its models: status and metadata, over both protocols."""
+"""Status and metadata of models over both protocols, and health."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ GRPC: dict[str, Row] = {
         status_of(name="toy"), answer=[(2, "AVAILABLE", 0, ""), (1, "AVAILABLE", 0, "")]
     ),
     "status of one version": status(status_of(name="toy", version={"value": 1}), answer=[(1, "AVAILABLE", 0, "")]),
-    "a label names no version where the status is asked for": status(
+    "a label in a status request is ignored": status(
         status_of(name="toy", version_label="stable"), answer=[(2, "AVAILABLE", 0, ""), (1, "AVAILABLE", 0, "")]
     ),
     "status of an unknown model": status(
@@ -66,12 +66,12 @@ GRPC: dict[str, Row] = {
     "status of an unknown version": status(
         status_of(name="toy", version={"value": 7}), **not_found("Could not find version 7 of model toy")
     ),
-    "status of a version that is there but not configured": status(
+    "status of a version in the folder that is not configured": status(
         status_of(name="toy", version={"value": 3}), **not_found("Could not find version 3 of model toy")
     ),
     "status without a model name": status(status_of(), **not_found("Could not find any versions of model ")),
     "status without a model_spec": status(get_model_status_pb2.GetModelStatusRequest(), **invalid("Missing ModelSpec")),
-    "metadata hold every signature": metadata(
+    "metadata holds every signature": metadata(
         metadata_of(FIELD, name="toy"),
         answer=(
             "toy::2",
@@ -84,7 +84,7 @@ GRPC: dict[str, Row] = {
     "metadata of a label": metadata(
         metadata_of(FIELD, name="toy", version_label="stable"), answer=("toy::1", Holding(serving_default=LINEAR))
     ),
-    "a field twice is a field": metadata(
+    "a field may be repeated": metadata(
         metadata_of(FIELD, FIELD, name="toy"), answer=("toy::2", Holding(serving_default=LINEAR))
     ),
     "metadata without a model_spec": metadata(
@@ -97,7 +97,7 @@ GRPC: dict[str, Row] = {
     "metadata of another field": metadata(
         metadata_of("assets", name="toy"), **invalid("Metadata field assets is not supported")
     ),
-    "fields are looked at before the model is": metadata(
+    "fields are checked before the model": metadata(
         metadata_of(FIELD, "assets", name="other"), **invalid("Metadata field assets is not supported")
     ),
     "metadata of an unknown model": metadata(
@@ -116,10 +116,8 @@ GRPC: dict[str, Row] = {
 REST: dict[str, Row] = {
     "REST: status of every version, the newest first": get("/v1/models/toy", answer=available("2", "1")),
     "REST: status of one version": get("/v1/models/toy/versions/1", answer=available("1")),
-    "REST: leading zeros of a version count for nothing": get("/v1/models/toy/versions/01", answer=available("1")),
-    "REST: a label names no version where the status is asked for": get(
-        "/v1/models/toy/labels/stable", answer=available("2", "1")
-    ),
+    "REST: leading zeros of a version are ignored": get("/v1/models/toy/versions/01", answer=available("1")),
+    "REST: a label in a status request is ignored": get("/v1/models/toy/labels/stable", answer=available("2", "1")),
     "REST: status of an unknown model": get(
         "/v1/models/other", status=404, error="Could not find any versions of model other"
     ),
@@ -127,7 +125,7 @@ REST: dict[str, Row] = {
         "/v1/models/toy/versions/7", status=404, error="Could not find version 7 of model toy"
     ),
     "REST: a name is decoded": get("/v1/models/a%2Fb%20c", answer=available("1")),
-    "REST: metadata have the names of the messages' fields, defaults too": get(
+    "REST: metadata has the field names of the messages, with defaults": get(
         "/v1/models/toy/metadata",
         answer={
             "model_spec": {"name": "toy", "signature_name": "", "version": "2"},
@@ -183,7 +181,7 @@ HEALTH: dict[str, Row] = {
     "health of the server": health("", answer="SERVING"),
     "health of prediction": health("PredictionService", answer="SERVING"),
     "health of the models": health("ModelService", answer="SERVING"),
-    "health is not known by the services' full names": health(
+    "health by the full name of a service is unknown": health(
         "tensorflow.serving.PredictionService", code="NOT_FOUND", text=ANY
     ),
 }

@@ -1,4 +1,4 @@
-"""Replies of gRPC as plain values that a row can spell out."""
+"""Replies of gRPC as plain Python values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tensorflow_serving.apis import (
 
 
 def plain(method: str, reply: bytes) -> Any:
-    """The reply of a method: its model_spec as "name:signature:version" first, then what it holds."""
+    """The reply of a method: its model_spec as "name:signature:version", then its content."""
     return _READERS[method](reply)
 
 
@@ -29,7 +29,7 @@ def _predict(reply: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _values(proto: Any) -> Any:
-    """Read from the typed field, which clients read too: packed tensor_content is for a flag to ask for."""
+    """Values of the typed field, which clients read; tensor_content needs a flag of the server."""
     assert not proto.tensor_content
     return tf.make_ndarray(proto).tolist()
 
@@ -96,7 +96,7 @@ def _status(reply: bytes) -> list[tuple[int, str, int, str]]:
 
 
 def _reload(reply: bytes) -> tuple[int, str, dict[str, int]]:
-    """Code, text and what each metric grew by, whose order is open."""
+    """Code, text and the increase of each metric."""
     response = model_management_pb2.ReloadConfigResponse.FromString(reply)
     grown = {metric.name: metric.int64_value_increase for metric in response.metric}
     assert len(grown) == len(response.metric)

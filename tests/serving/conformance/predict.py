@@ -21,28 +21,30 @@ def request(
     signature: str = "",
     inputs: Mapping[str, Any] | None = None,
     name: str = "toy",
-    wanted: Iterable[str] = (),
+    filter_: Iterable[str] = (),
     **spec: Any,
 ) -> predict_pb2.PredictRequest:
-    """Of numpy arrays or TensorProtos; x and y of the default signature unless given."""
+    """A request of NumPy arrays or TensorProtos; `inputs` defaults to x and y."""
     made = predict_pb2.PredictRequest(model_spec={"name": name, "signature_name": signature, **spec})
     for alias, value in ({"x": X, "y": Y} if inputs is None else inputs).items():
         proto = value if isinstance(value, TensorProto) else tf.make_tensor_proto(value)
         made.inputs[alias].CopyFrom(proto)
-    made.output_filter.extend(wanted)
+    made.output_filter.extend(filter_)
     return made
 
 
-def answered(asked: predict_pb2.PredictRequest, outputs: Mapping[str, Any], signature: str, version: int = 2) -> Grpc:
-    return Grpc(method="Predict", request=asked, answer=(f"toy:{signature}:{version}", outputs))
+def answered(
+    request_: predict_pb2.PredictRequest, outputs: Mapping[str, Any], signature: str, version: int = 2
+) -> Grpc:
+    return Grpc(method="Predict", request=request_, answer=(f"toy:{signature}:{version}", outputs))
 
 
-def refused(asked: predict_pb2.PredictRequest, text: Any, code: str = "INVALID_ARGUMENT", **more: Any) -> Grpc:
-    return Grpc(method="Predict", request=asked, code=code, text=text, **more)
+def refused(request_: predict_pb2.PredictRequest, text: Any, code: str = "INVALID_ARGUMENT", **more: Any) -> Grpc:
+    return Grpc(method="Predict", request=request_, code=code, text=text, **more)
 
 
 def floats(*values: float, shape: Iterable[int]) -> Any:
-    """A TensorProto as it is, sound or not."""
+    """A TensorProto whose values may not fit its shape."""
     dims = [{"size": size} for size in shape]
     return TensorProto(dtype=tf.float32.as_datatype_enum, tensor_shape={"dim": dims}, float_val=values)
 
@@ -71,12 +73,12 @@ WORDS = np.array(["tee", "nothing", "ﬁ", "茶"])
 
 ANSWERS: dict[str, Row] = {
     "the latest version answers, and names model, signature and version": answered(request(), BOTH, "serving_default"),
-    "a version is asked for by number": answered(request(version={"value": 1}), BY_1, "serving_default", 1),
-    "a version is asked for by its label": answered(request(version_label="stable"), BY_1, "serving_default", 1),
+    "a version is selected by number": answered(request(version={"value": 1}), BY_1, "serving_default", 1),
+    "a version is selected by label": answered(request(version_label="stable"), BY_1, "serving_default", 1),
     "a label may hold a slash and a space": answered(request(version_label="canary/2 b"), BOTH, "serving_default"),
-    "a filter picks outputs": answered(request(wanted=["difference"]), DIFFERENCE, "serving_default"),
-    "a filter may name every output": answered(request(wanted=["sum", "difference"]), BOTH, "serving_default"),
-    "a signature is asked for by name": answered(request("number", {"x": X}), {"x": [1.0, 2.0]}, "number"),
+    "a filter picks outputs": answered(request(filter_=["difference"]), DIFFERENCE, "serving_default"),
+    "a filter may name every output": answered(request(filter_=["sum", "difference"]), BOTH, "serving_default"),
+    "a signature is selected by name": answered(request("number", {"x": X}), {"x": [1.0, 2.0]}, "number"),
     "tables, assets and TF Text work": answered(
         request("lookup", {"word": WORDS}),
         {
@@ -102,14 +104,14 @@ ANSWERS: dict[str, Row] = {
         {name: array.tolist() for name, array in TYPED.items()} | {"hash": [1, 2**63 + 1]},
         "types",
     ),
-    "half, which JSON lacks, goes over gRPC": answered(
+    "half, which JSON lacks, works over gRPC": answered(
         request("halves", {"half": np.array([1.5], np.float16)}), {"double": [3.0]}, "halves"
     ),
     "strings may hold any bytes": answered(
         request("mirror", {"x": np.array([b"\xff\x00", b""], object)}), {"x": [b"\xff\x00", b""]}, "mirror"
     ),
-    "an output may be without dimensions": answered(request("total", {"x": X}), {"total": 3.0}, "total"),
-    "so may a text": answered(
+    "an output may be a scalar": answered(request("total", {"x": X}), {"total": 3.0}, "total"),
+    "a string output may be a scalar": answered(
         request("joined", {"x": np.array([b"a", b"b\x00"], object)}), {"text": b"ab\x00"}, "joined"
     ),
     "outputs need no common batch": answered(
@@ -128,12 +130,12 @@ ANSWERS: dict[str, Row] = {
     ),
     "no value means zeros": answered(request("number", {"x": floats(shape=[2])}), {"x": [0.0, 0.0]}, "number"),
     "an input may have a default": answered(
-        request("with_default", {"x": ONE}, wanted=["sum"]),
+        request("with_default", {"x": ONE}, filter_=["sum"]),
         {"sum": [102.0]},
         "with_default",  # 2 * 1 + 100
     ),
-    "a default gives way to what is sent": answered(
-        request("with_default", {"x": ONE, "y": ONE}, wanted=["sum"]),
+    "a sent value overrides the default": answered(
+        request("with_default", {"x": ONE, "y": ONE}, filter_=["sum"]),
         {"sum": [3.0]},
         "with_default",  # 2 * 1 + 1
     ),
@@ -149,7 +151,7 @@ REFUSALS: dict[str, Row] = {
     "unknown version": refused(
         request(version={"value": 7}), "Servable not found for request: Specific(toy, 7)", "NOT_FOUND"
     ),
-    "a version that is there but not configured": refused(
+    "a version in the folder that is not configured": refused(
         request(version={"value": 3}), "Servable not found for request: Specific(toy, 3)", "NOT_FOUND"
     ),
     "a negative version": refused(
@@ -212,25 +214,25 @@ REFUSALS: dict[str, Row] = {
     ),
     "a tensor of unknown size": refused(request("number", {"x": floats(1, shape=[-1])}), "tensor parsing error: x"),
     "a tensor without a type": refused(request("number", {"x": TensorProto()}), "tensor parsing error: x"),
-    "a tensor is parsed before outputs are looked for": refused(
-        request("number", {"x": floats(1, shape=[-1])}, wanted=["nope"]), "tensor parsing error: x"
+    "a tensor is parsed before the output filter is checked": refused(
+        request("number", {"x": floats(1, shape=[-1])}, filter_=["nope"]), "tensor parsing error: x"
     ),
     "another type": refused(
         request(inputs={"x": np.array(["1"]), "y": Y}), Like(r"Expects arg\[\d\] to be float but string is provided")
     ),
-    "shapes that do not go together": refused(
+    "incompatible shapes": refused(
         request(inputs={"x": X, "y": np.zeros(3, np.float32)}), Like(r"Incompatible shapes: \[2\] vs. \[3\].*")
     ),
     "unknown output": refused(
-        request(wanted=["sum", "nope"]),
+        request(filter_=["sum", "nope"]),
         "output tensor alias not found in signature: nope Outputs expected to be in the set {difference,sum}.",
     ),
-    "an output twice": refused(request(wanted=["sum", "sum"]), "duplicate output tensor alias: sum"),
+    "an output twice": refused(request(filter_=["sum", "sum"]), "duplicate output tensor alias: sum"),
     "a deadline that passes": refused(
         request("slow", {"steps": np.array([MINUTES])}), ANY, "DEADLINE_EXCEEDED", seconds=0.5
     ),
-    "bytes that are no message": Grpc(method="Predict", request=b"\xff\xff", code="INTERNAL", text=ANY),
-    "a method that is not there": Grpc(method="Nope", request=b"", code="UNIMPLEMENTED", text=ANY),
+    "bytes that are not a message": Grpc(method="Predict", request=b"\xff\xff", code="INTERNAL", text=ANY),
+    "an unknown method": Grpc(method="Nope", request=b"", code="UNIMPLEMENTED", text=ANY),
     "the session service is not served": Grpc(
         service="tensorflow.serving.SessionService",
         method="SessionRun",

@@ -1,4 +1,4 @@
-"""REST's routes: which paths, methods, names, versions and labels lead where."""
+"""REST routes: paths, methods, names, versions and labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def missing_name(path: str) -> Rest:
 
 
 def elsewhere(method: str, path: str) -> Rest:
-    """The page that says so is the HTTP library's own."""
+    """A row of a 404 whose page is the HTTP library's own."""
     return Rest(method=method, path=path, status=404, answered_headers={})
 
 
@@ -59,15 +59,15 @@ ROWS: dict[str, Row] = {
     "predict by the latest version": predict("/v1/models/toy:predict", answer=BY_2),
     "predict by a version": predict("/v1/models/toy/versions/1:predict", answer=BY_1),
     "predict by a label": predict("/v1/models/toy/labels/stable:predict", answer=BY_1),
-    "predict by a label that is encoded": predict("/v1/models/toy/labels/canary%2F2%20b:predict", answer=BY_2),
+    "predict by an encoded label": predict("/v1/models/toy/labels/canary%2F2%20b:predict", answer=BY_2),
     "the route ignores case": predict("/V1/Models/toy/Versions/1:Predict", answer=BY_1),
-    "but a model's name does not": predict(
+    "a model's name is case-sensitive": predict(
         "/v1/models/Toy:predict", status=404, error="Servable not found for request: Latest(Toy)"
     ),
     "predict by an unknown model": predict(
         "/v1/models/other:predict", status=404, error="Servable not found for request: Latest(other)"
     ),
-    "a name that is encoded is told decoded": predict(
+    "an encoded name is decoded in the error": predict(
         "/v1/models/o%2Fther:predict", status=404, error="Servable not found for request: Latest(o/ther)"
     ),
     "predict by an unknown version": predict(
@@ -88,7 +88,7 @@ ROWS: dict[str, Row] = {
         status=404,
         error="Could not find version 9223372036854775807 of model toy",
     ),
-    "a query is a part of the name": Rest(
+    "a query string is part of the name": Rest(
         method="GET", path="/v1/models/toy?a=1", status=404, error="Could not find any versions of model toy?a=1"
     ),
     "metadata may be a model's name": Rest(

@@ -1,4 +1,4 @@
-"""A row of the contract: what is asked, and what has to come back."""
+"""A row of the contract: a request, and the answer that must come back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = 60.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Like:
-    """Equals every text that the pattern matches as a whole: where the contract leaves an order or a name open."""
+    """Equals every text that the whole pattern matches, where an order or a name may differ."""
 
     pattern: str
 
@@ -43,7 +43,7 @@ ANY = Like(".*")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Grpc:
-    """A call; `answer` is the reply as `plain` reads it, `text` the refusal."""
+    """A call; `answer` is the reply in the form of `plain`, `text` the text of a refusal."""
 
     method: str
     request: Message | bytes
@@ -53,12 +53,12 @@ class Grpc:
     answer: Any = None
     seconds: float = SECONDS
 
-    def ask(self, channel: grpc.Channel) -> None:
-        """Fails where the server does not answer as it must."""
-        assert self.asked(channel) == (self.code, self.text, self.answer)
+    def check(self, channel: grpc.Channel) -> None:
+        """Fail when the server does not answer as the row says."""
+        assert self.send(channel) == (self.code, self.text, self.answer)
 
-    def asked(self, channel: grpc.Channel) -> tuple[str, str | None, Any]:
-        """Code, text and answer as they come back."""
+    def send(self, channel: grpc.Channel) -> tuple[str, str | None, Any]:
+        """Send the request and return code, text and answer."""
         packed = self.request if isinstance(self.request, bytes) else self.request.SerializeToString()
         try:
             reply = channel.unary_unary(f"/{self.service}/{self.method}")(packed, timeout=self.seconds)
@@ -69,7 +69,7 @@ class Grpc:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rest:
-    """A request; `answer` is the JSON that comes back, `error` its text in a refusal, `raw` the body as it is."""
+    """A request; `answer` is the JSON of the reply, `error` a refusal's text, `raw` the body."""
 
     path: str
     method: str = "POST"
@@ -83,8 +83,8 @@ class Rest:
         default_factory=lambda: {"content-type": "application/json"}
     )
 
-    def ask(self, http: httpx.Client) -> None:
-        """Fails where the server does not answer as it must."""
+    def check(self, http: httpx.Client) -> None:
+        """Fail when the server does not answer as the row says."""
         body = self.body if isinstance(self.body, str | bytes) else json.dumps(self.body)
         response = http.request(self.method, self.path, content=body, headers=self.headers, timeout=SECONDS)
         assert (response.status_code, response.text) == (self.status, self.raw)

@@ -1,4 +1,4 @@
-"""Where the server is that is asked, and whether it is the user's."""
+"""Addresses of the server that the suite runs against."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """`grpc` is host:port, `rest` a URL without a slash at the end."""
+    """Addresses of a server: `grpc` is host:port, `rest` a URL without a slash at the end."""
 
     grpc: str
     rest: str
 
 
 def named() -> Target | None:
-    """The server that TFREC_SERVING_TARGET and TFREC_SERVING_REST_TARGET name, if they do."""
+    """The server of TFREC_SERVING_TARGET and TFREC_SERVING_REST_TARGET, None when unset."""
     grpc = os.environ.get("TFREC_SERVING_TARGET")
     if not grpc:
         return None

@@ -58,18 +58,18 @@ REFUSALS: dict[str, Grpc] = {
 
 @pytest.mark.parametrize("row", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_request_that_can_not_be_batched_is_refused(channel: grpc.Channel, row: Grpc) -> None:
-    row.ask(channel)
+    row.check(channel)
 
 
 def test_a_request_that_can_not_be_batched_is_refused_over_rest(http: httpx.Client) -> None:
     body = {"signature_name": "number", "instances": [1] * 5}
-    Rest(path="/v1/models/toy:predict", body=body, status=400, error=Like("Task size 5 .*")).ask(http)
+    Rest(path="/v1/models/toy:predict", body=body, status=400, error=Like("Task size 5 .*")).check(http)
 
 
 def test_a_deadline_that_passes_ends_the_work_of_a_batch(channel: grpc.Channel) -> None:
     minutes = predict.request("slow", {"steps": np.full(4, predict.MINUTES)})
-    predict.refused(minutes, ANY, "DEADLINE_EXCEEDED", seconds=0.5).ask(channel)
-    number(FOUR).ask(channel)  # the only turn is free again
+    predict.refused(minutes, ANY, "DEADLINE_EXCEEDED", seconds=0.5).check(channel)
+    number(FOUR).check(channel)  # the only turn is free again
 
 
 def test_a_full_queue_is_unavailable(
@@ -77,9 +77,9 @@ def test_a_full_queue_is_unavailable(
 ) -> None:
     full = Like("The batch scheduling queue to which this task was submitted is full.*")
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(number(FOUR[:1]).ask, channel)  # one row waits in the only batch that may wait
-        eventually(lambda: number(FOUR).asked(channel) == ("UNAVAILABLE", full, None))
+        waiting = pool.submit(number(FOUR[:1]).check, channel)  # one row waits in the only batch that may wait
+        eventually(lambda: number(FOUR).send(channel) == ("UNAVAILABLE", full, None))
         body = {"signature_name": "number", "instances": [1] * 4}
-        Rest(path="/v1/models/toy:predict", body=body, status=503, error=full).ask(http)
-        number(FOUR[1:]).ask(channel)  # three rows fill that batch
+        Rest(path="/v1/models/toy:predict", body=body, status=503, error=full).check(http)
+        number(FOUR[1:]).check(channel)  # three rows fill that batch
         waiting.result()

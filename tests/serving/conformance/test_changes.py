@@ -1,4 +1,4 @@
-"""A server whose models change: reloads, policies, labels, pushes, versions that fail. Flags are the stock defaults."""
+"""A server with the default flags whose models change: reloads, policies, labels, failures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from tests.serving import processes
 from tests.serving.conformance import changes, headers, models, predict, toy
-from tests.serving.conformance.changes import file_of, labelled, model, reload, specific
+from tests.serving.conformance.changes import file_of, labeled, model, reload, specific
 from tests.serving.conformance.row import ANY, Like, Rest
+
+pytestmark = pytest.mark.slow  # the server is a process of TensorFlow
 
 Eventually = Callable[[Callable[[], bool]], None]
 AVAILABLE, END = ("AVAILABLE", 0, ""), ("END", 0, "")
@@ -30,7 +32,7 @@ SUMS = {
 
 @dataclasses.dataclass(frozen=True)
 class Changing:
-    """A running server and the folder where it looks for the versions of `toy`."""
+    """A running server and the folder of the versions of `toy`."""
 
     channel: grpc.Channel
     rest: str
@@ -38,21 +40,21 @@ class Changing:
     exported: Path
 
     def push(self, version: int, as_name: str = "") -> Path:
-        """Copies a version as a push does, by a rename at the end."""
+        """Copy a version as a push does, with a rename at the end."""
         staged = shutil.copytree(self.exported / str(version), self.base_path / ".tmp")
         return staged.rename(self.base_path / (as_name or str(version)))
 
     def reload(self, *configs: str) -> None:
-        """Fails where it is refused."""
-        reload(file_of(*configs)).ask(self.channel)
+        """Reload the configuration; fail when it is refused."""
+        reload(file_of(*configs)).check(self.channel)
 
-    def answers_by(self, version: int, /, **spec: Any) -> None:
-        """Fails where another version answers."""
-        predict.answered(predict.request(**spec), SUMS[version], "serving_default", version).ask(self.channel)
+    def check_version(self, version: int, /, **spec: Any) -> None:
+        """Fail when another version answers."""
+        predict.answered(predict.request(**spec), SUMS[version], "serving_default", version).check(self.channel)
 
     def states(self, name: str = "toy") -> dict[int, tuple[str, int, str]]:
-        """State, code and text of each version that was ever seen; empty for an unknown model."""
-        _, _, answer = models.status(models.status_of(name=name)).asked(self.channel)
+        """State, code and text of each version since the start; empty for an unknown model."""
+        _, _, answer = models.status(models.status_of(name=name)).send(self.channel)
         return {version: (state, code, text) for version, state, code, text in answer or ()}
 
 
@@ -70,46 +72,46 @@ def server(own: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def changing(server: Changing, eventually: Eventually) -> Changing:
-    """As it began: version 1 alone in its folder, and the latest one served."""
+    """The server with version 1 alone in its folder and the default policy."""
     server.reload(model(server.base_path))
     for version in server.base_path.iterdir():
         if version.name != "1":
             shutil.rmtree(version)
-    eventually(lambda: [number for number, told in server.states().items() if told == AVAILABLE] == [1])
+    eventually(lambda: [number for number, state in server.states().items() if state == AVAILABLE] == [1])
     return server
 
 
 @pytest.mark.parametrize("name", changes.REFUSALS)
-def test_a_configuration_that_can_not_be_served_is_refused_and_all_stays(changing: Changing, name: str) -> None:
-    changes.refusals(changing.base_path)[name].ask(changing.channel)
+def test_a_refused_configuration_changes_nothing(changing: Changing, name: str) -> None:
+    changes.refusals(changing.base_path)[name].check(changing.channel)
     assert changing.states()[1] == AVAILABLE
-    changing.answers_by(1)
+    changing.check_version(1)
 
 
 def test_a_pushed_version_takes_over_and_the_old_one_ends(changing: Changing, eventually: Eventually) -> None:
     changing.push(2)
     eventually(lambda: changing.states().get(1) == END)
-    changing.answers_by(2)
+    changing.check_version(2)
     predict.refused(
         predict.request(version={"value": 1}), "Servable not found for request: Specific(toy, 1)", "NOT_FOUND"
-    ).ask(changing.channel)
+    ).check(changing.channel)
 
 
-def test_a_version_goes_by_its_number_not_by_its_name(changing: Changing, eventually: Eventually) -> None:
+def test_versions_are_ordered_by_number_not_by_name(changing: Changing, eventually: Eventually) -> None:
     changing.push(2, as_name="0010")
     changing.push(3, as_name="9")
     eventually(lambda: changing.states().get(10) == AVAILABLE)
     row = predict.answered(predict.request(), SUMS[2], "serving_default", 10)
-    row.ask(changing.channel)
+    row.check(changing.channel)
 
 
-def test_what_is_not_named_by_a_number_is_no_version(changing: Changing, eventually: Eventually) -> None:
+def test_a_folder_whose_name_is_not_a_number_is_not_a_version(changing: Changing, eventually: Eventually) -> None:
     for name in ("tmp_77", "77.0", "v77", "77x"):
         changing.push(2, as_name=name)
     changing.push(3)
     eventually(lambda: changing.states().get(3) == AVAILABLE)
     assert 77 not in changing.states()
-    changing.answers_by(3)
+    changing.check_version(3)
 
 
 def test_deleting_the_latest_version_goes_back_to_the_one_before(changing: Changing, eventually: Eventually) -> None:
@@ -117,7 +119,7 @@ def test_deleting_the_latest_version_goes_back_to_the_one_before(changing: Chang
     eventually(lambda: changing.states().get(2) == AVAILABLE)
     shutil.rmtree(changing.base_path / "2")
     eventually(lambda: changing.states().get(1) == AVAILABLE and changing.states().get(2) == END)
-    changing.answers_by(1)
+    changing.check_version(1)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_deleting_the_latest_version_goes_back_to_the_one_before(changing: Chang
     ],
     ids=["default", "latest", "all", "specific"],
 )
-def test_a_policy_says_which_versions_are_served(
+def test_a_policy_selects_the_versions_in_service(
     changing: Changing, eventually: Eventually, policy: str, served: list[int]
 ) -> None:
     changing.push(2)
@@ -139,39 +141,39 @@ def test_a_policy_says_which_versions_are_served(
     eventually(
         lambda: [number for number in sorted(changing.states()) if changing.states()[number] == AVAILABLE] == served
     )
-    changing.answers_by(3)
+    changing.check_version(3)
     for number in served:
-        changing.answers_by(number, version={"value": number})
+        changing.check_version(number, version={"value": number})
 
 
-def test_a_label_moves_by_a_reload_and_goes_with_the_next(changing: Changing, eventually: Eventually) -> None:
+def test_a_label_moves_by_a_reload_and_is_removed_by_the_next(changing: Changing, eventually: Eventually) -> None:
     changing.push(2)
     both = specific(1, 2)
     changing.reload(model(changing.base_path, both))
     eventually(lambda: changing.states().get(2) == AVAILABLE)
-    changing.reload(model(changing.base_path, both + labelled(stable=1, canary=2)))
-    changing.answers_by(1, version_label="stable")
-    changing.answers_by(2, version_label="canary")
-    changing.reload(model(changing.base_path, both + labelled(stable=2)))
-    changing.answers_by(2, version_label="stable")
-    predict.refused(predict.request(version_label="canary"), "Unrecognized servable version label: canary").ask(
+    changing.reload(model(changing.base_path, both + labeled(stable=1, canary=2)))
+    changing.check_version(1, version_label="stable")
+    changing.check_version(2, version_label="canary")
+    changing.reload(model(changing.base_path, both + labeled(stable=2)))
+    changing.check_version(2, version_label="stable")
+    predict.refused(predict.request(version_label="canary"), "Unrecognized servable version label: canary").check(
         changing.channel
     )
 
 
-def test_a_reload_adds_models_and_takes_away_those_that_it_leaves_out(
-    changing: Changing, eventually: Eventually
-) -> None:
+def test_a_reload_adds_models_and_removes_those_that_it_omits(changing: Changing, eventually: Eventually) -> None:
     changing.reload(model(changing.base_path, name="new"))
-    predict.refused(predict.request(), "Servable not found for request: Latest(toy)", "NOT_FOUND").ask(changing.channel)
+    predict.refused(predict.request(), "Servable not found for request: Latest(toy)", "NOT_FOUND").check(
+        changing.channel
+    )
     assert changing.states("new") == {1: AVAILABLE}
     eventually(lambda: changing.states()[1] == END)
     changing.reload(model(changing.base_path), model(changing.base_path, name="new"))
-    changing.answers_by(1)
+    changing.check_version(1)
 
 
-def test_a_reload_tells_what_the_metrics_that_it_names_grew_by(changing: Changing) -> None:
-    """Of each metric the first series in alphabetical order of its labels; 0 for a histogram and an unknown name."""
+def test_a_reload_returns_the_increase_of_the_metrics_that_it_names(changing: Changing) -> None:
+    """The first series of each metric by its labels; 0 for a histogram and an unknown name."""
     path = shutil.copytree(changing.exported / "1", changing.base_path.parent / "aaa" / "1").parent
     toy, first = model(changing.base_path), model(path, name="aaa")
     changing.reload(toy, first)
@@ -182,17 +184,17 @@ def test_a_reload_tells_what_the_metrics_that_it_names_grew_by(changing: Changin
         "/tensorflow/serving/request_latency": 0,
         "/not/there": 0,
     }
-    reload(file_of(toy, first), grown).ask(changing.channel)
+    reload(file_of(toy, first), grown).check(changing.channel)
     changing.reload(toy)
 
 
-def test_a_metric_named_twice_in_a_reload_is_told_once(changing: Changing) -> None:
+def test_a_metric_named_twice_in_a_reload_is_returned_once(changing: Changing) -> None:
     row = reload(file_of(model(changing.base_path)), {"/not/there": 0})
     row.request.metric_names.append("/not/there")
-    row.ask(changing.channel)
+    row.check(changing.channel)
 
 
-def test_a_failing_warm_up_fails_the_version_and_leaves_the_old_one(changing: Changing, eventually: Eventually) -> None:
+def test_a_failing_warm_up_fails_the_version_and_keeps_the_old_one(changing: Changing, eventually: Eventually) -> None:
     staged = changing.push(2, as_name="tmp_2")
     log = prediction_log_pb2.PredictionLog(predict_log={"request": predict.request("nope")})
     (staged / "assets.extra").mkdir()
@@ -202,10 +204,10 @@ def test_a_failing_warm_up_fails_the_version_and_leaves_the_old_one(changing: Ch
     eventually(lambda: 102 in changing.states() and changing.states()[102][1] != 0)
     # FAILED_PRECONDITION
     assert changing.states()[102] == ("END", 9, 'Serving signature key "nope" not found.')
-    changing.answers_by(1)
+    changing.check_version(1)
 
 
-def test_an_op_that_is_not_linked_fails_the_version(changing: Changing, eventually: Eventually) -> None:
+def test_an_unknown_op_fails_the_version(changing: Changing, eventually: Eventually) -> None:
     staged = changing.push(2, as_name="tmp_2")
     toy.break_op(staged, "TFText>NotThere")
     staged.rename(changing.base_path / "103")
@@ -214,13 +216,13 @@ def test_an_op_that_is_not_linked_fails_the_version(changing: Changing, eventual
         r"Op type not registered 'TFText>NotThere' in binary running on .*\. Make sure the Op and Kernel are .*"
     )
     assert changing.states()[103] == ("END", 5, text)  # NOT_FOUND
-    changing.answers_by(1)
+    changing.check_version(1)
 
 
-def test_without_their_flags_there_is_neither_health_nor_cors_nor_a_page_of_metrics(changing: Changing) -> None:
-    models.health("", code="UNIMPLEMENTED", text=ANY).ask(changing.channel)
+def test_health_cors_and_metrics_are_off_without_their_flags(changing: Changing) -> None:
+    models.health("", code="UNIMPLEMENTED", text=ANY).check(changing.channel)
     nobody = dict.fromkeys(headers.ALLOWED)
     with httpx.Client(base_url=changing.rest, trust_env=False) as http:
-        headers.posted(headers=headers.ORIGIN, answer=None, answered_headers=nobody).ask(http)
-        Rest(method="OPTIONS", path=headers.PATH, headers=headers.ORIGIN, answered_headers=nobody).ask(http)
-        Rest(method="GET", path="/monitoring/prometheus/metrics", status=404, answered_headers={}).ask(http)
+        headers.posted(headers=headers.ORIGIN, answer=None, answered_headers=nobody).check(http)
+        Rest(method="OPTIONS", path=headers.PATH, headers=headers.ORIGIN, answered_headers=nobody).check(http)
+        Rest(method="GET", path="/monitoring/prometheus/metrics", status=404, answered_headers={}).check(http)

@@ -1,4 +1,4 @@
-"""A server with --enable_signature_method_name_check: a signature answers the calls that it was exported for."""
+"""A server with --enable_signature_method_name_check: signatures serve their method's calls."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from tests.serving.conformance.inference import (
 from tests.serving.conformance.row import Grpc, Rest, Row
 from tests.serving.conformance.target import Target
 
+pytestmark = pytest.mark.slow  # the server is a process of TensorFlow
+
 PREDICT = "tensorflow/serving/predict"
 NO_CLASSIFICATION = f"Expected classification signature method_name to be {CLASSIFY}. Was: "
 NO_REGRESSION = f"Expected regression signature method_name to be {REGRESS}. Was: "
@@ -40,7 +42,7 @@ def predict_request(signature: str) -> object:
 ROWS: dict[str, Row] = {
     "a classification classifies": inference.ANSWERS["labels alone"],
     "a regression regresses": inference.ANSWERS["regress gives each example its value"],
-    "multi-inference asks each for its own": inference.ANSWERS["multi-inference answers task by task"],
+    "multi-inference of two methods": inference.ANSWERS["multi-inference answers task by task"],
     "a classification may predict": inference.answered(
         "Predict", predict_request("labels"), ("people:labels:1", {"classes": [[b"ulm", b"ULM"]]})
     ),
@@ -52,19 +54,19 @@ ROWS: dict[str, Row] = {
         "Classify", classify_request("as_predict"), NO_CLASSIFICATION + PREDICT
     ),
     "regress by a classification": inference.refused("Regress", regress_request("labels"), NO_REGRESSION + CLASSIFY),
-    "the method name is looked at before the inputs": inference.refused(
+    "the method name is checked before the inputs": inference.refused(
         "Classify", classify_request("two_inputs"), NO_CLASSIFICATION + REGRESS
     ),
-    "the name of the signature is looked at first": inference.refused(
+    "the name of the signature is checked first": inference.refused(
         "Classify", classify_request("nope"), "No signature was found with the name: nope"
     ),
     "a task by a signature of another method": inference.refused(
         "MultiInference", multi_request(task(REGRESS, "labels")), NO_REGRESSION + CLASSIFY
     ),
-    "predict by a signature that is for no call": predict.refused(
+    "predict by a signature of an unknown method": predict.refused(
         predict_request("as_training"), NO_PREDICTION, "INTERNAL"
     ),
-    "the method name is looked at before the count of inputs": predict.refused(
+    "the method name is checked before the number of inputs": predict.refused(
         predict.request("as_training", {}, name="people"), NO_PREDICTION, "INTERNAL"
     ),
     "REST: classify by a prediction": Rest(
@@ -73,7 +75,7 @@ ROWS: dict[str, Row] = {
         status=400,
         error=NO_CLASSIFICATION + PREDICT,
     ),
-    "REST: predict by a signature that is for no call": Rest(
+    "REST: predict by a signature of an unknown method": Rest(
         path="/v1/models/people:predict",
         body={"signature_name": "as_training", "instances": ["ulm"]},
         status=500,
@@ -90,8 +92,10 @@ def served(own: None, folder: Path) -> Iterator[Target]:
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
-def test_a_signature_answers_what_it_was_exported_for(channel: grpc.Channel, http: httpx.Client, row: Row) -> None:
+def test_a_signature_serves_the_calls_that_it_was_exported_for(
+    channel: grpc.Channel, http: httpx.Client, row: Row
+) -> None:
     if isinstance(row, Grpc):
-        row.ask(channel)
+        row.check(channel)
     else:
-        row.ask(http)
+        row.check(http)

@@ -1,4 +1,4 @@
-"""The page that Prometheus scrapes: the stock names, labels and buckets."""
+"""The metrics page for Prometheus: the stock names, labels and buckets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tests.serving import processes
 from tests.serving.conformance import export, predict, target
 from tests.serving.conformance.row import Grpc
 
+pytestmark = pytest.mark.slow  # the server is a process of TensorFlow
+
 PAGE = "/monitoring/prometheus/metrics"
 COUNT = ":tensorflow:serving:request_count"
 LATENCY = ":tensorflow:serving:request_latency"
@@ -20,17 +22,17 @@ LATENCY = ":tensorflow:serving:request_latency"
 
 @pytest.fixture(scope="module")
 def served(folder: Path) -> Iterator[target.Target]:
-    """The named server, which wants export.MONITORING_FLAG, or one of ours that has it."""
-    given = target.named()
-    if given:
-        yield given
+    """The named server, which needs export.MONITORING_FLAG, or one of ours with that flag."""
+    named = target.named()
+    if named:
+        yield named
         return
     with processes.running(export.MONITORING_FLAG.format(folder), base_path=folder / "toy") as running:
         yield target.Target(running.target, running.rest)
 
 
 def values(http: httpx.Client) -> dict[str, float]:
-    """Of each line that is no comment, by its name and labels as they are written."""
+    """Name and labels, as written, of each line to its value; without comments."""
     page = http.get(PAGE)
     assert (page.status_code, page.headers["content-type"]) == (200, "text/plain")
     lines = (line.rpartition(" ") for line in page.text.splitlines() if not line.startswith("#"))
@@ -44,22 +46,22 @@ def grown(http: httpx.Client, before: dict[str, float], name: str) -> float:
 def test_requests_are_counted_by_model_and_code(http: httpx.Client, channel: grpc.Channel) -> None:
     before = values(http)
     for _ in range(2):
-        Grpc(method="Predict", request=predict.request()).asked(channel)
-    predict.REFUSALS["unknown signature"].ask(channel)
-    predict.REFUSALS["unknown version"].ask(channel)
+        Grpc(method="Predict", request=predict.request()).send(channel)
+    predict.REFUSALS["unknown signature"].check(channel)
+    predict.REFUSALS["unknown version"].check(channel)
     assert grown(http, before, f'{COUNT}{{model_name="toy",status="OK"}}') == 2
     assert grown(http, before, f'{COUNT}{{model_name="toy",status="FAILED_PRECONDITION"}}') == 1
     assert grown(http, before, f'{COUNT}{{model_name="toy",status="NOT_FOUND"}}') == 1
 
 
 @pytest.mark.parametrize(("api", "entrypoint"), [("Predict", "GRPC"), ("predict", "REST")])
-def test_what_was_answered_is_timed_by_protocol(
+def test_successful_requests_are_timed_by_protocol(
     http: httpx.Client, channel: grpc.Channel, api: str, entrypoint: str
 ) -> None:
     before = values(http)
     if entrypoint == "GRPC":
-        Grpc(method="Predict", request=predict.request()).asked(channel)
-        predict.REFUSALS["unknown signature"].ask(channel)
+        Grpc(method="Predict", request=predict.request()).send(channel)
+        predict.REFUSALS["unknown signature"].check(channel)
     else:
         body = {"inputs": {"x": [1], "y": [10]}}
         assert http.post("/v1/models/toy:predict", json=body).status_code == 200
@@ -71,7 +73,7 @@ def test_what_was_answered_is_timed_by_protocol(
 
 
 def test_latencies_have_the_stock_buckets(http: httpx.Client, channel: grpc.Channel) -> None:
-    Grpc(method="Predict", request=predict.request()).asked(channel)
+    Grpc(method="Predict", request=predict.request()).send(channel)
     series = f'{LATENCY}_bucket{{model_name="toy",API="Predict",entrypoint="GRPC",le="'
     bounds = [name.removeprefix(series).removesuffix('"}') for name in values(http) if name.startswith(series)]
     # Each is 1.8 times the one before it.

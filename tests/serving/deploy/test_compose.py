@@ -1,4 +1,4 @@
-"""compose.yaml is what the Compose Specification allows, and its parts fit the files that they stand on."""
+"""compose.yaml is valid by the Compose Specification and fits the files that it names."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def services() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
 
 
-def test_the_file_is_valid_by_the_schema_of_the_compose_specification():
+def test_the_file_is_valid_by_the_schema_of_compose():
     done = validate(COMPOSE)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_schema_refuses_a_word_that_compose_does_not_know(tmp_path):
+def test_the_schema_refuses_an_unknown_key(tmp_path):
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(COMPOSE.read_text(encoding="utf-8").replace("restart:", "restarts:"), encoding="utf-8")
     assert "'restarts' was unexpected" in validate(wrong).stdout
@@ -39,7 +39,7 @@ def test_the_server_is_built_from_our_dockerfile_and_watches_the_folder_it_was_b
     assert f'base_path: "{mount["target"]}"' in models
 
 
-def test_the_folder_is_the_one_that_the_dockerfile_names_when_nobody_does(services):
+def test_the_default_folder_is_that_of_the_dockerfile(services):
     default = re.search(r"^ARG MODEL_DIR=(\S+)", (ROOT / "Dockerfile.serving").read_text(), re.MULTILINE)
     assert default is not None
     assert services["serving"]["build"]["args"]["MODEL_DIR"] == f"${{MODEL_DIR:-{default[1]}}}"
@@ -51,7 +51,7 @@ def test_no_port_is_open_to_other_machines(services):
     assert len(ports) == 4
 
 
-def test_the_server_can_write_nothing_and_gain_no_rights(services):
+def test_the_server_has_no_writable_volume_and_no_privileges(services):
     serving = services["serving"]
     assert serving["read_only"]
     assert serving["volumes"][0]["read_only"]
@@ -59,7 +59,7 @@ def test_the_server_can_write_nothing_and_gain_no_rights(services):
     assert serving["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_every_file_that_is_mounted_is_there(services):
+def test_every_mounted_file_exists(services):
     mounted = [volume for name in ("prometheus", "grafana") for volume in services[name]["volumes"]]
     sources = [volume.split(":")[0] for volume in mounted if volume.startswith("./")]
     assert len(sources) == 4
@@ -67,6 +67,6 @@ def test_every_file_that_is_mounted_is_there(services):
 
 
 def validate(path: Path) -> subprocess.CompletedProcess[str]:
-    """The verdict of the Compose Specification's own schema."""
+    """Validate a file by the schema of the Compose Specification."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

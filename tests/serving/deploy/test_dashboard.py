@@ -1,6 +1,6 @@
-"""Prometheus reads our configuration, every alert goes off for its reason, every panel shows what it is named after.
+"""Prometheus reads our configuration, alerts fire for their reasons, panels show the right values.
 
-Promtool runs the queries over series that are written here, whose answers are worked out by hand.
+Promtool runs the queries over series written here; the expected values are worked out by hand.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ PROMETHEUS = SERVING / "deploy" / "prometheus"
 GRAFANA = SERVING / "deploy" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "tensorflow-serving.json").read_text(encoding="utf-8"))
 
-# Metric -> labels, from tensorflow_serving/servables/tensorflow/util.cc and batching/batching_session.cc, and from
-# TensorFlow's cc/saved_model/loader.cc. The session's batch sizes are no histograms, and exported as 0.
+# Labels by metric, from tensorflow_serving/servables/tensorflow/util.cc and
+# batching/batching_session.cc, and from TensorFlow's cc/saved_model/loader.cc. The session's batch
+# sizes are not histograms, and exported as 0.
 STOCK = {
     ":tensorflow:serving:request_count": {"model_name", "status"},
     ":tensorflow:serving:request_latency": {"model_name", "API", "entrypoint"},
@@ -49,7 +50,7 @@ Series = dict[str, str]
 
 @pytest.fixture(scope="module")
 def promtool() -> Promtool:
-    """Runs promtool beside our rules; fails with what it says."""
+    """A function that runs promtool in the folder of our rules and fails with its output."""
     if shutil.which("promtool") is None:
         pytest.skip("promtool runs the queries; Debian 12: apt-get install prometheus")
 
@@ -65,7 +66,7 @@ def test_prometheus_accepts_the_configuration_and_its_rules(promtool):
     assert f"SUCCESS: {len(RULES)} rules found" in promtool("check", "config", "prometheus.yaml")
 
 
-def test_prometheus_scrapes_the_port_and_path_that_the_server_exports():
+def test_prometheus_scrapes_the_servers_metrics_port_and_path():
     (job,) = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
     path = re.search(r'path: "(\S+)"', (SERVING / "monitoring.config").read_text(encoding="utf-8"))
     assert path is not None
@@ -74,12 +75,12 @@ def test_prometheus_scrapes_the_port_and_path_that_the_server_exports():
     assert any(f'job="{job["job_name"]}"' in rule["expr"] for rule in RULES)
 
 
-def test_every_query_asks_for_metrics_and_labels_of_the_stock_server_alone():
+def test_every_query_uses_only_metrics_and_labels_of_the_stock_server():
     for query in (*(rule["expr"] for rule in RULES), *QUERIES.values()):
         for selector in selectors(promql_parser.parse(query.replace("$__rate_interval", "1m"))):
             metric = re.sub(r"(?<=latency)_(bucket|sum|count)$", "", selector.name)
-            asked = {matcher.name for matcher in selector.matchers.matchers}
-            assert asked <= STOCK[metric] | OF_THE_SCRAPE, query
+            labels = {matcher.name for matcher in selector.matchers.matchers}
+            assert labels <= STOCK[metric] | OF_THE_SCRAPE, query
 
 
 def test_grafana_finds_its_prometheus_and_the_dashboard():
@@ -100,9 +101,9 @@ def test_no_panel_covers_another():
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
-# A minute of an hour: 540 requests that succeed, 54 with an unknown signature and 6 that find the queue full. Of 100
-# by gRPC 50 take up to 100 us, 40 up to 180 us and 10 up to 324 us; a health check takes longer and does not count.
-# 600 requests went through the queue in 150 batches and waited 30 seconds together.
+# Each minute of an hour: 540 requests that succeed, 54 with an unknown signature and 6 on a full
+# queue. Of 100 gRPC requests 50 take up to 100 us, 40 up to 180 us and 10 up to 324 us; health
+# checks take longer and do not count. 600 requests pass the queue in 150 batches and wait 30 s.
 HOUR: Series = {
     'up{job="tensorflow-serving",instance="a"}': "1x60",
     ':tensorflow:serving:request_count{model_name="tfrec",status="OK"}': "0+540x60",
@@ -133,7 +134,7 @@ HOUR: Series = {
 SHOWN: dict[tuple[str, str], dict[str, float]] = {
     ("Servers with a model", "servers"): {"{}": 2},
     ("Requests a second", "requests"): {"{}": 10},
-    ("Failures", "failures"): {"{}": 0.01},  # 6 of 600: what is refused is no failure
+    ("Failures", "failures"): {"{}": 0.01},  # 6 of 600: refusals are not failures
     ("Latency, p99", "p99"): {"{}": 309.6},  # as below
     ("Requests a second, by model", "{{model_name}}"): {'{model_name="tfrec"}': 10},
     ("Errors a second, by code", "{{status}}"): {'{status="FAILED_PRECONDITION"}': 0.9, '{status="UNAVAILABLE"}': 0.1},
@@ -162,10 +163,10 @@ SHOWN: dict[tuple[str, str], dict[str, float]] = {
 }
 
 
-def test_every_panel_shows_what_it_is_named_after(promtool, tmp_path):
+def test_every_panel_shows_the_values_of_its_title(promtool, tmp_path):
     assert QUERIES.keys() == SHOWN.keys()
     expected = {
-        # Two roundings in Prometheus's extrapolation and none here: compared to a millionth.
+        # Prometheus's extrapolation rounds twice, hence the comparison to a millionth.
         f"round({query.replace('$__rate_interval', '5m').replace('$model', 'tfrec')}, 1e-6)": SHOWN[key]
         for key, query in QUERIES.items()
     }
@@ -182,7 +183,7 @@ UP = 'up{job="tensorflow-serving",instance="a"}'
 @pytest.mark.parametrize(
     ("series", "quiet_at", "loud_at", "alert"),
     [
-        ({UP: "1x9 0x20"}, 10, 12, "ServingDown"),  # down from minute 10 on, told after one
+        ({UP: "1x9 0x20"}, 10, 12, "ServingDown"),  # down from minute 10, fires after one
         ({COUNT % "OK": "0+588x30", COUNT % "INTERNAL": "0+12x30"}, 5, 10, "ServingErrors"),  # 2 %
         ({COUNT % "OK": "0+940x30", COUNT % "NOT_FOUND": "0+60x30"}, 10, 15, "ServingRefusals"),  # 6 %
         (
@@ -194,7 +195,7 @@ UP = 'up{job="tensorflow-serving",instance="a"}'
             "ServingSlow",
         ),
         (
-            # The last answer in minute 60; that a health check is answered is no traffic.
+            # The last answer is in minute 60; health checks are not traffic.
             {ANSWERED % "Predict": "0+60x60 3600x60", ANSWERED % "": "0+6x120"},
             75,
             85,
@@ -205,14 +206,14 @@ UP = 'up{job="tensorflow-serving",instance="a"}'
         ({LOADS % "success": "1x20 2x20 3 4 5 6x20"}, 30, 45, "ServingLoadsAgain"),  # once is a rollback
     ],
 )
-def test_an_alert_goes_off_for_its_reason_and_no_other_does(promtool, tmp_path, series, quiet_at, loud_at, alert):
+def test_an_alert_fires_for_its_reason_and_no_other_does(promtool, tmp_path, series, quiet_at, loud_at, alert):
     assert alert in {rule["alert"] for rule in RULES}
     firing = 'count by (alertname) (ALERTS{alertstate="firing"})'
     loud = {f'{{alertname="{alert}"}}': 1.0}
     promtool("test", "rules", scenario(tmp_path, series, {firing: (quiet_at, {}), f"{firing} + 0": (loud_at, loud)}))
 
 
-def test_no_alert_goes_off_while_all_is_well(promtool, tmp_path):
+def test_no_alert_fires_in_normal_operation(promtool, tmp_path):
     well = {
         UP: "1x120",
         COUNT % "OK": "0+995x120",
@@ -228,14 +229,17 @@ def test_no_alert_goes_off_while_all_is_well(promtool, tmp_path):
     promtool("test", "rules", scenario(tmp_path, well, {'ALERTS{alertstate="firing"}': (110, {})}))
 
 
-def test_the_guide_lists_every_alert_and_whom_it_wakes():
+def test_the_guide_lists_every_alert_and_whether_it_wakes_you():
     guide = (SERVING.parent / "docs" / "serving.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(Serving\w+)` \|.*\| (yes|no) \|$", guide, re.MULTILINE)
     assert listed == [(rule["alert"], {"page": "yes", "ticket": "no"}[rule["labels"]["severity"]]) for rule in RULES]
 
 
 def scenario(folder: Path, series: Series, expected: dict[str, tuple[int, dict[str, float]]]) -> str:
-    """A file for `promtool test rules`: series, a sample a minute -> query -> (minute, labels -> value)."""
+    """Write a file for `promtool test rules` and return its path.
+
+    `series` has one sample per minute; `expected` has a minute and values by labels for each query.
+    """
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
@@ -255,7 +259,7 @@ def scenario(folder: Path, series: Series, expected: dict[str, tuple[int, dict[s
 
 
 def selectors(node: Any) -> Iterator[Any]:
-    """Every selector of series in a parsed query."""
+    """The selectors of series in a parsed query."""
     if isinstance(node, promql_parser.VectorSelector):
         yield node
     for name in ("lhs", "rhs", "expr", "param", "vector_selector", "args"):

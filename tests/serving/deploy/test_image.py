@@ -1,7 +1,7 @@
-"""Dockerfile.serving, built on a stand-in for TensorFlow Serving's image, and the health check inside it.
+"""Dockerfile.serving, built on a stand-in for TensorFlow Serving's image, and its health check.
 
-The stand-in has what the stock image has (bash, cat, the entry point, its variables and ports) and a
-`tensorflow_model_server` that prints the command line that reaches it; no registry is asked for anything.
+The stand-in has bash, cat, the entry point, variables and ports of the stock image, and a
+`tensorflow_model_server` that prints its command line. No image registry is needed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Buildah = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def buildah(tmp_path_factory: pytest.TempPathFactory) -> Buildah:
-    """Runs buildah on a storage of this module's own."""
+    """A function that runs buildah on this module's own storage."""
     if shutil.which("buildah") is None:
         pytest.skip("buildah builds the image; Debian 12: apt-get install buildah")
     storage = tmp_path_factory.mktemp("storage")
@@ -68,7 +68,7 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Buildah:
 
 @pytest.fixture(scope="module")
 def image(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The configuration of the image that Dockerfile.serving gives, as Docker stores it."""
+    """Docker's configuration of the image that Dockerfile.serving builds."""
     base, context = tmp_path_factory.mktemp("base"), tmp_path_factory.mktemp("context")
     write_stand_in(base)
     build = ["bud", "--isolation", "chroot", "--format", "docker", "--pull-never"]
@@ -83,14 +83,14 @@ def image(buildah: Buildah, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 @pytest.fixture(scope="module")
 def inside(buildah: Buildah, image: dict[str, Any]) -> Buildah:
-    """Runs a command in a container of the image, as the image's user and on this machine's network."""
+    """A function that runs a command in a container of the image, on this machine's network."""
     container = buildah("from", "--pull-never", "tfrec-serving").strip()
     return lambda *words: buildah("run", "--isolation", "chroot", container, "--", *words)
 
 
 @pytest.fixture
 def loading() -> Iterator[int]:
-    """The REST port of a server that answers 200 though its one version is not in service yet."""
+    """The REST port of a server that answers 200 while its only version still loads."""
     body = b'{\n "model_version_status": [\n  {\n   "version": "1",\n   "state": "LOADING"\n  }\n ]\n}\n'
 
     class Status(BaseHTTPRequestHandler):
@@ -105,19 +105,19 @@ def loading() -> Iterator[int]:
         server.shutdown()
 
 
-def test_the_server_gets_the_stock_command_line_and_our_flags_behind_it(image, inside):
+def test_the_server_gets_the_stock_command_line_followed_by_our_flags(image, inside):
     assert image["Entrypoint"] == [ENTRY_POINT]
     assert image["Cmd"] == OUR_FLAGS
     assert inside(*image["Entrypoint"], *image["Cmd"]).split() == STOCK_FLAGS + OUR_FLAGS
 
 
-def test_the_image_runs_as_a_user_who_is_not_root_and_keeps_the_stock_ports(image, inside):
+def test_the_image_does_not_run_as_root_and_keeps_the_stock_ports(image, inside):
     assert image["User"] == "10001:10001"
     assert inside("bash", "-c", "echo $EUID").strip() == "10001"
     assert sorted(image["ExposedPorts"]) == ["8500/tcp", "8501/tcp"]
 
 
-def test_the_pushed_versions_and_our_configuration_lie_where_the_flags_look(inside):
+def test_the_versions_and_the_configuration_are_at_the_paths_of_the_flags(inside):
     assert inside("cat", "/models/tfrec/3/saved_model.pb") == "a model"
     for name in ("models.config", "batching.config", "monitoring.config"):
         assert inside("cat", f"/config/{name}") == (ROOT / "serving" / name).read_text(encoding="utf-8")
@@ -150,20 +150,20 @@ def test_a_closed_port_is_not_healthy():
 
 
 def is_healthy(model: str, port: int | None) -> bool:
-    """Whether the image's health check, run on this machine, succeeds."""
+    """True when the image's health check, run on this machine, succeeds."""
     command = ["bash", str(HEALTHCHECK), model, str(port)]
     return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
 
 
 def pinned_version() -> str:
     """The version of TensorFlow Serving that Dockerfile.serving names."""
-    found = re.search(r"^ARG TF_SERVING_VERSION=(\S+)", (ROOT / "Dockerfile.serving").read_text(), re.MULTILINE)
-    assert found is not None
-    return found[1]
+    match = re.search(r"^ARG TF_SERVING_VERSION=(\S+)", (ROOT / "Dockerfile.serving").read_text(), re.MULTILINE)
+    assert match is not None
+    return match[1]
 
 
 def write_stand_in(folder: Path) -> None:
-    """A build context that gives an image with the stock image's interface, from this machine's bash and cat."""
+    """Write a build context of an image with the stock image's interface, bash and cat."""
     binaries = folder / "rootfs" / "usr" / "bin"
     binaries.mkdir(parents=True)
     (folder / "rootfs" / "bin").symlink_to("usr/bin")

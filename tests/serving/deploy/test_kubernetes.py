@@ -1,4 +1,4 @@
-"""The manifests are what Kubernetes' schemas allow, fit each other, and start the stock server as it has to be."""
+"""The manifests are valid by Kubernetes' schemas, fit each other, and start the stock server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CANARY = SERVING / "deploy" / "canary"
 FILES = sorted((SERVING / "deploy" / "kubernetes").glob("*.yaml"))
 KUSTOMIZATION = yaml.safe_load((SERVING / "kustomization.yaml").read_text(encoding="utf-8"))
 
-# tensorflow/serving, tensorflow_serving/model_servers/main.cc; the server prints its usage and ends at any other.
+# tensorflow/serving, tensorflow_serving/model_servers/main.cc; the server ends on any other flag.
 STOCK_FLAGS = """
     port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms rest_api_enable_cors_support
     enable_batching allow_version_labels_for_unavailable_models batching_parameters_file
@@ -41,7 +41,7 @@ Manifest = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def manifests() -> dict[str, Manifest]:
-    """Kind -> manifest."""
+    """Manifests by kind."""
     read = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES]
     return {manifest["kind"]: manifest for manifest in read}
 
@@ -54,14 +54,14 @@ def pod(manifests) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def server(pod) -> dict[str, Any]:
-    """The pods' one container."""
+    """The only container of a pod."""
     (container,) = pod["containers"]
     return container
 
 
 @pytest.fixture(scope="module")
 def flags(server) -> dict[str, str]:
-    """Flag -> value, of the Deployment's arguments."""
+    """Values of the Deployment's flags by name."""
     return dict(argument.removeprefix("--").split("=", maxsplit=1) for argument in server["args"])
 
 
@@ -71,7 +71,7 @@ def test_a_manifest_is_valid_by_kubernetes_own_schema(path, version):
     kubernetes_validate.validate(yaml.safe_load(path.read_text(encoding="utf-8")), version, strict=True)
 
 
-def test_the_schema_refuses_a_field_that_kubernetes_does_not_know(manifests):
+def test_the_schema_refuses_an_unknown_field(manifests):
     wrong = manifests["Service"] | {"spec": manifests["Service"]["spec"] | {"port": 8500}}
     with pytest.raises(kubernetes_validate.ValidationError, match="'port' was unexpected"):
         kubernetes_validate.validate(wrong, "1.30", strict=True)
@@ -85,7 +85,7 @@ def test_every_manifest_is_applied_and_every_configuration_file_is_generated_and
     assert sources(manifests["Deployment"]) == [generator["name"] for generator in generators]
 
 
-def test_kustomize_gives_valid_manifests_whose_pods_mount_our_files():
+def test_kustomize_renders_valid_manifests_whose_pods_mount_our_files():
     rendered = kustomize(SERVING)
     for manifest in rendered:
         kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
@@ -95,20 +95,20 @@ def test_kustomize_gives_valid_manifests_whose_pods_mount_our_files():
     assert mounted == {path.name: path.read_text(encoding="utf-8") for path in SERVING.glob("*.config")}
 
 
-def test_the_canary_generates_what_the_servers_watch_under_the_same_name():
+def test_the_canary_generates_the_watched_configmap_under_the_same_name():
     (laid,) = yaml.safe_load((CANARY / "kustomization.yaml").read_text(encoding="utf-8"))["configMapGenerator"]
     assert laid == KUSTOMIZATION["configMapGenerator"][0]
     assert laid["options"] == {"disableNameSuffixHash": True}  # a new name would reach new pods alone
 
 
-def test_kustomize_lays_the_canary_over_the_models_configuration():
+def test_kustomize_replaces_the_models_configuration_by_the_canarys():
     (laid,) = kustomize(CANARY)
     (watched,) = (manifest for manifest in kustomize(SERVING) if "models.config" in manifest.get("data", {}))
     assert laid["metadata"] == watched["metadata"]
     assert laid["data"] == {"models.config": (CANARY / "models.config").read_text(encoding="utf-8")}
 
 
-def test_the_canarys_labels_name_versions_that_are_loaded_of_the_model_that_is_served():
+def test_the_canarys_labels_name_loaded_versions_of_the_served_model():
     canary, served = model_of(CANARY / "models.config"), model_of(SERVING / "models.config")
     assert canary.version_labels.keys() == {"stable", "canary"}
     assert set(canary.version_labels.values()) == set(canary.model_version_policy.specific.versions)
@@ -123,18 +123,18 @@ def test_the_pods_run_the_version_that_the_image_is_pinned_to(server):
     assert "command" not in server  # the image's own entry point passes the ports
 
 
-def test_the_server_knows_every_flag_and_gets_those_of_the_image(server, flags):
+def test_the_server_knows_every_flag_and_gets_the_images_flags(server, flags):
     assert flags.keys() <= set(STOCK_FLAGS)
     assert len(flags) == len(server["args"])
     assert set(re.findall(r'"(--[^"]+)"', dockerfile())) <= set(server["args"])
 
 
-def test_labels_in_the_models_configuration_are_allowed_at_the_first_start_and_followed(flags):
+def test_labels_are_allowed_at_the_start_and_the_file_is_polled(flags):
     assert flags["allow_version_labels_for_unavailable_models"] == "true"
     assert int(flags["model_config_file_poll_wait_seconds"]) > 0
 
 
-def test_the_flags_look_where_the_volumes_are_mounted(server, flags):
+def test_the_flags_name_paths_of_mounted_volumes(server, flags):
     mounted = {mount["name"]: mount["mountPath"] for mount in server["volumeMounts"]}
     for flag in ("model_config_file", "monitoring_config_file"):
         assert flags[flag].startswith(f"{mounted['config']}/")
@@ -143,35 +143,35 @@ def test_the_flags_look_where_the_volumes_are_mounted(server, flags):
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
-def test_a_probe_asks_the_health_service_under_a_name_that_the_server_registers(server, flags, probe):
+def test_a_probe_uses_a_health_service_name_that_the_server_registers(server, flags, probe):
     assert flags["enable_grpc_healthcheck_service"] == "true"
     # Not fully qualified: tensorflow_serving/model_servers/server.cc.
     assert server[probe]["grpc"] == {"port": 8500, "service": "PredictionService"}
 
 
-def test_a_pod_may_take_the_time_of_all_retries_of_a_load_to_start(server):
+def test_a_pod_may_start_for_as_long_as_all_retries_of_a_load_take(server):
     retries, minute = 5, 60  # the server's defaults, after which it ends by itself
     assert server["startupProbe"]["periodSeconds"] * server["startupProbe"]["failureThreshold"] > 2 * retries * minute
 
 
-def test_the_threads_match_the_cpus_that_the_pod_may_use(server, flags):
-    assert server["resources"]["requests"] == server["resources"]["limits"]  # else a pod is the first to be evicted
+def test_the_threads_match_the_cpu_limit(server, flags):
+    assert server["resources"]["requests"] == server["resources"]["limits"]  # otherwise the pod is evicted first
     assert server["env"] == [{"name": "CPUS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}]
     assert flags["tensorflow_intra_op_parallelism"] == flags["tensorflow_inter_op_parallelism"] == "$(CPUS)"
     cpus = int(server["resources"]["limits"]["cpu"])
     assert int(flags["grpc_max_threads"]) == int(flags["rest_api_num_threads"]) == 4 * cpus
 
 
-def test_every_connection_has_moved_to_another_pod_before_the_server_is_killed(pod, server, flags):
+def test_every_connection_ends_before_the_server_is_killed(pod, server, flags):
     arguments = dict(pair.split("=") for pair in flags["grpc_channel_arguments"].split(","))
-    age = int(arguments["grpc.max_connection_age_ms"]) / 1000 * 1.1  # gRPC adds up to a tenth, lest all go at once
+    age = int(arguments["grpc.max_connection_age_ms"]) / 1000 * 1.1  # gRPC adds up to a tenth at random
     grace = int(arguments["grpc.max_connection_age_grace_ms"]) / 1000
     _, wait = server["lifecycle"]["preStop"]["exec"]["command"]
     assert age < int(wait) < pod["terminationGracePeriodSeconds"]
     assert age + grace < pod["terminationGracePeriodSeconds"]
 
 
-def test_the_server_is_not_root_and_can_write_nothing_but_its_tmp(pod, server):
+def test_the_server_is_not_root_and_can_write_only_to_tmp(pod, server):
     assert pod["securityContext"]["runAsNonRoot"]
     user, group = pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]
     assert f"USER {user}:{group}" in dockerfile()
@@ -182,14 +182,14 @@ def test_the_server_is_not_root_and_can_write_nothing_but_its_tmp(pod, server):
     assert writable == {"/tmp"}
 
 
-def test_service_budget_and_autoscaler_mean_the_deployments_pods(manifests, pod, server):
+def test_service_budget_and_autoscaler_select_the_deployments_pods(manifests, pod, server):
     labels = manifests["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert manifests["Service"]["spec"]["selector"] == labels
     assert manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
     assert manifests["Deployment"]["spec"]["selector"]["matchLabels"] == labels
     target = manifests["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) == ("Deployment", manifests["Deployment"]["metadata"]["name"])
-    assert "replicas" not in manifests["Deployment"]["spec"]  # an apply would undo what the autoscaler did
+    assert "replicas" not in manifests["Deployment"]["spec"]  # an apply would reset the autoscaler's number
     ports = {port["name"]: port["containerPort"] for port in server["ports"]}
     assert {port["targetPort"]: port["port"] for port in manifests["Service"]["spec"]["ports"]} == ports
     (claim,) = (volume["persistentVolumeClaim"] for volume in pod["volumes"] if "persistentVolumeClaim" in volume)
@@ -203,7 +203,7 @@ def test_prometheus_finds_the_metrics_by_the_pods_annotations(manifests):
     assert f'path: "{path}"' in (SERVING / "monitoring.config").read_text(encoding="utf-8")
 
 
-def test_the_guide_names_flags_that_the_server_knows_and_files_that_are_there():
+def test_the_guide_names_known_flags_and_existing_files():
     guide = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
     named = set(re.findall(r"--([a-z]+_[a-z_]+)", guide))
     assert len(named) > 5
@@ -214,7 +214,7 @@ def test_the_guide_names_flags_that_the_server_knows_and_files_that_are_there():
 
 
 def kustomize(folder: Path) -> list[Manifest]:
-    """What `kubectl apply -k` would apply."""
+    """The manifests that `kubectl apply -k` would apply."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl renders the kustomization; see https://kubernetes.io/docs/tasks/tools")
     done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
@@ -223,7 +223,7 @@ def kustomize(folder: Path) -> list[Manifest]:
 
 
 def sources(deployment: Manifest) -> list[str]:
-    """The names of the ConfigMaps that the pods mount."""
+    """Names of the ConfigMaps that the pods mount."""
     volumes = deployment["spec"]["template"]["spec"]["volumes"]
     return [
         source["configMap"]["name"] for volume in volumes for source in volume.get("projected", {}).get("sources", [])
@@ -231,7 +231,7 @@ def sources(deployment: Manifest) -> list[str]:
 
 
 def model_of(path: Path) -> ModelConfig:
-    """The one model of a models.config."""
+    """The only model of a models.config."""
     (model,) = text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig()).model_config_list.config
     return model
 

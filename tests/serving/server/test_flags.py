@@ -1,4 +1,4 @@
-"""The stock server's flags: how they are written, what they come to, and those that are taken without effect."""
+"""The stock server's flags: their syntax, their options, and those without effect."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from serving.server.main import config_of, options_of, warn_about_flags
 from tfrec.errors import ConfigError
 
 
-def given(*words: str) -> argparse.Namespace:
+def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     flags.add(parser)
     return parser.parse_args(words)
 
 
-def test_without_flags_the_ports_are_the_stock_images_and_nothing_is_open() -> None:
-    assert options_of(given()) == Options(port=8500, rest_api_port=8501, host="127.0.0.1")
+def test_without_flags_the_server_has_the_stock_images_ports_on_this_machine_alone() -> None:
+    assert options_of(parsed()) == Options(port=8500, rest_api_port=8501, host="127.0.0.1")
 
 
-def test_each_flag_comes_to_its_option(tmp_path: Path) -> None:
+def test_each_flag_sets_its_option(tmp_path: Path) -> None:
     words = [
         *("--port=1", "--rest_api_port=0", "--host=::1", "--rest_api_timeout_in_ms=1500"),
         *("--rest_api_enable_cors_support", "--enable_grpc_healthcheck_service=true", "--grpc_max_threads=16"),
@@ -36,7 +36,7 @@ def test_each_flag_comes_to_its_option(tmp_path: Path) -> None:
         *("--allow_version_labels_for_unavailable_models=true", "--enable_signature_method_name_check"),
         f"--model_base_path={tmp_path}",
     ]
-    assert options_of(given(*words)) == Options(
+    assert options_of(parsed(*words)) == Options(
         host="::1",
         port=1,
         rest_api_port=None,
@@ -53,7 +53,7 @@ def test_each_flag_comes_to_its_option(tmp_path: Path) -> None:
             checks_method_names=True,
         ),
     )
-    assert config_of(given(*words)) == single("default", tmp_path)
+    assert config_of(parsed(*words)) == single("default", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -64,20 +64,20 @@ def test_each_flag_comes_to_its_option(tmp_path: Path) -> None:
         ("--port=high", "invalid int value: 'high'"),
     ],
 )
-def test_a_flag_that_is_wrong_is_told(capsys: pytest.CaptureFixture[str], word: str, text: str) -> None:
+def test_a_wrong_flag_is_refused_with_its_value(capsys: pytest.CaptureFixture[str], word: str, text: str) -> None:
     with pytest.raises(SystemExit):
-        given(word)
+        parsed(word)
     assert text in capsys.readouterr().err
 
 
-def test_with_nothing_to_serve_the_flags_are_told() -> None:
+def test_without_a_model_the_error_names_the_flags() -> None:
     with pytest.raises(ConfigError, match="--model_base_path and --model_config_file are both missing"):
-        config_of(given())
+        config_of(parsed())
 
 
-def test_a_stock_flag_without_effect_is_taken_and_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stock_flag_without_effect_is_accepted_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        warn_about_flags(given("--num_load_threads=1", "--flush_filesystem_caches=false"))
+        warn_about_flags(parsed("--num_load_threads=1", "--flush_filesystem_caches=false"))
     assert [record.getMessage().split(" ")[0] for record in caplog.records] == [
         "--flush_filesystem_caches",
         "--num_load_threads",

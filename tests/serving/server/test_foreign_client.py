@@ -1,7 +1,7 @@
-"""A client of TensorFlow Serving that is not ours: ovmsclient, by gRPC and by REST.
+"""A foreign client of TensorFlow Serving, ovmsclient, over gRPC and REST.
 
-It runs in a process of its own, since it carries TensorFlow's messages under their own names. Its version 0 is that of
-OpenVINO's server for the latest; TensorFlow Serving knows no such thing, so that it names version 1.
+It runs in its own process, since it registers TensorFlow's messages under the same names. It names
+version 1: version 0 means the latest to OpenVINO's server, but not to TensorFlow Serving.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ print(json.dumps(answer))
 
 
 @pytest.mark.parametrize("kind", ["grpc", "rest"])
-def test_it_lists_describes_and_queries_the_model(server: Server, kind: str) -> None:
+def test_the_client_gets_status_metadata_predictions_and_errors(server: Server, kind: str) -> None:
     address = f"127.0.0.1:{server.port if kind == 'grpc' else server.rest_api_port}"
     ran = subprocess.run([sys.executable, "-c", PROGRAM, kind, address], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -40,7 +40,7 @@ def test_it_lists_describes_and_queries_the_model(server: Server, kind: str) -> 
     if kind == "grpc":
         assert answer["metadata"]["inputs"] == {name: {"shape": [-1], "dtype": "DT_FLOAT"} for name in "xy"}
         assert answer["metadata"]["model_version"] == 1
-    else:  # it passes on what is not in OpenVINO's spelling: the stock server's document
+    else:  # over REST it returns the stock server's document as it is
         assert answer["metadata"]["model_spec"]["version"] == "1"
         inputs = answer["metadata"]["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
         assert {name: info["dtype"] for name, info in inputs.items()} == {"x": "DT_FLOAT", "y": "DT_FLOAT"}

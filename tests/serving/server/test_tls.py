@@ -1,4 +1,4 @@
-"""TLS and mutual TLS from the stock server's file: who may ask, who may not, and files that can't work."""
+"""TLS and mutual TLS by the stock server's file: clients with access or without, unusable files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tfrec.errors import ServingError
 AUTHORITY, OTHER_AUTHORITY = trustme.CA(), trustme.CA()
 SERVER = AUTHORITY.issue_cert("localhost")
 CLIENT = AUTHORITY.issue_cert("client@shop.example")
-STRANGER = OTHER_AUTHORITY.issue_cert("stranger@elsewhere.example")
+OTHER_CLIENT = OTHER_AUTHORITY.issue_cert("stranger@elsewhere.example")
 
 
 def pem(authority: trustme.CA) -> str:
@@ -43,7 +43,7 @@ def key(leaf: trustme.LeafCert) -> str:
 
 
 def written(path: Path, **fields: object) -> Path:
-    """An SSLConfig of the right server, but for `fields`."""
+    """Write an SSLConfig with the server's key and certificate, overridden by `fields`."""
     config = SSLConfig(**{"server_key": key(SERVER), "server_cert": chain(SERVER), **fields})
     path.write_text(text_format.MessageToString(config), encoding="utf-8")
     return path
@@ -58,13 +58,13 @@ def mutual(request: pytest.FixtureRequest) -> bool:
 def served(mutual: bool, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base = tmp_path_factory.mktemp("served")
     shutil.copytree(exported / "1", base / "1")
-    asked = {"custom_ca": pem(AUTHORITY), "client_verify": True} if mutual else {}
-    secret = credentials(written(base.parent / f"ssl-{mutual}.config", **asked))
+    verified = {"custom_ca": pem(AUTHORITY), "client_verify": True} if mutual else {}
+    secret = credentials(written(base.parent / f"ssl-{mutual}.config", **verified))
     with start(single("toy", base), Options(rest_api_port=None, credentials=secret)) as running:
         yield running
 
 
-def ask(channel: grpc.Channel) -> float:
+def predict(channel: grpc.Channel) -> float:
     request = predict_pb2.PredictRequest(model_spec={"name": "toy"})
     request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
     request.inputs["y"].CopyFrom(tf.make_tensor_proto([10.0]))
@@ -77,36 +77,36 @@ def secure(server: Server, trusted: trustme.CA, leaf: trustme.LeafCert | None = 
     return grpc.secure_channel(f"localhost:{server.port}", grpc.ssl_channel_credentials(pem(trusted).encode(), *own))
 
 
-def test_the_right_client_is_answered(served: Server) -> None:
+def test_a_client_of_the_authority_is_served(served: Server) -> None:
     with secure(served, AUTHORITY, CLIENT) as channel:
-        assert ask(channel) == 11.0
+        assert predict(channel) == 11.0
 
 
-def test_a_client_without_a_certificate_is_answered_only_where_none_is_wanted(served: Server, mutual: bool) -> None:
+def test_a_client_without_a_certificate_is_served_only_without_client_verify(served: Server, mutual: bool) -> None:
     with secure(served, AUTHORITY) as channel:
         if not mutual:
-            assert ask(channel) == 11.0
+            assert predict(channel) == 11.0
             return
         with pytest.raises(grpc.RpcError) as caught:
-            ask(channel)
+            predict(channel)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_client_of_another_authority_gets_nothing_where_clients_are_verified(served: Server, mutual: bool) -> None:
-    with secure(served, AUTHORITY, STRANGER) as channel:
+def test_a_client_of_another_authority_is_served_only_without_client_verify(served: Server, mutual: bool) -> None:
+    with secure(served, AUTHORITY, OTHER_CLIENT) as channel:
         if not mutual:
-            assert ask(channel) == 11.0
+            assert predict(channel) == 11.0
             return
         with pytest.raises(grpc.RpcError) as caught:
-            ask(channel)
+            predict(channel)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_without_encryption_or_with_a_server_that_it_does_not_trust_a_client_gets_nothing(served: Server) -> None:
+def test_a_client_without_tls_or_without_trust_in_the_server_gets_no_answer(served: Server) -> None:
     plain = grpc.insecure_channel(f"localhost:{served.port}")
     for channel in (plain, secure(served, OTHER_AUTHORITY, CLIENT)):
         with channel, pytest.raises(grpc.RpcError) as caught:
-            ask(channel)
+            predict(channel)
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
@@ -121,15 +121,13 @@ def test_without_encryption_or_with_a_server_that_it_does_not_trust_a_client_get
         ({"client_verify": True}, "has client_verify but no custom_ca"),
     ],
 )
-def test_a_file_with_which_nobody_could_connect_is_refused(
-    tmp_path: Path, fields: dict[str, object], text: str
-) -> None:
+def test_a_file_that_lets_no_client_connect_is_refused(tmp_path: Path, fields: dict[str, object], text: str) -> None:
     with pytest.raises(ServingError, match=text):
         credentials(written(tmp_path / "ssl.config", **fields))
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("words", "warnings"),
     [
         ([], []),
         (["--host=0.0.0.0"], ["gRPC IS OPEN on 0.0.0.0", "REST IS OPEN on 0.0.0.0"]),
@@ -137,11 +135,11 @@ def test_a_file_with_which_nobody_could_connect_is_refused(
         (["--host=::", "--rest_api_port=0"], ["gRPC IS OPEN on ::"]),
     ],
 )
-def test_the_server_says_loudly_what_is_open(
-    caplog: pytest.LogCaptureFixture, given: list[str], told: list[str]
+def test_the_server_warns_of_ports_that_are_open_to_other_machines(
+    caplog: pytest.LogCaptureFixture, words: list[str], warnings: list[str]
 ) -> None:
     parser = argparse.ArgumentParser()
     flags.add(parser)
     with caplog.at_level(logging.WARNING):
-        warn_about_flags(parser.parse_args(given))
-    assert [" ".join(record.getMessage().split()[:5]) for record in caplog.records] == told
+        warn_about_flags(parser.parse_args(words))
+    assert [" ".join(record.getMessage().split()[:5]) for record in caplog.records] == warnings

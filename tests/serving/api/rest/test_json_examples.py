@@ -45,7 +45,7 @@ def test_replies_are_on_one_line_with_floats_in_their_shortest_digits() -> None:
     assert regression_reply(regressed).decode() == '{"results": [0.2, -Infinity]}'
 
 
-def test_each_json_type_becomes_the_list_of_its_kind(http: httpx.Client) -> None:
+def test_each_json_type_becomes_a_feature_of_its_kind(http: httpx.Client) -> None:
     body = """{"examples": [{
         "text": "é", "texts": ["a", {"b64": "/w=="}], "int": -9223372036854775808, "ints": [1, 2],
         "bool": true, "mixed": [false, 7], "float": 1.5, "floats": [1.0, 1e3, -0.25],
@@ -67,7 +67,7 @@ def test_each_json_type_becomes_the_list_of_its_kind(http: httpx.Client) -> None
     assert mirrored(http, body) == [features(expected)]
 
 
-def test_text_that_is_no_utf8_is_passed_on_as_it_is(http: httpx.Client) -> None:
+def test_text_that_is_not_utf8_reaches_the_model_unchanged(http: httpx.Client) -> None:
     body = b'{"signature_name": "mirror", "examples": [{"raw": "\xff"}]}'
     assert mirrored(http, body)[0].features.feature["raw"].bytes_list.value == [b"\xff"]
 
@@ -86,8 +86,8 @@ REFUSALS: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("path", [CLASSIFY, REGRESS])
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
-def test_a_name_that_is_no_utf8_is_refused(http: httpx.Client, path: str, case: tuple[bytes, str]) -> None:
-    """The rest of what is refused is a part of the contract: tests/serving/conformance."""
+def test_a_name_that_is_not_utf8_is_refused(http: httpx.Client, path: str, case: tuple[bytes, str]) -> None:
+    """All other refusals are part of the contract: tests/serving/conformance."""
     body, text = case
     response = http.post(path, content=body)
     assert (response.status_code, response.json()) == (400, {"error": text})

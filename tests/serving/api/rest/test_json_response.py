@@ -1,4 +1,4 @@
-"""Arrays as REST writes them."""
+"""Bodies of REST predict replies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from serving.api.rest.json_response import reply
 from serving.request.status import StatusError
 
 
-def test_what_a_session_gives_for_a_tensor_without_dimensions_is_written_bare() -> None:
+def test_scalars_of_a_session_are_written_without_a_list() -> None:
     assert reply({"text": b"a\x00", "number": np.float32(0.2)}, by_row=False) == (
         b'{"outputs": {"text": "a\\u0000", "number": 0.2}}'
     )
