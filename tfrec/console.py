@@ -1,8 +1,8 @@
-"""Progress lines for the person who waits."""
+"""Progress lines on stdout."""
 
 from __future__ import annotations
 
 
 def log(message: str) -> None:
-    """A line of progress for the person who waits."""
+    """Print a line of progress."""
     print(f"tfrec: {message}", flush=True)

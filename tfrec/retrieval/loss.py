@@ -1,7 +1,7 @@
 """Sampled softmax with logQ correction over in-batch and uniformly drawn candidates.
 
-Sources: Yang et al., "Mixed negative sampling" (2020), https://research.google/pubs/pub50257; the recipe
-is that of https://arxiv.org/abs/2508.06450.
+Sources: Yang et al., "Mixed negative sampling" (2020), https://research.google/pubs/pub50257; the
+recipe is that of https://arxiv.org/abs/2508.06450.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class SampledSoftmax:
             probability = sampling_probability(share, in_batch, uniform / (self._tables.rows - 1))
         # 4. The mask: what is a positive of the same user is no negative.
         mask = score_mask(history, is_target, candidates.row, self._settings.mask_positives)
-        # 5. The softmax over logits / temperature, with the hardest negatives only if so configured.
+        # 5. The softmax over logits / temperature, with the hardest negatives only if so
+        # configured.
         losses = self._task(
             queries,
             candidates.embedding,
@@ -76,9 +77,10 @@ class SampledSoftmax:
 def sampling_probability(frequency_share: tf.Tensor, in_batch: tf.Tensor, uniform_per_item: float) -> tf.Tensor:
     """[candidates] relative probability that each candidate's item is sampled in a step; the largest is 1.
 
-    `in_batch` candidates are drawn by frequency, where each item has its `frequency_share` [candidates];
-    uniform draws add `uniform_per_item` of each item. A softmax sees only ratios. They are relative to
-    the largest because TFRS clips probabilities at 1e-6: a large catalog would lie below that.
+    `in_batch` candidates are drawn by frequency, where each item has its `frequency_share`
+    [candidates]; uniform draws add `uniform_per_item` of each item. A softmax sees only ratios.
+    They are relative to the largest because TFRS clips probabilities at 1e-6: a large catalog would
+    lie below that.
     """
     expected = tf.cast(in_batch, tf.float32) * frequency_share + uniform_per_item
     return expected / tf.reduce_max(expected)
@@ -89,8 +91,9 @@ def score_mask(
 ) -> tf.Tensor:
     """[targets, candidates] bool: the target's own column, and the candidates that count as its negatives.
 
-    The target's item in another column (an accidental hit) never counts. `mask_positives` chooses which
-    of the user's other events do not either; see TrainConfig. The first candidates are the targets.
+    The target's item in another column (an accidental hit) never counts. `mask_positives` chooses
+    which of the user's other events do not either; see TrainConfig. The first candidates are the
+    targets.
     """
     target_rows = tf.boolean_mask(history.row, is_target)
     targets = tf.shape(target_rows)[0]
@@ -103,7 +106,8 @@ def score_mask(
         same = tf.logical_and(user[:, tf.newaxis] == user, timestamp[:, tf.newaxis] == timestamp)
         others = tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]])
         allowed = tf.logical_and(allowed, tf.logical_not(others))
-    # All items of the user's sequence, in any column; with repeats only for targets that are new to the user.
+    # All items of the user's sequence, in any column; with repeats only for targets that are new to
+    # the user.
     if mask_positives in ("sequence", "repeat"):
         foreign = tf.gather(tf.reduce_all(history.row[:, :, tf.newaxis] != candidate_rows, axis=1), user)
         if mask_positives == "repeat":

@@ -1,7 +1,7 @@
 """Messages between the replicas of a step, so that together they train what one model would.
 
-A replica is a device of one of tf.distribute's strategies, in this process or in another. Each has an
-equal part of the batch. All replicas must call the functions here in the same order.
+A replica is a device of one of tf.distribute's strategies, in this process or in another. Each has
+an equal part of the batch. All replicas must call the functions here in the same order.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def gathered(own: tf.Tensor) -> tf.Tensor:
 def rows_of_all(values: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Rows [n, width] of all replicas and their int64 numbers [n], in the order of the replicas.
 
-    Replicas may have different numbers of rows. The int64 numbers are sent as floats, since one message
-    more costs more than its bytes.
+    Replicas may have different numbers of rows. The int64 numbers are sent as floats, since one
+    message more costs more than its bytes.
     """
     width = values.shape[1]
     together = gathered(tf.concat([values, _as_floats(numbers)], axis=1))

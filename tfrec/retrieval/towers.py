@@ -133,8 +133,8 @@ class QueryTower(tf.keras.layers.Layer):
     def call(self, embeddings: tf.Tensor, history: History, context: Context, training: bool = False) -> tf.Tensor:
         """Embeddings [batch, query_times, dim + 1] of the users at each query time.
 
-        `embeddings` [batch, length, dim] are the candidate embeddings of the history. Only events with a
-        timestamp strictly before the query time count.
+        `embeddings` [batch, length, dim] are the candidate embeddings of the history. Only events
+        with a timestamp strictly before the query time count.
         """
         states = self._history_states(embeddings, history, training)
         state, gap = self._state_before(states, history, context.timestamp)
@@ -205,7 +205,8 @@ class AttentionBlock(tf.keras.layers.Layer):
     def call(self, x: tf.Tensor, bias: tf.Tensor, age: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[batch, length, dim] new states of `x` [batch, length, dim].
 
-        `bias` is [batch, 1, length, length], see `attention_bias`; `age` is [batch, length, length] in buckets.
+        `bias` is [batch, 1, length, length], see `attention_bias`; `age` is [batch, length, length]
+        in buckets.
         """
         # Queries, keys and values, [batch, heads, length, dim / heads] each.
         q, k, v = [self._split_heads(t) for t in tf.split(self._qkv(self._attention_norm(x)), 3, axis=-1)]
@@ -230,8 +231,8 @@ class AttentionBlock(tf.keras.layers.Layer):
 class AverageByAge(tf.keras.layers.Layer):
     """Average of the history's candidate embeddings, weighted by age only, for repeat purchases.
 
-    Its inner product with a candidate is a decayed personal frequency. Attention would have to learn
-    to copy that through its projections.
+    Its inner product with a candidate is a decayed personal frequency. Attention would have to
+    learn to copy that through its projections.
     """
 
     def __init__(self) -> None:
@@ -251,8 +252,8 @@ class AverageByAge(tf.keras.layers.Layer):
 def attention_bias(history: History) -> tf.Tensor:
     """[batch, 1, length, length] float32: 0 where event i attends to event j, -1e9 where not.
 
-    An event attends to itself, to events with its timestamp and to older ones: only later query times
-    use its state.
+    An event attends to itself, to events with its timestamp and to older ones: only later query
+    times use its state.
     """
     not_later = history.timestamp[:, tf.newaxis, :] <= history.timestamp[:, :, tf.newaxis]
     allowed = tf.logical_and(not_later, history.valid[:, tf.newaxis, :])

@@ -1,7 +1,8 @@
 """Adam that updates only the rows of an embedding table that a step used.
 
-Keras's Adam decays the moments of the whole table at every step: with 68,000 items of 64 dimensions that
-is most of a step's time on a CPU. Source of the idea: LazyAdam of TensorFlow Addons, no longer maintained.
+Keras's Adam decays the moments of the whole table at every step: with 68,000 items of 64 dimensions
+that is most of a step's time on a CPU. Source of the idea: LazyAdam of TensorFlow Addons, no longer
+maintained.
 """
 
 from __future__ import annotations

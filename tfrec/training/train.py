@@ -51,14 +51,15 @@ class TrainingJob:
 
 
 Begin = Callable[[TwoTower, Catalog], bool]
-"""Initializes a fresh model before its first step; returns whether its weights come from an earlier training."""
+"""Initializes a fresh model before its first step; returns whether its weights come from an earlier
+training."""
 
 
 def train(job: TrainingJob, worker: Worker | None = None, begin: Begin | None = None) -> Trained:
     """Train a model through all phases; the result has the weights of its best validation score.
 
-    `begin` is `begin_cold` by default. Each of several workers makes this call with its own `worker`; they share
-    the checkpoint folder. Raises ModelError when the loss is not finite.
+    `begin` is `begin_cold` by default. Each of several workers makes this call with its own
+    `worker`; they share the checkpoint folder. Raises ModelError when the loss is not finite.
     """
     catalog = load_catalog(job.catalog_files, job.train_files, job.transformed, job.config.features)
     return fit(job, catalog, worker, begin)

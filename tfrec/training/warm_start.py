@@ -1,9 +1,10 @@
 """A warm start: towers that begin with what those of another version learnt, though the catalogue has moved on since.
 
-Rows of a table are carried over by what they stand for: an item's id, a category's path, a brand, a value of a profile
-column. What is new keeps the row of a fresh model. Buckets of price (tenths of the catalogue), age and place keep their
-numbers. The words' table stays as it is, for its dimensions would turn if it were learnt again; so does the mean of the
-BERT's vectors. It knows folders of versions, not who serves them.
+Rows of a table are carried over by what they stand for: an item's id, a category's path, a brand, a
+value of a profile column. What is new keeps the row of a fresh model. Buckets of price (tenths of
+the catalogue), age and place keep their numbers. The words' table stays as it is, for its
+dimensions would turn if it were learnt again; so does the mean of the BERT's vectors. It knows
+folders of versions, not who serves them.
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ def going_on(version: Path | None, transformed: Transformed, config: Config, val
 def carry_over(version: Path, model: TwoTower, current: Record) -> int:
     """How many item ids of the model's the version knows, whose weights the model then has.
 
-    `current` is the model's own record. ModelError, and the model is as it was, where the version's towers have other
-    settings, have learnt what is to judge the model, or can't be read.
+    `current` is the model's own record. ModelError, and the model is as it was, where the version's
+    towers have other settings, have learnt what is to judge the model, or can't be read.
     """
     known = read_record(version)
     _compare(version, known, current)
@@ -186,7 +187,8 @@ def _keys(reader: Any, matched: dict[int, Any]) -> dict[Any, str]:
 def _moved(was: np.ndarray, now: tf.Variable, old: Sequence[bytes], new: Sequence[bytes]) -> np.ndarray | None:
     """The fresh table `now` with the rows of `was` for the entries that both have; None where `was` has no such rows.
 
-    Row 0 is nothing's, the entries follow, then buckets for what is in no vocabulary, by their number.
+    Row 0 is nothing's, the entries follow, then buckets for what is in no vocabulary, by their
+    number.
     """
     further = len(was) - 1 - len(old)
     if further < 0 or further != now.shape[0] - 1 - len(new) or was.shape[1:] != tuple(now.shape[1:]):

@@ -1,7 +1,8 @@
 """Processes that train a model together: their strategy, and values they agree on between steps.
 
-Usually there is one. For several, each on its own machine, TensorFlow's MultiWorkerMirroredStrategy takes
-the list from TF_CONFIG, as Kubeflow's training operator writes it. The first, the chief, evaluates and saves.
+Usually there is one. For several, each on its own machine, TensorFlow's MultiWorkerMirroredStrategy
+takes the list from TF_CONFIG, as Kubeflow's training operator writes it. The first, the chief,
+evaluates and saves.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Worker:
 def join_workers(count: int) -> Worker:
     """Wait for the `count` processes that TF_CONFIG lists and return this one.
 
-    Call it before any other use of TensorFlow. Raises ConfigError if TF_CONFIG has other jobs or another
-    number of processes.
+    Call it before any other use of TensorFlow. Raises ConfigError if TF_CONFIG has other jobs or
+    another number of processes.
     """
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     cluster = resolver.cluster_spec().as_dict()
