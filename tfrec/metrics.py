@@ -95,7 +95,7 @@ def not_in_history(relevant: sp.csr_matrix, history: sp.csr_matrix) -> sp.csr_ma
 
 
 def average_precision(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
-    """[batch] precision at each hit of the first k, summed over min(k, totals); its mean is the MAP."""
+    """[batch] sum of precisions at hits in the first k / min(k, totals); its mean is the MAP."""
     first = hits[:, :k]
     precision = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
     return np.asarray((precision * first).sum(axis=1) / np.minimum(totals, k))
@@ -121,7 +121,7 @@ def coverage(top: np.ndarray, items: int) -> float:
 
 
 def gini(top: np.ndarray, items: int) -> float:
-    """Gini coefficient of the number of lists of each item: 0.0 if equal, near 1.0 for one item only."""
+    """Gini coefficient of items' numbers of lists: 0.0 if equal, near 1.0 for one item only."""
     shown = np.sort(np.bincount(top[top != MASKED], minlength=items))
     total = shown.sum()
     if not total:
@@ -136,7 +136,7 @@ def popularity(top: np.ndarray, buyers: np.ndarray, users: int) -> np.ndarray:
 
 
 def novelty(top: np.ndarray, buyers: np.ndarray, users: int) -> np.ndarray:
-    """[batch] mean surprise of a list in bits: -log2((buyers + 1) / (users + 1)); 0.0 for an empty list.
+    """[batch] mean surprise of a list in bits: -log2((buyers + 1) / (users + 1)); 0.0 if empty.
 
     `buyers` is [items], the distinct users of each item among `users`. Add-one keeps an item
     without buyers finite. Source: Vargas and Castells, "Rank and relevance in novelty and

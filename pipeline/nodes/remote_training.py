@@ -90,14 +90,14 @@ def join_training(work: Path) -> None:
     import tensorflow as tf
 
     from tfrec.training.train import train
-    from tfrec.training.warm_start import beginning
+    from tfrec.training.warm_start import configured_begin
     from tfrec.training.workers import join_workers
 
     worker = join_workers(config.train.workers)
     log(f"worker {worker.number} of {worker.count}: all workers have joined")
     job = task.job()
     try:
-        train(job, worker, beginning(task.version, job.transformed, config, task.validation))
+        train(job, worker, configured_begin(task.version, job.transformed, config, task.validation))
     except tf.errors.OpError as error:
         raise TfrecError(
             f"worker {worker.number} of {worker.count} can't go on, as when another is lost ({type(error).__name__}); "

@@ -27,7 +27,7 @@ def run_fn(fn_args: FnArgs) -> None:
     from tfrec.export.recommender import Recommender, export
     from tfrec.training.learning_curve import IN_MODEL
     from tfrec.training.train import catch_up, train
-    from tfrec.training.warm_start import beginning
+    from tfrec.training.warm_start import configured_begin
 
     inputs = read_inputs(fn_args)
     version = _version_to_start_from(fn_args)
@@ -43,7 +43,7 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     if inputs.config.train.workers > 1:
         wait_for_workers(task, Path(fn_args.custom_config["work"]))
-    begin = beginning(task.version, inputs.transformed, inputs.config, inputs.validation)
+    begin = configured_begin(task.version, inputs.transformed, inputs.config, inputs.validation)
     trained = train(task.job(), begin=begin)
     if fn_args.custom_config["is_last"]:
         catch_up(trained.model, inputs.validation)

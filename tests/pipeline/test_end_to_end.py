@@ -105,7 +105,7 @@ def titles(ran: Ran) -> dict[str, str]:
 
 
 def test_a_run_killed_in_training_resumes_from_its_checkpoint(ran: Ran) -> None:
-    assert "tfrec: going on at phase 0, epoch 2, step 0" in ran.killed_output
+    assert "tfrec: resuming at phase 0, epoch 2, step 0" in ran.killed_output
     assert "towers epoch 1" not in ran.killed_output
     # The third run finds the towers complete.
     trained = [state for node, state in ran.executions if node == "Trainer"]

@@ -51,7 +51,7 @@ class CatalogTexts(tf.keras.layers.Layer):
         self.word_vectors.assign(self.word_encoder.read(self.tokens.numpy()))
 
     def encode_texts(self, keep_mean: bool = False) -> None:
-        """Encode every distinct text with the BERT as it is, centered on their (or the old) mean."""
+        """Encode every distinct text with the current BERT, centered on their (or the old) mean."""
         if self._reader is None:
             self._reader = Reader(self.encoder, self.tokens.numpy())
         pooled = self._reader.read()

@@ -60,8 +60,7 @@ class SampledSoftmax:
             probability = sampling_probability(share, in_batch, uniform / (self._tables.rows - 1))
         # 4. The mask: what is a positive of the same user is no negative.
         mask = score_mask(history, is_target, candidates.row, self._settings.mask_positives)
-        # 5. The softmax over logits / temperature, with the hardest negatives only if so
-        # configured.
+        # 5. The softmax over logits / temperature; only the hardest negatives if so configured.
         losses = self._task(
             queries,
             candidates.embedding,
@@ -75,7 +74,7 @@ class SampledSoftmax:
 
 
 def sampling_probability(frequency_share: tf.Tensor, in_batch: tf.Tensor, uniform_per_item: float) -> tf.Tensor:
-    """[candidates] relative probability that each candidate's item is sampled in a step; the largest is 1.
+    """[candidates] relative probability that a candidate's item is sampled; the largest is 1.
 
     `in_batch` candidates are drawn by frequency, where each item has its `frequency_share`
     [candidates]; uniform draws add `uniform_per_item` of each item. A softmax sees only ratios.
@@ -89,7 +88,7 @@ def sampling_probability(frequency_share: tf.Tensor, in_batch: tf.Tensor, unifor
 def score_mask(
     history: History, is_target: tf.Tensor, candidate_rows: tf.Tensor, mask_positives: MaskPositives
 ) -> tf.Tensor:
-    """[targets, candidates] bool: the target's own column, and the candidates that count as its negatives.
+    """[targets, candidates] bool: the target's own column and the columns of its negatives.
 
     The target's item in another column (an accidental hit) never counts. `mask_positives` chooses
     which of the user's other events do not either; see TrainConfig. The first candidates are the
@@ -106,8 +105,7 @@ def score_mask(
         same = tf.logical_and(user[:, tf.newaxis] == user, timestamp[:, tf.newaxis] == timestamp)
         others = tf.pad(same, [[0, 0], [0, tf.shape(candidate_rows)[0] - targets]])
         allowed = tf.logical_and(allowed, tf.logical_not(others))
-    # All items of the user's sequence, in any column; with repeats only for targets that are new to
-    # the user.
+    # All items of the user's sequence, in any column; for "repeat" only if the target is new.
     if mask_positives in ("sequence", "repeat"):
         foreign = tf.gather(tf.reduce_all(history.row[:, :, tf.newaxis] != candidate_rows, axis=1), user)
         if mask_positives == "repeat":

@@ -162,7 +162,7 @@ class QueryTower(tf.keras.layers.Layer):
         return self._norm(x) + self._average(embeddings, bias, age)
 
     def _state_before(self, states: tf.Tensor, history: History, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """[batch, query_times, dim] last state strictly before each query time, and its age bucket."""
+        """[batch, query_times, dim] last state before each query time, and its age bucket."""
         earlier = events_before(history, query_times)
         last = tf.maximum(earlier - 1, 0)
         state = tf.gather(states, last, batch_dims=1)
@@ -268,6 +268,6 @@ def events_before(history: History, query_times: tf.Tensor) -> tf.Tensor:
 
 
 def age_bucket(seconds: tf.Tensor) -> tf.Tensor:
-    """int64 in [0, AGE_BUCKETS): the half octave of an age; 0 for a future event, which is masked."""
+    """int64 in [0, AGE_BUCKETS): half octave of an age; 0 for a future event, which is masked."""
     log = 2.0 * tf.math.log1p(tf.cast(tf.maximum(seconds, 0), tf.float32)) / np.log(2.0)
     return tf.minimum(tf.cast(log, tf.int64), AGE_BUCKETS - 1)

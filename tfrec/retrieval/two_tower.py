@@ -1,4 +1,4 @@
-"""Two-tower retrieval model: a tfrs.Model trained by sampled softmax at each position of a history."""
+"""Two-tower retrieval model: a tfrs.Model trained at each position of a history."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TwoTower(tfrs.Model):
         return self.with_trend_bias(self.candidate_tower(features, training=False), rows)
 
     def with_trend_bias(self, embeddings: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Embeddings [n, dim + 1] of catalog rows [n] with the trend in their bias; not for training."""
+        """Embeddings [n, dim + 1] of catalog rows [n] with the trend in their bias."""
         trend = self.config.towers.temperature * tf.gather(self.trend, rows)[:, tf.newaxis]
         return tf.concat([embeddings[:, :-1], embeddings[:, -1:] + trend], axis=-1)
 
@@ -82,10 +82,10 @@ class TwoTower(tfrs.Model):
         return tf.concat(parts, axis=0)
 
     def query(self, batch: Batch, query_times: tf.Tensor, query_vector: tf.Tensor) -> tf.Tensor:
-        """Embeddings [batch, query_times, dim + 1] at each query time [batch, query_times] (int64 seconds).
+        """Embeddings [batch, query_times, dim + 1] at each query time [batch, query_times].
 
-        `query_vector` is [batch, query_times, text_dim], zero without a search. Only the latest
-        `max_events` events of a history count.
+        Query times are int64 seconds. `query_vector` is [batch, query_times, text_dim], zero
+        without a search. Only the latest `max_events` events of a history count.
         """
         history = self.read_history(_with_room(latest(batch, self.config.examples.max_events)))
         flat = self.candidates(tf.reshape(history.row, [-1]))[:, :-1]

@@ -26,7 +26,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
         super().__init__(learning_rate, jit_compile=False)
 
     def aggregate_gradients(self, grads_and_vars: Gradients) -> Gradients:
-        """Sums over replicas: one message for dense gradients and small tables, one for each large table."""
+        """Sum over replicas: one message for all but large tables, one for each of those."""
         if not replicas.are_there():
             return super().aggregate_gradients(grads_and_vars)
         pairs = list(grads_and_vars)
@@ -62,7 +62,7 @@ def _gathered(slices: tf.IndexedSlices, table: tf.Variable) -> tf.IndexedSlices:
 
 
 def _dense(gradient: tf.Tensor | tf.IndexedSlices | None, table: tf.Variable) -> tf.Tensor | None:
-    """Dense [rows, width + 1] of slices: the sum for each row of the table, and the number of slices."""
+    """[rows, width + 1] sum of the slices of each table row, and their number; others unchanged."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     values = _flat(gradient)

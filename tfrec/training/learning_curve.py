@@ -34,7 +34,7 @@ class Epoch:
 
 
 def epoch_of(phase: str, number: int, losses: Sequence[float], seconds: float, first_step: int = 1) -> Epoch:
-    """Epoch without validation scores from the `losses` of its steps; the first loss is that of `first_step`."""
+    """Epoch without validation scores from the `losses` of its steps from `first_step` on."""
     values = np.asarray(losses, np.float64)
     width = max(-(-len(values) // POINTS), 1)
     parts = np.split(values, range(width, len(values), width)) if len(values) else []

@@ -13,7 +13,7 @@ from tfrec.schema import DAY_SECONDS
 
 
 def trend(events: pd.DataFrame, rows: int, half_life_days: float, usual_half_life_days: float = 0.0) -> np.ndarray:
-    """[rows] float32 log of an item's recent users over those that its usual share predicts; 0 in row 0.
+    """[rows] float32 log of an item's recent users over those expected by its share; row 0: 0.
 
     `events` has the columns user, row (in [0, rows)) and timestamp (seconds). A user counts once
     for an item, at the latest timestamp, halved for each half-life before the last event;

@@ -55,7 +55,7 @@ class Progress:
                     f"the checkpoint {self._latest.latest_checkpoint} is of another model or version of tfrec; delete "
                     "the folder to train from the start"
                 ) from error
-            log(f"going on at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
+            log(f"resuming at phase {int(self.phase)}, epoch {int(self.epoch) + 1}, step {int(self.step)}")
 
     def track(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
         """Save the optimizer from now on too; restore it if its run was interrupted."""
@@ -71,7 +71,7 @@ class Progress:
             self._latest.save()
 
     def end_epoch(self, score: float) -> None:
-        """Count the epoch; keep its weights if its score is the best so far, or NaN (not measured)."""
+        """Count the epoch; keep its weights if its score is the best so far or NaN (unknown)."""
         is_best = math.isnan(score) or bool(tf.constant(score, tf.float32) > self.best)
         if is_best:
             self.best.assign(-1.0 if math.isnan(score) else score)
@@ -112,7 +112,7 @@ class Reporter(tf.keras.callbacks.Callback):
         self._targets = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the step's mean loss and number of targets; ModelError if the loss is not finite."""
+        """Record the step's loss and number of targets; ModelError if the loss is not finite."""
         logs = logs or {}
         loss, now = float(logs["loss"]), time.monotonic()
         self._losses.append(loss)
@@ -131,7 +131,7 @@ class Reporter(tf.keras.callbacks.Callback):
             self._saved = time.monotonic()
 
     def epoch(self, number: int) -> Epoch:
-        """Record of epoch `number`: the losses of the steps of this run, without validation scores."""
+        """Epoch `number` with the losses of this run's steps, without validation scores."""
         return epoch_of(self._phase.name, number, self._losses, self._seconds(), self._first_step)
 
     def summary(self) -> str:

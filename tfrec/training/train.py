@@ -1,4 +1,4 @@
-"""Training of the two-tower model: data, distribution strategy, phases, checkpoints; a killed run is resumed."""
+"""Training of the two-tower model: data, strategy, phases, checkpoints; a killed run resumes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class _Run:
 
 
 def begin_cold(model: TwoTower, catalog: Catalog) -> bool:
-    """Encode all texts and fit the TF-IDF weights: a model without earlier training needs no more."""
+    """Encode all texts and fit the TF-IDF weights; all other weights stay random."""
     log(f"encoding {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
     model.texts.encode_texts()
     model.texts.fit_words()
@@ -110,7 +110,7 @@ def begin_cold(model: TwoTower, catalog: Catalog) -> bool:
 
 
 def phases(config: Config, is_warm: bool = False) -> list[Phase]:
-    """Phases of a training: the towers over fixed text vectors, then the BERT with them if so configured."""
+    """Phases of training: towers over fixed text vectors, then the BERT too if so configured."""
     settings = config.train
     epochs, learning_rate = settings.epochs, settings.learning_rate
     if is_warm:
@@ -146,7 +146,7 @@ def follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
 
 
 def catch_up(model: TwoTower, files: Sequence[str]) -> None:
-    """Train one epoch on the targets of the validation window, if `train.catch_up_rate` is positive."""
+    """Train one epoch on the validation window, if `train.catch_up_rate` is positive."""
     settings, config = model.config.train, model.config
     phase = Phase("catching up", 1, settings.batch_size, settings.catch_up_rate)
     if settings.catch_up_rate <= 0 or not count_sequences(files):

@@ -30,7 +30,7 @@ class Validation:
         self._start = window_start(self._batches) if config.clock == "utc" else None
 
     def ndcg(self, model: TwoTower) -> tuple[float, float]:
-        """Mean NDCG@20 over users, of all targets and of items new to the user; NaN without users."""
+        """Mean NDCG@20 of all targets and of items new to the user; NaN without users."""
         candidates = model.all_candidates()
         values = [self._batch_ndcg(model, batch, candidates) for batch in self._batches]
         all_, new = ([value[i] for value in values] for i in range(2))

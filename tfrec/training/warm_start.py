@@ -1,10 +1,9 @@
-"""A warm start: towers that begin with what those of another version learnt, though the catalogue has moved on since.
+"""Warm start: towers begin with the weights of another version although the catalog has changed.
 
 Rows of a table are carried over by what they stand for: an item's id, a category's path, a brand, a
-value of a profile column. What is new keeps the row of a fresh model. Buckets of price (tenths of
-the catalogue), age and place keep their numbers. The words' table stays as it is, for its
-dimensions would turn if it were learnt again; so does the mean of the BERT's vectors. It knows
-folders of versions, not who serves them.
+value of a profile column. New entries keep the row of a fresh model. Buckets of price (tenths of
+the catalog), age and position keep their numbers. The TF-IDF weights stay as they are, because a
+new fit would rotate their dimensions, and so does the mean of the BERT's vectors.
 """
 
 from __future__ import annotations
@@ -37,28 +36,28 @@ ITEM_IDS = "item_id"
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a version says of its towers: all that a later training must know to go on from them."""
+    """Description of a version's towers that a later warm start needs."""
 
-    settings: dict[str, Any]  # those that give the weights their shapes and their meaning, by name
-    learnt_before: float  # seconds: the towers have learnt from no later event; see `_learnt_before`
-    vocabularies: dict[str, list[bytes]]  # name of CandidateTower.tables and QueryTower.tables -> entries from row 1 on
+    settings: dict[str, Any]  # settings that determine shapes and meaning of the weights, by name
+    trained_before: float  # seconds: end of the training events; see `_trained_before`
+    vocabularies: dict[str, list[bytes]]  # names of the towers' `tables` -> entries from row 1 on
 
 
 def record_of(
     catalog: Catalog, transformed: Transformed, config: Config, validation_files: Sequence[str], is_caught_up: bool
 ) -> Record:
-    """The record of towers over this catalogue; `is_caught_up` where they learn the validation window too."""
+    """Record of towers over this catalog; `is_caught_up`: trained on the validation window too."""
     names = ["item_category", "item_brand", *catalog.profile_sizes]
-    learnt_ids = catalog.item_ids[catalog.id_row > 0]
+    trained_ids = catalog.item_ids[catalog.id_row > 0]
     return Record(
         settings=_settings(config),
-        learnt_before=_learnt_before(validation_files, config, is_caught_up),
-        vocabularies={ITEM_IDS: list(learnt_ids)} | {name: transformed.vocabulary(name) for name in names},
+        trained_before=_trained_before(validation_files, config, is_caught_up),
+        vocabularies={ITEM_IDS: list(trained_ids)} | {name: transformed.vocabulary(name) for name in names},
     )
 
 
 def write_record(record: Record, folder: str) -> None:
-    """Puts it into the SavedModel's assets.extra."""
+    """Write the record into the assets.extra of a SavedModel."""
     texts = {name: [_text(entry) for entry in entries] for name, entries in record.vocabularies.items()}
     path = Path(folder) / FILE
     path.parent.mkdir(exist_ok=True)
@@ -66,24 +65,26 @@ def write_record(record: Record, folder: str) -> None:
 
 
 def read_record(version: Path) -> Record:
-    """What `write_record` wrote; ModelError where a version carries none."""
+    """Read the record of a version; ModelError if there is none."""
     try:
         raw = json.loads((version / FILE).read_text(encoding="utf-8"))
         vocabularies = {name: [_entry(text) for text in texts] for name, texts in raw["vocabularies"].items()}
-        return Record(raw["settings"], float(raw["learnt_before"]), vocabularies)
+        return Record(raw["settings"], float(raw["trained_before"]), vocabularies)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"version {version.name} does not say what its towers have learnt ({error!r})") from error
+        raise ModelError(f"version {version.name} has no valid {FILE} ({error!r})") from error
 
 
-def beginning(version: str, transformed: Transformed, config: Config, validation_files: Sequence[str]) -> Begin:
-    """As the configuration says: afresh, or with the towers of the version in that folder ("": there is none)."""
+def configured_begin(version: str, transformed: Transformed, config: Config, validation_files: Sequence[str]) -> Begin:
+    """Warm start from the version in that folder ("": none) if so configured, else a cold start."""
     if not config.train.warm_start:
         return begin_cold
-    return going_on(Path(version) if version else None, transformed, config, validation_files)
+    return warm_begin(Path(version) if version else None, transformed, config, validation_files)
 
 
-def going_on(version: Path | None, transformed: Transformed, config: Config, validation_files: Sequence[str]) -> Begin:
-    """Begins with the towers of a version; where they can't be taken it says why in a line and begins afresh."""
+def warm_begin(
+    version: Path | None, transformed: Transformed, config: Config, validation_files: Sequence[str]
+) -> Begin:
+    """Start from the towers of a version; if they can't be used, log the reason and start cold."""
 
     def begin(model: TwoTower, catalog: Catalog) -> bool:
         try:
@@ -92,9 +93,9 @@ def going_on(version: Path | None, transformed: Transformed, config: Config, val
             current = record_of(catalog, transformed, config, validation_files, is_caught_up=False)
             known = carry_over(version, model, current)
         except ModelError as reason:
-            log(f"the towers train anew: {reason}")
+            log(f"the towers start cold: {reason}")
             return begin_cold(model, catalog)
-        log(f"the towers go on from version {version.name}, which knows {known:,} of {catalog.id_row.max():,} item ids")
+        log(f"the towers start from version {version.name}, which knows {known:,} of {catalog.id_row.max():,} item ids")
         model.texts.encode_texts(keep_mean=True)
         model.texts.encode_words()
         return True
@@ -103,23 +104,24 @@ def going_on(version: Path | None, transformed: Transformed, config: Config, val
 
 
 def carry_over(version: Path, model: TwoTower, current: Record) -> int:
-    """How many item ids of the model's the version knows, whose weights the model then has.
+    """Copy the version's weights into the model; returns the number of item ids that both have.
 
-    `current` is the model's own record. ModelError, and the model is as it was, where the version's
-    towers have other settings, have learnt what is to judge the model, or can't be read.
+    `current` is the model's own record. Raises ModelError and leaves the model unchanged if the
+    version's towers have other settings, were trained on the windows that evaluate the model, or
+    can't be read.
     """
     known = read_record(version)
-    _compare(version, known, current)
+    _check_compatible(version, known, current)
     tables = model.candidate_tower.tables() | model.query_tower.tables()
-    feature = {table.ref(): name for name, found in tables.items() for table in found}
+    feature = {table.ref(): name for name, parts in tables.items() for table in parts}
     carried: list[tuple[tf.Variable, np.ndarray]] = []
     value: np.ndarray | None
     for variable, saved in _saved(version, model):
         name, value = feature.get(variable.ref()), saved
         if name is not None:
-            value = _moved(saved, variable, known.vocabularies.get(name, []), current.vocabularies[name])
+            value = _carried_table(saved, variable, known.vocabularies.get(name, []), current.vocabularies[name])
         if value is None or value.shape != tuple(variable.shape):
-            raise ModelError(f"version {version.name} holds another {variable.name} than it says")
+            raise ModelError(f"{variable.name} of version {version.name} does not fit its vocabulary or this model")
         carried.append((variable, value))
     for variable, value in carried:
         variable.assign(value)
@@ -127,51 +129,51 @@ def carry_over(version: Path, model: TwoTower, current: Record) -> int:
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """By name, as JSON gives them back."""
+    """Settings by name, with the types that JSON gives back."""
     parts = {"towers": dataclasses.asdict(config.towers), "features": dataclasses.asdict(config.features)}
-    del parts["features"]["vocabulary"]  # a path, of the BERT's own file
-    found = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-    found |= {"clock": config.clock, "examples.max_events": config.examples.max_events}
-    return dict(json.loads(json.dumps(found)))
+    del parts["features"]["vocabulary"]  # the path of a file that belongs to the BERT
+    settings = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+    settings |= {"clock": config.clock, "examples.max_events": config.examples.max_events}
+    return dict(json.loads(json.dumps(settings)))
 
 
-def _learnt_before(validation_files: Sequence[str], config: Config, is_caught_up: bool) -> float:
-    """The start of the validation window, or its end; by an order, which has no moments, 0 or infinity."""
+def _trained_before(validation_files: Sequence[str], config: Config, is_caught_up: bool) -> float:
+    """Start of the validation window, or its end if caught up; 0 or infinity without timestamps."""
     if config.clock == "order":
         return math.inf if is_caught_up else 0.0
     start = window_start(sequences(validation_files, (), BATCH))
     return float(start + is_caught_up * config.examples.split.validation_days * DAY_SECONDS)
 
 
-def _compare(version: Path, known: Record, current: Record) -> None:
-    """ModelError where the one's towers may not be the other's beginning."""
+def _check_compatible(version: Path, known: Record, current: Record) -> None:
+    """Raise ModelError if towers of record `current` must not start from those of `known`."""
     for name in sorted(known.settings.keys() | current.settings.keys()):
         was, now = known.settings.get(name), current.settings.get(name)
         if was != now:
             raise ModelError(f"{name} is {now!r}, but {was!r} in version {version.name}")
-    if known.learnt_before > current.learnt_before:
+    if known.trained_before > current.trained_before:
         raise ModelError(
-            f"version {version.name} has learnt from events of the windows that are to judge the model: it caught up "
+            f"version {version.name} was trained on events of the windows that evaluate the model: it caught up "
             "with its validation window, or the windows have moved back"
         )
 
 
 def _saved(version: Path, model: TwoTower) -> list[tuple[tf.Variable, np.ndarray]]:
-    """Each variable that the model learns, but its readings of texts, with its value in the version."""
+    """Trained variables of the model, without text vectors, and their values in the version."""
     # export.Recommender has the model as `_model`.
     root = tf.train.Checkpoint(_model=tf.train.Checkpoint(**model.checkpointed(with_text_vectors=False)))
     weights = str(version / "variables" / "variables")
     try:
         reader = tf.train.load_checkpoint(weights)
         keys = _keys(reader, tf.train.CheckpointView(weights).match(root))
-        wanted = [part for part in tf.train.TrackableView(root).descendants() if isinstance(part, tf.Variable)]
-        return [(variable, reader.get_tensor(keys[variable.ref()])) for variable in wanted]
+        variables = [part for part in tf.train.TrackableView(root).descendants() if isinstance(part, tf.Variable)]
+        return [(variable, reader.get_tensor(keys[variable.ref()])) for variable in variables]
     except (KeyError, ValueError, tf.errors.OpError) as error:
         raise ModelError(f"version {version.name} does not hold the towers of this configuration ({error})") from error
 
 
 def _keys(reader: Any, matched: dict[int, Any]) -> dict[Any, str]:
-    """Reference of each matched variable -> its name in the checkpoint."""
+    """Key in the checkpoint of each matched variable, by its reference."""
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
@@ -184,26 +186,28 @@ def _keys(reader: Any, matched: dict[int, Any]) -> dict[Any, str]:
     }
 
 
-def _moved(was: np.ndarray, now: tf.Variable, old: Sequence[bytes], new: Sequence[bytes]) -> np.ndarray | None:
-    """The fresh table `now` with the rows of `was` for the entries that both have; None where `was` has no such rows.
+def _carried_table(
+    saved: np.ndarray, fresh: tf.Variable, old: Sequence[bytes], new: Sequence[bytes]
+) -> np.ndarray | None:
+    """The `fresh` table with the `saved` rows of common entries; None if sizes differ.
 
     Row 0 is nothing's, the entries follow, then buckets for what is in no vocabulary, by their
     number.
     """
-    further = len(was) - 1 - len(old)
-    if further < 0 or further != now.shape[0] - 1 - len(new) or was.shape[1:] != tuple(now.shape[1:]):
+    buckets = len(saved) - 1 - len(old)
+    if buckets < 0 or buckets != fresh.shape[0] - 1 - len(new) or saved.shape[1:] != tuple(fresh.shape[1:]):
         return None
-    found = tf.keras.utils.warmstart_embedding_matrix(
-        base_vocabulary=[b"", *old, *range(further)],
-        new_vocabulary=[b"", *new, *range(further)],
-        base_embeddings=was,
-        new_embeddings_initializer=tf.keras.initializers.Constant(now.numpy()),
+    table = tf.keras.utils.warmstart_embedding_matrix(
+        base_vocabulary=[b"", *old, *range(buckets)],
+        new_vocabulary=[b"", *new, *range(buckets)],
+        base_embeddings=saved,
+        new_embeddings_initializer=tf.keras.initializers.Constant(fresh.numpy()),
     )
-    return np.asarray(found)
+    return np.asarray(table)
 
 
 def _text(entry: bytes) -> str:
-    """Any bytes as JSON takes them."""
+    """Text of any bytes for JSON; `_entry` is the inverse."""
     return entry.decode("utf-8", "surrogateescape")
 
 

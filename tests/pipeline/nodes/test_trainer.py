@@ -77,14 +77,14 @@ def test_a_warm_start_begins_with_the_version_in_service_and_has_its_own_checkpo
     node: Node, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model, output = node.run(capfd, 1, is_last=True)
-    assert "tfrec: the towers train anew: no version is in service yet" in output
+    assert "tfrec: the towers start cold: no version is in service yet" in output
     assert epochs(output) == ["1", "2"]
     assert (model / FILE).is_file()
     without_version = node.checkpoints()
 
     shutil.copytree(model, node.home / "serving" / "5")
     _, output = node.run(capfd, 2)
-    assert "tfrec: the towers go on from version 5, which knows 7 of 7 item ids" in output
+    assert "tfrec: the towers start from version 5, which knows 7 of 7 item ids" in output
     assert epochs(output) == ["1"]
     with_version = node.checkpoints()
     assert (len(without_version), len(with_version)) == (1, 1)

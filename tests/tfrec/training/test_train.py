@@ -275,7 +275,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys
     trained = run(**settings)
     printed = capsys.readouterr().out
     assert "with the BERT" not in printed
-    place = re.search(r"going on at phase 0, epoch (\d+), step \d", printed)
+    place = re.search(r"resuming at phase 0, epoch (\d+), step \d", printed)
     assert place
     assert int(place[1]) >= 2
     assert epochs(printed) == list(range(int(place[1]), 9))
@@ -304,7 +304,7 @@ def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(ru
     progress.save()
     run(epochs=2)
     printed = capsys.readouterr().out
-    assert f"going on at phase 0, epoch 1, step {STEPS}" in printed
+    assert f"resuming at phase 0, epoch 1, step {STEPS}" in printed
     assert epochs(printed) == [1, 2]
 
 

@@ -19,7 +19,7 @@ from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.train import phases, train
 from tfrec.training.validation import Validation
-from tfrec.training.warm_start import FILE, Record, carry_over, going_on, read_record, record_of, write_record
+from tfrec.training.warm_start import FILE, Record, carry_over, read_record, record_of, warm_begin, write_record
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def shop_record(exported_shop, transformed_shop, is_caught_up: bool = False) -> 
     return record_of(exported_shop.catalog, graph, exported_shop.config, files, is_caught_up)
 
 
-def beginning(version: Path | None, transformed_shop, config: Config):
-    return going_on(version, Transformed(transformed_shop.folder), config, transformed_shop.files["validation"])
+def begin_of(version: Path | None, transformed_shop, config: Config):
+    return warm_begin(version, Transformed(transformed_shop.folder), config, transformed_shop.files["validation"])
 
 
 def model_of(catalog, config: Config, seed: int) -> TwoTower:
@@ -54,9 +54,9 @@ def other_towers(config: Config, **settings: object) -> Config:
 
 def test_over_the_same_data_the_embeddings_are_those_of_the_version(exported_shop, transformed_shop, version, capsys):
     model = model_of(exported_shop.catalog, exported_shop.config, 99)  # other random weights, if these were not read
-    assert beginning(version, transformed_shop, exported_shop.config)(model, exported_shop.catalog)
+    assert begin_of(version, transformed_shop, exported_shop.config)(model, exported_shop.catalog)
     # All items but the fern have a training event (tests/conftest.py).
-    assert capsys.readouterr().out == "tfrec: the towers go on from version 7, which knows 7 of 7 item ids\n"
+    assert capsys.readouterr().out == "tfrec: the towers start from version 7, which knows 7 of 7 item ids\n"
     model.trend.assign(exported_shop.model.trend)  # is of the present, not learnt
     np.testing.assert_allclose(model.all_candidates(), exported_shop.recommender.candidates, atol=1e-5)
     (batch,) = sequences(transformed_shop.files["train"], exported_shop.config.features.profile_columns, 100)
@@ -194,9 +194,9 @@ def test_towers_of_other_settings_train_anew_and_one_line_says_why(
     config = other_towers(exported_shop.config, **settings)
     model = model_of(exported_shop.catalog, config, 99)
     before = [weight.numpy() for weight in model.candidate_tower.weights]
-    assert not beginning(version, transformed_shop, config)(model, exported_shop.catalog)
+    assert not begin_of(version, transformed_shop, config)(model, exported_shop.catalog)
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first == f"tfrec: the towers train anew: {reason} in version 7"
+    assert first == f"tfrec: the towers start cold: {reason} in version 7"
     assert rest == ["tfrec: encoding 11 distinct texts of 8 items with the BERT"]
     for now, was in zip(model.candidate_tower.weights, before, strict=True):
         np.testing.assert_array_equal(now, was)
@@ -205,14 +205,14 @@ def test_towers_of_other_settings_train_anew_and_one_line_says_why(
 
 def test_without_a_version_the_towers_train_anew(exported_shop, transformed_shop, capsys):
     model = model_of(exported_shop.catalog, exported_shop.config, 99)
-    assert not beginning(None, transformed_shop, exported_shop.config)(model, exported_shop.catalog)
-    assert "tfrec: the towers train anew: no version is in service yet\n" in capsys.readouterr().out
+    assert not begin_of(None, transformed_shop, exported_shop.config)(model, exported_shop.catalog)
+    assert "tfrec: the towers start cold: no version is in service yet\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        (FILE, "version 8 does not say what its towers have learnt"),
+        (FILE, "version 8 has no valid assets.extra/tfrec_towers.json"),
         ("variables/variables.index", "version 8 does not hold the towers of this configuration"),
     ],
 )
@@ -238,31 +238,31 @@ def test_a_version_whose_vocabulary_is_not_that_of_its_tables_is_refused(
     write_record(dataclasses.replace(record, vocabularies=short), str(tmp_path / "8"))
     model = model_of(exported_shop.catalog, exported_shop.config, 99)
     before = [weight.numpy() for weight in model.weights]
-    with pytest.raises(ModelError, match=r"version 8 holds another .*brand.* than it says"):
+    with pytest.raises(ModelError, match=r"brand.* of version 8 does not fit its vocabulary"):
         carry_over(tmp_path / "8", model, record)
     for weight, was in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, was)
 
 
-def test_towers_that_caught_up_with_the_window_that_is_to_judge_the_model_are_no_beginning(
+def test_towers_that_caught_up_with_the_window_that_is_to_judge_the_model_are_no_begin_of(
     exported_shop, transformed_shop, version, tmp_path
 ):
     shutil.copytree(version, tmp_path / "8")
     write_record(shop_record(exported_shop, transformed_shop, is_caught_up=True), str(tmp_path / "8"))
     model = model_of(exported_shop.catalog, exported_shop.config, 99)
     record = shop_record(exported_shop, transformed_shop)
-    with pytest.raises(ModelError, match="version 8 has learnt from events of the windows that are to judge the model"):
+    with pytest.raises(ModelError, match="version 8 was trained on events of the windows that evaluate the model"):
         carry_over(tmp_path / "8", model, record)
     # ann's tea of 2024-02-10 is the first event of the shop's window; 28 days on the towers lie in the past.
-    assert record.learnt_before == 1_707_523_200.0
-    later = dataclasses.replace(record, learnt_before=record.learnt_before + 28 * 86_400)
+    assert record.trained_before == 1_707_523_200.0
+    later = dataclasses.replace(record, trained_before=record.trained_before + 28 * 86_400)
     assert carry_over(tmp_path / "8", model, later) == 7
 
 
-def test_by_an_order_towers_that_caught_up_are_never_a_beginning(exported_shop, transformed_shop):
+def test_by_an_order_towers_that_caught_up_are_never_a_begin_of(exported_shop, transformed_shop):
     by_order = dataclasses.replace(exported_shop, config=dataclasses.replace(exported_shop.config, clock="order"))
-    assert shop_record(by_order, transformed_shop).learnt_before == 0.0
-    assert shop_record(by_order, transformed_shop, is_caught_up=True).learnt_before == math.inf
+    assert shop_record(by_order, transformed_shop).trained_before == 0.0
+    assert shop_record(by_order, transformed_shop, is_caught_up=True).trained_before == math.inf
 
 
 # Training.
@@ -288,12 +288,12 @@ def test_a_warm_training_has_epochs_and_a_rate_of_its_own():
 
 def test_everything_trains_after_a_warm_start(exported_shop, transformed_shop, version, tmp_path, capsys):
     config = warm_config(exported_shop.config, warm_learning_rate=0.01, validation_users=0)
-    model = train_warm(transformed_shop, config, tmp_path, beginning(version, transformed_shop, config))
+    model = train_warm(transformed_shop, config, tmp_path, begin_of(version, transformed_shop, config))
     printed = capsys.readouterr().out
-    assert "go on from version 7" in printed
+    assert "start from version 7" in printed
     assert re.findall(r"towers epoch (\d)", printed) == ["1"]
     began = model_of(exported_shop.catalog, config, 99)
-    assert beginning(version, transformed_shop, config)(began, exported_shop.catalog)
+    assert begin_of(version, transformed_shop, config)(began, exported_shop.catalog)
     pairs = list(zip(model.trainable_variables, began.trainable_variables, strict=True))
     assert len(pairs) > 20
     # Nobody of this shop saw two items at two ages before a third: how old an event is, can't be learnt.
@@ -312,12 +312,12 @@ def test_a_warm_training_that_is_killed_goes_on_from_its_own_checkpoint(
 
     monkeypatch.setattr(Validation, "ndcg", kill)
     with pytest.raises(KeyboardInterrupt):
-        train_warm(transformed_shop, config, tmp_path, beginning(version, transformed_shop, config))
+        train_warm(transformed_shop, config, tmp_path, begin_of(version, transformed_shop, config))
     monkeypatch.undo()
     capsys.readouterr()
     # The version may be gone by now: nothing of it is read again, and the epochs are still those of a warm training.
-    train_warm(transformed_shop, config, tmp_path, beginning(None, transformed_shop, config))
+    train_warm(transformed_shop, config, tmp_path, begin_of(None, transformed_shop, config))
     printed = capsys.readouterr().out
-    assert "going on at phase 0, epoch 1" in printed
+    assert "resuming at phase 0, epoch 1" in printed
     assert "anew" not in printed
     assert re.findall(r"towers epoch (\d)", printed) == ["1", "2"]

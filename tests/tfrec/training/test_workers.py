@@ -164,7 +164,7 @@ def test_a_killed_worker_ends_the_others_and_all_resume_when_started_again(make_
     assert not job.task.is_done
 
     printed = outputs(job.start({"worker": 2}))[0]
-    resumed = re.search(r"going on at phase 0, epoch (\d+), step \d", printed)
+    resumed = re.search(r"resuming at phase 0, epoch (\d+), step \d", printed)
     assert resumed
     assert int(resumed[1]) >= done
     assert_same_losses(job, by_two, int(resumed[1]))
