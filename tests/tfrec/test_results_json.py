@@ -36,9 +36,9 @@ def test_a_result_comes_back_from_its_json():
 def test_nan_is_null_in_json():
     text = results_json.dump(Figure, Figure("ndcg", (math.nan, 1.0), math.inf))
     assert json.loads(text) == {"name": "ndcg", "values": [None, 1.0], "low": None}
-    found = parse(text)
-    assert math.isnan(found.values[0])
-    assert math.isnan(found.low)
+    figure = parse(text)
+    assert math.isnan(figure.values[0])
+    assert math.isnan(figure.low)
 
 
 def test_a_default_fills_a_missing_key_and_an_unknown_key_is_ignored():

@@ -1,4 +1,4 @@
-"""Evaluation from files to verdict: the exported model beside the baselines and the model in production."""
+"""Evaluation from files to verdict: the exported model against the baselines and the model in production."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Details of an evaluation that the report page shows beside the scores.
+"""Details of an evaluation that the report page shows in addition to the scores.
 
-Fields that stored files hold under an older name are read by that name too.
+An alias is the key of a field in files of older versions.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class CalibrationBin:
 
 @dataclasses.dataclass(frozen=True)
 class CalibrationCurve:
-    """Predicted probabilities beside the observed shares of labels."""
+    """Predicted probabilities and observed shares of labels."""
 
     bins: tuple[CalibrationBin, ...]
     error: float  # expected calibration error
@@ -93,7 +93,7 @@ class SampleUser:
 
 @dataclasses.dataclass(frozen=True)
 class Details:
-    """Everything the page shows beside the scores. An empty part was not measured."""
+    """All details. An empty part was not measured."""
 
     baseline: str = ""  # the strongest one, which the gains are counted from
     gains: tuple[GroupGain, ...] = ()

@@ -51,7 +51,7 @@ _SEED = 7
 
 @dataclasses.dataclass(frozen=True)
 class Extras:
-    """Measurements beside the means of the slices."""
+    """Measurements in addition to the means of the slices."""
 
     per_user: tuple[str, ...] = ("ndcg@20",)
     """Metrics that are returned as each user's own value too."""
@@ -89,7 +89,7 @@ def evaluate(
 
 
 class _Measures:
-    """Per-user metrics of all slices and groups; the items are in one shuffled order, so that ties say nothing."""
+    """Per-user metrics of all slices and groups, on items in one shuffled order, so that ties carry no information."""
 
     def __init__(self, holdout: Holdout, extras: Extras) -> None:
         self._order = order = _shuffled(holdout.item_ids)

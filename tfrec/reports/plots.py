@@ -85,7 +85,7 @@ def draw_bars(key: str, description: str, lines: Sequence[Line], labels: Axes) -
 
 
 def draw_calibration(key: str, description: str, predicted: Sequence[float], observed: Sequence[float]) -> str:
-    """SVG of observed shares over predicted probabilities on logarithmic axes, beside perfect calibration.
+    """SVG of observed shares over predicted probabilities on logarithmic axes, with the line of perfect calibration.
 
     A bin without a label is drawn on the lower edge.
     """

@@ -124,7 +124,10 @@ def _item_ages(evaluation: Evaluation) -> list[Plot]:
         )
         for scores, part in zip(models, parts, strict=True)
     ]
-    ticks = [age.replace(" to ", "–").replace(" days", " d").replace(" or more", "+") for age in ages]
+    short = {" to ": "–", " days": " d", " or more": "+", "never chosen before": "new"}  # the last one in older files
+    ticks = list(ages)
+    for long, replacement in short.items():
+        ticks = [tick.replace(long, replacement) for tick in ticks]
     axes = Axes("age", "recall@20", ticks)
     plot = _plot(
         "item-age",
@@ -160,8 +163,8 @@ def _calibration(curve: CalibrationCurve) -> Plot:
     description = f"Predicted probability and observed share: {_pairs(predicted, observed)}."
     return Plot(
         "Calibration of the probabilities",
-        "Each point is a bin of equally many candidates. On the dashed line, 1 in 10 candidates with a predicted "
-        "probability of 0.1 is chosen.",
+        "Each point is a bin of equally many candidates. On the dashed line, the observed share equals the predicted "
+        "probability.",
         plots.draw_calibration("calibration", description, predicted, observed),
         ("predicted probability", "observed share", "candidates"),
         [(number(each.predicted, 5), number(each.observed, 5), f"{each.candidates:,}") for each in curve.bins],
@@ -236,7 +239,7 @@ def _loss(key: str, phase: str, epochs: Sequence[Epoch]) -> Plot:
 
 
 def _validation(epochs: Sequence[Epoch]) -> Plot:
-    values = {"all": [epoch.ndcg for epoch in epochs], "new to the user": [epoch.ndcg_novel for epoch in epochs]}
+    values = {"all items": [epoch.ndcg for epoch in epochs], "new to the user": [epoch.ndcg_novel for epoch in epochs]}
     axes = Axes("epoch, over all phases", "NDCG@20")
     plot = _by_epoch("validation", "NDCG@20 on the validation window", axes, list(range(1, len(epochs) + 1)), values)
     phases = ", ".join(

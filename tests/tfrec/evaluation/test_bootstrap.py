@@ -13,10 +13,10 @@ from tfrec.evaluation.bootstrap import interval, intervals
 def test_the_interval_of_many_users_is_near_the_normal_one():
     values = np.random.default_rng(1).normal([0.3, 5.0], [0.2, 2.0], (4000, 2))
     half = 1.96 * values.std(axis=0) / math.sqrt(4000)
-    found = intervals(values)
-    np.testing.assert_allclose(found[:, 0], values.mean(axis=0) - half, atol=0.1 * half.min())
-    np.testing.assert_allclose(found[:, 1], values.mean(axis=0) + half, atol=0.1 * half.max())
-    assert found[0, 1] - found[0, 0] == pytest.approx(2 * half[0], rel=0.05)
+    ends = intervals(values)
+    np.testing.assert_allclose(ends[:, 0], values.mean(axis=0) - half, atol=0.1 * half.min())
+    np.testing.assert_allclose(ends[:, 1], values.mean(axis=0) + half, atol=0.1 * half.max())
+    assert ends[0, 1] - ends[0, 0] == pytest.approx(2 * half[0], rel=0.05)
 
 
 def test_a_column_has_the_same_interval_alone_and_among_others():
@@ -44,6 +44,6 @@ def test_equal_values_have_an_interval_of_width_zero(users):
 def test_a_column_with_a_nan_has_a_nan_interval_and_other_columns_do_not(users):
     values = np.random.default_rng(3).random((users, 2))
     values[0, 1] = math.nan
-    found = intervals(values)
-    assert np.isnan(found[1]).all()
-    assert tuple(found[0]) == pytest.approx(interval(values[:, 0]))
+    ends = intervals(values)
+    assert np.isnan(ends[1]).all()
+    assert tuple(ends[0]) == pytest.approx(interval(values[:, 0]))

@@ -176,29 +176,29 @@ def test_the_protocol_differs_for_other_labels_and_other_histories():
         ]
         return protocol_of(holdout_from_events(*frames, items, candidates="catalog")).data
 
-    found = {protocol(before, during) for before in items for during in items}
-    assert len(found) == 4
-    assert protocol("tea", "mug") in found
+    hashes = {protocol(before, during) for before in items for during in items}
+    assert len(hashes) == 4
+    assert protocol("tea", "mug") in hashes
 
 
 def test_groups_are_measured_on_the_list_of_the_whole_catalog(holdout):
     categories = np.array(["food > dry", "food > wet", "food", "home", "plants", "plants"], dtype=object)
-    found = evaluate("model", same_for_all, holdout, Extras(groups=groups(holdout, categories))).groups
+    by_group = evaluate("model", same_for_all, holdout, Extras(groups=groups(holdout, categories))).groups
     # Discounts as above. food: ann's pasta 1, bob's sauce 0.5 (rank 3), fay's tea 0.63093 (rank 2); plants: ann's ivy
     # 0.35621 (rank 6), fay's fern 0.43068 (rank 4). Nobody has a label in home.
-    of_department = {name: (part.users, part.metrics["ndcg@20"]) for name, part in found["department"].items()}
+    of_department = {name: (part.users, part.metrics["ndcg@20"]) for name, part in by_group["department"].items()}
     assert of_department["food"] == (3, pytest.approx(0.71031, abs=1e-5))
     assert of_department["plants"] == (2, pytest.approx(0.39345, abs=1e-5))
     assert of_department["home"] == (0, pytest.approx(math.nan, nan_ok=True))
-    assert found["department"]["food"].per_user["ndcg@20"].tolist() == pytest.approx([1, 0.5, 0.63093], abs=1e-5)
+    assert by_group["department"]["food"].per_user["ndcg@20"].tolist() == pytest.approx([1, 0.5, 0.63093], abs=1e-5)
     # The plants are new; all other items have an interaction a day before the window.
-    of_age = {name: part.metrics["ndcg@20"] for name, part in found["item age"].items() if part.users}
+    of_age = {name: part.metrics["ndcg@20"] for name, part in by_group["item age"].items() if part.users}
     assert of_age == {
         "new": of_department["plants"][1],
         "0 to 7 days": of_department["food"][1],
     }
     # ann and bob have two interactions before, fay none: the NDCG over all their labels.
-    of_activity = {name: (part.users, part.metrics["ndcg@20"]) for name, part in found["activity"].items()}
+    of_activity = {name: (part.users, part.metrics["ndcg@20"]) for name, part in by_group["activity"].items()}
     assert of_activity == {"0": (1, pytest.approx(0.65093, abs=1e-5)), "2": (2, pytest.approx(0.66578, abs=1e-5))}
 
 
@@ -218,9 +218,9 @@ def test_a_nan_makes_the_groups_of_its_user_nan_and_no_others(holdout):
         scores[user_rows == 1, 3] = math.nan
         return scores
 
-    found = evaluate("model", broken_for_bob, holdout, Extras(groups=groups(holdout, ITEMS))).groups["department"]
-    assert math.isnan(found["sauce"].metrics["ndcg@20"])
-    assert found["tea"].metrics["recall@20"] == 1
+    by_group = evaluate("model", broken_for_bob, holdout, Extras(groups=groups(holdout, ITEMS))).groups["department"]
+    assert math.isnan(by_group["sauce"].metrics["ndcg@20"])
+    assert by_group["tea"].metrics["recall@20"] == 1
 
 
 def test_exposure_and_label_shares_are_by_tenth_of_popularity():

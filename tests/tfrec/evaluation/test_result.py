@@ -88,9 +88,9 @@ def test_an_evaluation_of_a_version_without_details_intervals_and_groups_is_read
     raw = json.loads(evaluation().to_json())
     del raw["details"], raw["scores"]["model"]["groups"], raw["scores"]["model"]["exposure"]
     del raw["scores"]["model"]["slices"]["all"]["intervals"]
-    found = Evaluation.from_json(json.dumps(raw))
-    assert found.details == Details()
-    assert found.model == Scores("model", {"all": SliceScores(2, 0.1, SLICE.metrics)}, 1.5)
+    older = Evaluation.from_json(json.dumps(raw))
+    assert older.details == Details()
+    assert older.model == Scores("model", {"all": SliceScores(2, 0.1, SLICE.metrics)}, 1.5)
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG", b"{}", b'{"protocol": {"window": "test"'])

@@ -1,4 +1,4 @@
-"""Numbers of the plots, in the tables beside them."""
+"""Numbers of the plots, as in the tables of the page."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_loss_without_steps_is_by_epoch(plots):
 
 def test_validation_scores_are_by_epoch(plots):
     plot = plots["NDCG@20 on the validation window"]
-    assert plot.header == ("epoch", "all", "new to the user")
+    assert plot.header == ("epoch", "all items", "new to the user")
     assert plot.rows == [("1", "0.1212", "0.0313"), ("2", "0.1313", "0.0414")]
 
 
@@ -87,5 +87,4 @@ def test_a_model_without_probabilities_has_no_calibration_plot():
 
 
 def section(name: str) -> Section:
-    (found,) = [each for each in plotted_sections(EVALUATION) if each.id == name]
-    return found
+    return next(each for each in plotted_sections(EVALUATION) if each.id == name)

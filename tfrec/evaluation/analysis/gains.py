@@ -16,12 +16,12 @@ def strongest(baselines: dict[str, Scores]) -> Scores:
 
 def gains(model: Scores, baseline: Scores) -> tuple[GroupGain, ...]:
     """Paired difference of NDCG@20 in each group with two users or more, in the order of the groups."""
-    found = []
+    by_group = []
     for partition, parts in model.groups.items():
         for name, part in parts.items():
             other = baseline.groups[partition][name]
             if part.users > 1:
                 low, high = interval(part.per_user[METRIC] - other.per_user[METRIC])
                 means = part.metrics[METRIC], other.metrics[METRIC]
-                found.append(GroupGain(partition, name, part.users, *means, low, high))
-    return tuple(found)
+                by_group.append(GroupGain(partition, name, part.users, *means, low, high))
+    return tuple(by_group)
