@@ -102,8 +102,8 @@ def score_by_tfidf(queries: np.ndarray, documents: np.ndarray, separators: set[i
 
 def score_by_words(encoder: WordEncoder, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
     """[queries, documents] cosines of token ids [n, length] by the model's TF-IDF vectors."""
-    encoder.learn(documents)
-    return np.asarray(encoder.read(queries) @ encoder.read(documents).T)
+    encoder.fit(documents)
+    return np.asarray(encoder.encode(queries) @ encoder.encode(documents).T)
 
 
 def score_by_bert(encoder: TextEncoder, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:

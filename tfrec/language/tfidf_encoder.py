@@ -48,13 +48,13 @@ class WordEncoder(tf.keras.layers.Layer):
         summed = tf.einsum("nl,nld->nd", weights / times, tf.gather(self.piece_vectors, tokens))
         return tf.math.divide_no_nan(summed, length)
 
-    def read(self, tokens: np.ndarray) -> np.ndarray:
+    def encode(self, tokens: np.ndarray) -> np.ndarray:
         """`call` for any number of texts, in parts."""
-        read = tf.function(self.call, input_signature=[tf.TensorSpec([None, tokens.shape[1]], tf.int64)])
-        parts = [read(tokens[start : start + PART]).numpy() for start in range(0, len(tokens), PART)]
+        encode = tf.function(self.call, input_signature=[tf.TensorSpec([None, tokens.shape[1]], tf.int64)])
+        parts = [encode(tokens[start : start + PART]).numpy() for start in range(0, len(tokens), PART)]
         return np.concatenate(parts)
 
-    def learn(self, tokens: np.ndarray) -> None:
+    def fit(self, tokens: np.ndarray) -> None:
         """Fit the table to a catalog's distinct texts, [texts, length] token ids padded by 0."""
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfTransformer

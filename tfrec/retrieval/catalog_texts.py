@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.examples.catalog import Catalog
-from tfrec.language.text_encoder import Reader, TextEncoder
+from tfrec.language.text_encoder import CatalogEncoder, TextEncoder
 from tfrec.language.tfidf_encoder import WordEncoder
 from tfrec.retrieval.catalog_tables import constant, lookup
 
@@ -30,7 +30,7 @@ class CatalogTexts(tf.keras.layers.Layer):
         texts = len(catalog.tokens)
         self.text_vectors = tf.Variable(tf.zeros([texts, self.dim]), trainable=False, name="text_vectors")
         self.word_vectors = tf.Variable(tf.zeros([texts, self.word_encoder.dim]), trainable=False, name="word_vectors")
-        self._reader: Reader | None = None
+        self._catalog_encoder: CatalogEncoder | None = None
         self.set_live(False)
 
     def set_live(self, is_live: bool) -> None:
@@ -43,18 +43,18 @@ class CatalogTexts(tf.keras.layers.Layer):
     def fit_words(self) -> None:
         """Fit the TF-IDF weights to the items' texts, and encode every distinct text with them."""
         tokens = self.tokens.numpy()
-        self.word_encoder.learn(tokens[np.unique(self.text_row.numpy())])
+        self.word_encoder.fit(tokens[np.unique(self.text_row.numpy())])
         self.encode_words()
 
     def encode_words(self) -> None:
         """Encode every distinct text with the TF-IDF weights as they are."""
-        self.word_vectors.assign(self.word_encoder.read(self.tokens.numpy()))
+        self.word_vectors.assign(self.word_encoder.encode(self.tokens.numpy()))
 
     def encode_texts(self, keep_mean: bool = False) -> None:
         """Encode every distinct text with the current BERT, centered on their (or the old) mean."""
-        if self._reader is None:
-            self._reader = Reader(self.encoder, self.tokens.numpy())
-        pooled = self._reader.read()
+        if self._catalog_encoder is None:
+            self._catalog_encoder = CatalogEncoder(self.encoder, self.tokens.numpy())
+        pooled = self._catalog_encoder.encode()
         if not keep_mean:
             self.encoder.mean.assign(pooled.mean(axis=0))
         self.text_vectors.assign(self.encoder.normalize(pooled))

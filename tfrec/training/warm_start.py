@@ -191,8 +191,7 @@ def _carried_table(
 ) -> np.ndarray | None:
     """The `fresh` table with the `saved` rows of common entries; None if sizes differ.
 
-    Row 0 is nothing's, the entries follow, then buckets for what is in no vocabulary, by their
-    number.
+    Row 0 is the empty value. The entries follow, then the out-of-vocabulary buckets by number.
     """
     buckets = len(saved) - 1 - len(old)
     if buckets < 0 or buckets != fresh.shape[0] - 1 - len(new) or saved.shape[1:] != tuple(fresh.shape[1:]):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError
-from tfrec.language.text_encoder import ENCODE_BATCH, Reader, TextEncoder, bert_directory, pool_all
+from tfrec.language.text_encoder import ENCODE_BATCH, CatalogEncoder, TextEncoder, bert_directory, pool_all
 from tfrec.language.text_encoder import vocabulary as vocabulary_of
 from tfrec.language.tokenizer import WordPiece, word_piece_of
 
@@ -69,24 +69,24 @@ def test_vectors_are_centered_on_the_mean_of_the_catalog(encoder_of):
 def test_a_second_encoding_uses_the_current_weights(encoder_of, mode, layers, kept, monkeypatch):
     encoder = encoder_of(mode, layers)
     tokens = padded([PASTA, SOAP, [101, 7815, 7815, 102]], 8).numpy()
-    reader = Reader(encoder, tokens)
+    catalog_encoder = CatalogEncoder(encoder, tokens)
     calls = []
     monkeypatch.setattr(encoder, "_base", lambda base=encoder._base: calls.append(1) or base())
-    np.testing.assert_allclose(reader.read(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
+    np.testing.assert_allclose(catalog_encoder.encode(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
     for variable in encoder.trainable_variables:
         variable.assign_add(tf.random.stateless_normal(variable.shape, [1, 2], stddev=0.3))
-    again = reader.read()
+    again = catalog_encoder.encode()
     np.testing.assert_allclose(again, encoder.pooled(tf.constant(tokens)), atol=1e-5)
-    np.testing.assert_allclose(again, Reader(encoder, tokens).read(), atol=1e-5)
-    assert bool(reader._kept) == bool(calls) == kept
+    np.testing.assert_allclose(again, CatalogEncoder(encoder, tokens).encode(), atol=1e-5)
+    assert bool(catalog_encoder._cache) == bool(calls) == kept
 
 
 def test_states_above_the_memory_limit_are_not_cached(encoder_of, monkeypatch):
-    monkeypatch.setattr("tfrec.language.text_encoder.KEPT_BYTES", 10 * 16 * 4 - 1)
+    monkeypatch.setattr("tfrec.language.text_encoder.CACHE_BYTES", 10 * 16 * 4 - 1)
     encoder, tokens = encoder_of("top"), padded([PASTA, SOAP], 8).numpy()
-    reader = Reader(encoder, tokens)  # 10 tokens of 16 dimensions
-    np.testing.assert_allclose(reader.read(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
-    assert not reader._kept
+    catalog_encoder = CatalogEncoder(encoder, tokens)  # 10 tokens of 16 dimensions
+    np.testing.assert_allclose(catalog_encoder.encode(), encoder.pooled(tf.constant(tokens)), atol=1e-5)
+    assert not catalog_encoder._cache
 
 
 def test_vectors_of_a_catalog_keep_its_order(encoder):

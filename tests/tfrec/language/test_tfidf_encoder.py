@@ -19,7 +19,7 @@ PIECES = 12
 def encoder():
     """Of 3 dimensions, fitted to TEXTS."""
     encoder = WordEncoder(PIECES, 3)
-    encoder.learn(TEXTS)
+    encoder.fit(TEXTS)
     return encoder
 
 
@@ -51,14 +51,14 @@ def test_a_piece_that_no_text_or_every_text_holds_has_no_part_in_a_vector(encode
 
 def test_the_empty_text_is_not_counted_among_the_texts(encoder):
     other = WordEncoder(PIECES, 3)
-    other.learn(np.concatenate([np.zeros((1, 5), np.int64), TEXTS]))
+    other.fit(np.concatenate([np.zeros((1, 5), np.int64), TEXTS]))
     np.testing.assert_array_equal(other.rarity > 0, encoder.rarity > 0)
 
 
 def test_an_empty_dimension_stays_empty_for_new_texts():
     encoder = WordEncoder(PIECES, 4)
     # Two kinds of text, each in two orders: but one direction tells them apart, and two dimensions hold them all.
-    encoder.learn(np.array([[5, 6, 7], [7, 6, 5], [8, 9, 10], [10, 9, 8], [5, 7, 6]]))
+    encoder.fit(np.array([[5, 6, 7], [7, 6, 5], [8, 9, 10], [10, 9, 8], [5, 7, 6]]))
     known = np.abs(encoder.projected(tf.constant([[5, 6, 7], [8, 9, 10]])).numpy()).max(axis=0) > 1e-4
     assert known.sum() == 2
     np.testing.assert_array_equal(encoder.projected(tf.constant([[5, 9, 9]])).numpy()[:, ~known], 0.0)
@@ -68,7 +68,7 @@ def test_dimensions_are_found_by_a_part_of_many_texts_and_rarity_by_all(monkeypa
     monkeypatch.setattr("tfrec.language.tfidf_encoder.MOST_TEXTS", 6)
     many = np.concatenate([np.tile([2, 5, 6], (20, 1)), np.tile([2, 7, 8], (20, 1)), [[2, 5, 9]]])
     encoder = WordEncoder(PIECES, 2)
-    encoder.learn(many)
+    encoder.fit(many)
     # Piece 9 is in one of the 41 texts, piece 5 in 21.
     np.testing.assert_allclose(encoder.rarity.numpy()[[9, 5]], np.log([42 / 2, 42 / 22]) + 1, rtol=1e-6)
     apart = encoder(tf.constant([[2, 5, 6], [2, 7, 8]])).numpy()
@@ -78,18 +78,20 @@ def test_dimensions_are_found_by_a_part_of_many_texts_and_rarity_by_all(monkeypa
 @pytest.mark.parametrize("texts", [[[0, 0]], [[2, 5], [2, 5]], [[2, 5, 3]], [[5, 0], [6, 0]]])
 def test_a_catalog_of_few_words_still_gives_finite_vectors(texts):
     encoder = WordEncoder(PIECES, 3)
-    encoder.learn(np.array(texts))
+    encoder.fit(np.array(texts))
     assert np.isfinite(encoder(tf.constant([*texts, [9] * len(texts[0])]))).all()
 
 
 def test_vectors_of_a_catalog_keep_its_order(encoder):
     many = np.tile(TEXTS, (PART // 5 + 1, 1))
-    np.testing.assert_allclose(encoder.read(many), np.tile(encoder(tf.constant(TEXTS)), (PART // 5 + 1, 1)), atol=1e-6)
+    np.testing.assert_allclose(
+        encoder.encode(many), np.tile(encoder(tf.constant(TEXTS)), (PART // 5 + 1, 1)), atol=1e-6
+    )
 
 
 def test_words_may_be_left_out():
     encoder = WordEncoder(PIECES, 0)
-    encoder.learn(TEXTS)
-    assert encoder.read(TEXTS).shape == (5, 0)
+    encoder.fit(TEXTS)
+    assert encoder.encode(TEXTS).shape == (5, 0)
     with pytest.raises(ConfigError, match=r"word_dim is -1; give 0 \(no TF-IDF\) or more"):
         WordEncoder(PIECES, -1)
