@@ -1,4 +1,4 @@
-"""Evaluation from files to verdict: the exported model against the baselines and the model in production."""
+"""Evaluation from files to verdict: model against baselines and model in production."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def evaluate_and_bless(
 
 
 def _in_production(production: str | Path, examples_dir: str | Path, holdout: Holdout, log: Log) -> dict[str, Scorer]:
-    """Scorer of the latest version in the folder `production`; empty without a version that can be loaded."""
+    """Scorer of the latest version in the folder `production`; empty if there is none to load."""
     latest = latest_version(str(production))
     if latest is None:
         return {}

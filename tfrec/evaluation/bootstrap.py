@@ -16,16 +16,17 @@ BATCH = 250  # resamples at once
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Ends of the 95 % interval of the mean of [users]: of a metric, or of the difference between two models."""
+    """Ends of the 95 % interval of the mean of [users] values or differences."""
     ((low, high),) = intervals(values[:, np.newaxis])
     return float(low), float(high)
 
 
 def intervals(values: np.ndarray) -> np.ndarray:
-    """[columns, 2] float64 ends of the 95 % interval of the mean of each column of [users, columns].
+    """[columns, 2] float64 ends of the 95 % intervals of the column means of [users, columns].
 
-    Percentiles over 2,000 resamples of the users, the same resamples for all columns. With fewer than 30 users the
-    interval is Student's t, with fewer than two it is unbounded. NaN where a column holds NaN.
+    Percentiles over 2,000 resamples of the users, the same resamples for all columns. With fewer
+    than 30 users the interval is Student's t, with fewer than two it is unbounded. NaN where a
+    column holds NaN.
     """
     users, means = len(values), values.mean(axis=0) if len(values) else np.full(values.shape[1], math.nan)
     if users < 2:

@@ -8,8 +8,8 @@ The slices:
     cold_among  the same, ranked among the cold items alone
     new_users   users without any event before the window; nothing masked
 
-Groups of items (departments, ages) and of users (activity) are measured on the first 20 items of the whole catalog,
-nothing masked. Relevant in a group of items are the user's labels in it.
+Groups of items (departments, ages) and of users (activity) are measured on the first 20 items of
+the whole catalog, nothing masked. Relevant in a group of items are the user's labels in it.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def evaluate(
     rows: np.ndarray | None = None,
     batch: int = 256,
 ) -> Scores:
-    """Scores of one model on every slice, over the users `rows` of the holdout (None: all users with a label).
+    """Scores of one model on every slice, over the users `rows` of the holdout (None: all).
 
-    A user for whom the model gives a NaN has NaN metrics, and so has every mean over that user. All metrics of a
-    slice without users are NaN. ModelError when the scores are not [batch, items].
+    A user for whom the model gives a NaN has NaN metrics, and so has every mean over that user. All
+    metrics of a slice without users are NaN. ModelError when the scores are not [batch, items].
     """
     rows = np.arange(len(holdout.user_ids)) if rows is None else rows
     measures = _Measures(holdout, extras)
@@ -89,7 +89,7 @@ def evaluate(
 
 
 class _Measures:
-    """Per-user metrics of all slices and groups, on items in one shuffled order, so that ties carry no information."""
+    """Per-user metrics of all slices and groups, with the items in one shuffled order."""
 
     def __init__(self, holdout: Holdout, extras: Extras) -> None:
         self._order = order = _shuffled(holdout.item_ids)
@@ -137,7 +137,7 @@ class _Measures:
 
 
 def label_shares(holdout: Holdout) -> tuple[float, ...]:
-    """Shares of all labels by tenth of the items, the most popular first, to be compared with `Scores.exposure`."""
+    """Shares of all labels by tenth of the items, the most popular first, as `Scores.exposure`."""
     order = _shuffled(holdout.item_ids)
     return _shares(_tenth(count_users(holdout)[order]), holdout.labels[:, order].indices)
 
@@ -161,7 +161,7 @@ def protocol_of(holdout: Holdout) -> Protocol:
 
 
 def _fingerprint(holdout: Holdout) -> str:
-    """Hash that differs between two holdouts in which a user, a candidate, a label or a history differs."""
+    """Hash of users, candidates, labels and histories."""
     digest = hashlib.sha256()
     for ids in (holdout.user_ids, holdout.item_ids):
         digest.update("\0".join(ids).encode())
@@ -179,7 +179,7 @@ def _scores(name: str, score: Scorer, rows: np.ndarray, items: int) -> np.ndarra
 
 
 def _shuffled(item_ids: np.ndarray) -> np.ndarray:
-    """[items] columns in an order that depends on the ids alone, so that ties carry no information."""
+    """[items] columns in an order by the ids alone, so that ties carry no information."""
     return np.argsort(item_ids)[np.random.default_rng(_SEED).permutation(len(item_ids))]
 
 

@@ -22,7 +22,7 @@ EVENTS = ("event_item_id", "event_kind", "event_timestamp", "event_price")
 
 
 class ExportedModel:
-    """A SavedModel with the histories of a holdout's users; ModelError when the folder holds no model of tfrec."""
+    """A SavedModel with the histories of a holdout's users; ModelError when there is no model."""
 
     def __init__(self, folder: str | Path, examples_dir: str | Path, holdout: Holdout) -> None:
         import tensorflow as tf
@@ -44,14 +44,15 @@ class ExportedModel:
         row = pd.Index(users).get_indexer(holdout.user_ids)
         self._histories = {name: values[row] for name, values in histories.items()}
         self._user_ids = holdout.user_ids
-        # With the order clock the window has no start in seconds: 0 lets the model take the time after the history.
+        # With the order clock the window has no start in seconds: 0 lets the model take the time
+        # after the history.
         self._query_time = holdout.window_start if holdout.clock == "utc" else 0
 
     def stages(self, latest: int | None = None) -> list[Scorer]:
         """Scorers: the two towers alone and, if the model has a second stage, both stages.
 
-        Items that the model does not know score -inf. With `latest`, histories are cut to that many last events and
-        the user id is empty, as of a user who has just arrived.
+        Items that the model does not know score -inf. With `latest`, histories are cut to that many
+        last events and the user id is empty, as of a user who has just arrived.
         """
         import tensorflow as tf
 
@@ -90,7 +91,7 @@ class ExportedModel:
 
 
 def _cut(histories: dict[str, np.ndarray], latest: int) -> dict[str, np.ndarray]:
-    """Histories with only the last `latest` events that have an item, as new arrays; profiles as they are."""
+    """Histories with only the last `latest` events that have an item, as new arrays."""
     is_item = histories["event_item_id"] != b""
     kept = is_item & (np.cumsum(is_item[:, ::-1], axis=1)[:, ::-1] <= latest)
     order = np.argsort(~kept, axis=1, kind="stable")[:, : max(latest, 1)]

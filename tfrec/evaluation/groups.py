@@ -1,7 +1,7 @@
 """Groups of a shop that are evaluated one by one: departments, ages of items, activity of users.
 
-A department is the first level of an item's category. An item's age runs from its first interaction before the
-window. A user's activity is the number of their interactions before the window.
+A department is the first level of an item's category. An item's age runs from its first interaction
+before the window. A user's activity is the number of their interactions before the window.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Groups:
 
 
 def groups(holdout: Holdout, categories: np.ndarray) -> Groups:
-    """Partitions "department" and "item age" of the items, "activity" of the users; `categories` [items] str paths.
+    """Partitions "department" and "item age" of the items, "activity" of the users.
 
-    Without a clock there are no ages, without any category no departments.
+    `categories` are [items] str paths. Without a clock there are no ages, without any category no departments.
     """
     of_items = {}
     if (categories != "").any():
@@ -52,7 +52,7 @@ def groups(holdout: Holdout, categories: np.ndarray) -> Groups:
 
 
 def departments(holdout: Holdout, categories: np.ndarray) -> Partition:
-    """The 20 departments with the most labels, in descending order; then all others, and items without a category."""
+    """The 20 departments with the most labels, then all others, then items without a category."""
     first = pd.Series(categories, dtype=object).str.split(CATEGORY_SEPARATOR).str[0].replace("", NO_CATEGORY)
     labels = pd.Series(np.asarray(holdout.labels.sum(axis=0)).ravel()).groupby(first.to_numpy()).sum()
     named = labels.drop(NO_CATEGORY, errors="ignore").sort_values(ascending=False, kind="stable").index[:N_DEPARTMENTS]
@@ -73,7 +73,7 @@ def item_ages(holdout: Holdout) -> Partition:
 
 
 def activity(holdout: Holdout) -> Partition:
-    """Users without an interaction before the window, and the others in quarters from the least to the most active."""
+    """Users without an interaction before the window, then quarters by number of interactions."""
     interactions = np.asarray(holdout.history.sum(axis=1)).ravel().astype(np.int64)
     known = np.sort(interactions[interactions > 0])
     quarters = [known[quarter * len(known) // QUARTERS] for quarter in range(QUARTERS)] if len(known) else []

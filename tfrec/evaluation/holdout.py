@@ -1,6 +1,7 @@
 """Held-out window: the labels of each user in it, and every event before it.
 
-Users and items are numbered here, so that baselines, evaluation and scorers of any kind share one numbering.
+Users and items are numbered here, so that baselines, evaluation and scorers of any kind share one
+numbering.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ EARLIER_SPLITS = {"validation": ("train",), "test": ("train", "validation")}
 """Window -> the splits whose targets together are every event before it."""
 
 CANDIDATES = ("sold", "catalog")
-"""Items that compete: those with an event before or inside the window, or every item of the catalog."""
+"""Candidate items: those with an event before or inside the window, or the whole catalog."""
 
 Scorer = Callable[[np.ndarray], np.ndarray]
-"""Rows of `Holdout.user_ids` [batch] int64 -> [batch, items] float32, higher is better, -inf = never."""
+"""Rows of `Holdout.user_ids` [batch] int64 -> scores [batch, items] float32, -inf = never."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Holdout:
     """Labels of the window's users, and the interactions before the window.
 
-    `history` and the `event_*` arrays hold the label kinds only (all kinds by default): with labels of
-    purchases, a history is one of purchases. `is_cold` and `is_new` look at events of every kind.
+    `history` and the `event_*` arrays hold the label kinds only (all kinds by default): with labels
+    of purchases, a history is one of purchases. `is_cold` and `is_new` look at events of every
+    kind.
     """
 
     window: str  # "validation" or "test"
@@ -60,7 +62,7 @@ def read_holdout(
     candidates: str = "sold",
     clock: str | None = None,
 ) -> Holdout:
-    """Read the holdout from ExampleGen's folder; see `holdout_from_events` for the settings and errors."""
+    """Read the holdout from ExampleGen's folder; settings as in `holdout_from_events`."""
     _check("window", window, tuple(EARLIER_SPLITS))
     before = pd.concat([read_targets(examples_dir, split) for split in EARLIER_SPLITS[window]], ignore_index=True)
     during = read_targets(examples_dir, window)
@@ -76,11 +78,12 @@ def holdout_from_events(
     candidates: str = "sold",
     clock: str | None = None,
 ) -> Holdout:
-    """Holdout of two event tables (user_id, item_id, kind, timestamp in seconds) and the catalog's ids.
+    """Holdout of two event tables (user_id, item_id, kind, timestamp in seconds).
 
-    `label_kinds` None: an event of any kind is a label. `clock` None: timestamps that all lie in 1970 are an
-    order. ConfigError for an unknown value of a setting. DataError for an item that is not in the catalog and, with
-    the utc clock, for an event of `before` that is later than the window's first.
+    `catalog` [items] str ids. `label_kinds` None: an event of any kind is a label. `clock` None:
+    timestamps that all lie in 1970 are an order. ConfigError for an unknown value of a setting.
+    DataError for an item that is not in the catalog and, with the utc clock, for an event of
+    `before` that is later than the window's first.
     """
     kinds = tuple(label_kinds or EVENT_KINDS)
     for kind in kinds:
@@ -134,7 +137,10 @@ def _clock(before: pd.DataFrame, during: pd.DataFrame) -> str:
 
 
 def _window_start(before: pd.DataFrame, during: pd.DataFrame, clock: str) -> int:
-    """Midnight before the first label, but after the last event before it: the files do not hold the border."""
+    """Midnight before the first label, but after the last event before it.
+
+    The files do not hold the border.
+    """
     last = int(before.timestamp.max()) if len(before) else 0
     first = int(during.timestamp.min()) if len(during) else last + 1
     if clock == "order":
@@ -162,7 +168,7 @@ def _check_in_catalog(sold: pd.Index, catalog: np.ndarray) -> None:
 
 
 def _baskets(events: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:
-    """One row for each distinct (user, item, second) of the kinds; events without an item are left out."""
+    """One row for each distinct (user, item, second) of the kinds, events with an item only."""
     kept = events[events.kind.isin(kinds) & (events.item_id != "")]
     return kept.drop_duplicates(["user_id", "item_id", "timestamp"])
 

@@ -1,4 +1,4 @@
-"""Per-user metrics of rankings, collected batch by batch: of a slice, of groups of items, of groups of users."""
+"""Per-user metrics of rankings by slice and by group, collected batch by batch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIST_LENGTH = 20  # items of a recommendation list
 
 @dataclasses.dataclass(frozen=True)
 class ItemTexts:
-    """Vectors of the items' texts by one exported model, so that diversity is comparable between models."""
+    """Text vectors of one exported model, so that diversity is comparable between models."""
 
     vectors: np.ndarray  # [texts, dim] float32 of length 1
     row: np.ndarray  # [items] int64, row of the item's text in `vectors`
@@ -50,7 +50,7 @@ class RankedItems:
     texts: ItemTexts | None
 
     def list_metrics(self, top: np.ndarray) -> np.ndarray:
-        """[batch, metrics] metrics of the lists alone: novelty, popularity and, with texts, diversity."""
+        """[batch, metrics] novelty, popularity and, with texts, diversity of the lists."""
         columns = [metric(top, self.buyers, self.all_users) for metric in (metrics.novelty, metrics.popularity)]
         if self.texts is not None:
             columns.append(metrics.diversity(top, self.texts.vectors, self.texts.row))
@@ -82,7 +82,7 @@ class PerUserMetrics:
         self._lists: list[np.ndarray] = [np.empty(0, np.int64)]
 
     def add(self, rows: np.ndarray, ranking: Ranking, is_nan: np.ndarray) -> None:
-        """Add the users of `rows` who have a relevant item in this slice; metrics are NaN where `is_nan` [batch]."""
+        """Add the users of `rows` with a relevant item; metrics are NaN where `is_nan` [batch]."""
         relevant = self.relevant[rows]
         totals = np.diff(relevant.indptr)
         kept = np.flatnonzero(totals)
@@ -92,7 +92,7 @@ class PerUserMetrics:
             self._lists.append(ranking.top[kept, :LIST_LENGTH].ravel())
 
     def result(self, per_user: tuple[str, ...]) -> SliceScores:
-        """Means over users with their intervals; the metrics `per_user` also as each user's own value."""
+        """Means over users with intervals; of the metrics `per_user` each user's value too."""
         values, listed = self.values(), self.listed()
         users = len(values)
         if users == 0:
@@ -128,7 +128,7 @@ class PerUserMetrics:
 
 
 class GroupMetrics:
-    """Collects the per-user metrics of each group of items; relevant are the user's labels in the group."""
+    """Collects the metrics of each group of items; relevant are the user's labels in the group."""
 
     def __init__(self, relevant: sp.csr_matrix, partition: Partition) -> None:
         self._relevant, self._partition = relevant, partition

@@ -1,4 +1,4 @@
-"""Result of an evaluation: protocol, scores of all models, verdict and details, in memory and as evaluation.json."""
+"""Result of an evaluation, in memory and as evaluation.json."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Evaluation:
 
     @staticmethod
     def from_json(text: str, source: str = "the text") -> Evaluation:
-        """Evaluation that `to_json` wrote. DataError that names `source` when it is damaged or something else."""
+        """Evaluation that `to_json` wrote.
+
+        DataError that names `source` when the text is damaged or something else.
+        """
         return results_json.parse(Evaluation, text, source, "an evaluation", _CURE)
 
     @staticmethod

@@ -1,6 +1,7 @@
 """Scores of one model by slice, the protocol they hold under, and the verdict.
 
-A number that does not exist (no users in a slice, a model that gave NaN) is NaN here and null in JSON.
+A number that does not exist (no users in a slice, a model that gave NaN) is NaN here and null in
+JSON.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Protocol:
 
 @dataclasses.dataclass(frozen=True)
 class SliceScores:
-    """One model on one slice: means over the slice's users, each with at least one relevant item."""
+    """One model on one slice: means over the users with at least one relevant item in it."""
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
     users: int
@@ -55,7 +56,8 @@ class Scores:
     name: str
     slices: dict[str, SliceScores]  # evaluate.SLICES -> scores
     score_seconds: float  # spent in the model's own scoring of all users
-    # partition ("department", "item age", "activity") -> group -> scores of the first 20, nothing masked
+    # partition ("department", "item age", "activity") -> group -> scores of the first 20, nothing
+    # masked
     groups: dict[str, dict[str, SliceScores]] = dataclasses.field(default_factory=dict)
     exposure: tuple[Number, ...] = ()  # shares of all users' first 20 by tenth of the items, the most popular first
 

@@ -1,6 +1,7 @@
-"""Verdict BLESSED or REFUSED: a blessed model beats the baselines of its floor and reaches the model in production.
+"""Verdict BLESSED or REFUSED.
 
-All numbers must come from one protocol.
+A blessed model beats the baselines of its floor and reaches the model in production. All scores
+must come from one protocol.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ def decide_verdict(
 ) -> Verdict:
     """Verdict with a sentence for each comparison. All scores must be of the same users.
 
-    A slice without users, or a metric that is NaN, is refused. ConfigError when a metric, slice or baseline of
-    `config` does not exist.
+    A slice without users, or a metric that is NaN, is refused. ConfigError when a metric, slice or
+    baseline of `config` does not exist.
     """
     for slice_ in (config.slice, *config.protected):
         _check("slice", slice_, model.slices)

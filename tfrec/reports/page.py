@@ -1,4 +1,7 @@
-"""HTML page of an evaluation, in a single file that loads nothing. All text of the shop is escaped."""
+"""HTML page of an evaluation, in a single file that loads nothing.
+
+All text of the shop is escaped.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,10 @@ def render_page(evaluation: Evaluation, title: str, seconds: Mapping[str, float]
 
 
 def write_page(text: str, out: str | Path) -> Path:
-    """Write the page atomically; returns its absolute path. DataError when it can't be written there."""
+    """Write the page atomically; returns its absolute path.
+
+    DataError when it can't be written there.
+    """
     path = Path(out)
     staging = path.with_name(f"{path.name}.staging")
     try:
@@ -114,7 +120,7 @@ def _row(scores: Scores, is_model: bool) -> Row:
 
 
 def _largest(gains: Sequence[GroupGain]) -> tuple[list[GroupGain], list[GroupGain]]:
-    """The largest gains, and the largest losses; the ages of items are left out, since they have a plot."""
+    """The largest gains, and the largest losses, without the ages of items, which have a plot."""
     ordered = sorted((gain for gain in gains if gain.partition != "item age"), key=lambda gain: gain.difference)
     up = [gain for gain in reversed(ordered) if gain.difference > 0]
     down = [gain for gain in ordered if gain.difference < 0]

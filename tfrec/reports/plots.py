@@ -1,6 +1,7 @@
 """Plots of an evaluation as SVG in the colors of the page, readable on light and on dark.
 
-No text of the shop is drawn. Each plot has a description for screen readers; its numbers are in a table of the page.
+No text of the shop is drawn. Each plot has a description for screen readers; its numbers are in a
+table of the page.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def draw_bars(key: str, description: str, lines: Sequence[Line], labels: Axes) -
 
 
 def draw_calibration(key: str, description: str, predicted: Sequence[float], observed: Sequence[float]) -> str:
-    """SVG of observed shares over predicted probabilities on logarithmic axes, with the line of perfect calibration.
+    """SVG of observed shares over predicted probabilities, on logarithmic axes.
 
     A bin without a label is drawn on the lower edge.
     """

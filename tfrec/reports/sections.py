@@ -1,4 +1,4 @@
-"""Plotted sections of the page of an evaluation: recall, cold start, calibration, exposure, learning curves."""
+"""Plotted sections of the page: recall, cold start, calibration, exposure, learning curves."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def _by_epoch(key: str, title: str, axes: Axes, numbers: list[int], values: dict
 
 
 def _plot(key: str, title: str, lines: Sequence[Line], column: Sequence[str], draw: Callable[[str, str], str]) -> Plot:
-    """Plot of lines with a description and a table of their numbers; `column` is its first column with its heading."""
+    """Plot of lines with a table of their numbers; `column` is the heading and its ticks."""
     heading, *ticks = column
     description = "; ".join(f"{line.name}: {_pairs(ticks, line.y)}" for line in lines)
     header = [heading]

@@ -1,4 +1,4 @@
-"""Tables for the terminal: scores of all models with the verdict, and recommendations with what the user did next.
+"""Tables for the terminal: scores of all models with the verdict, and recommendations.
 
 Text of fixed width, at most 120 columns; a Chinese character takes two columns, as in a terminal.
 """
@@ -45,7 +45,7 @@ def render_table(evaluation: Evaluation) -> str:
 
 
 def render_comparison(evaluations: Mapping[str, Evaluation]) -> str:
-    """The evaluated models of several evaluations, a block for each slice, with the differences from the first.
+    """The models of several evaluations by slice, with their differences from the first.
 
     DataError when they were not measured under the same protocol on the same data.
     """
@@ -74,7 +74,7 @@ def render_comparison(evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def render_recommendations(rows: Sequence[Recommendation]) -> str:
-    """A row for each recommendation, with the next event if that is known; long titles end in an ellipsis."""
+    """A row for each recommendation, with the user's next event if it is known."""
     is_known = any(row.then is not None for row in rows)
     then = max(map(len, ("then", *(row.then or "" for row in rows)))) if is_known else 0
     item = max(map(display_width, ("item", *(row.item_id for row in rows))))

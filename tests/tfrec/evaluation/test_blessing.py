@@ -93,7 +93,7 @@ def test_the_details_come_from_the_model_the_baseline_and_its_curve(toys, toy_ex
     curve.write(tmp_path / "model" / "assets.extra")
     evaluation = evaluate_and_bless(tmp_path / "model", tmp_path / "nothing", toy_examples, Config(), [].append)
     details = evaluation.details
-    # popularity and recent_popularity both rank the labels third, third and fourth; the first of equal ones counts.
+    # Both popularities rank the labels third, third and fourth; the first of equal ones counts.
     assert details.baseline == "popularity"
     assert {gain.partition for gain in details.gains} == {"item age", "activity"}  # the toys have no categories
     assert all(gain.model_ndcg == 1 for gain in details.gains)
@@ -109,7 +109,7 @@ def test_the_details_come_from_the_model_the_baseline_and_its_curve(toys, toy_ex
 def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_path):
     import tensorflow as tf
 
-    # Second stage: for every user the mug has probability 0.5, the book 0.25; other items are no candidates.
+    # Second stage: the mug has probability 0.5, the book 0.25; other items are no candidates.
     model = tf.saved_model.load(str(toys["wise"]))
     model._second_stage = tf.Module()
     embed = model.signatures["embed_query"]
@@ -126,7 +126,7 @@ def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_p
     assert list(evaluation.scores)[-2:] == ["two-tower", "two stages"]
     curve = evaluation.details.calibration
     assert curve is not None
-    # Three users, six candidates. The book is nobody's label, the mug is one of ann and bob: 2 of 3 at 0.5.
+    # Three users, six candidates: the book is nobody's label, the mug is one of ann and bob.
     assert [(b.predicted, b.candidates) for b in curve.bins] == [(0.25, 1)] * 3 + [(0.5, 1)] * 3
     assert sum(b.observed for b in curve.bins[:3]) == 0
     assert sum(b.observed for b in curve.bins[3:]) == 2

@@ -75,14 +75,15 @@ def test_ndcg_and_its_standard_error_are_over_users(holdout):
     # Discounts 1, 0.63093, 0.5, 0.43068, 0.38685, 0.35621 of ranks 1 to 6.
     # ann: ranks 1 and 6: (1 + 0.35621) / 1.63093 = 0.83155. bob: rank 3 of one: 0.5.
     # fay: ranks 2 and 4: (0.63093 + 0.43068) / 1.63093 = 0.65093.
-    # Mean 0.66083; deviations 0.17073, -0.16083, -0.00989; variance 0.055113 / 2; se sqrt(0.027556 / 3).
+    # Mean 0.66083; deviations 0.17073, -0.16083, -0.00989; variance 0.055113 / 2;
+    # standard error sqrt(0.027556 / 3).
     part = evaluate("model", same_for_all, holdout).slices["all"]
     assert part.metrics["ndcg@20"] == pytest.approx(0.66083, abs=1e-5)
     assert part.ndcg_se == pytest.approx(0.09584, abs=1e-4)
 
 
 def test_recall_and_coverage_count_the_first_twenty_items():
-    # 30 items in the same order for both users; the label of user a has rank 10, the one of user b rank 30.
+    # 30 items, ranked equally for both users; the label of user a has rank 10, of user b rank 30.
     items = np.array([f"item{n:02}" for n in range(30)], dtype=object)
     before = events([("zoe", item) for item in items], START - DAY_SECONDS)
     holdout = holdout_from_events(before, events([("a", "item09"), ("b", "item29")], START), items)
@@ -108,8 +109,8 @@ def test_the_batch_size_does_not_change_the_scores(holdout):
 
 
 def test_ties_score_like_a_random_ranking():
-    # 400 items of one score; the first twenty of the catalog are labels. If ties were broken by the order of the
-    # catalog, recall@20 would be 1; at random it is 20 / 400.
+    # 400 items of one score; the first twenty of the catalog are labels. If ties were broken by the
+    # order of the catalog, recall@20 would be 1; at random it is 20 / 400.
     items = np.array([f"item{n:03}" for n in range(400)], dtype=object)
     before = events([("zoe", item) for item in items], START - DAY_SECONDS)
     holdout = holdout_from_events(before, events([("ann", item) for item in items[:20]], START), items)
@@ -184,8 +185,8 @@ def test_the_protocol_differs_for_other_labels_and_other_histories():
 def test_groups_are_measured_on_the_list_of_the_whole_catalog(holdout):
     categories = np.array(["food > dry", "food > wet", "food", "home", "plants", "plants"], dtype=object)
     by_group = evaluate("model", same_for_all, holdout, Extras(groups=groups(holdout, categories))).groups
-    # Discounts as above. food: ann's pasta 1, bob's sauce 0.5 (rank 3), fay's tea 0.63093 (rank 2); plants: ann's ivy
-    # 0.35621 (rank 6), fay's fern 0.43068 (rank 4). Nobody has a label in home.
+    # Discounts as above. food: ann's pasta 1, bob's sauce 0.5 (rank 3), fay's tea 0.63093 (rank 2);
+    # plants: ann's ivy 0.35621 (rank 6), fay's fern 0.43068 (rank 4). Nobody has a label in home.
     of_department = {name: (part.users, part.metrics["ndcg@20"]) for name, part in by_group["department"].items()}
     assert of_department["food"] == (3, pytest.approx(0.71031, abs=1e-5))
     assert of_department["plants"] == (2, pytest.approx(0.39345, abs=1e-5))
@@ -224,8 +225,9 @@ def test_a_nan_makes_the_groups_of_its_user_nan_and_no_others(holdout):
 
 
 def test_exposure_and_label_shares_are_by_tenth_of_popularity():
-    # 30 items, 3 in a tenth, each bought by one user less than the one before it. Listed are all but the first ten:
-    # of tenth 4 (items 9, 10, 11) two of twenty, of each of the six tenths after it three.
+    # 30 items, 3 in a tenth, each bought by one user less than the one before it. Listed are all
+    # but the first ten: of tenth 4 (items 9, 10, 11) two of twenty, of each of the six tenths after
+    # it three.
     items = np.array([f"item{n:02}" for n in range(30)], dtype=object)
     before = events([(f"u{user}", item) for n, item in enumerate(items) for user in range(30 - n)], START - DAY_SECONDS)
     holdout = holdout_from_events(before, events([("a", "item00"), ("a", "item29")], START), items)
@@ -247,7 +249,8 @@ def test_diversity_is_measured_by_the_items_texts(holdout):
 
 def test_a_mean_over_two_users_or_more_has_an_interval(holdout):
     slices = evaluate("model", same_for_all, holdout).slices
-    # Reciprocal ranks 1, 1/3 and 1/2: mean 0.61111, deviation 0.34694; Student's t of 2 degrees of freedom is 4.3027.
+    # Reciprocal ranks 1, 1/3 and 1/2: mean 0.61111, deviation 0.34694; Student's t of 2 degrees of
+    # freedom is 4.3027.
     assert slices["all"].intervals["mrr"] == pytest.approx((0.61111 - 0.86185, 0.61111 + 0.86185), abs=1e-4)
     assert slices["new_users"].intervals == {}
 

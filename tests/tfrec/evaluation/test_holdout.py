@@ -133,7 +133,7 @@ def test_the_validation_window_holds_no_event_of_the_test_window(examples_dir):
 
 def test_label_kinds_select_labels_and_history(examples_dir):
     holdout = read_holdout(examples_dir, label_kinds=["purchase"])
-    # ann viewed the tea before and buys it in the window: a label outside of her history, but not a cold item.
+    # ann viewed the tea before and buys it now: a label outside of her history, not a cold item.
     assert ("ann", "西湖龙井") in pairs(holdout, holdout.labels)
     assert ("ann", "西湖龙井") not in pairs(holdout, holdout.history)
     assert not holdout.is_cold[holdout.item_ids == "西湖龙井"][0]

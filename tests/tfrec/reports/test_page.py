@@ -1,4 +1,4 @@
-"""HTML page of an evaluation: its numbers, its markup, and text of the shop that must not become markup."""
+"""HTML page of an evaluation: numbers, markup, and text that must not become markup."""
 
 from __future__ import annotations
 

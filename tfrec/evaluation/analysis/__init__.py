@@ -1,1 +1,1 @@
-"""Takes the scores of an evaluation; gives breakdowns by group, history length and probability, and sample users."""
+"""Takes scores of models; gives breakdowns by group, history length and probability."""

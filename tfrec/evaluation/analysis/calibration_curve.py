@@ -1,4 +1,4 @@
-"""Calibration of a ranker: predicted probability and observed share of labels over the candidates of a window."""
+"""Calibration of a ranker: predicted probability and observed share of labels of candidates."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ class CandidateProbabilities:
         return score_and_record
 
     def curve(self, bins: int = BINS) -> CalibrationCurve:
-        """Bins of equally many candidates in order of probability; fewer bins when there are fewer candidates.
+        """Bins of equally many candidates in order of probability; fewer bins for few candidates.
 
-        The expected calibration error is the mean distance between predicted and observed over the candidates.
-        Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning" (2015).
+        The expected calibration error is the mean distance between predicted and observed over the
+        candidates. Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities
+        using Bayesian binning" (2015).
         """
         predicted, is_label = np.concatenate(self._predicted).astype(np.float64), np.concatenate(self._is_label)
         parts = [part for part in np.array_split(np.argsort(predicted, kind="stable"), bins) if len(part)]

@@ -1,4 +1,4 @@
-"""Candidates of an exported ranker in the test window, with predicted probabilities and labels, as rows of a table.
+"""Table of an exported ranker's candidates in the test window, with probabilities and labels.
 
 TFX's Evaluator computes metrics from these rows. They are about probabilities, not about ranks.
 """
@@ -18,7 +18,7 @@ from tfrec.examples.read import read_departments, read_histories, read_targets
 from tfrec.schema import DAY_SECONDS
 
 NEGATIVES_PER_KEPT = 10
-"""One in so many candidates without a label is kept, with that weight: there are fifty times as many of them."""
+"""One in so many candidates without a label is kept, with that weight: 50 to 1 have none."""
 
 ACTIVITY = ((0, "none"), (1, "1 to 9"), (10, "10 to 99"), (100, "100 or more"))
 """Least number of events in the history -> name of the group."""
@@ -29,10 +29,10 @@ _SEED = 7
 
 
 def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, clock: str) -> pd.DataFrame:
-    """A row for each (candidate, head): head, label (0 or 1), probability, weight, department, activity, is_repeat.
+    """A row with COLUMNS for each (candidate, head).
 
-    The candidates are those of up to `users` users with a label, at the start of the window. ModelError when the
-    folder holds no model of two stages.
+    The candidates are those of up to `users` users with a label, at the start of the window.
+    ModelError when the folder holds no model of two stages.
     """
     import tensorflow as tf
 

@@ -22,9 +22,9 @@ _SEED = 7
 def cold_start(exported: ExportedModel, holdout: Holdout, non_personalized: Scorer, users: int) -> ColdStart | None:
     """The curve over up to `users` users; None when `users` is 0 or nobody has a history.
 
-    `non_personalized` scores the list that all users would get. All points are of the same users, those with at least
-    as many events as the longest cut. The longest cut is the largest of LENGTHS that half of the users with a history
-    reach.
+    `non_personalized` scores the list that all users would get. All points are of the same users,
+    those with at least as many events as the longest cut. The longest cut is the largest of LENGTHS
+    that half of the users with a history reach.
     """
     events = exported.history_lengths
     known = events[events > 0]

@@ -10,12 +10,12 @@ METRIC = "ndcg@20"
 
 
 def strongest(baselines: dict[str, Scores]) -> Scores:
-    """The baseline with the best mean NDCG@20 over all users; the first of equal ones, or if all are NaN."""
+    """The baseline with the best mean NDCG@20 over all users; the first if equal or NaN."""
     return max(baselines.values(), key=lambda scores: scores.slices["all"].metrics[METRIC])
 
 
 def gains(model: Scores, baseline: Scores) -> tuple[GroupGain, ...]:
-    """Paired difference of NDCG@20 in each group with two users or more, in the order of the groups."""
+    """Paired difference of NDCG@20 in each group with two users or more, in their order."""
     by_group = []
     for partition, parts in model.groups.items():
         for name, part in parts.items():

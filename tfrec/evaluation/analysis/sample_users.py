@@ -1,4 +1,4 @@
-"""A few held-out users by the titles of their items: history, recommendations, and labels of the window."""
+"""A few held-out users by the titles of their items: history, recommendations and labels."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _SEED = 7
 
 
 def sample_users(holdout: Holdout, score: Scorer, titles: np.ndarray) -> tuple[SampleUser, ...]:
-    """Up to 20 users drawn at random, each list cut to 10 items, the history to its end; `titles` [items] str.
+    """Up to 20 random users with at most 10 items in each list; `titles` is [items] str.
 
-    An item of the history or of the recommendations is marked if it is a label, a label if it is recommended.
+    An item of the history or of the recommendations is marked if it is a label, a label if it is
+    recommended.
     """
     users = len(holdout.user_ids)
     rows = np.sort(np.random.default_rng(_SEED).permutation(users)[:USERS])

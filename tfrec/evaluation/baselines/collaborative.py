@@ -1,7 +1,8 @@
 """Collaborative baselines: item-kNN, EASE, a linear autoencoder, iALS and BPR.
 
-Each is a function from a holdout to a scorer, as in popularity.py: rows of the holdout's users [batch] to new scores
-[batch, items] float32. They are fitted on the interactions of all users before the window.
+Each is a function from a holdout to a scorer, as in popularity.py: rows of the holdout's users
+[batch] to new scores [batch, items] float32. They are fitted on the interactions of all users
+before the window.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
 
 Weight = Literal["binary", "log", "recent"]
-"""Weight of a user's interactions with an item: 1, log(1 + baskets), or baskets halved with every HALF_LIFE_DAYS."""
+"""1, log(1 + baskets), or baskets halved for every HALF_LIFE_DAYS of age."""
 
 HALF_LIFE_DAYS = 60.0
 MAX_DENSE = 20_000  # rows and columns of a matrix that is inverted: 1.6 GB in float32
@@ -28,7 +29,7 @@ _BLOCK = 2000  # items whose neighbors are searched at once
 
 
 def interactions(holdout: Holdout, weight: Weight = "binary") -> sp.csr_matrix:
-    """[users, items] float32 weights of the interactions before the window; the holdout's users come first."""
+    """[users, items] float32 weights before the window; the holdout's users come first."""
     if weight not in get_args(Weight):
         raise ConfigError(f"`weight` is {weight!r}; use one of {', '.join(get_args(Weight))}")
     values = np.ones(len(holdout.event_user), np.float32)
@@ -46,7 +47,7 @@ def interactions(holdout: Holdout, weight: Weight = "binary") -> sp.csr_matrix:
 
 
 def item_knn(holdout: Holdout, neighbors: int = 100, weight: Weight = "binary") -> Scorer:
-    """Sum of an item's cosines to the items of the user's history, over each item's nearest neighbors only."""
+    """Sum of cosines to the items of the user's history, of each item's nearest neighbors only."""
     matrix = interactions(holdout, weight)
     norms = np.maximum(np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()), 1e-9)
     by_item = sp.csr_matrix(sp.diags((1 / norms).astype(np.float32)) @ matrix.T)
@@ -58,10 +59,10 @@ def item_knn(holdout: Holdout, neighbors: int = 100, weight: Weight = "binary") 
 
 
 def ease(holdout: Holdout, regularization: float = 500.0, weight: Weight = "binary") -> Scorer:
-    """EASE^R over the whole catalog: the linear map that best predicts each item of a history from the others.
+    """EASE^R: the linear map that best predicts each item of a history from the others.
 
-    Solved over users or over items, whichever are fewer. ConfigError when both are more than MAX_DENSE. Source:
-    Steck, "Embarrassingly shallow autoencoders for sparse data" (2019).
+    Solved over users or over items, whichever are fewer. ConfigError when both are more than
+    MAX_DENSE. Source: Steck, "Embarrassingly shallow autoencoders for sparse data" (2019).
     """
     matrix = interactions(holdout, weight)
     users, items = matrix.shape
@@ -94,7 +95,7 @@ def linear_autoencoder(
 def ials(
     holdout: Holdout, factors: int = 64, regularization: float = 5.0, alpha: float = 1.0, weight: Weight = "log"
 ) -> Scorer:
-    """Matrix factorization by alternating least squares on implicit feedback, by the package `implicit`.
+    """Matrix factorization by alternating least squares, from the package `implicit`.
 
     Source: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets" (2008).
     """
@@ -111,7 +112,9 @@ def ials(
 
 
 def bpr(holdout: Holdout, factors: int = 64, learning_rate: float = 0.05, regularization: float = 0.01) -> Scorer:
-    """Matrix factorization by Bayesian personalized ranking, by the package `implicit`, in one thread to be repeatable.
+    """Matrix factorization by Bayesian personalized ranking, from the package `implicit`.
+
+    One thread makes it repeatable.
 
     Source: Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback" (2009).
     """
@@ -131,7 +134,10 @@ def bpr(holdout: Holdout, factors: int = 64, learning_rate: float = 0.05, regula
 
 
 def require(package: str) -> None:
-    """Check that an optional package loads. MachineError when it, or the libgomp that it needs, is missing."""
+    """Check that an optional package loads.
+
+    MachineError when it, or the libgomp that it needs, is missing.
+    """
     try:
         importlib.import_module(package)
     except (ImportError, OSError) as error:

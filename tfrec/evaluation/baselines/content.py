@@ -1,7 +1,7 @@
 """Content-based baselines: a TF-IDF profile, and nearest neighbors by the vectors of a frozen BERT.
 
-They use the items' texts alone, so a cold item competes like any other. Functions from a holdout and the texts of its
-items to a scorer, as in popularity.py.
+They use the items' texts alone, so a cold item competes like any other. Functions from a holdout
+and the texts of its items to a scorer, as in popularity.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 def tfidf_profile(
     holdout: Holdout, texts: Sequence[str], weight: Weight = "recent", popularity: float = 0.0, ngrams: int = 2
 ) -> Scorer:
-    """Cosine of an item's TF-IDF vector to the sum over the user's history, plus a share of log popularity."""
+    """Cosine of TF-IDF vectors of item and history, plus `popularity` times log popularity."""
     vectorizer = TfidfVectorizer(
         ngram_range=(1, ngrams), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32
     )
@@ -41,8 +41,8 @@ def text_knn(
 ) -> Scorer:
     """Sum of an item's cosines, to the power of `power`, to the items of the user's history.
 
-    `vectors` [items, dim] have length 1. The power gives one close item more weight than many distant ones. Equal
-    texts are counted as one, which bounds the matrix of similarities.
+    `vectors` [items, dim] have length 1. The power gives one close item more weight than many
+    distant ones. Equal texts are counted as one, which bounds the matrix of similarities.
     """
     _, first, text = np.unique(np.asarray(texts, dtype=object), return_index=True, return_inverse=True)
     items = np.arange(len(text))

@@ -1,6 +1,7 @@
-"""Baselines that combine baselines: repeat purchases with co-purchases, and LightGBM over the scores of the others.
+"""Baselines that combine other baselines: a weighted sum, and LightGBM over their scores.
 
-Functions from scorers to a scorer. Fitting uses the labels of a window, which must be earlier than the evaluated one.
+Functions from scorers to a scorer. Fitting uses the labels of a window, which must be earlier than
+the evaluated one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _SEED = 7
 
 
 def hybrid(repeat: Scorer, other: Scorer, share: float = 0.3) -> Scorer:
-    """Sum of two scorers, each divided by its highest score for the user; the second is weighted by `share`."""
+    """Sum of two scorers, each divided by the user's highest score, the second times `share`."""
     return lambda user_rows: _scaled(repeat(user_rows)) + share * _scaled(other(user_rows))
 
 
@@ -38,8 +39,9 @@ def with_fallback(score: Scorer, fallback: Scorer, holdout: Holdout) -> Scorer:
 def boosted(earlier: Mapping[str, Scorer], earlier_holdout: Holdout, current: Mapping[str, Scorer]) -> Scorer:
     """LightGBM over the scores of named scorers, fitted on the labels of an earlier window.
 
-    `earlier` and `current` hold the same baselines, each fitted before its own window. An item is a candidate of a user
-    when it is among the first CANDIDATES of any scorer. All other items rank below the candidates, by the first scorer.
+    `earlier` and `current` hold the same baselines, each fitted before its own window. An item is a
+    candidate of a user when it is among the first CANDIDATES of any scorer. All other items rank
+    below the candidates, by the first scorer.
     """
     require("lightgbm")
     import lightgbm
@@ -63,7 +65,7 @@ def boosted(earlier: Mapping[str, Scorer], earlier_holdout: Holdout, current: Ma
 
 
 def _candidates(scorers: Mapping[str, Scorer], user_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of the candidates, (row of the batch, item), and their features [candidates, 2 * scorers].
+    """Indices (row of the batch, item) and features [candidates, 2 * scorers] of candidates.
 
     The features are each scorer's score, and the same divided by the user's highest.
     """

@@ -1,8 +1,8 @@
 """Baselines that need no training: functions from a holdout to a scorer.
 
-A scorer maps rows of the holdout's users [batch] to new scores [batch, items] float32. It keeps sparse counts and
-makes one batch dense at a time. A user without history gets recent popularity from all but `random_ranking` and
-`popularity`.
+A scorer maps rows of the holdout's users [batch] to new scores [batch, items] float32. It keeps
+sparse counts and makes one batch dense at a time. A user without history gets recent popularity
+from all but `random_ranking` and `popularity`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TIE_BREAK = 1e-4  # baskets added for the most popular item
 
 
 def baselines(holdout: Holdout, half_life_days: float | None = None) -> dict[str, Scorer]:
-    """Scorers of all baselines by name, weakest first; `half_life_days` comes from `tune_half_life`."""
+    """Scorers of all baselines by name, weakest first. `tune_half_life` gives `half_life_days`."""
     return {
         "random": random_ranking(holdout),
         "popularity": popularity(holdout),
@@ -49,7 +49,8 @@ def random_ranking(holdout: Holdout, seed: int = 7) -> Scorer:
 def popularity(holdout: Holdout, count: Literal["users", "baskets"] = "users") -> Scorer:
     """Number of distinct users, or of baskets, with the item before the window.
 
-    Baskets favor items that the same user buys repeatedly: stronger where repeats count, weaker on new items.
+    Baskets favor items that the same user buys repeatedly: stronger where repeats count, weaker on
+    new items.
     """
     if count not in ("users", "baskets"):
         raise ConfigError(f"`count` is {count!r}; use users or baskets")
@@ -62,10 +63,11 @@ def recent_popularity(holdout: Holdout, days: int = RECENT_DAYS) -> Scorer:
 
 
 def personal_frequency(holdout: Holdout, half_life_days: float | None = None) -> Scorer:
-    """The user's baskets with the item, halved for every `half_life_days` of age; ties by recent popularity.
+    """The user's baskets with the item, halved for every `half_life_days` of age.
 
-    Recent popularity adds at most a ten-thousandth of a basket and fills up the list. ConfigError when the half-life
-    is not positive, or when the clock is an order, in which events have no age.
+    Recent popularity breaks ties: it adds at most a ten-thousandth of a basket, and fills up the
+    list. ConfigError
+    when the half-life is not positive, or when the clock is an order, in which events have no age.
     """
     counts = holdout.history if half_life_days is None else _decayed(holdout, half_life_days)
     recent = _recent_users(holdout, RECENT_DAYS)
@@ -76,7 +78,7 @@ def personal_frequency(holdout: Holdout, half_life_days: float | None = None) ->
 def tune_half_life(
     holdout: Holdout, half_lives: Sequence[float | None] = HALF_LIVES_DAYS, users: int = 500
 ) -> float | None:
-    """Half-life in days with the best mean NDCG@20 over a fixed sample of the validation window's users.
+    """Half-life in days with the best mean NDCG@20 over a fixed sample of the window's users.
 
     None, no decay, when the clock is an order or the window has no users.
     """
@@ -103,7 +105,7 @@ def _non_personalized(scores: np.ndarray) -> Scorer:
 
 
 def _decayed(holdout: Holdout, half_life_days: float) -> sp.csr_matrix:
-    """[users, items] float32 baskets, each weighted by 0.5 ** (its age before the window / half-life)."""
+    """[users, items] float32 baskets, each times 0.5 ** (age before the window / half-life)."""
     if holdout.clock == "order":
         raise ConfigError(f"`half_life_days` is {half_life_days} but the data has only an order; set it to None")
     if not half_life_days > 0:

@@ -1,7 +1,7 @@
-"""Strong baselines with small grids: tuned on the validation window, fitted again for the test window.
+"""Strong baselines, tuned on the validation window and fitted again for the test window.
 
-Settings are tuned for two targets, all labels and novel labels, because a baseline that is best on one may be weak on
-the other.
+Settings are tuned for two targets, all labels and novel labels, because a baseline that is best on
+one may be weak on the other.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ def compare(
     selected: Sequence[str] | None = None,
     per_user: tuple[str, ...] = ("ndcg@20",),
 ) -> Iterator[Scores]:
-    """Test scores of each selected baseline (None: all) with the settings that are best on the validation window.
+    """Test scores of each selected baseline (None: all) with its tuned settings.
 
-    `per_user` are the metrics that are returned as each user's own value too. Boosting fits all other baselines,
-    selected or not.
+    `per_user` are the metrics that are returned as each user's own value too. Boosting fits all
+    other baselines, selected or not.
     """
     selected = names(test.holdout.clock) if selected is None else selected
     extras = Extras(per_user)

@@ -29,8 +29,8 @@ def test_bins_hold_equally_many_candidates_and_no_other_items(holdout):
     recorded = probabilities.recorded(lambda rows: scores[rows])
     np.testing.assert_array_equal(recorded(np.array([1])), scores[1:])
     np.testing.assert_array_equal(recorded(np.array([0])), scores[:1])
-    # The mug of ann is no candidate. In order: 0.0 (bob's mug), 0.1 (ann's book), 0.2 (bob's book, a label),
-    # 0.5 (bob's tea, a label), 0.9 (ann's tea, a label).
+    # The mug of ann is no candidate. In order: 0.0 (bob's mug), 0.1 (ann's book), 0.2 (bob's book,
+    # a label), 0.5 (bob's tea, a label), 0.9 (ann's tea, a label).
     curve = probabilities.curve(bins=2)
     assert [(b.predicted, b.observed, b.candidates) for b in curve.bins] == [
         (pytest.approx(0.1), pytest.approx(1 / 3), 3),

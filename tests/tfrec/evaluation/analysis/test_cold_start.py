@@ -1,4 +1,4 @@
-"""Histories cut to their ends, on a toy model whose scores are known, and the curve over their lengths."""
+"""Quality by length of history, on a toy model whose scores are known."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START = 20_000 * DAY
 
 @pytest.fixture
 def long_histories(write_records, tmp_path: Path) -> Path:
-    """ann bought tea, searched, and bought a book, then the mug; bob had bought a book, cai nothing."""
+    """ann bought tea, searched, and bought a book, then the mug; bob bought a book, cai nothing."""
     events = {"ann": ["tea", "", "book"], "bob": ["book"], "cai": []}
     labels = {"ann": "mug", "bob": "pen", "cai": "tea"}
 
@@ -63,7 +63,7 @@ def test_all_points_are_of_the_same_users_and_the_last_has_whole_histories(toys,
     curve = cold_start(exported, holdout, recent_popularity(holdout), 500)
     assert curve is not None
     assert curve.users == 3
-    # Each user bought one item before. With it the toy is right, without it all items have one score.
+    # Each user bought one item before. With it the toy is right, without it all scores are equal.
     assert [point.events for point in curve.points] == [0, 1, None]
     ndcg = [point.slices["all"].metrics["ndcg@20"] for point in curve.points]
     assert ndcg[1:] == [1, 1]

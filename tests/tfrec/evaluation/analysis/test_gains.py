@@ -20,7 +20,7 @@ def scores(name: str, mean: float, tea: list[float], tools: list[float]) -> Scor
 
 
 def test_a_gain_has_the_interval_of_the_paired_differences():
-    # tea: differences 0.1, 0.2, 0.3, interval by Student's t. tools has one user, toys none: no interval.
+    # tea: differences 0.1, 0.2, 0.3, interval by Student's t. tools has one user, toys none.
     by_group = gains(scores("ours", 0.5, [0.2, 0.5, 0.5], [0.9]), scores("theirs", 0.4, [0.1, 0.3, 0.2], [0.1]))
     near = lambda value: pytest.approx(value, abs=1e-5)  # noqa: E731
     assert by_group == (GroupGain("department", "tea", 3, near(0.4), near(0.2), near(-0.04841), near(0.44841)),)

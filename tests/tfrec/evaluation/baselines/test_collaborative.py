@@ -1,4 +1,4 @@
-"""Collaborative baselines on a shop of two tastes, and compared with their formulas computed directly."""
+"""Collaborative baselines on a shop of two tastes, and compared with their formulas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ needs_gomp = pytest.mark.skipif(
 )
 ITEMS = np.array(["pasta", "sauce", "hammer", "nails", "tea"], dtype=object)
 
-# Cooks buy pasta and sauce, builders hammer and nails; ann has pasta, bob nails. Tea was never bought before.
+# Cooks buy pasta and sauce, builders hammer and nails; ann has pasta, bob nails, nobody tea.
 BEFORE = [
     ("ann", "pasta", -60),
     ("ann", "pasta", -120),
@@ -84,7 +84,7 @@ def test_interactions_have_the_selected_weight(holdout):
 
 
 def test_ease_gives_the_same_scores_solved_over_users_and_over_items(holdout):
-    # 11 users and 5 items: solved over items. Over users it must give x - (x P) / diag(P), P of the formula.
+    # 11 users and 5 items: solved over items. Over users it must give x - (x P) / diag(P).
     matrix = collaborative.interactions(holdout).toarray().astype(np.float64)
     inverse = np.linalg.inv(matrix.T @ matrix + 3.0 * np.eye(5))
     expected = matrix - (matrix @ inverse) / np.diag(inverse)

@@ -32,7 +32,7 @@ def holdout() -> Holdout:
 
 def test_a_cold_item_with_similar_words_is_found(holdout):
     scores = tfidf_profile(holdout, TEXTS)(np.array([ANN, BOB]))
-    # "dry", "pasta" and "hammer" stand in two texts each, all other words in one, which is too rare.
+    # "dry", "pasta" and "hammer" stand in two texts each, all others in one, which is too rare.
     np.testing.assert_allclose(scores, [[1, 1, 0, 0], [0, 0, 1, 1]], atol=1e-6)
 
 

@@ -42,7 +42,7 @@ def test_only_users_without_history_get_the_fallback():
 
 
 def world(users: int, seed: int) -> tuple[Holdout, dict]:
-    """Holdout of users who each choose one item of ten; `right` scores this item, `noise` is random and larger."""
+    """Holdout of users with one label each; `right` scores it, `noise` is random and larger."""
     rng = np.random.default_rng(seed)
     items = np.array([f"i{n}" for n in range(10)], dtype=object)
     tastes = rng.integers(0, 10, users)

@@ -14,8 +14,8 @@ from tfrec.schema import DAY_SECONDS
 START = 20_000 * DAY_SECONDS  # the window's first second, a midnight
 ITEMS = np.array(["pasta", "sauce", "tea", "mug"], dtype=object)
 
-# ann bought pasta twice, 60 and 30 days before the window, and tea 30 days before; the pasta of 30 days ago
-# is a duplicate line. dee is not in the window. fay has no history.
+# ann bought pasta twice, 60 and 30 days before the window, and tea 30 days before; the pasta of 30
+# days ago is a duplicate line. dee is not in the window. fay has no history.
 BEFORE = [
     ("ann", "pasta", -60),
     ("ann", "pasta", -30),
@@ -105,8 +105,9 @@ def test_scores_are_new_arrays_that_a_caller_may_mask(holdout):
 
 
 def test_tuning_finds_the_best_half_life():
-    # Each of ten users bought three old items twice, 100 days ago, and one new item once, 5 days ago, and buys the
-    # new item again. Without decay it ranks fourth in the history, with a half-life of 30 days first.
+    # Each of ten users bought three old items twice, 100 days ago, and one new item once, 5 days
+    # ago, and buys the new item again. Without decay it ranks fourth in the history, with a
+    # half-life of 30 days first.
     users = [f"user{n}" for n in range(10)]
     old = [(user, f"{user}-old{n}", day) for user in users for n in range(3) for day in (-100, -101)]
     before = events(old + [(user, f"{user}-new", -5) for user in users])

@@ -20,7 +20,8 @@ needs_gomp = pytest.mark.skipif(
     find_library("gomp") is None, reason="the package loads libgomp1; Debian 12: apt-get install libgomp1"
 )
 
-# 40 users, half of whom like tools and half tea; 30 items, and one of each taste that is new in each window.
+# 40 users, half of whom like tools and half tea; 30 items, and one of each taste that is new in
+# each window.
 ITEMS = np.array([f"{taste}{number:02}" for taste in ("tea", "tool") for number in range(15)], dtype=object)
 NEW = {0: ("tea13", "tool13"), 28: ("tea14", "tool14")}
 
@@ -76,8 +77,8 @@ def test_content_baselines_rank_cold_items(compared):
 
 
 def test_the_best_setting_is_tuned_for_each_target():
-    # `old` ranks the history first and cold items last, `cold` the other way round. Most labels are in the history,
-    # and most novel ones are cold items.
+    # `old` ranks the history first and cold items last, `cold` the other way round. Most labels are
+    # in the history, and most novel ones are cold items.
     shop = shop_of(0)
     history, is_cold = shop.holdout.history, shop.holdout.is_cold
 
