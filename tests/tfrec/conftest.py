@@ -1,4 +1,4 @@
-"""What the tests of the model share: a tiny configuration, catalogues by hand, the shop after Transform."""
+"""Fixtures of the model's tests: tiny configuration, hand-written catalogs, transformed shop."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tfrec.schema import TableSet
 if TYPE_CHECKING:
     from tfrec.training.train import TrainingJob
 
-ANALYZED = ("train", "catalog")  # as pipeline/dag.py has it
+ANALYZED = ("train", "catalog")  # as in pipeline/dag.py
 
 ODD_ID = 'a "b", 茶\n > c'
-"""An item id with all that may break a file of lines or a list with commas."""
+"""An item id with characters that may break a file of lines or a comma-separated list."""
 
 
 class MakeConfig(Protocol):
-    """A configuration of 8 dimensions with a tiny BERT of random weights; each part takes other settings."""
+    """Make a configuration of 8 dimensions with a tiny random BERT; other settings by part."""
 
     def __call__(
         self,
@@ -39,14 +39,14 @@ class MakeConfig(Protocol):
 
 
 class MakeCatalog(Protocol):
-    """A catalogue of items "i1", "i2" ... each with its text (WordPiece ids), and whatever columns are given."""
+    """Make a catalog of items "i1", "i2" ... with a text each (WordPiece ids) and other columns."""
 
     def __call__(self, texts: Sequence[Sequence[int]], **columns: Any) -> Catalog: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class TransformedSplits:
-    """What Transform leaves behind."""
+    """Outputs of Transform."""
 
     config: Config
     folder: str  # of the graph
@@ -70,7 +70,7 @@ class TransformedSplits:
 
 @pytest.fixture(scope="session")
 def vocabulary() -> str:
-    """The WordPiece vocabulary of the BERT that comes by default: 30,522 pieces, [CLS] 101, [SEP] 102."""
+    """WordPiece vocabulary of the default BERT: 30,522 pieces, [CLS] 101, [SEP] 102."""
     return vocabulary_of("", "unused")[0]
 
 
@@ -136,10 +136,10 @@ def odd_id() -> str:
 def transformed_shop(
     shop: TableSet, make_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> TransformedSplits:
-    """The shop of tests/conftest.py through ExampleGen's builder and Transform, split as it is by default.
+    """The shop of tests/conftest.py after ExampleGen's builder and Transform, in the default splits.
 
-    Its training split also holds zoe, who saw soap in a chunk before, and bought an item twice that is not
-    in the catalogue and whose id is ODD_ID.
+    The training split also holds zoe, who viewed soap in an earlier chunk and bought an item with
+    the id ODD_ID twice, which is not in the catalog.
     """
     from tfrec.examples.build import SPLITS, build_partition
 
@@ -154,7 +154,7 @@ def transformed_shop(
 
 @dataclasses.dataclass(frozen=True)
 class ExportedShop:
-    """A model of `transformed_shop` in memory, and the SavedModel of it."""
+    """A model of `transformed_shop` in memory, and its SavedModel."""
 
     config: Config
     model: Any  # tfrec.retrieval.two_tower.TwoTower
@@ -165,7 +165,7 @@ class ExportedShop:
 
 @pytest.fixture(scope="session")
 def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.TempPathFactory) -> ExportedShop:
-    """The model as it is before any training: random weights tell whether two ways to an answer are one."""
+    """The model before training: with random weights, equal outputs mean equal computations."""
     import tensorflow as tf
 
     from tfrec.examples.dataset import load_catalog
@@ -247,7 +247,7 @@ def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config
 
 
 def _schema(config: Config) -> Any:
-    """The raw features as tfrec/examples/build.py describes them, each a list."""
+    """Schema of the raw features of tfrec/examples/build.py, each a list."""
     import tensorflow as tf
     from tensorflow_transform.tf_metadata import schema_utils
 

@@ -1,4 +1,4 @@
-"""Ranked lists whose metrics are worked out by hand."""
+"""Metrics of ranked lists, worked out by hand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import scipy.sparse as sp
 
 from tfrec import metrics
 
-# Two users, five items. Best first: user 0 is shown items 4, 2, 0, 1, 3; user 1 items 0, 1, 2, 3, 4.
+# Two users, five items. Best first: user 0 gets items 4, 2, 0, 1, 3; user 1 items 0, 1, 2, 3, 4.
 SCORES = np.array([[0.5, 0.2, 0.8, 0.1, 0.9], [0.9, 0.8, 0.7, 0.6, 0.5]], np.float32)
-# User 0 chose items 2 and 3 (ranks 2 and 5); user 1 chose items 0, 1 and 4 (ranks 1, 2 and 5).
+# Labels of user 0 are items 2 and 3 (ranks 2 and 5), of user 1 items 0, 1 and 4 (ranks 1, 2 and 5).
 RELEVANT = sp.csr_matrix(np.array([[0, 0, 1, 1, 0], [1, 1, 0, 0, 1]], np.float32))
 TOTALS = np.array([2, 3])
 
@@ -23,11 +23,11 @@ def test_the_first_k_come_best_first():
     assert metrics.top_k(SCORES, 3).tolist() == [[4, 2, 0], [0, 1, 2]]
 
 
-def test_a_list_is_no_longer_than_the_catalogue():
+def test_a_list_is_no_longer_than_the_catalog():
     assert metrics.top_k(SCORES, 100).tolist() == [[4, 2, 0, 1, 3], [0, 1, 2, 3, 4]]
 
 
-def test_an_empty_catalogue_gives_empty_lists():
+def test_an_empty_catalog_gives_empty_lists():
     assert metrics.top_k(np.empty((2, 0), np.float32), 20).shape == (2, 0)
 
 
@@ -36,8 +36,9 @@ def test_equal_scores_rank_by_column():
     assert metrics.top_k(tied, 4).tolist() == [[1, 4, 0, 2]]
 
 
-def test_the_best_of_a_long_row_are_those_that_sorting_finds():
-    # 5,003 items, not a multiple of anything; few distinct scores, so that ties stand at the border; a masked third.
+def test_top_k_of_a_long_row_equals_sorting():
+    # 5,003 items, not a multiple of anything; few distinct scores, so that the k-th score is tied;
+    # a third is masked.
     random = np.random.default_rng(5)
     scores = random.integers(0, 400, (6, 5003)).astype(np.float32)
     scores[random.random(scores.shape) < 1 / 3] = -np.inf
@@ -48,8 +49,8 @@ def test_the_best_of_a_long_row_are_those_that_sorting_finds():
         np.testing.assert_array_equal(metrics.top_k(scores, k), expected)
 
 
-def test_a_masked_item_is_never_listed_nor_a_hit():
-    # Columns 0 and 1 are masked, so two of four places stay empty. MASKED of row 1 must not be taken for
+def test_a_masked_item_is_neither_listed_nor_a_hit():
+    # Columns 0 and 1 are masked, so two of four positions stay empty. MASKED in row 1 must not mean
     # the last item of row 0, which is relevant there.
     scores = np.array([[-np.inf, -np.inf, 0.1, 0.2], [-np.inf, -np.inf, 0.2, 0.1]], np.float32)
     relevant = sp.csr_matrix(np.array([[1, 0, 0, 1], [1, 0, 0, 0]], np.float32))
@@ -62,12 +63,12 @@ def test_a_hit_is_a_relevant_item_at_its_rank():
     assert hits().tolist() == [[False, True, False, False, True], [True, True, False, False, True]]
 
 
-def test_recall_is_the_share_of_relevant_items_that_were_found():
+def test_recall_is_the_share_of_relevant_items_in_the_list():
     assert metrics.recall(hits(), TOTALS, 2).tolist() == pytest.approx([1 / 2, 2 / 3])
     assert metrics.recall(hits(), TOTALS, 5).tolist() == [1, 1]
 
 
-def test_the_hit_rate_asks_only_for_one():
+def test_the_hit_rate_needs_one_hit():
     assert metrics.hit_rate(hits(), 1).tolist() == [0, 1]
     assert metrics.hit_rate(hits(), 2).tolist() == [1, 1]
 
@@ -80,7 +81,7 @@ def test_ndcg_discounts_by_rank_and_divides_by_the_ideal_list():
 
 
 def test_the_ideal_list_of_ndcg_holds_no_more_than_k_hits():
-    # User 1 chose three items, but two places filled with two of them are a perfect list.
+    # User 1 has three labels, and two of them in two positions are a perfect list.
     assert metrics.ndcg(hits(2), TOTALS, 2)[1] == 1
 
 
@@ -103,14 +104,15 @@ def test_what_is_in_the_history_is_not_novel():
     assert metrics.not_in_history(relevant, history).toarray().tolist() == [[0, 1, 0], [0, 0, 1]]
 
 
-def test_the_average_precision_is_over_the_hits_that_k_places_can_hold():
-    # User 0: ranks 2 and 5: (1/2 + 2/5) / 2; the first three alone 1/2 / 2. User 1: (1 + 1 + 3/5) / 3.
+def test_the_average_precision_divides_by_the_possible_hits():
+    # User 0: ranks 2 and 5: (1/2 + 2/5) / 2; in the first three only 1/2 / 2. User 1: (1 + 1 + 3/5)
+    # / 3.
     assert metrics.average_precision(hits(), TOTALS, 5).tolist() == pytest.approx([0.45, 2.6 / 3])
     assert metrics.average_precision(hits(), TOTALS, 3).tolist() == pytest.approx([0.25, 2 / 3])
     assert metrics.average_precision(hits(), TOTALS, 2)[1] == 1
 
 
-def test_gini_is_0_where_all_are_shown_alike_and_nears_1_for_one_alone():
+def test_gini_is_0_for_equal_items_and_near_1_for_a_single_one():
     assert metrics.gini(np.array([[0, 1], [2, 3]]), 4) == 0
     assert metrics.gini(np.array([[0], [0]]), 4) == 0.75  # 1 - 1/4
     assert metrics.gini(np.array([[0, 1, metrics.MASKED]]), 4) == 0.5
@@ -133,25 +135,26 @@ def test_a_tied_item_takes_the_mean_of_the_ranks_it_shares():
     assert metrics.reciprocal_rank(scores, relevant).tolist() == [1 / 3]
 
 
-def test_a_constant_score_earns_the_middle_rank():
+def test_a_constant_score_gives_the_middle_rank():
     # Five items tied for ranks 1 to 5: rank 3.
     relevant = sp.csr_matrix(np.array([[1, 0, 0, 0, 0]], np.float32))
     assert metrics.reciprocal_rank(np.zeros((1, 5), np.float32), relevant).tolist() == [1 / 3]
 
 
 def test_coverage_counts_each_listed_item_once():
-    # Items 0, 2 and 4 of five; a masked place is no item.
+    # Items 0, 2 and 4 of five; a masked position is no item.
     assert metrics.coverage(np.array([[4, 2], [0, 2], [metrics.MASKED, 4]]), 5) == 3 / 5
 
 
 def test_novelty_is_the_mean_surprise_of_a_list():
-    # 15 users. Bought by 15: 0 bits; by 7: -log2(8 / 16) = 1; by nobody: -log2(1 / 16) = 4.
+    # 15 users. Bought by 15: 0 bits; by 7: -log2(8 / 16) = 1; by none: -log2(1 / 16) = 4.
     top = np.array([[0, 1], [1, 2], [2, metrics.MASKED], [metrics.MASKED, metrics.MASKED]])
     assert metrics.novelty(top, np.array([15, 7, 0]), 15).tolist() == [0.5, 2.5, 4, 0]
 
 
 def test_diversity_is_the_mean_distance_of_the_pairs_of_a_list():
-    # Items 0 and 3 say the same, 1 something else, 2 the contrary of 0. Cosines: 0 and 1: 0; 0 and 2: -1; 1 and 2: 0.
+    # Items 0 and 3 have the same vector, 1 is orthogonal to it, 2 opposite. Cosines: 0 and 1: 0; 0
+    # and 2: -1; 1 and 2: 0.
     vectors, row = np.array([[1, 0], [0, 1], [-1, 0]], np.float32), np.array([0, 1, 2, 0])
     none = metrics.MASKED
     top = np.array([[0, 1, none], [2, none, 0], [0, 1, 2], [0, 3, none], [1, none, none], [none] * 3])

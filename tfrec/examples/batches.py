@@ -43,7 +43,7 @@ def _target_timestamps(batch: Batch) -> tf.Tensor:
 
 
 Batch = dict[str, tf.Tensor]
-"""Dense features of event sequences by name (preprocessing.py), padded with 0 and "" to one length."""
+"""Dense features of event sequences by name (preprocessing.py), padded with 0 and ""."""
 
 
 def latest(batch: Batch, longest: int) -> Batch:

@@ -1,4 +1,4 @@
-"""Tables in, tf.train.Examples out: a user's events with history, split by time; items as the catalog.
+"""Tables in, tf.train.Examples out: users' events with history, split by time, and items.
 
 Every feature is a list. A sequence example (splits `train`, `validation` and `test`) is a chunk of
 one user's events, oldest first. An example of `catalog` is an item:
@@ -53,7 +53,7 @@ class _Events:
 
 @dataclasses.dataclass(frozen=True)
 class _Chunks:
-    """Ranges of event rows, one an example: context from `begin`, targets from `target` to `end`."""
+    """Ranges of event rows, one an example: context from `begin`, targets from `target`."""
 
     user: np.ndarray  # [chunks]
     begin: np.ndarray
@@ -62,7 +62,7 @@ class _Chunks:
 
 
 def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Iterator[tuple[str, list[bytes]]]:
-    """Yield pairs of a split and some of its serialized examples, from partition `index` of each table."""
+    """Yield pairs of a split and serialized examples, from partition `index` of each table."""
     manifest = tables.manifest
     users = pq.read_table(tables.part("users", index)) if manifest.profile_columns else None
     interactions = pq.read_table(tables.part("interactions", index), columns=_COLUMNS)
@@ -231,7 +231,7 @@ def _sequences(events: _Events, profiles: dict[str, pa.Array], chunks: _Chunks) 
 
 
 def _bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The column as bytes, b"" for null; the encoder takes no strings. Large: a take may pass 2 GB."""
+    """Bytes, b"" for null; the encoder takes no strings. Large, since a take may pass 2 GB."""
     filled = column.cast(pa.large_binary()).fill_null(b"")
     return filled.combine_chunks() if isinstance(filled, pa.ChunkedArray) else filled
 

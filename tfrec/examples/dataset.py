@@ -67,7 +67,7 @@ def load_catalog(
 def sequences(
     files: Sequence[str], profile_columns: Sequence[str], batch_size: int, shuffle_seed: int | None = None
 ) -> tf.data.Dataset:
-    """Batches of dense features by name: event_* [batch, longest], user_id [batch], user_<column> [batch]."""
+    """Batches of dense features: event_* [batch, longest], user_id and user_<column> [batch]."""
     names = [f"user_{column}" for column in profile_columns]
     return _serialized(files, batch_size, shuffle_seed).map(lambda batch: parse_sequences(batch, names)).prefetch(2)
 

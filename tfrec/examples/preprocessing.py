@@ -1,7 +1,7 @@
 """Raw examples in, model features out: one tf.Transform graph for training and serving.
 
-Sequences (user_*, event_*) and items (item_*) are rows of different splits of one Examples artifact;
-a row of one kind leaves the features of the other empty. Every output is a SparseTensor
+Sequences (user_*, event_*) and items (item_*) are rows of different splits of one Examples
+artifact; a row of one kind leaves the features of the other empty. Every output is a SparseTensor
 `[batch, values]`, so an empty feature costs nothing.
 """
 
@@ -117,7 +117,7 @@ def category_paths(category: tf.Tensor, levels: int) -> tf.Tensor:
 
 
 def _named(columns: dict[str, tf.Tensor]) -> tf.Tensor:
-    """[n, columns] "column=value" of each column [n], "" if empty; they share the category vocabulary."""
+    """[n, columns] "column=value" or "" of columns [n]; they share the category vocabulary."""
     named = [tf.where(values != "", tf.strings.join([f"{name}=", values]), "") for name, values in columns.items()]
     return tf.stack(named, axis=1)
 
@@ -138,7 +138,7 @@ def _vocabulary_index(tensor: tf.SparseTensor, name: str, oov_buckets: int) -> t
 
 
 def _rows(ragged: tf.RaggedTensor, like: tf.SparseTensor) -> tf.SparseTensor:
-    """[values, n] of the filled rows of `like` -> sparse [batch, n], empty where `like` is empty."""
+    """[values, n] of filled rows of `like` -> sparse [batch, n], empty where `like` is empty."""
     filled = ragged.to_sparse()
     rows = tf.gather(like.indices[:, 0], filled.indices[:, 0])
     indices = tf.stack([rows, filled.indices[:, 1]], axis=1)

@@ -169,9 +169,10 @@ def _decoded(values: Any) -> np.ndarray:
 def read_histories(
     examples_dir: str | Path, split: str, events: Sequence[str], profile: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Context of each user's example: `user_id` and `profile` names [users], `events` [users, longest].
+    """Context of users' examples: `user_id` and `profile` [users], `events` [users, longest].
 
-    Strings are bytes objects; "" and 0 pad. Raises DataError when the split is missing or unreadable.
+    Strings are bytes objects; "" and 0 pad. Raises DataError when the split is missing or
+    unreadable.
     """
     import tensorflow as tf
 

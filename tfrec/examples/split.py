@@ -19,7 +19,7 @@ class Boundaries:
 
 
 def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
-    """Boundaries of the split: the test window is the last `test_days`, validation lies just before.
+    """Boundaries: the test window is the last `test_days`, the validation window ends there.
 
     The test window ends at the midnight (UTC) after the last event. Raises ConfigError when a
     length is negative or nothing is left to train on.

@@ -1,8 +1,8 @@
-"""A BERT of KerasHub as a legacy-Keras layer: text in, vector out. The only file that imports KerasHub.
+"""A BERT of KerasHub as a legacy-Keras layer: text in, vector out.
 
 KerasHub's layers are Keras 3, TensorFlow Recommenders' models are legacy Keras. The layer hides the
-Keras 3 backbone from legacy Keras and shows it the backbone's raw tf.Variables, which then train, save
-and restore like its own.
+Keras 3 backbone from legacy Keras and shows it the backbone's raw tf.Variables, which then train,
+save and restore like its own. No other file imports KerasHub.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def bert_directory(bert: str) -> str:
 def vocabulary(bert: str, folder: str) -> tuple[str, bool]:
     """Path of the WordPiece vocabulary of `bert`, and whether it takes lower-case text.
 
-    A KerasHub preset's vocabulary is written into `folder`. Raises ConfigError when `bert` is a folder
-    of another kind.
+    A KerasHub preset's vocabulary is written into `folder`. Raises ConfigError when `bert` is a
+    folder of another kind.
     """
     directory = Path(bert_directory(bert))
     if (directory / "vocab.txt").is_file():
@@ -105,12 +105,12 @@ class TextEncoder(tf.keras.layers.Layer):
         return _mean_over_tokens(unchanging, tokens)
 
     def normalize(self, pooled: tf.Tensor) -> tf.Tensor:
-        """[n, dim] pooled vectors -> centered unit vectors; not centered they lie in one narrow cone."""
+        """[n, dim] pooled vectors -> centered unit vectors; uncentered they lie in a narrow cone."""
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
 
 
 class CatalogEncoder:
-    """Encodes a catalog's texts, again after each training; states that no training changes are cached."""
+    """Encodes a catalog's texts after each training; states that no training changes are cached."""
 
     def __init__(self, encoder: TextEncoder, tokens: np.ndarray):
         """`tokens` [texts, length] token ids padded by 0."""
@@ -139,7 +139,7 @@ class CatalogEncoder:
 
 
 def pool_all(encoder: TextEncoder, tokens: np.ndarray) -> np.ndarray:
-    """[texts, length] token ids -> [texts, dim] float32 pooled vectors; each text is encoded once."""
+    """[texts, length] token ids -> [texts, dim] float32 pooled vectors."""
     return CatalogEncoder(encoder, tokens).encode()
 
 
@@ -156,7 +156,7 @@ def _mean_over_tokens(output: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
 
 
 def _unchanging(backbone: Any, config: TowerConfig) -> int:
-    """Number of first transformer layers that stay frozen while later ones train; 0 if all or none do."""
+    """Number of first transformer layers that stay frozen while later ones train, else 0."""
     return backbone.num_layers - config.text_layers if config.text_mode == "top" else 0
 
 

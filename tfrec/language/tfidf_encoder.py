@@ -1,9 +1,9 @@
 """TF-IDF of a text's WordPieces, reduced to few dimensions by latent semantic analysis.
 
-The encoder is a table with a vector for each WordPiece, fitted once to the catalog's texts. A text is
-encoded by looking up its pieces, inside the graph. Sources: Deerwester et al., "Indexing by latent
-semantic analysis" (1990); Salton and Buckley, "Term-weighting approaches in automatic text retrieval"
-(1988).
+The encoder is a table with a vector for each WordPiece, fitted once to the catalog's texts. A text
+is encoded by looking up its pieces, inside the graph. Sources: Deerwester et al., "Indexing by
+latent semantic analysis" (1990); Salton and Buckley, "Term-weighting approaches in automatic text
+retrieval" (1988).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NOTHING = 1e-5  # share of the largest singular value: rounding
 
 
 class WordEncoder(tf.keras.layers.Layer):
-    """A text's WordPieces, weighted by rarity, as one unit vector, centered on the catalog's mean."""
+    """A text's WordPieces, weighted by rarity, as a unit vector centered on the catalog's mean."""
 
     def __init__(self, pieces: int, dim: int):
         """`pieces` is the size of the WordPiece vocabulary."""
@@ -33,13 +33,13 @@ class WordEncoder(tf.keras.layers.Layer):
         self.mean = tf.Variable(tf.zeros([dim]), trainable=False, name="word_mean")
 
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
-        """[n, length] token ids padded by 0 -> [n, dim] float32 unit vectors; zero without a known piece."""
+        """[n, length] token ids -> [n, dim] float32 unit vectors; zero without a known piece."""
         projected = self.projected(tokens)
         has_known_piece = tf.reduce_any(projected != 0, axis=-1, keepdims=True)
         return tf.where(has_known_piece, tf.math.l2_normalize(projected - self.mean, axis=-1), 0.0)
 
     def projected(self, tokens: tf.Tensor) -> tf.Tensor:
-        """[n, length] token ids padded by 0 -> [n, dim], not centered; zero without a known piece."""
+        """[n, length] token ids -> [n, dim], not centered; zero without a known piece."""
         valid = tf.cast(tokens > 0, tf.float32)
         times = tf.reduce_sum(tf.cast(tokens[:, :, tf.newaxis] == tokens[:, tf.newaxis, :], tf.float32), axis=2)
         weights = valid * (1.0 + tf.math.log(times)) * tf.gather(self.rarity, tokens)
@@ -70,7 +70,8 @@ class WordEncoder(tf.keras.layers.Layer):
         weighted = transformer.fit_transform(counts[:, seen])
         sample = np.random.default_rng(0).choice(len(tokens), min(len(tokens), MOST_TEXTS), replace=False)
         svd = TruncatedSVD(rank, random_state=0).fit(weighted[np.sort(sample)])
-        # With few texts some dimensions are empty. Nothing would train them, but a new text might use them.
+        # With few texts some dimensions are empty. Nothing would train them, but a new text might
+        # use them.
         is_real = svd.singular_values_ > NOTHING * svd.singular_values_[0]
         components = svd.components_ * is_real[:, np.newaxis]
         rarity, vectors = np.zeros(self.rarity.shape, np.float32), np.zeros(self.piece_vectors.shape, np.float32)

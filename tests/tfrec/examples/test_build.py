@@ -85,8 +85,8 @@ def shop_examples(shop: TableSet, split: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_windows_are_whole_days_up_to_the_midnight_after_the_last_event(shop: TableSet) -> None:
-    # The last event is of 2024-03-31 12:00, so the test window ends on 1 April: 28 days before is 4 March,
-    # and 28 days before that is 5 February (2024 is a leap year).
+    # The last event is of 2024-03-31 12:00, so the test window ends on 1 April: 28 days before is 4
+    # March, and 28 days before that is 5 February (2024 is a leap year).
     assert boundaries(shop.manifest, SplitConfig()) == Boundaries(FEB_5, MARCH_4, "utc")
     assert boundaries(shop.manifest, SplitConfig(test_days=1, validation_days=0)).test_start == APRIL_1 - 86400
 
@@ -120,7 +120,8 @@ def test_a_test_example_holds_the_whole_history_and_then_its_targets(shop: Table
         "event_kind": [b"purchase", b"purchase", b"view", b"purchase", b"purchase", b"purchase"],
         "event_price": [1.5, 2.5, 0.0, 8.0, 1.75, 12.0],
         "event_query": [b""] * 6,
-        # `date -u -d '2024-01-05 10:00' +%s` and so on: the basket, 20 January, 10 February, 10 and 20 March.
+        # `date -u -d '2024-01-05 10:00' +%s` and so on: the basket, 20 January, 10 February, 10 and
+        # 20 March.
         "event_timestamp": [1704448800, 1704448800, 1705741200, 1707588000, 1710064800, 1710928800],
         "event_is_target": [0, 0, 0, 0, 1, 1],
     }

@@ -37,6 +37,7 @@ def test_no_texts_at_all_leave_the_empty_one():
 
 
 def test_texts_that_differ_in_one_large_number_are_two():
-    # 256 and 1 have the same bytes in another order: a comparison of sums or of low bytes would mix them up.
+    # 256 and 1 have the same bytes in another order: a comparison of sums or of low bytes would mix
+    # them up.
     distinct, _ = distinct_rows(np.array([[256, 1], [1, 256], [257, 0]]))
     assert len(distinct) == 4

@@ -47,7 +47,8 @@ def test_an_item_has_its_own_text_and_row_0_the_empty_one(catalog):
 
 
 def test_frequencies_are_those_of_training_and_a_cold_item_has_no_id(catalog):
-    # Shop events before 2024-02-05; fern is sold in March only. zoe's odd item is not in the catalog.
+    # Shop events before 2024-02-05; fern is sold in March only. zoe's odd item is not in the
+    # catalog.
     count = {"pasta": 1, "sauce": 1, "tea": 2, "mug": 1, "lamp": 2, "book": 2, "soap": 2, "fern": 0}
     assert {item: catalog.frequency[row(catalog, item)] for item in count} == count
     assert catalog.frequency[0] == 0
@@ -76,8 +77,9 @@ def test_searches_of_training_are_texts_too(catalog):
 
 
 def test_there_is_an_index_for_every_value_that_transform_gives(catalog):
-    # 3 brands, 2 ages and 2 cities; besides "" and one bucket for the others. Categories: Books, Food, its
-    # Pasta, Pasta > Dry, Pasta > Sauce and Drinks, Home, its Kitchen, Light and Plants: 10; and 2 makers.
+    # 3 brands, 2 ages and 2 cities; besides "" and one bucket for the others. Categories: Books,
+    # Food, its Pasta, Pasta > Dry, Pasta > Sauce and Drinks, Home, its Kitchen, Light and Plants:
+    # 10; and 2 makers.
     assert (catalog.brand_size, catalog.category_size, catalog.price_size) == (5, 14, 11)
     assert catalog.profile_sizes == {"user_age": 4, "user_city": 4}
     assert catalog.category.shape == (9, 4)

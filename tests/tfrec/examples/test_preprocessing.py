@@ -63,8 +63,8 @@ def test_a_long_text_is_cut_to_the_length(word_piece, text):
 
 
 def test_a_text_is_cut_before_it_is_tokenized(word_piece):
-    # 16 characters a token, 12 tokens: what follows the first 192 characters is never looked up. Looked up in
-    # full, a hundred words of 10,000 letters take minutes.
+    # 16 characters a token, 12 tokens: what follows the first 192 characters is never looked up.
+    # Looked up in full, a hundred words of 10,000 letters take minutes.
     assert word_piece(tf.constant([" " * 192 + "soap"])).to_list() == [[CLS, SEP]]
     assert len(word_piece(tf.constant([" " * 188 + "soap"])).to_list()[0]) == 3
 
@@ -124,15 +124,17 @@ def transformed(transformed_shop) -> Transformed:
 
 
 def test_items_are_counted_as_training_targets_alone(transformed, odd_id):
-    # The shop's events before 2024-02-05, bob's search left out; zoe's soap is context, her odd item is not.
+    # The shop's events before 2024-02-05, bob's search left out; zoe's soap is context, her odd
+    # item is not.
     expected = {"pasta": 1, "sauce": 1, "tea": 2, "mug": 1, "lamp": 2, "book": 2, "soap": 2, odd_id: 2}
     assert transformed.item_frequencies() == {item.encode(): count for item, count in expected.items()}
 
 
 def test_a_price_is_the_standard_score_of_its_logarithm(transformed_shop):
-    # Known prices of training: 1.5, 2.5, 6, 30, 9.5, 2 and 2. Their log(1 + p): 0.9163, 1.2528, 1.9459,
-    # 3.4340, 2.3514, 1.0986, 1.0986; mean 1.7282, standard deviation (of the population) 0.8471.
-    # pasta (0.9163 - 1.7282) / 0.8471 = -0.9584, sauce -0.5613, lamp 2.0136; ann's tea has no price.
+    # Known prices of training: 1.5, 2.5, 6, 30, 9.5, 2 and 2. Their log(1 + p): 0.9163, 1.2528,
+    # 1.9459, 3.4340, 2.3514, 1.0986, 1.0986; mean 1.7282, standard deviation (of the population)
+    # 0.8471. pasta (0.9163 - 1.7282) / 0.8471 = -0.9584, sauce -0.5613, lamp 2.0136; ann's tea has
+    # no price.
     train = rows(transformed_shop, "train", "user_id")
     np.testing.assert_allclose(train["ann"]["event_price"], [-0.9584, -0.5613, 0.0], atol=2e-4)
     np.testing.assert_allclose(train["cai"]["event_price"], [0.0, 2.0136, 0.7356], atol=2e-4)
@@ -142,7 +144,8 @@ def test_a_price_is_the_standard_score_of_its_logarithm(transformed_shop):
 
 
 def test_the_profile_is_numbered_by_the_training_users_and_others_share_a_bucket(transformed_shop, transformed):
-    # 25-34 is ann's and cai's, 35-44 bob's; Lyon ann's and dee's, 杭州 cai's. 0 is unknown (eve has no row).
+    # 25-34 is ann's and cai's, 35-44 bob's; Lyon ann's and dee's, 杭州 cai's. 0 is unknown (eve has
+    # no row).
     train, test = (rows(transformed_shop, split, "user_id") for split in ("train", "test"))
     profile = {user: (values["user_age"], values["user_city"]) for user, values in train.items()}
     assert profile == {
@@ -177,7 +180,8 @@ def test_items_have_the_features_of_their_columns(transformed_shop):
     # The path as the shop writes it goes along, for whoever asks by its name.
     assert catalog["pasta"]["item_category_path"] == [b"Food > Pasta > Dry"]
     assert catalog["soap"]["item_category_path"] == [b""]
-    # Food has three items, Home has three: numbers 1 and 2 in some order; Molino is the commonest brand.
+    # Food has three items, Home has three: numbers 1 and 2 in some order; Molino is the commonest
+    # brand.
     food = catalog["pasta"]["item_category"][0]
     assert sorted([food, catalog["mug"]["item_category"][0]]) == [1, 2]
     assert [catalog[item]["item_category"][0] for item in ("sauce", "tea")] == [food, food]
@@ -242,7 +246,8 @@ def test_brands_and_categories_that_were_never_seen_share_a_bucket(transformed):
     unseen = {"item_brand": "Nobody", "item_category": "Food > Moon cheese", "item_maker": "M99"}
     inputs = {name: filled(tf.constant([""])) for name in ("item_title", "item_description")}
     served = transformed.layer()(inputs | {name: filled(tf.constant([value])) for name, value in unseen.items()})
-    # Molino, Clay & Co and Lumen are known: 4 is the bucket. Food is known, the path below it is not.
+    # Molino, Clay & Co and Lumen are known: 4 is the bucket. Food is known, the path below it is
+    # not.
     assert served["item_brand"].values.numpy().tolist() == [4]
     food, cheese, nothing, maker = served["item_category"].values.numpy().tolist()
     assert food in (1, 2)

@@ -90,7 +90,8 @@ def test_states_above_the_memory_limit_are_not_cached(encoder_of, monkeypatch):
 
 
 def test_vectors_of_a_catalog_keep_its_order(encoder):
-    # More texts than a call takes, of lengths that alternate: [CLS] n [SEP], [CLS] n n [SEP], an empty one.
+    # More texts than a call takes, of lengths that alternate: [CLS] n [SEP], [CLS] n n [SEP], an
+    # empty one.
     texts = [[[101, n, 102], [101, n, n, 102], []][n % 3] for n in range(1000, 1000 + ENCODE_BATCH + 5)]
     tokens = padded(texts, 6).numpy()
     vectors = pool_all(encoder, tokens)

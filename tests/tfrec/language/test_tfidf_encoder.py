@@ -57,7 +57,8 @@ def test_the_empty_text_is_not_counted_among_the_texts(encoder):
 
 def test_an_empty_dimension_stays_empty_for_new_texts():
     encoder = WordEncoder(PIECES, 4)
-    # Two kinds of text, each in two orders: but one direction tells them apart, and two dimensions hold them all.
+    # Two kinds of text, each in two orders: but one direction tells them apart, and two dimensions
+    # hold them all.
     encoder.fit(np.array([[5, 6, 7], [7, 6, 5], [8, 9, 10], [10, 9, 8], [5, 7, 6]]))
     known = np.abs(encoder.projected(tf.constant([[5, 6, 7], [8, 9, 10]])).numpy()).max(axis=0) > 1e-4
     assert known.sum() == 2

@@ -15,8 +15,9 @@ DAY = 86_400
 
 
 def test_the_sampling_probability_mixes_frequency_and_uniform_draws():
-    # Of 5 columns 2 are drawn by frequency (6, 3, 1 of 10), 3 uniformly out of 3 items; an item is expected
-    # 2 * 0.6 + 3 / 3 = 2.2, 2 * 0.3 + 1 = 1.6, 2 * 0.1 + 1 = 1.2 times. Only the ratios count.
+    # Of 5 columns 2 are drawn by frequency (6, 3, 1 of 10), 3 uniformly out of 3 items; an item is
+    # expected 2 * 0.6 + 3 / 3 = 2.2, 2 * 0.3 + 1 = 1.6, 2 * 0.1 + 1 = 1.2 times. Only the ratios
+    # count.
     probability = sampling_probability(tf.constant([0.6, 0.3, 0.1, 0.6]), tf.constant(2), 3 / 3)
     np.testing.assert_allclose(probability, [1, 1.6 / 2.2, 1.2 / 2.2, 1], rtol=1e-6)
 
@@ -27,8 +28,8 @@ def test_an_item_without_interactions_is_drawn_uniformly_only():
     np.testing.assert_allclose(probability, [1, 1 / 3], rtol=1e-6)
 
 
-# Score mask. User 0 viewed item 1 and bought item 2 with it, then item 3; user 1 bought item 1, then item 4.
-# Columns: the targets 2, 3 | 1, 4, then the uniform negatives 2, 3, 5.
+# Score mask. User 0 viewed item 1 and bought item 2 with it, then item 3; user 1 bought item 1,
+# then item 4. Columns: the targets 2, 3 | 1, 4, then the uniform negatives 2, 3, 5.
 ROWS = [[1, 2, 3], [1, 4, 0]]
 TIMES = [[10, 10, 20], [10, 30, 0]]
 IS_TARGET = [[False, True, True], [True, True, False]]
@@ -42,7 +43,8 @@ COLUMNS = [2, 3, 1, 4, 2, 3, 5]
         ("none", ["1111011", "1111101", "1111111", "1111111"]),
         # Nor do 1, 2 and 3 for user 0, 1 and 4 for user 1, context included.
         ("sequence", ["1001001", "0101001", "1110111", "1101111"]),
-        # No two targets were bought at one time: user 0's item 1 is context, user 1's is another user's.
+        # No two targets were bought at one time: user 0's item 1 is context, user 1's is another
+        # user's.
         ("basket", ["1111011", "1111101", "1111111", "1111111"]),
     ],
 )
@@ -51,14 +53,16 @@ def test_a_users_positives_are_masked_as_configured(mask_positives, mask):
 
 
 def test_items_of_one_basket_are_no_negatives_of_each_other():
-    # User 0 buys items 2 and 3 together; user 1 buys item 1 at that same time, which is another basket.
+    # User 0 buys items 2 and 3 together; user 1 buys item 1 at that same time, which is another
+    # basket.
     history = history_of(ROWS, [[5, 20, 20], [20, 30, 0]])
     mask = mask_of(history, IS_TARGET, COLUMNS, "basket")
     assert [row[:4] for row in mask] == ["1011", "0111", "1111", "1111"]
 
 
 def test_with_repeats_new_items_compete_with_what_is_new_to_the_user():
-    # Item 2 is bought for the first time, between two purchases of item 1, then items 1, 2 and 3 are drawn.
+    # Item 2 is bought for the first time, between two purchases of item 1, then items 1, 2 and 3
+    # are drawn.
     history = history_of([[1, 2, 1]], [[10, 20, 30]])
     assert mask_of(history, [[False, True, True]], [2, 1, 1, 2, 3], "repeat") == ["10001", "11011"]
 
@@ -84,7 +88,8 @@ def mask_of(history: History, is_target: list[list[bool]], columns: list[int], m
 
 
 def test_an_event_is_a_repeat_after_an_earlier_event_of_its_item():
-    # The second item 3 is bought at the time of the first one, so it is no repeat; the second item 1 is one.
+    # The second item 3 is bought at the time of the first one, so it is no repeat; the second item
+    # 1 is one.
     history = history_of([[1, 3, 3, 1], [1, 2, 0, 0]], [[10, 10, 10, 20], [20, 20, 0, 0]])
     assert is_repeat(history).numpy().tolist() == [[False, False, False, True], [False, False, False, False]]
 

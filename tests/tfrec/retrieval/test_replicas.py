@@ -1,4 +1,4 @@
-"""Replicas that share a step learn what one learns from the whole batch: on logical CPUs, in a process of its own."""
+"""Replicas have the losses and gradients of one model, tested on logical CPUs in a subprocess."""
 
 from __future__ import annotations
 
@@ -84,10 +84,11 @@ print(json.dumps(results))
 
 @pytest.fixture(scope="module")
 def alone_and_together(transformed_shop) -> tuple[dict, dict]:
-    """Losses and moves of the weights in some steps of one model without a strategy, and of two replicas.
+    """Losses and moves of the weights in some steps, of one model and of two replicas.
 
-    The BERT is live, so that its gradient too has to be summed over replicas. The batch is odd, and the last one of
-    the shop is smaller: replicas have different numbers of targets, one of them none.
+    The BERT is live, so that its gradient too has to be summed over replicas. The batch is odd, and
+    the last one of the shop is smaller: replicas have different numbers of targets, one of them
+    none.
     """
     shop = transformed_shop.config
     config = dataclasses.replace(
@@ -133,15 +134,15 @@ def test_replicas_move_each_weight_as_one_model_does(alone_and_together):
     assert sum(np.abs(move).max() > 1e-4 for move in alone) > 20
 
 
-def operations(of_a_replica) -> set[str]:
-    """What a strategy's replica runs."""
+def operations(replica_fn) -> set[str]:
+    """Types of the operations that a replica runs."""
     strategy = tf.distribute.get_strategy()
     return {
-        op.type for op in tf.function(lambda: strategy.run(of_a_replica)).get_concrete_function().graph.get_operations()
+        op.type for op in tf.function(lambda: strategy.run(replica_fn)).get_concrete_function().graph.get_operations()
     }
 
 
-def test_a_replica_reads_the_rows_of_a_table_that_it_asks_for_and_no_others():
+def test_a_replica_reads_only_the_gathered_rows_of_a_table():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         table = tf.Variable(tf.zeros([9, 2]))
         assert "ReadVariableOp" in operations(lambda: tf.gather(table, [3, 3]))  # 2.5 GB a step of ten million items
@@ -151,7 +152,7 @@ def test_a_replica_reads_the_rows_of_a_table_that_it_asks_for_and_no_others():
 
 
 @pytest.mark.parametrize("number", [0, 1, 2**22 - 1, 2**22, 2**24 + 1, 2**33 + 3, 2**45, -1, -(2**33) - 3])
-def test_a_whole_number_survives_travelling_as_floats(number):
+def test_an_int64_survives_its_encoding_as_floats(number):
     def there_and_back():
         values, numbers = replicas.rows_of_all(tf.constant([[0.5], [0.25]]), tf.constant([number, 7], tf.int64))
         return values, numbers, replicas.largest(tf.constant(number, tf.int64))

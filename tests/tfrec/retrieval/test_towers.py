@@ -1,4 +1,4 @@
-"""The towers: what an embedding is made of, and that a moment knows only what was strictly before it."""
+"""Towers: parts of an embedding, and that a query uses only events strictly before its time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ NOON = 1_704_110_400  # 2024-01-01 12:00 UTC, a Monday
 COSINE_OR_DOT = pytest.mark.parametrize("cosine", [True, False], ids=["cosine", "dot"])
 
 
-def shaken(layer: tf.keras.layers.Layer, seed: int = 3) -> None:
-    """Random numbers into every weight: some start at zero and would hide what they do."""
+def randomize(layer: tf.keras.layers.Layer, seed: int = 3) -> None:
+    """Set every weight to random numbers, since some start at zero and would hide their effect."""
     random = np.random.default_rng(seed)
     for weight in layer.trainable_weights:
         weight.assign(random.normal(scale=0.5, size=weight.shape))
@@ -35,7 +35,7 @@ def shaken(layer: tf.keras.layers.Layer, seed: int = 3) -> None:
 
 
 def items(rows: list[int], seed: int = 1) -> ItemFeatures:
-    """Items with those rows of the id embedding, all else at random."""
+    """Items with the given rows of the id embedding and random features."""
     random = np.random.default_rng(seed)
     count = len(rows)
     return ItemFeatures(
@@ -50,18 +50,18 @@ def items(rows: list[int], seed: int = 1) -> ItemFeatures:
 
 @pytest.fixture
 def candidate_tower(make_catalog, make_config):
-    """Makes a tower over 3 items with shaken weights."""
+    """Make a tower over 3 items with random weights."""
 
     def make(seed: int = 3, **settings):
         tower = CandidateTower(make_catalog([[101]] * 3), make_config(towers=settings).towers)
         tower(items([1]))
-        shaken(tower, seed)
+        randomize(tower, seed)
         return tower
 
     return make
 
 
-def test_an_items_embedding_is_the_sum_of_all_that_is_known_of_it(make_catalog, make_config):
+def test_an_items_embedding_is_the_sum_of_its_features(make_catalog, make_config):
     tower = CandidateTower(make_catalog([[101]] * 2), make_config(towers={"dim": 2}).towers)
     item = ItemFeatures(
         id_row=tf.constant([2], tf.int64),
@@ -81,12 +81,13 @@ def test_an_items_embedding_is_the_sum_of_all_that_is_known_of_it(make_catalog, 
     by_name["brand/embeddings:0"].assign([[7, 7], [1000, 2000]])
     by_name["price/embeddings:0"].assign([[7, 7], [7, 7], [0, 10000]])
     by_name["content_bias/kernel:0"].assign([[0.01], [0.001]])
-    # text [10, 60] + words [3, 3] + category [100, 0] (its second level is unknown: nothing) + brand + price:
-    # [1113, 12063]; with the id [1114, 12065]; bias 0.01 * 1113 + 0.001 * 12063 of the content + 0.5 of the id = 23.693
+    # text [10, 60] + words [3, 3] + category [100, 0] (no second level) + brand + price: [1113,
+    # 12063]; with the id [1114, 12065]; bias 0.01 * 1113 + 0.001 * 12063 of the content + 0.5 of
+    # the id = 23.693
     np.testing.assert_allclose(tower(item), [[1114, 12065, 23.693]], rtol=1e-6)
 
 
-def test_an_item_whose_id_was_not_learnt_is_its_content_alone(candidate_tower):
+def test_an_item_without_training_data_has_content_features_only(candidate_tower):
     tower = candidate_tower()
     before = tower(items([0, 1])).numpy()
     for weight in tower.weights:
@@ -97,14 +98,14 @@ def test_an_item_whose_id_was_not_learnt_is_its_content_alone(candidate_tower):
     np.testing.assert_allclose(after[1], before[1] + 1.0, rtol=1e-5)
 
 
-def test_id_dropout_hides_ids_in_training_alone(candidate_tower):
+def test_id_dropout_hides_ids_in_training_only(candidate_tower):
     tower = candidate_tower(id_dropout=1.0)
     one, content = items([2]), items([0])
     np.testing.assert_array_equal(tower(one, training=True), tower(content))
     assert np.abs(tower(one, training=False) - tower(content)).min() > 1e-3
 
 
-def test_id_dropout_hides_the_share_that_is_asked_for(candidate_tower):
+def test_id_dropout_hides_the_configured_share(candidate_tower):
     tf.random.set_seed(11)
     tower = candidate_tower(id_dropout=0.25)
     many = ItemFeatures(*(tf.repeat(values, 4000, axis=0) for values in items([2])))
@@ -126,11 +127,11 @@ def test_every_weight_of_the_candidate_tower_moves_after_one_step(candidate_towe
     assert still_after_one_step(tower, lambda: tower(items([1, 2, 3]), training=True)) == []
 
 
-def test_a_reloaded_candidate_tower_gives_the_same_embeddings(candidate_tower, tmp_path):
+def test_a_restored_candidate_tower_gives_the_same_embeddings(candidate_tower, tmp_path):
     tower, other = candidate_tower(seed=3), candidate_tower(seed=4)
     expected = tower(items([0, 1, 2]))
     assert np.abs(other(items([0, 1, 2])) - expected).max() > 0.1
-    reload(tower, other, tmp_path)
+    restore(tower, other, tmp_path)
     np.testing.assert_array_equal(other(items([0, 1, 2])), expected)
 
 
@@ -138,7 +139,7 @@ def test_a_reloaded_candidate_tower_gives_the_same_embeddings(candidate_tower, t
 
 
 def history(timestamps: list[int], padding: int = 0, seed: int = 1) -> tuple[tf.Tensor, History]:
-    """One user's events at those times: their candidate embeddings and what else is known of them."""
+    """One user's events at these times: their candidate embeddings and their history."""
     random = np.random.default_rng(seed)
     count = len(timestamps)
 
@@ -168,58 +169,58 @@ def context(query_times: list[int], age: int = 1, user: str = "ann", seed: int =
 
 @pytest.fixture
 def query_tower(make_config):
-    """Makes a tower for histories of LENGTH events with shaken weights."""
+    """Make a tower for histories of LENGTH events with random weights."""
 
     def make(seed: int = 3, clock: str = "utc", **settings):
         config = make_config(towers={"dropout": 0.5, **settings}, clock=clock).towers
         tower = QueryTower(LENGTH, {"user_age": 3}, clock, config)
         tower(*history([NOON]), context([NOON]))
-        shaken(tower, seed)
+        randomize(tower, seed)
         return tower
 
     return make
 
 
-# Two events of one basket, and a moment with nothing in it at the end.
+# Two events of one basket, and a query time after the last event.
 TIMES = [NOON, NOON + HOUR, NOON + 5 * HOUR, NOON + 5 * HOUR, NOON + 3 * DAY]
-MOMENTS = [*TIMES, NOON + 4 * DAY]
+QUERY_TIMES = [*TIMES, NOON + 4 * DAY]
 
 
 @pytest.mark.parametrize("changed", range(len(TIMES)))
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_a_moment_sees_only_strictly_earlier_events(query_tower, changed, blocks):
+def test_a_query_uses_only_strictly_earlier_events(query_tower, changed, blocks):
     tower = query_tower(blocks=blocks, heads=2)
     embeddings, events = history(TIMES)
-    before = tower(embeddings, events, context(MOMENTS)).numpy()[0]
+    before = tower(embeddings, events, context(QUERY_TIMES)).numpy()[0]
     other_embeddings, other = history(TIMES, seed=9)
     here = np.arange(len(TIMES)) == changed
     events = events._replace(
         kind=tf.where(here, (events.kind + 1) % 7, events.kind), price=tf.where(here, other.price, events.price)
     )
-    after = tower(tf.where(here[:, None], other_embeddings, embeddings), events, context(MOMENTS)).numpy()[0]
-    is_later = np.array(MOMENTS) > TIMES[changed]
+    after = tower(tf.where(here[:, None], other_embeddings, embeddings), events, context(QUERY_TIMES)).numpy()[0]
+    is_later = np.array(QUERY_TIMES) > TIMES[changed]
     np.testing.assert_array_equal(after[~is_later], before[~is_later])
     assert (np.abs(after[is_later] - before[is_later]).max(axis=1) > 1e-3).all()
 
 
-@pytest.mark.parametrize(("place", "time"), [(5, NOON + 9 * DAY), (4, NOON + 5 * HOUR), (2, NOON + 5 * HOUR)])
-def test_an_event_that_is_added_changes_no_moment_up_to_its_own(query_tower, place, time):
+@pytest.mark.parametrize(("position", "time"), [(5, NOON + 9 * DAY), (4, NOON + 5 * HOUR), (2, NOON + 5 * HOUR)])
+def test_an_added_event_changes_no_query_up_to_its_time(query_tower, position, time):
     tower = query_tower()
     embeddings, events = history(TIMES)
-    before = tower(embeddings, events, context(MOMENTS)).numpy()[0]
+    before = tower(embeddings, events, context(QUERY_TIMES)).numpy()[0]
     extra_embeddings, extra = history([time], seed=9)
 
     def inserted(values: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        return tf.concat([values[:, :place], value, values[:, place:]], axis=1)
+        return tf.concat([values[:, :position], value, values[:, position:]], axis=1)
 
     more = History(*(inserted(values, value) for values, value in zip(events, extra, strict=True)))
-    after = tower(inserted(embeddings, extra_embeddings), more, context(MOMENTS)).numpy()[0]
-    is_later = np.array(MOMENTS) > time
+    after = tower(inserted(embeddings, extra_embeddings), more, context(QUERY_TIMES)).numpy()[0]
+    is_later = np.array(QUERY_TIMES) > time
     np.testing.assert_allclose(after[~is_later], before[~is_later], atol=1e-5)
     assert (np.abs(after[is_later] - before[is_later]).max(axis=1) > 1e-3).all()
 
 
-def test_a_user_without_history_starts_in_the_start_state(query_tower):
+def test_a_user_without_history_has_the_start_state(query_tower):
     tower = query_tower(dim=DIM)
     nobody = (tf.zeros([1, 3, DIM]), *history([], padding=3)[1:])
     before = tower(*nobody, context([NOON]))
@@ -231,33 +232,33 @@ def test_a_user_without_history_starts_in_the_start_state(query_tower):
     np.testing.assert_array_equal(tower(*history([NOON - DAY]), context([NOON])), known)
 
 
-def test_before_their_first_event_a_user_is_like_one_without_any(query_tower):
+def test_before_the_first_event_a_user_has_the_start_state(query_tower):
     tower = query_tower()
     nobody = tower(tf.zeros([1, 1, DIM]), history([], padding=1)[1], context([NOON]))
     np.testing.assert_array_equal(tower(*history([NOON, NOON + HOUR]), context([NOON])), nobody)
 
 
-def test_padding_does_not_change_the_answer(query_tower):
+def test_padding_does_not_change_the_embedding(query_tower):
     tower = query_tower()
-    short = tower(*history(TIMES), context(MOMENTS))
-    np.testing.assert_allclose(tower(*history(TIMES, padding=3), context(MOMENTS)), short, atol=1e-5)
+    short = tower(*history(TIMES), context(QUERY_TIMES))
+    np.testing.assert_allclose(tower(*history(TIMES, padding=3), context(QUERY_TIMES)), short, atol=1e-5)
 
 
-def test_what_stands_in_the_padding_does_not_matter(query_tower):
+def test_values_in_the_padding_do_not_matter(query_tower):
     tower = query_tower()
     embeddings, events = history(TIMES, padding=1)
-    expected = tower(embeddings, events, context(MOMENTS))
+    expected = tower(embeddings, events, context(QUERY_TIMES))
     last = np.arange(6) == 5
     events = events._replace(kind=tf.where(last, tf.constant(6, tf.int64), events.kind))
-    filled = tower(tf.where(last[:, None], 5.0, embeddings), events, context(MOMENTS))
+    filled = tower(tf.where(last[:, None], 5.0, embeddings), events, context(QUERY_TIMES))
     np.testing.assert_allclose(filled, expected, atol=1e-5)
 
 
-def test_users_of_a_batch_do_not_see_each_other(query_tower):
+def test_users_of_a_batch_are_independent(query_tower):
     tower = query_tower()
     (one, events), (two, others) = history(TIMES), history([time + HOUR for time in TIMES], seed=9)
     both = History(*(tf.concat(pair, axis=0) for pair in zip(events, others, strict=True)))
-    single = context(MOMENTS)
+    single = context(QUERY_TIMES)
     pair = Context(
         tf.repeat(single.timestamp, 2, axis=0),
         tf.repeat(single.query_vector, 2, axis=0),
@@ -269,12 +270,12 @@ def test_users_of_a_batch_do_not_see_each_other(query_tower):
     np.testing.assert_allclose(together[1], tower(two, others, single)[0], atol=1e-5)
 
 
-def test_a_history_longer_than_was_trained_on_is_read_all_the_same(query_tower):
+def test_a_history_may_be_longer_than_in_training(query_tower):
     longer = [NOON + hour * HOUR for hour in range(LENGTH + 3)]
     assert np.isfinite(query_tower()(*history(longer), context([NOON + DAY]))).all()
 
 
-def test_dropout_is_for_training_alone(query_tower):
+def test_dropout_is_for_training_only(query_tower):
     tower = query_tower(dropout=0.5)
     known = (*history(TIMES), context([NOON + 9 * DAY]))
     np.testing.assert_array_equal(tower(*known), tower(*known))
@@ -283,7 +284,7 @@ def test_dropout_is_for_training_alone(query_tower):
 
 @COSINE_OR_DOT
 def test_cosine_gives_queries_of_length_one_and_the_bias_counts_once(query_tower, cosine):
-    vectors = query_tower(cosine=cosine)(*history(TIMES), context(MOMENTS))[0]
+    vectors = query_tower(cosine=cosine)(*history(TIMES), context(QUERY_TIMES))[0]
     np.testing.assert_array_equal(vectors[:, -1], 1.0)
     lengths = tf.norm(vectors[:, :-1], axis=1).numpy()
     if cosine:
@@ -292,14 +293,14 @@ def test_cosine_gives_queries_of_length_one_and_the_bias_counts_once(query_tower
         assert np.abs(lengths - 1.0).min() > 0.01
 
 
-def test_profile_and_search_count(query_tower):
+def test_profile_and_search_change_the_embedding(query_tower):
     tower = query_tower()
     base = tower(*history(TIMES), context([NOON + 4 * DAY]))
     assert np.abs(tower(*history(TIMES), context([NOON + 4 * DAY], age=2)) - base).max() > 1e-3
     assert np.abs(tower(*history(TIMES), context([NOON + 4 * DAY], seed=8)) - base).max() > 1e-3
 
 
-def test_the_user_id_counts_only_where_it_is_asked_for(query_tower):
+def test_the_user_id_changes_the_embedding_only_if_configured(query_tower):
     for use_user_id in (True, False):
         tower = query_tower(use_user_id=use_user_id)
         ann, bob = (tower(*history(TIMES), context([NOON + 4 * DAY], user=name)) for name in ("ann", "bob"))
@@ -307,7 +308,7 @@ def test_the_user_id_counts_only_where_it_is_asked_for(query_tower):
 
 
 def test_ordered_data_has_no_weekdays(query_tower):
-    # Event n of ordered data stands at second n of 1970; where a day begins means nothing.
+    # Event n of ordered data has second n of 1970 as timestamp, so days have no meaning.
     thursday = (*history([1, 2, 3]), context([4]))
     friday = (*history([DAY + 1, DAY + 2, DAY + 3]), context([DAY + 4]))
     ordered, real = query_tower(clock="order"), query_tower(clock="utc")
@@ -315,7 +316,7 @@ def test_ordered_data_has_no_weekdays(query_tower):
     assert np.abs(real(*thursday) - real(*friday)).max() > 1e-3
 
 
-def test_the_weekday_and_the_age_of_the_last_event_count(query_tower):
+def test_weekday_and_age_of_the_last_event_change_the_embedding(query_tower):
     tower = query_tower()
     base = tower(*history([NOON]), context([NOON + DAY]))
     # A week later it is the same weekday, but the last event is older.
@@ -328,27 +329,27 @@ def test_the_weekday_and_the_age_of_the_last_event_count(query_tower):
 @pytest.mark.parametrize("clock", ["utc", "order"])
 def test_every_weight_of_the_query_tower_moves_after_one_step(query_tower, clock):
     tower = query_tower(clock=clock, use_user_id=True, dropout=0.0)
-    assert still_after_one_step(tower, lambda: tower(*history(TIMES), context(MOMENTS), training=True)) == []
+    assert still_after_one_step(tower, lambda: tower(*history(TIMES), context(QUERY_TIMES), training=True)) == []
 
 
-def test_a_reloaded_query_tower_gives_the_same_embeddings(query_tower, tmp_path):
+def test_a_restored_query_tower_gives_the_same_embeddings(query_tower, tmp_path):
     tower, other = query_tower(seed=3), query_tower(seed=4)
-    known = (*history(TIMES), context(MOMENTS))
+    known = (*history(TIMES), context(QUERY_TIMES))
     assert np.abs(other(*known) - tower(*known)).max() > 0.1
-    reload(tower, other, tmp_path)
+    restore(tower, other, tmp_path)
     np.testing.assert_array_equal(other(*known), tower(*known))
 
 
 # Helpers of the query tower.
 
 
-def test_an_event_may_see_itself_its_moment_and_what_is_older_but_no_padding():
+def test_an_event_attends_to_itself_its_timestamp_and_older_events_but_not_to_padding():
     _, events = history([10, 20, 20, 30], padding=1)
     visible = (attention_bias(events)[0, 0] == 0).numpy().astype(int)
     assert visible[:4].tolist() == [[1, 0, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
 
 
-def test_the_events_before_a_moment_are_those_strictly_earlier():
+def test_events_before_a_query_time_are_strictly_earlier():
     _, events = history([10, 20, 20, 30], padding=2)
     query_times = tf.constant([[5, 10, 11, 20, 21, 30, 31]], tf.int64)
     assert events_before(events, query_times).numpy().tolist() == [[0, 0, 1, 1, 3, 3, 4]]
@@ -376,6 +377,6 @@ def still_after_one_step(layer: tf.keras.layers.Layer, answer) -> list[str]:
     return [weight.name for weight, has_moved in zip(weights, has_changed, strict=True) if not has_moved]
 
 
-def reload(saved: tf.keras.layers.Layer, other: tf.keras.layers.Layer, folder) -> None:
+def restore(saved: tf.keras.layers.Layer, other: tf.keras.layers.Layer, folder) -> None:
     path = tf.train.Checkpoint(layer=saved).write(str(folder / "checkpoint"))
     tf.train.Checkpoint(layer=other).read(path).assert_consumed()

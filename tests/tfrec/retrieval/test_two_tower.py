@@ -1,4 +1,4 @@
-"""The two-tower model: what its loss counts, what a step trains, and that planted patterns are learnt."""
+"""Two-tower model: its loss, the weights that a step trains, planted patterns that it learns."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def text(*pieces: int) -> list[int]:
     return [CLS, *pieces, SEP]
 
 
-# [CLS] one word [SEP] each: the words of 20 different items.
+# [CLS] one word [SEP]: texts of 20 different items.
 WORDS = [text(piece) for piece in range(2000, 2020)]
 
 
 def batch_of(*users: list[tuple], query: str = "", **profile: list[int]) -> Batch:
-    """Users' events as (item, timestamp) or (item, timestamp, is_target), padded behind."""
+    """Batch of users' events (item, timestamp[, is_target]), padded at the end."""
     longest = max(len(events) for events in users)
     events = [[(*event, 1)[:3] for event in user] + [("", 0, 0)] * (longest - len(user)) for user in users]
     item_id, timestamp, is_target = ([[event[column] for event in user] for user in events] for column in range(3))
@@ -47,7 +47,7 @@ def batch_of(*users: list[tuple], query: str = "", **profile: list[int]) -> Batc
 
 @pytest.fixture(scope="module")
 def make_model(make_catalog, make_config) -> Callable[..., TwoTower]:
-    """A model over `texts`, which it has not read yet; columns of the catalogue and settings as wanted."""
+    """Make a model over `texts`, which are not encoded yet, with catalog columns and settings."""
 
     def make(
         texts: list[list[int]] = WORDS[:4],
@@ -62,20 +62,20 @@ def make_model(make_catalog, make_config) -> Callable[..., TwoTower]:
 
 
 def bias_only(model: TwoTower, *bias: float) -> tf.Variable:
-    """Zero everywhere but in the items' biases: the score of an item is its bias, whoever asks."""
+    """Set all weights to 0 but the item biases, which are then the scores for every user."""
     for weight in model.candidate_tower.trainable_weights:
         weight.assign(tf.zeros_like(weight))
-    found = next(w for w in model.candidate_tower.weights if w.name == "candidate_tower/item_bias/embeddings:0")
-    found.assign(np.array([0.0, *bias], np.float32)[:, np.newaxis])
-    return found
+    biases = next(w for w in model.candidate_tower.weights if w.name == "candidate_tower/item_bias/embeddings:0")
+    biases.assign(np.array([0.0, *bias], np.float32)[:, np.newaxis])
+    return biases
 
 
 # The loss, by hand.
 
 
-def test_a_large_catalogue_is_corrected_as_a_small_one(make_model):
-    # TFRS cuts probabilities off below a millionth, where every item of a large catalogue would be: of
-    # 40 million events, item 1 has 30, item 2 has 10, item 3 the rest.
+def test_logq_works_for_a_large_catalog(make_model):
+    # TFRS clips probabilities at 1e-6, below which all items of a large catalog would lie: of 40
+    # million events, item 1 has 30, item 2 has 10, item 3 the rest.
     frequency = np.array([0, 30, 10, 39_999_960])
     model = make_model(WORDS[:3], {"frequency": frequency}, uniform_negatives=0)
     bias_only(model, 0.0, 0.0, 0.0)
@@ -84,8 +84,8 @@ def test_a_large_catalogue_is_corrected_as_a_small_one(make_model):
     assert loss.numpy() == pytest.approx((np.log(4) + np.log(4 / 3)) / 2, abs=1e-5)
 
 
-# Two users buy item 1, one buys item 2; there are no uniform negatives, so that items are drawn with
-# probability 0.6 and 0.3, and every score is 0.
+# Two users buy item 1, one buys item 2; there are no uniform negatives, so that items are drawn
+# with probability 0.6 and 0.3, and every score is 0.
 THREE_BUYERS = batch_of([("i1", NOON)], [("i1", NOON)], [("i2", NOON - DAY)])
 OFTEN_AND_SELDOM = {"frequency": np.array([0, 6, 3, 1])}
 
@@ -93,56 +93,58 @@ OFTEN_AND_SELDOM = {"frequency": np.array([0, 6, 3, 1])}
 @pytest.mark.parametrize(
     ("logq", "loss", "gradient"),
     [
-        # Exponentials of the corrected scores: 1 / 0.6 for item 1, 1 / 0.3 for item 2: as 1 to 2. A buyer of
-        # item 1 sees it once (the other column is an accidental hit) beside item 2: 1/3. The buyer of item 2
-        # sees two columns of item 1: 2 / (1 + 1 + 2) = 1/2. (2 ln 3 + ln 2) / 3 = 0.963457.
-        # To item 1's bias: (2 * (1/3 - 1) + 2 * 1/4) / 3 = -5/18.
+        # Exponentials of the corrected scores: 1 / 0.6 for item 1, 1 / 0.3 for item 2: as 1 to 2. A
+        # buyer of item 1 sees it once (the other column is an accidental hit) beside item 2: 1/3.
+        # The buyer of item 2 sees two columns of item 1: 2 / (1 + 1 + 2) = 1/2. (2 ln 3 + ln 2) / 3
+        # = 0.963457. To item 1's bias: (2 * (1/3 - 1) + 2 * 1/4) / 3 = -5/18.
         (True, 0.963457, -5 / 18),
-        # Without: 1/2 each, and 1/3. (2 ln 2 + ln 3) / 3 = 0.828302; (2 * (1/2 - 1) + 2 * 1/3) / 3 = -1/9.
+        # Without: 1/2 each, and 1/3. (2 ln 2 + ln 3) / 3 = 0.828302; (2 * (1/2 - 1) + 2 * 1/3) / 3
+        # = -1/9.
         (False, 0.828302, -1 / 9),
     ],
 )
-def test_the_correction_takes_the_log_of_the_probability_away(make_model, logq, loss, gradient):
+def test_logq_subtracts_the_log_of_the_sampling_probability(make_model, logq, loss, gradient):
     model = make_model(WORDS[:3], OFTEN_AND_SELDOM, uniform_negatives=0, logq=logq)
     bias = bias_only(model, 0.0, 0.0, 0.0)
     with tf.GradientTape() as tape:
-        found = model.compute_loss(THREE_BUYERS)
-    assert found.numpy() == pytest.approx(loss, abs=1e-5)
-    by_item = tf.convert_to_tensor(tape.gradient(found, bias))[:, 0]
+        computed = model.compute_loss(THREE_BUYERS)
+    assert computed.numpy() == pytest.approx(loss, abs=1e-5)
+    by_item = tf.convert_to_tensor(tape.gradient(computed, bias))[:, 0]
     np.testing.assert_allclose(by_item, [0.0, gradient, -gradient, 0.0], atol=1e-5)
 
 
 def test_scores_are_divided_by_the_temperature(make_model):
     model = make_model(WORDS[:3], towers={"temperature": 0.5}, uniform_negatives=0, logq=False)
     bias_only(model, 0.5 * np.log(3.0), 0.0, 0.0)
-    # Item 1 scores ln(3) / 2, divided by 0.5: ln 3. Its buyers see 3 beside 1: 3/4; that of item 2 sees
-    # 1 / (3 + 3 + 1). (2 ln(4/3) + ln 7) / 3 = 0.840425
+    # Item 1 scores ln(3) / 2, divided by 0.5: ln 3. Its buyers see 3 beside 1: 3/4; that of item 2
+    # sees 1 / (3 + 3 + 1). (2 ln(4/3) + ln 7) / 3 = 0.840425
     assert model.compute_loss(THREE_BUYERS).numpy() == pytest.approx(0.840425, abs=1e-5)
 
 
-def test_an_old_target_counts_less(make_model):
+def test_an_old_target_has_less_weight(make_model):
     model = make_model(WORDS[:3], OFTEN_AND_SELDOM, uniform_negatives=0, logq=False, recency_half_life_days=0.5)
     bias_only(model, 0.0, 0.0, 0.0)
-    # The buyer of item 2 came a day, two half-lives, before the others: (2 ln 2 + 1/4 ln 3) / (2 + 1/4)
+    # The buyer of item 2 came a day, two half-lives, before the others: (2 ln 2 + 1/4 ln 3) / (2 +
+    # 1/4)
     assert model.compute_loss(THREE_BUYERS).numpy() == pytest.approx(0.738198, abs=1e-5)
 
 
-def test_what_a_user_buys_again_counts_less_where_it_is_asked_for(make_model):
+def test_a_repeat_has_the_configured_weight(make_model):
     model = make_model(WORDS[:3], uniform_negatives=0, logq=False, repeat_weight=0.5)
     bias_only(model, 0.0, 0.0, 0.0)
     batch = batch_of([("i1", NOON), ("i3", NOON), ("i3", NOON), ("i1", NOON + 1)], [("i2", NOON)])
-    # The first user's items are no negatives of each other, so that item 2 alone stands beside each of them: ln 2,
-    # with weight 1/2 where item 1 comes again (the second item 3 is of the first one's moment); the other
-    # user sees four columns beside their own: ln 5.
+    # The first user's items are no negatives of each other, so each competes with item 2 only: ln
+    # 2, with weight 1/2 for the second item 1 (the second item 3 has the timestamp of the first
+    # one). The other user's target competes with four columns: ln 5.
     expected = (3.5 * np.log(2.0) + np.log(5.0)) / 4.5
     assert model.compute_loss(batch).numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_only_the_hardest_negatives_count_where_it_is_asked_for(make_model):
+def test_only_the_hardest_negatives_count_if_configured(make_model):
     model = make_model(WORDS[:4], uniform_negatives=0, logq=False, hard_negatives=1, mask_positives="none")
     bias_only(model, 0.0, 0.0, np.log(2.0), np.log(3.0))
     batch = batch_of([("i1", NOON)], [("i2", NOON)], [("i3", NOON)], [("i4", NOON)])
-    # Against the hardest alone: 1 of 1 + 3, 1 of 1 + 3, 2 of 2 + 3, 3 of 3 + 2
+    # Against the hardest only: 1 of 1 + 3, 1 of 1 + 3, 2 of 2 + 3, 3 of 3 + 2
     expected = -(np.log(1 / 4) + np.log(1 / 4) + np.log(2 / 5) + np.log(3 / 5)) / 4
     assert model.compute_loss(batch).numpy() == pytest.approx(expected, abs=1e-5)
 
@@ -150,14 +152,14 @@ def test_only_the_hardest_negatives_count_where_it_is_asked_for(make_model):
 def test_context_and_unknown_items_are_no_targets(make_model):
     model = make_model(WORDS[:3], uniform_negatives=0, logq=False)
     bias_only(model, 0.0, 0.0, 0.0)
-    batch = batch_of([("i3", NOON, 0), ("nobody knows", NOON + 1), ("i1", NOON + 2)], [("i2", NOON)])
+    batch = batch_of([("i3", NOON, 0), ("unknown item", NOON + 1), ("i1", NOON + 2)], [("i2", NOON)])
     # Two targets, items 1 and 2, each beside the other: ln 2
     assert model.compute_loss(batch).numpy() == pytest.approx(np.log(2.0), abs=1e-5)
 
 
-def test_a_batch_without_targets_costs_nothing(make_model):
+def test_a_batch_without_targets_has_a_loss_of_0(make_model):
     for settings in ({}, {"recency_half_life_days": 1.0}, {"mask_positives": "repeat"}):
-        loss = make_model(**settings).compute_loss(batch_of([("i1", NOON, 0)], [("nobody knows", NOON)]))
+        loss = make_model(**settings).compute_loss(batch_of([("i1", NOON, 0)], [("unknown item", NOON)]))
         assert loss.numpy() == 0.0
 
 
@@ -190,21 +192,22 @@ RICH = batch_of(
 
 
 def step(model: TwoTower, steps: int = 1) -> list[str]:
-    """Trains some steps; the names of weights that train but did not move, or moved but do not train."""
+    """Train some steps; return weights that should train but did not move, or the reverse."""
     model.texts.encode_texts()
     trained = {id(weight) for weight in model.trainable_variables}
     weights = {id(weight): weight for weight in [*model.trainable_variables, *model.texts.encoder.weights]}
     before = {key: weight.numpy() for key, weight in weights.items()}
-    model.compile(optimizer=tf.keras.optimizers.SGD(10.0), run_eagerly=True)  # a trace costs more than a step
+    model.compile(optimizer=tf.keras.optimizers.SGD(10.0), run_eagerly=True)  # tracing takes longer than a step
     for _ in range(steps):
         model.train_step(RICH)
-    # What rounding leaves of a gradient that is zero by right moves a weight less than 1e-6.
+    # Rounding moves a weight whose true gradient is zero by less than 1e-6.
     changed = {key for key, weight in weights.items() if np.abs(weight.numpy() - before[key]).max() > 1e-6}
     return sorted(weight.name for key, weight in weights.items() if (key in trained) != (key in changed))
 
 
 KEY_BIASES = [f"transformer_layer_{layer}/self_attention_layer/key/bias:0" for layer in (0, 1)]
-"""A key's bias adds the same to all scores of a query, which the softmax takes away: its gradient is zero."""
+"""A key's bias adds the same number to all scores of a query, which softmax ignores: no
+gradient."""
 
 
 @pytest.mark.parametrize(
@@ -213,11 +216,12 @@ KEY_BIASES = [f"transformer_layer_{layer}/self_attention_layer/key/bias:0" for l
         ("frozen", 1, []),
         ("top", 1, KEY_BIASES[1:]),
         ("full", 1, KEY_BIASES),
-        # One of LoRA's two matrices starts at zero and holds the gradient of the other at zero for a step.
+        # One of LoRA's two matrices starts at zero, so the gradient of the other is zero in the
+        # first step.
         ("lora", 2, []),
     ],
 )
-def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, steps, still):
+def test_exactly_the_trainable_weights_move(make_model, mode, steps, still):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": mode, "lora_rank": 2, "use_user_id": True})
     model.texts.fit_words()
     model.texts.set_live(True)
@@ -225,7 +229,7 @@ def test_every_weight_that_should_train_moves_and_no_other(make_model, mode, ste
     assert step(model, steps) == still
 
 
-def test_the_bert_rests_while_the_towers_train_over_fixed_texts(make_model):
+def test_the_bert_does_not_train_with_fixed_text_vectors(make_model):
     model = make_model(columns=RICH_COLUMNS, towers={"text_mode": "full"})
     model.texts.fit_words()
     model.texts.set_live(False)
@@ -234,7 +238,7 @@ def test_the_bert_rests_while_the_towers_train_over_fixed_texts(make_model):
 
 
 class Recording(TextEncoder):
-    """A real encoder that notes how many texts each call was given."""
+    """A real encoder that records the texts of each call."""
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
         self.calls = (*getattr(self, "calls", ()), tokens.numpy().tolist())
@@ -243,7 +247,7 @@ class Recording(TextEncoder):
 
 @pytest.mark.parametrize(("drawn", "read"), [(0, [WORDS[0], WORDS[1]]), (64, [WORDS[0], WORDS[1], WORDS[2]])])
 def test_each_distinct_text_goes_through_the_bert_once_a_step(make_model, drawn, read):
-    # Items 1 and 3 share a text; item 4 is in the step only where 64 of the 4 items are drawn by chance.
+    # Items 1 and 3 share a text; item 4 is in the step only if 64 of the 4 items are drawn.
     model = make_model([WORDS[0], WORDS[1], WORDS[0], WORDS[2]], text_negatives=drawn)
     model.texts.encoder = Recording(model.config.features, model.config.towers)
     model.texts.set_live(True)
@@ -251,7 +255,7 @@ def test_each_distinct_text_goes_through_the_bert_once_a_step(make_model, drawn,
     assert [sorted(call) for call in model.texts.encoder.calls] == [read]
 
 
-def test_no_text_goes_through_the_bert_while_the_towers_train_over_fixed_texts(make_model):
+def test_no_text_goes_through_the_bert_with_fixed_text_vectors(make_model):
     model = make_model()
     model.texts.encoder = Recording(model.config.features, model.config.towers)
     model.texts.set_live(False)
@@ -271,17 +275,17 @@ def test_an_items_words_are_part_of_its_embedding(make_model):
     np.testing.assert_allclose(added, words[[0, 1, 0]] @ kernel, atol=1e-5)
 
 
-def test_words_are_weighed_by_the_items_and_not_by_what_was_searched(make_model):
+def test_the_words_are_fitted_to_items_and_not_to_searches(make_model):
     model = make_model([WORDS[0], WORDS[1]])
     rare = model.texts.tokens.numpy()[2]
-    model.texts.text_row.assign([0, 1, 1])  # the second text is a search's alone
+    model.texts.text_row.assign([0, 1, 1])  # the second text belongs to a search only
     model.texts.fit_words()
     only = rare[(rare > 0) & ~np.isin(rare, model.texts.tokens.numpy()[1])]
     assert len(only)
     np.testing.assert_array_equal(tf.gather(model.texts.word_encoder.rarity, only), 0.0)
 
 
-def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
+def test_texts_are_encoded_with_the_current_bert(make_model):
     model = make_model([WORDS[0], WORDS[1], WORDS[0]])
     model.texts.encode_texts()
     before = model.texts.text_vectors.numpy()
@@ -296,10 +300,10 @@ def test_texts_are_read_again_with_the_bert_as_it_is_now(make_model):
     assert np.abs(model.texts.text_vectors[1:] - before[1:]).max() > 0.1
 
 
-# What is asked of a model.
+# Serving and evaluation.
 
 
-def test_the_loss_is_that_of_the_queries_and_candidates_that_serving_asks_for(make_model):
+def test_the_loss_is_that_of_the_embeddings_in_serving(make_model):
     model = make_model(columns=RICH_COLUMNS, uniform_negatives=0, logq=False, mask_positives="none")
     model.texts.encode_texts()
     loss = model.compute_loss(RICH)
@@ -313,7 +317,7 @@ def test_the_loss_is_that_of_the_queries_and_candidates_that_serving_asks_for(ma
     assert loss.numpy() == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_whole_catalogue_is_embedded_in_the_order_of_its_rows(make_model):
+def test_all_candidates_are_in_the_order_of_catalog_rows(make_model):
     model = make_model(columns=RICH_COLUMNS)
     everything = model.all_candidates()
     assert everything.shape == (5, 9)
@@ -323,21 +327,21 @@ def test_the_whole_catalogue_is_embedded_in_the_order_of_its_rows(make_model):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_the_trend_moves_the_bias_of_an_answer_but_not_the_training(make_model, temperature):
+def test_the_trend_changes_biases_in_serving_but_not_the_loss(make_model, temperature):
     model = make_model(WORDS[:4], towers={"temperature": temperature}, uniform_negatives=0)
     before, loss = model.all_candidates().numpy(), model.compute_loss(THREE_BUYERS).numpy()
     model.trend.assign([0.0, 1.0, -2.0, 0.0, 0.5])
     after = model.all_candidates().numpy()
     np.testing.assert_array_equal(after[:, :-1], before[:, :-1])
-    # A score is divided by the temperature before the softmax, in which the trend counts whole.
+    # A score is divided by the temperature before the softmax, so the trend is multiplied by it.
     bias = temperature * np.array([0.0, 1.0, -2.0, 0.0, 0.5])
     np.testing.assert_allclose(after[:, -1] - before[:, -1], bias, atol=1e-6)
     assert model.compute_loss(THREE_BUYERS).numpy() == loss
 
 
-def test_unknown_ids_are_row_0_and_items_without_training_have_no_id_row(make_model):
+def test_unknown_ids_have_row_0_and_untrained_items_have_no_id_row(make_model):
     model = make_model(WORDS[:3], {"frequency": np.array([0, 2, 0, 1])})
-    rows = model.catalog_rows(tf.constant([["i3", "i1"], ["nobody knows", ""]]))
+    rows = model.catalog_rows(tf.constant([["i3", "i1"], ["unknown item", ""]]))
     assert rows.numpy().tolist() == [[3, 1], [0, 0]]
     assert model.tables.id_rows(tf.constant([1, 2, 3, 0], tf.int64)).numpy().tolist() == [1, 0, 2, 0]
 
@@ -368,18 +372,18 @@ def test_titles_replace_searches_in_training_only(make_model):
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
-def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
+def test_a_restored_model_has_the_same_embeddings(make_model, tmp_path, mode):
     settings = {"columns": RICH_COLUMNS, "towers": {"text_mode": mode}}
     model, other = make_model(**settings, seed=1), make_model(**settings, seed=2)
     model.texts.set_live(True)
     step(model, 2)
     model.texts.encode_texts()
     model.texts.fit_words()
-    ask = (RICH, tf.constant([[NOON + 9 * DAY]] * 3, tf.int64), tf.ones([3, 1, 16]))
-    assert np.abs(other.query(*ask) - model.query(*ask)).max() > 1e-3
+    request = (RICH, tf.constant([[NOON + 9 * DAY]] * 3, tf.int64), tf.ones([3, 1, 16]))
+    assert np.abs(other.query(*request) - model.query(*request)).max() > 1e-3
     path = tf.train.Checkpoint(**model.checkpointed()).write(str(tmp_path / "checkpoint"))
     tf.train.Checkpoint(**other.checkpointed()).read(path).assert_consumed()
-    np.testing.assert_array_equal(other.query(*ask), model.query(*ask))
+    np.testing.assert_array_equal(other.query(*request), model.query(*request))
     np.testing.assert_array_equal(other.all_candidates(), model.all_candidates())
     tokens = tf.constant(WORDS[:2], tf.int64)
     np.testing.assert_array_equal(other.texts.encoder(tokens), model.texts.encoder(tokens))
@@ -389,7 +393,7 @@ def test_a_reloaded_model_gives_the_same_answers(make_model, tmp_path, mode):
 
 
 def trained(model: TwoTower, batches: list[Batch], epochs: int) -> TwoTower:
-    tf.keras.utils.set_random_seed(7)  # of the negatives and the titles; the weights have the model's own
+    tf.keras.utils.set_random_seed(7)  # for negatives and titles; the weights have the model's own seed
     model.texts.encode_texts()
     data = tf.data.Dataset.from_generator(
         lambda: iter(batches), output_signature={n: tf.TensorSpec(v.shape, v.dtype) for n, v in batches[0].items()}
@@ -399,8 +403,8 @@ def trained(model: TwoTower, batches: list[Batch], epochs: int) -> TwoTower:
     return model
 
 
-def best(model: TwoTower, batch: Batch, query_vector: tf.Tensor | None, k: int) -> np.ndarray:
-    """[batch, k] the rows that score best for each user after all of their events."""
+def top_rows(model: TwoTower, batch: Batch, query_vector: tf.Tensor | None, k: int) -> np.ndarray:
+    """[batch, k] rows with the highest scores for each user after all of their events."""
     users = len(batch["user_id"])
     query_times = tf.fill([users, 1], tf.constant(NOON + 100 * DAY, tf.int64))
     vector = tf.zeros([users, 1, 16]) if query_vector is None else query_vector[:, tf.newaxis]
@@ -414,9 +418,9 @@ def best(model: TwoTower, batch: Batch, query_vector: tf.Tensor | None, k: int) 
     [{}, {"towers": {"cosine": True, "temperature": 0.2}}],
     ids=["dot product", "cosine"],
 )
-def test_a_checkerboard_of_users_and_items_is_learnt(make_model, settings):
-    # Even users buy even items and odd users odd ones, 6 of their 10, each as often as the other: the ten most
-    # popular items hold half of what a user may buy, whichever they are.
+def test_the_model_learns_a_checkerboard_of_users_and_items(make_model, settings):
+    # Even users buy even items and odd users odd ones, 6 of their 10, each equally often: any ten
+    # most popular items hold half of a user's items.
     random = np.random.default_rng(6)
 
     def users(count: int, length: int) -> Batch:
@@ -424,15 +428,15 @@ def test_a_checkerboard_of_users_and_items_is_learnt(make_model, settings):
         return batch_of(*([(f"i{item}", NOON + n * DAY) for n, item in enumerate(items)] for items in bought))
 
     model = trained(make_model(WORDS, **settings), [users(16, 6) for _ in range(10)], epochs=6)
-    answers = best(model, users(20, 3), None, 10)  # ten new users of each sort, after three events
+    answers = top_rows(model, users(20, 3), None, 10)  # ten new users of each sort, after three events
     recall = [(row % 2 != user % 2).mean() for user, row in enumerate(answers)]
     assert np.mean(recall) > 0.9
 
 
 @pytest.mark.slow
-def test_an_item_is_found_by_its_title(make_model):
-    # What anybody bought says nothing about what they buy next: only the search, which is the title of the
-    # target at every other event, can find an item.
+def test_the_model_learns_to_find_an_item_by_its_title(make_model):
+    # Purchases are random, so only the search, which is the title of the target at every other
+    # event, can find an item.
     random = np.random.default_rng(6)
 
     def user() -> list[tuple]:
@@ -442,7 +446,7 @@ def test_an_item_is_found_by_its_title(make_model):
     model = trained(make_model(WORDS[:12], query_from_title=0.5), batches, epochs=6)
     titles = model.texts.text_vectors[1:]
     nobody = batch_of(*[[("", 0, 0)]] * 12)
-    found = best(model, nobody, titles, 1)[:, 0]
-    assert (found == np.arange(1, 13)).mean() > 0.9
-    without = best(model, nobody, None, 1)[:, 0]
+    rows = top_rows(model, nobody, titles, 1)[:, 0]
+    assert (rows == np.arange(1, 13)).mean() > 0.9
+    without = top_rows(model, nobody, None, 1)[:, 0]
     assert (without == np.arange(1, 13)).mean() < 0.1

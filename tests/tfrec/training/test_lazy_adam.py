@@ -1,4 +1,4 @@
-"""LazyAdam: Adam's own steps, and none for a row that a step did not use."""
+"""LazyAdam: the steps of Adam for used rows, and none for others."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ def slices(rows: list[int], values: list[float]) -> tf.IndexedSlices:
     return tf.IndexedSlices(tf.constant(values)[:, tf.newaxis], tf.constant(rows), tf.constant([3, 1]))
 
 
-def test_a_row_without_gradient_stays_where_it_is():
+def test_a_row_without_gradient_does_not_move():
     table = tf.Variable([[1.0], [1.0], [1.0]])
     optimizer = LazyAdam(0.1)
-    # Adam's first step is the learning rate against the gradient's sign, whatever its size. Row 0 comes twice.
+    # Adam's first step is the learning rate against the gradient's sign, whatever its size. Row 0
+    # comes twice.
     optimizer.apply_gradients([(slices([0, 2, 0], [1.0, -5.0, 2.0]), table)])
     np.testing.assert_allclose(table[:, 0], [0.9, 1.0, 1.1], atol=1e-5)
-    # So is the second with the same gradient, here 3: its moments are 3 and 9 again. Plain Adam would go on
-    # with row 2 by what it remembers.
+    # So is the second step with the same gradient, here 3: the moments are 3 and 9 again. Plain
+    # Adam would move row 2 too, by its moments.
     optimizer.apply_gradients([(slices([0], [3.0]), table)])
     np.testing.assert_allclose(table[:, 0], [0.8, 1.0, 1.1], atol=1e-5)
 
 
-def test_where_every_row_has_a_gradient_it_is_adam():
+def test_with_gradients_for_all_rows_it_is_adam():
     random = np.random.default_rng(3)
     tables = [tf.Variable([[1.0], [2.0], [3.0]]) for _ in range(3)]
     optimizers = [LazyAdam(0.1), LazyAdam(0.1), tf.keras.optimizers.Adam(0.1)]
@@ -38,7 +39,7 @@ def test_where_every_row_has_a_gradient_it_is_adam():
     np.testing.assert_allclose(tables[1], tables[2], rtol=1e-5)
 
 
-def test_a_small_tables_gradient_that_travelled_as_a_whole_touches_the_rows_that_were_used():
+def test_a_dense_sum_of_slices_gives_back_the_used_rows():
     table = tf.Variable(tf.zeros([4, 1]))
     # Row 0 comes twice, row 1 with no gradient, which still counts as used; row 3 does not come.
     gradient = slices([0, 2, 0, 1], [1.0, -5.0, 2.0, 0.0])
@@ -49,7 +50,7 @@ def test_a_small_tables_gradient_that_travelled_as_a_whole_touches_the_rows_that
     np.testing.assert_array_equal(found.values, [[6.0], [0.0], [-10.0]])
 
 
-def test_replicas_hand_every_kind_of_gradient_back_in_its_place():
+def test_aggregation_keeps_the_kind_and_order_of_gradients():
     rows = SMALL + 1
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     with strategy.scope():

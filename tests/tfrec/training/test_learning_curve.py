@@ -40,7 +40,8 @@ def test_an_epochs_loss_is_the_mean_over_its_steps():
 
 
 def test_points_of_a_long_epoch_are_means_since_the_previous_point():
-    # 101 steps, the loss of step n is n: three steps a point, so 34 points, and the last one holds two steps.
+    # 101 steps, the loss of step n is n: three steps a point, so 34 points, and the last one holds
+    # two steps.
     epoch = epoch_of("towers", 1, [float(step) for step in range(1, 102)], 1.0)
     assert len(epoch.steps) == 34 <= POINTS
     assert epoch.steps[:2] == ((3, 2.0), (6, 5.0))

@@ -1,4 +1,4 @@
-"""Towers that one process wrote and another reads."""
+"""Loading of towers that another process has written."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def written(exported_shop, tmp_path_factory):
     return folder
 
 
-def read(folder, transformed_shop, config):
+def load(folder, transformed_shop, config):
     files = transformed_shop.files
     return load_towers(str(folder), files["train"], files["catalog"], Transformed(transformed_shop.folder), config)
 
 
-def test_the_towers_come_back_as_they_were(exported_shop, transformed_shop, written):
-    tf.keras.utils.set_random_seed(99)  # other random weights, if these were not read
-    towers = read(written, transformed_shop, exported_shop.config)
+def test_loaded_towers_have_the_weights_that_were_written(exported_shop, transformed_shop, written):
+    tf.keras.utils.set_random_seed(99)  # other random weights than those on disk
+    towers = load(written, transformed_shop, exported_shop.config)
     assert towers.catalog.item_ids.tolist() == exported_shop.catalog.item_ids.tolist()
     assert np.isnan(towers.validation_ndcg)
     pairs = list(zip(towers.model.weights, exported_shop.model.weights, strict=True))
@@ -38,7 +38,7 @@ def test_the_towers_come_back_as_they_were(exported_shop, transformed_shop, writ
         np.testing.assert_array_equal(weight.numpy(), expected.numpy(), err_msg=weight.name)
 
 
-def test_the_towers_are_a_saved_model_that_gives_embeddings(exported_shop, transformed_shop, written):
+def test_the_towers_are_a_saved_model_with_embedding_signatures(exported_shop, transformed_shop, written):
     loaded = tf.saved_model.load(str(written))
     assert set(loaded.signatures) == {"embed_query", "embed_item"}
     of_item = {name: tf.constant([""]) for name in loaded.signatures["embed_item"].structured_input_signature[1]}
@@ -47,13 +47,13 @@ def test_the_towers_are_a_saved_model_that_gives_embeddings(exported_shop, trans
     np.testing.assert_allclose(loaded.signatures["embed_item"](**of_item)["embedding"], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_towers_of_another_shape_are_refused_with_the_cure(exported_shop, transformed_shop, written):
+def test_towers_of_another_shape_are_refused(exported_shop, transformed_shop, written):
     config = exported_shop.config
     wider = dataclasses.replace(config, towers=dataclasses.replace(config.towers, dim=16))
     with pytest.raises(ModelError, match=r"does not hold the towers of this configuration .*train them again"):
-        read(written, transformed_shop, wider)
+        load(written, transformed_shop, wider)
 
 
 def test_a_folder_without_towers_is_refused(exported_shop, transformed_shop, tmp_path):
     with pytest.raises(ModelError, match="does not hold the towers"):
-        read(tmp_path, transformed_shop, exported_shop.config)
+        load(tmp_path, transformed_shop, exported_shop.config)

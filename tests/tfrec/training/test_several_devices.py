@@ -1,4 +1,4 @@
-"""Two devices of one machine: tf.distribute's mirrored strategy on two logical CPUs, in a process of its own."""
+"""Two devices of one machine: a mirrored strategy on two logical CPUs, in a subprocess."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from tfrec.training import train
 from tfrec.config import config_from_json
 from tfrec.examples.preprocessing import Transformed
-train.gpus = lambda: [cpu, cpu]  # which devices there are; the strategy over them is TensorFlow's own
+train.gpus = lambda: [cpu, cpu]  # the strategy over these devices is TensorFlow's own
 files, graph, config, folder = json.load(sys.stdin)
 config = config_from_json(config)
 trained = train.train(train.TrainingJob(*files, Transformed(graph), config, folder + "/checkpoints", folder + "/logs"))
@@ -32,7 +32,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_a_model_trains_on_two_devices_and_of_its_bert_the_chosen_layers_alone(transformed_shop, tmp_path):
+def test_a_model_and_the_chosen_layers_of_its_bert_train_on_two_devices(transformed_shop, tmp_path):
     config = dataclasses.replace(
         transformed_shop.config,
         towers=dataclasses.replace(transformed_shop.config.towers, text_mode="top", text_layers=1),

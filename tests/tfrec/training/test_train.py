@@ -1,4 +1,4 @@
-"""Training: phases, early stopping, the best weights, and that a killed run goes on where it was."""
+"""Training: phases, early stopping, best weights, and resuming a killed run."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from tfrec.training.progress import Phase, Progress
 from tfrec.training.train import Trained, catch_up, phases, train
 from tfrec.training.validation import Validation
 
-# The training split holds 6 users (tests/tfrec/conftest.py): 2 steps of 4 and 2 of them in an epoch.
+# The training split has 6 users (tests/tfrec/conftest.py), so an epoch has 2 steps, of 4 and 2
+# users.
 STEPS = 2
 
 
 @pytest.fixture
 def run(transformed_shop, tmp_path):
-    """Trains on the shop with other settings of training and of the towers; again, it goes on."""
+    """Train on the shop with other settings of towers and training; a second call resumes."""
     return lambda towers=None, **settings: train_shop(transformed_shop, tmp_path, towers, **settings)
 
 
@@ -51,20 +52,20 @@ def configured(config: Config, towers: dict | None = None, **settings: object) -
 
 
 def epochs(printed: str, phase: str = "towers") -> list[int]:
-    """The epochs whose end was said."""
+    """Epochs whose end was logged."""
     return [int(number) for number in re.findall(rf"^tfrec: {phase} epoch (\d+):", printed, re.MULTILINE)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """A run of two epochs over fixed texts, what it said, and its folder."""
+    """A run of two epochs over fixed texts, its output and its folder."""
 
     trained: Trained
     printed: str
     folder: Path
 
 
-SETTINGS = {"epochs": 2, "text_steps": 2}  # without a text_mode that trains, the text steps are none
+SETTINGS = {"epochs": 2, "text_steps": 2}  # a frozen BERT has no text steps
 
 
 @pytest.fixture(scope="module")
@@ -75,39 +76,39 @@ def finished(transformed_shop, tmp_path_factory) -> Finished:
     return Finished(trained, printed.getvalue(), folder)
 
 
-def test_a_run_says_where_it_is(finished):
+def test_a_run_logs_its_progress(finished):
     assert "tfrec: encoding 11 distinct texts of 8 items with the BERT" in finished.printed
     assert epochs(finished.printed) == [1, 2]
-    said = r"epoch 2: mean loss \d+\.\d+, [\d,]+ examples/s, validation NDCG@20 [01]\.\d{4}"
-    assert re.search(said, finished.printed)
+    line = r"epoch 2: mean loss \d+\.\d+, [\d,]+ examples/s, validation NDCG@20 [01]\.\d{4}"
+    assert re.search(line, finished.printed)
     assert list((finished.folder / "logs" / "towers").rglob("events.out.tfevents*"))
 
 
-def test_a_run_leaves_a_model_with_a_score(finished):
+def test_a_run_returns_a_model_with_a_score(finished):
     assert 0.0 <= finished.trained.validation_ndcg <= 1.0
     assert finished.trained.catalog.rows == 9
     assert np.isfinite(finished.trained.model.all_candidates()).all()
 
 
-def test_a_run_leaves_items_that_were_read_by_their_words(finished):
+def test_a_run_encodes_the_words_of_items(finished):
     model, catalog = finished.trained.model, finished.trained.catalog
-    read = model.texts.word_encoder(tf.constant(catalog.tokens)).numpy()
-    assert np.abs(read[1:]).max(axis=1).min() > 0.1
-    np.testing.assert_allclose(model.texts.word_vectors, read, atol=1e-5)
+    vectors = model.texts.word_encoder(tf.constant(catalog.tokens)).numpy()
+    assert np.abs(vectors[1:]).max(axis=1).min() > 0.1
+    np.testing.assert_allclose(model.texts.word_vectors, vectors, atol=1e-5)
 
 
-def test_a_run_leaves_its_learning_curve(finished):
+def test_a_run_returns_its_learning_curve(finished):
     curve = finished.trained.curve.epochs
     assert [(epoch.phase, epoch.number) for epoch in curve] == [("towers", 1), ("towers", 2)]
-    said = re.findall(r"epoch \d: mean loss ([\d.]+), .*NDCG@20 ([\d.]+), (\S+) on items new", finished.printed)
-    assert [(f"{e.loss:.3f}", f"{e.ndcg:.4f}", f"{e.ndcg_novel:.4f}") for e in curve] == said
+    logged = re.findall(r"epoch \d: mean loss ([\d.]+), .*NDCG@20 ([\d.]+), (\S+) on items new", finished.printed)
+    assert [(f"{e.loss:.3f}", f"{e.ndcg:.4f}", f"{e.ndcg_novel:.4f}") for e in curve] == logged
     assert max(epoch.ndcg for epoch in curve) == pytest.approx(finished.trained.validation_ndcg)
     assert all(epoch.seconds > 0 for epoch in curve)
     assert [[step for step, _ in epoch.steps] for epoch in curve] == [list(range(1, STEPS + 1))] * 2
     assert [np.mean([loss for _, loss in epoch.steps]) for epoch in curve] == pytest.approx([e.loss for e in curve])
 
 
-def test_a_finished_run_is_not_run_again(finished, transformed_shop, capsys):
+def test_a_finished_run_trains_no_more(finished, transformed_shop, capsys):
     again = train_shop(transformed_shop, finished.folder, **SETTINGS)
     assert epochs(capsys.readouterr().out) == []
     assert again.validation_ndcg == finished.trained.validation_ndcg
@@ -122,10 +123,10 @@ def test_the_model_has_the_weights_that_its_score_was_measured_with(finished, tr
 
 
 @pytest.mark.parametrize(("slice_", "best"), [("all", 0.5), ("novel", 0.9)])
-def test_the_slice_that_decides_chooses_the_epoch(run, monkeypatch, slice_, best):
-    # Planted scores of all choices and of novel ones: the first gets better, the second worse.
-    planted = iter([(0.1, 0.9), (0.5, 0.3)])
-    monkeypatch.setattr(Validation, "ndcg", lambda *_: next(planted))
+def test_the_validation_slice_selects_the_epoch(run, monkeypatch, slice_, best):
+    # Scores on all targets and on novel ones: the first rises, the second falls.
+    scores = iter([(0.1, 0.9), (0.5, 0.3)])
+    monkeypatch.setattr(Validation, "ndcg", lambda *_: next(scores))
     assert run(epochs=2, validation_slice=slice_).validation_ndcg == pytest.approx(best)
 
 
@@ -135,21 +136,21 @@ def test_the_learning_rate_falls_to_a_hundredth_at_the_last_step(finished):
 
 
 @pytest.mark.parametrize(("days", "clock"), [(7.0, "utc"), (0.0, "utc"), (7.0, "order")])
-def test_the_trend_is_that_of_all_that_was_seen_at_the_end(transformed_shop, tmp_path, days, clock):
+def test_the_trend_covers_training_and_validation_events_at_the_end(transformed_shop, tmp_path, days, clock):
     shop = dataclasses.replace(transformed_shop, config=dataclasses.replace(transformed_shop.config, clock=clock))
-    found = train_shop(shop, tmp_path, epochs=1, trend_half_life_days=days)
+    trained = train_shop(shop, tmp_path, epochs=1, trend_half_life_days=days)
     if days == 0.0 or clock == "order":
-        np.testing.assert_array_equal(found.model.trend, 0.0)
+        np.testing.assert_array_equal(trained.model.trend, 0.0)
         return
-    events = [read_events(shop.files[split], found.catalog) for split in ("train", "validation")]
-    expected = trend(pd.concat(events), found.catalog.rows, days)
-    np.testing.assert_allclose(found.model.trend, expected, atol=1e-6)
-    assert np.abs(expected - trend(events[0], found.catalog.rows, days)).max() > 0.1  # the window did count
+    events = [read_events(shop.files[split], trained.catalog) for split in ("train", "validation")]
+    expected = trend(pd.concat(events), trained.catalog.rows, days)
+    np.testing.assert_allclose(trained.model.trend, expected, atol=1e-6)
+    assert np.abs(expected - trend(events[0], trained.catalog.rows, days)).max() > 0.1  # the window matters
 
 
 @pytest.mark.slow
-def test_training_stops_when_the_score_gets_no_better(run, capsys):
-    # Nothing is learnt, so no epoch is better than the first: two more are waited for.
+def test_training_stops_when_the_score_stops_improving(run, capsys):
+    # With a learning rate of 0 no epoch is better than the first; the patience is two more epochs.
     run(epochs=50, learning_rate=0.0, patience=2)
     assert epochs(capsys.readouterr().out) == [1, 2, 3]
 
@@ -161,7 +162,7 @@ def target_loss(model: TwoTower, files: list[str]) -> float:
 
 
 @pytest.mark.slow
-def test_catching_up_learns_from_the_window_that_judged_the_model(run, transformed_shop):
+def test_catching_up_trains_on_the_validation_window(run, transformed_shop):
     files = transformed_shop.files["validation"]
     model = run(epochs=1, catch_up_rate=0.01, uniform_negatives=64).model
     before = target_loss(model, files)
@@ -170,7 +171,7 @@ def test_catching_up_learns_from_the_window_that_judged_the_model(run, transform
     assert target_loss(model, files) < before - 0.1
 
 
-def test_without_a_rate_nothing_is_caught_up(run, transformed_shop):
+def test_without_a_catch_up_rate_the_model_stays_as_it_is(run, transformed_shop):
     model = run(epochs=1).model
     before = model.all_candidates().numpy()
     catch_up(model, transformed_shop.files["validation"])
@@ -178,14 +179,14 @@ def test_without_a_rate_nothing_is_caught_up(run, transformed_shop):
 
 
 @pytest.mark.slow
-def test_catching_up_too_fast_is_an_error(run, transformed_shop):
+def test_a_nan_loss_of_catching_up_is_an_error(run, transformed_shop):
     model = run(epochs=1, catch_up_rate=1e30).model
-    catch_up(model, transformed_shop.files["validation"])  # the loss is that of before the step
+    catch_up(model, transformed_shop.files["validation"])  # this loss is from before the step
     with pytest.raises(ModelError, match=r"the loss of catching up is nan; lower train\.catch_up_rate \(1e\+30\)"):
         catch_up(model, transformed_shop.files["validation"])
 
 
-def test_a_loss_that_is_not_a_number_is_an_error(run):
+def test_a_loss_that_is_not_finite_is_an_error(run):
     with pytest.raises(ModelError, match=r"the loss of step \d is (nan|inf); lower learning_rate \(1e\+30\)"):
         run(epochs=3, learning_rate=1e30)
 
@@ -195,7 +196,7 @@ def bert(model: TwoTower) -> list[np.ndarray]:
 
 
 def fresh(transformed_shop, config: Config) -> TwoTower:
-    """The model before training."""
+    """A model before training."""
     catalog = load_catalog(
         transformed_shop.files["catalog"],
         transformed_shop.files["train"],
@@ -207,7 +208,8 @@ def fresh(transformed_shop, config: Config) -> TwoTower:
 
 @pytest.mark.slow
 def test_the_text_phase_trains_the_bert(run, transformed_shop, capsys):
-    # Without validation users every epoch counts as the best: what the text phase did is kept.
+    # Without validation users the last epoch counts as the best, so the weights of the text phase
+    # stay.
     trained = run({"text_mode": "full"}, epochs=1, text_steps=2, text_learning_rate=0.01, validation_users=0)
     assert epochs(capsys.readouterr().out, "text") == [1]
     before = bert(fresh(transformed_shop, trained.model.config))
@@ -216,14 +218,14 @@ def test_the_text_phase_trains_the_bert(run, transformed_shop, capsys):
     np.testing.assert_allclose(trained.model.texts.text_vectors, trained.model.texts.encoder(tokens), atol=1e-4)
 
 
-def test_a_frozen_bert_stays_as_it_was(finished, transformed_shop):
+def test_a_frozen_bert_does_not_change(finished, transformed_shop):
     assert epochs(finished.printed, "text") == []
     before = bert(fresh(transformed_shop, finished.trained.model.config))
     for new, old in zip(bert(finished.trained.model), before, strict=True):
         np.testing.assert_array_equal(new, old)
 
 
-def test_a_text_phase_follows_only_where_there_is_something_to_train():
+def test_a_text_phase_follows_unless_the_bert_is_frozen():
     towers = Phase("towers", 8, 32, 1e-3)
     assert phases(Config()) == [towers]
     with_text = configured(Config(), {"text_mode": "top"}, text_steps=60, text_batch_size=2)
@@ -231,7 +233,7 @@ def test_a_text_phase_follows_only_where_there_is_something_to_train():
     assert phases(configured(Config(), text_steps=60)) == [towers]
 
 
-def test_a_text_mode_that_trains_without_steps_is_refused():
+def test_a_text_mode_that_trains_needs_text_steps():
     with pytest.raises(ConfigError, match="text_mode is 'top' but text_steps is 0, so no text would train"):
         phases(configured(Config(), {"text_mode": "top"}))
 
@@ -250,7 +252,7 @@ train(TrainingJob(*files, Transformed(graph), config_from_json(config), folder +
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys, tmp_path):
+def test_a_killed_run_resumes(run, transformed_shop, capsys, tmp_path):
     settings = {"epochs": 8, "patience": 99, "checkpoint_seconds": 0.0}
     config = configured(transformed_shop.config, **settings)
     files = [transformed_shop.files[split] for split in ("train", "validation", "catalog")]
@@ -263,22 +265,22 @@ def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys
     assert worker.stdout is not None
     json.dump([files, transformed_shop.folder, config.to_json(), str(tmp_path)], worker.stdin)
     worker.stdin.close()
-    said = ""
+    output = ""
     for line in worker.stdout:
-        said += line
+        output += line
         if "towers epoch 1:" in line:
             break
     worker.send_signal(signal.SIGKILL)
-    assert worker.wait(60) == -signal.SIGKILL, errors.read_text()
-    assert epochs(said) == [1]
+    assert worker.wait(600) == -signal.SIGKILL, errors.read_text()
+    assert epochs(output) == [1]
 
     trained = run(**settings)
     printed = capsys.readouterr().out
     assert "with the BERT" not in printed
-    place = re.search(r"resuming at phase 0, epoch (\d+), step \d", printed)
-    assert place
-    assert int(place[1]) >= 2
-    assert epochs(printed) == list(range(int(place[1]), 9))
+    resumed = re.search(r"resuming at phase 0, epoch (\d+), step \d", printed)
+    assert resumed
+    assert int(resumed[1]) >= 2
+    assert epochs(printed) == list(range(int(resumed[1]), 9))
     assert np.isfinite(trained.validation_ndcg)
     assert np.abs(trained.model.texts.word_vectors).max() > 0.1
     assert [epoch.number for epoch in trained.curve.epochs] == list(range(1, 9))
@@ -286,7 +288,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(run, transformed_shop, capsys
 
 @pytest.fixture
 def progress_of(transformed_shop, tmp_path):
-    """A run's progress in the folder that `run` uses, as a process has it that starts now."""
+    """A fresh model and its progress in the folder of `run`, like in a new process."""
 
     def make(**settings: object) -> tuple[TwoTower, Progress]:
         model = fresh(transformed_shop, configured(transformed_shop.config, **settings))
@@ -295,8 +297,8 @@ def progress_of(transformed_shop, tmp_path):
     return make
 
 
-def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(run, progress_of, capsys):
-    # Such a moment is long: all texts are read again and the validation users are scored.
+def test_a_run_killed_after_the_last_step_of_an_epoch_finishes_the_epoch(run, progress_of, capsys):
+    # That is likely: all texts are encoded again and the validation users are scored then.
     model, progress = progress_of()
     model.texts.encode_texts()
     progress.track(LazyAdam(0.001))
@@ -308,7 +310,7 @@ def test_a_run_that_is_killed_after_the_last_step_of_an_epoch_ends_that_epoch(ru
     assert epochs(printed) == [1, 2]
 
 
-def test_a_checkpoint_of_another_model_is_not_gone_on_with(run, progress_of, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused(run, progress_of, tmp_path):
     model, _ = progress_of()
     other = tf.train.Checkpoint(**model.checkpointed(with_text_vectors=False))
     tf.train.CheckpointManager(other, str(tmp_path / "checkpoints" / "latest"), max_to_keep=1).save()
@@ -316,7 +318,7 @@ def test_a_checkpoint_of_another_model_is_not_gone_on_with(run, progress_of, tmp
         run()
 
 
-def test_the_best_weights_are_kept_not_the_last(progress_of):
+def test_the_best_weights_are_kept_instead_of_the_last(progress_of):
     model, progress = progress_of()
     for weight, score in ((1.0, 0.5), (2.0, 0.75), (3.0, 0.25), (4.0, 0.75)):
         model.texts.text_vectors.assign(tf.fill(model.texts.text_vectors.shape, weight))
@@ -329,7 +331,7 @@ def test_the_best_weights_are_kept_not_the_last(progress_of):
         np.testing.assert_array_equal(model.texts.text_vectors, 2.0)
 
 
-def test_without_a_score_the_last_weights_are_the_best(progress_of):
+def test_without_scores_the_last_weights_are_kept(progress_of):
     model, progress = progress_of()
     for weight in (1.0, 2.0):
         model.texts.text_vectors.assign(tf.fill(model.texts.text_vectors.shape, weight))
@@ -339,8 +341,8 @@ def test_without_a_score_the_last_weights_are_the_best(progress_of):
     assert int(progress.waited) == 0
 
 
-def begun(progress_of, phase: Phase) -> tuple[Progress, LazyAdam]:
-    """A process that starts now and goes to work on a phase."""
+def start(progress_of, phase: Phase) -> tuple[Progress, LazyAdam]:
+    """Start a phase like a new process."""
     model, progress = progress_of()
     return progress, with_optimizer(model, progress, phase)
 
@@ -355,30 +357,30 @@ def with_optimizer(model: TwoTower, progress: Progress, phase: Phase) -> LazyAda
 TOWERS, TEXT = Phase("towers", 1, 4, 0.001), Phase("text", 1, 4, 0.00002, live_text=True)
 
 
-def test_the_optimiser_of_a_phase_goes_on_after_a_kill(progress_of):
-    progress, optimizer = begun(progress_of, TOWERS)
+def test_the_optimizer_of_a_phase_resumes_after_a_kill(progress_of):
+    progress, optimizer = start(progress_of, TOWERS)
     optimizer.iterations.assign(7)
     progress.step.assign(1)
-    progress.save()  # and here it is killed
-    progress, optimizer = begun(progress_of, TOWERS)
+    progress.save()  # killed here
+    progress, optimizer = start(progress_of, TOWERS)
     assert (int(progress.step), int(optimizer.iterations)) == (1, 7)
 
 
-def test_a_phase_has_an_optimiser_of_its_own_even_after_a_kill(progress_of):
-    progress, optimizer = begun(progress_of, TOWERS)
+def test_a_new_phase_has_a_new_optimizer_after_a_kill(progress_of):
+    progress, optimizer = start(progress_of, TOWERS)
     optimizer.iterations.assign(7)
-    progress.next_phase()  # and here it is killed
-    progress, optimizer = begun(progress_of, TEXT)
+    progress.next_phase()  # killed here
+    progress, optimizer = start(progress_of, TEXT)
     assert int(progress.phase) == 1
     assert int(optimizer.iterations) == 0
     assert float(optimizer.learning_rate) == pytest.approx(0.00002)
 
 
-def test_the_phase_after_one_that_was_killed_has_an_optimiser_of_its_own(progress_of):
-    progress, optimizer = begun(progress_of, TOWERS)
+def test_the_phase_after_a_resumed_one_has_a_new_optimizer(progress_of):
+    progress, optimizer = start(progress_of, TOWERS)
     optimizer.iterations.assign(7)
     progress.step.assign(1)
-    progress.save()  # and here it is killed
+    progress.save()  # killed here
     model, progress = progress_of()
     assert int(with_optimizer(model, progress, TOWERS).iterations) == 7
     progress.next_phase()

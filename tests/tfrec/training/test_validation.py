@@ -1,4 +1,4 @@
-"""The score that training stops by, worked out by hand."""
+"""Validation score of early stopping, worked out by hand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def example(events: list[tuple[str, int, int]]) -> bytes:
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes users' examples into a file; its name in a list."""
+    """Write users' examples into a file and return a list with its path."""
 
     def write(*users: list[tuple[str, int, int]]) -> list[str]:
         path = str(tmp_path / "validation.gz")
@@ -47,34 +47,35 @@ def written(tmp_path):
 
 @pytest.fixture(scope="module")
 def model(make_catalog, make_config) -> TwoTower:
-    """Ranks items 1, 3, 2, 4 for everybody: all of it is zero but the biases of the items."""
-    found = TwoTower(make_catalog([[101]] * 4), make_config())
-    for weight in found.candidate_tower.trainable_weights:
+    """A model that ranks items 1, 3, 2, 4 for every user: all weights but the item biases are 0."""
+    model = TwoTower(make_catalog([[101]] * 4), make_config())
+    for weight in model.candidate_tower.trainable_weights:
         is_bias = "item_bias" in weight.name
         weight.assign([[0.0], [4.0], [2.0], [3.0], [1.0]] if is_bias else tf.zeros_like(weight))
-    return found
+    return model
 
 
-def test_the_score_is_the_mean_over_users_of_all_choices_and_of_new_ones(model, written, make_config):
+def test_the_scores_are_means_over_users_of_all_targets_and_of_new_ones(model, written, make_config):
     files = written(
         [("i1", NOON - DAY, 0), ("i1", NOON, 1), ("i2", NOON + DAY, 1)],
         [("i3", NOON, 1), ("i3", NOON + 1, 1)],
-        [("i4", NOON - DAY, 0), ("nobody knows", NOON, 1)],  # has no answer that can be found: not counted
+        [("i4", NOON - DAY, 0), ("nobody knows", NOON, 1)],  # no target in the catalog: not counted
     )
-    # User 1 chose ranks 1 and 3: (1 + 1 / log2 4) / (1 + 1 / log2 3) = 0.919721; user 2 rank 2 (once, though
-    # bought twice): 1 / log2 3 = 0.630930. Without item 1, which user 1 knew, item 2 has rank 2.
-    every, new = Validation(files, make_config()).ndcg(model)
-    assert every == pytest.approx((0.919721 + 0.630930) / 2, abs=1e-5)
+    # User 1 has ranks 1 and 3: (1 + 1 / log2 4) / (1 + 1 / log2 3) = 0.919721; user 2 has rank 2
+    # (once, though bought twice): 1 / log2 3 = 0.630930. Without item 1, in user 1's history, item
+    # 2 has rank 2.
+    all_targets, new = Validation(files, make_config()).ndcg(model)
+    assert all_targets == pytest.approx((0.919721 + 0.630930) / 2, abs=1e-5)
     assert new == pytest.approx(0.630930, abs=1e-5)
 
 
 @pytest.mark.parametrize(("slice_", "expected"), [("all", 0.25), ("novel", 0.5)])
-def test_the_configuration_says_which_of_the_scores_decides(written, make_config, slice_, expected):
+def test_the_configured_slice_is_decisive(written, make_config, slice_, expected):
     validation = Validation(written(), make_config(train={"validation_slice": slice_}))
     assert validation.decisive((0.25, 0.5)) == expected
 
 
-def test_only_so_many_users_are_scored(model, written, make_config):
+def test_validation_users_limits_the_scored_users(model, written, make_config):
     files = written([("i1", NOON, 1)], [("i4", NOON, 1)])
     assert Validation(files, make_config(train={"validation_users": 1})).ndcg(model)[0] == pytest.approx(1.0)
     # Ranks 1 and 4: (1 + 1 / log2 5) / 2
@@ -82,13 +83,13 @@ def test_only_so_many_users_are_scored(model, written, make_config):
 
 
 @pytest.mark.parametrize("clock", ["utc", "order"])
-def test_nobody_gives_no_score(model, written, make_config, clock):
+def test_without_users_the_score_is_nan(model, written, make_config, clock):
     assert math.isnan(Validation(written(), make_config(clock=clock)).ndcg(model)[0])
     nobody = make_config(train={"validation_users": 0}, clock=clock)
     assert math.isnan(Validation(written([("i1", NOON, 1)]), nobody).ndcg(model)[0])
 
 
-def test_a_history_holds_nothing_of_what_is_to_be_predicted():
+def test_a_history_holds_no_target():
     batch = {
         "event_item_id": tf.constant([["i1", "i2", "i3"], ["i4", "i1", ""], ["i2", "", ""]]),
         "event_is_target": tf.constant([[0, 0, 1], [0, 1, 0], [1, 0, 0]], tf.int64),
@@ -101,9 +102,10 @@ def test_a_history_holds_nothing_of_what_is_to_be_predicted():
     assert history["user_id"].numpy().tolist() == [b"ann", b"bob", b"cai"]
 
 
-def test_the_window_decides_what_is_known_not_the_users_own_moment(written, make_catalog, make_config):
-    # Both are asked at the first midnight of the window, whose first target is of January 1st; the second
-    # user's own first target comes two days later. Their histories are alike, and so must be the answers.
+def test_the_query_time_is_the_start_of_the_window_for_all_users(written, make_catalog, make_config):
+    # The query time is the first midnight of the window, whose first target is on January 1st. The
+    # second user's first target comes on that day or two days later, with the same history, so with
+    # the same score.
     model = TwoTower(make_catalog([[101]] * 4), make_config())
     random = np.random.default_rng(1)
     for weight in model.trainable_variables:

@@ -1,4 +1,4 @@
-"""A warm start: what a version learnt is carried over by what it stands for, and never what may not be."""
+"""Warm start: weights are carried over by what they stand for, and refused if they do not fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tfrec.training.warm_start import FILE, Record, carry_over, read_record, rec
 
 @pytest.fixture(scope="module")
 def version(exported_shop, transformed_shop, tmp_path_factory) -> Path:
-    """Version 7, the exported shop with its record. Read it only."""
+    """Version 7, the exported shop with its record; do not change it."""
     folder = tmp_path_factory.mktemp("serving") / "7"
     shutil.copytree(exported_shop.folder, folder)
     write_record(shop_record(exported_shop, transformed_shop), str(folder))
@@ -53,11 +53,11 @@ def other_towers(config: Config, **settings: object) -> Config:
 
 
 def test_over_the_same_data_the_embeddings_are_those_of_the_version(exported_shop, transformed_shop, version, capsys):
-    model = model_of(exported_shop.catalog, exported_shop.config, 99)  # other random weights, if these were not read
+    model = model_of(exported_shop.catalog, exported_shop.config, 99)  # other random weights than the version's
     assert begin_of(version, transformed_shop, exported_shop.config)(model, exported_shop.catalog)
     # All items but the fern have a training event (tests/conftest.py).
     assert capsys.readouterr().out == "tfrec: the towers start from version 7, which knows 7 of 7 item ids\n"
-    model.trend.assign(exported_shop.model.trend)  # is of the present, not learnt
+    model.trend.assign(exported_shop.model.trend)  # the trend is not a trained weight
     np.testing.assert_allclose(model.all_candidates(), exported_shop.recommender.candidates, atol=1e-5)
     (batch,) = sequences(transformed_shop.files["train"], exported_shop.config.features.profile_columns, 100)
     query_times = tf.fill([len(batch["user_id"]), 1], tf.constant(1_710_000_000, tf.int64))
@@ -67,7 +67,7 @@ def test_over_the_same_data_the_embeddings_are_those_of_the_version(exported_sho
     assert np.ptp(expected.numpy(), axis=0).max() > 0.1
 
 
-def test_a_record_comes_back_as_it_was_written(exported_shop, transformed_shop, version, odd_id):
+def test_a_record_survives_writing_and_reading(exported_shop, transformed_shop, version, odd_id):
     record = shop_record(exported_shop, transformed_shop)
     assert read_record(version) == record
     assert record.vocabularies["item_brand"] == [b"Molino", b"Lumen", b"Clay & Co"]  # by frequency, then backwards
@@ -78,16 +78,16 @@ def test_a_record_comes_back_as_it_was_written(exported_shop, transformed_shop, 
     assert read_record(folder) == odd
 
 
-# A catalogue that has moved on.
+# A catalog that has changed.
 
 OLD = {"item_id": [b"i1", b"i2", b"i4"], "item_category": [b"Food", b"Home", b"Books"], "item_brand": [b"Acme"]}
 NEW = {
     "item_id": [b"i9", b"i4", b"i3", b"i2", b"i1"],
-    "item_category": [b"Home", b"Garden", b"Food"],  # nothing is left of Books
+    "item_category": [b"Home", b"Garden", b"Food"],  # Books is gone
     "item_brand": [b"Nova", b"Acme"],
 }
 OLD_PROFILE, NEW_PROFILE = {"user_city": [b"Lyon"]}, {"user_city": [b"Bern", b"Lyon"]}
-# Row 0 is nobody's and the last row is of what is in no vocabulary (ids have none): new row -> old row.
+# New row -> old row. Row 0 is the empty value, the last row is out-of-vocabulary (ids have none).
 CARRIED = {
     "item_id": {0: 0, 2: 3, 4: 2, 5: 1},
     "item_category": {0: 0, 1: 2, 3: 1, 4: 4},
@@ -98,9 +98,9 @@ CARRIED = {
 
 @pytest.fixture(scope="module")
 def grown(make_catalog, make_config, tmp_path_factory):
-    """Old model, its version on disk, a fresh model over the grown catalogue, its weights then, and it begun."""
+    """Old model; new model after the warm start, its weights before; number of common item ids."""
     config = make_config(features={"profile_columns": ("city",)})
-    # Of the old items i3 has no training event, so no id; sizes are those of the vocabularies, with rows 0 and last.
+    # The old item i3 has no training event, so no id. Sizes include row 0 and the last row.
     old = make_catalog(
         [[101, 5, 102], [101, 6, 102], [101, 7, 102], [101, 8, 5, 102]],
         frequency=np.array([0, 3, 2, 0, 1]),
@@ -149,7 +149,7 @@ def test_rows_are_carried_over_by_their_entry_and_new_ones_are_fresh(grown, name
             np.testing.assert_array_equal(now.numpy()[row], expected, err_msg=f"{now.name} row {row}")
 
 
-def test_all_else_that_is_learnt_is_carried_over_as_it_is(grown):
+def test_all_other_trained_weights_are_copied(grown):
     before, model, fresh, known = grown
     assert known == 3
     rows = {id(table) for found in tables(model).values() for table in found}
@@ -165,7 +165,7 @@ def test_all_else_that_is_learnt_is_carried_over_as_it_is(grown):
     assert sum((fresh[id(now)] != now.numpy()).any() for _, now in pairs) > 20
 
 
-def test_an_old_item_reads_as_before_and_a_new_one_by_the_old_words(grown):
+def test_old_items_keep_their_embeddings_and_new_ones_use_the_old_words(grown):
     before, model, _, _ = grown
     model.texts.encode_texts(keep_mean=True)
     model.texts.encode_words()
@@ -175,20 +175,20 @@ def test_an_old_item_reads_as_before_and_a_new_one_by_the_old_words(grown):
         before.candidates(tf.constant([old[b"i1"], old[b"i2"]], tf.int64)),
         atol=1e-5,
     )
-    # Piece 9 was in no text when words were weighed, so i9 is read by piece 5 alone, as i1 is.
+    # Piece 9 was in no text of the fit, so i9 is encoded by piece 5 only, like i1.
     words = tf.gather(model.texts.word_vectors, tf.gather(model.texts.text_row, [new[b"i9"], new[b"i1"]]))
     assert np.abs(words[1]).max() > 0.1
     np.testing.assert_allclose(words[0], words[1], atol=1e-5)
 
 
-# What may not be a beginning.
+# Versions that are refused.
 
 
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [({"dim": 16}, "towers.dim is 16, but 8"), ({"cosine": True}, "towers.cosine is True, but False")],
 )
-def test_towers_of_other_settings_train_anew_and_one_line_says_why(
+def test_towers_of_other_settings_start_cold_and_log_the_reason(
     exported_shop, transformed_shop, version, capsys, settings, reason
 ):
     config = other_towers(exported_shop.config, **settings)
@@ -203,7 +203,7 @@ def test_towers_of_other_settings_train_anew_and_one_line_says_why(
     assert np.abs(model.texts.word_vectors).max() > 0.1
 
 
-def test_without_a_version_the_towers_train_anew(exported_shop, transformed_shop, capsys):
+def test_without_a_version_the_towers_start_cold(exported_shop, transformed_shop, capsys):
     model = model_of(exported_shop.catalog, exported_shop.config, 99)
     assert not begin_of(None, transformed_shop, exported_shop.config)(model, exported_shop.catalog)
     assert "tfrec: the towers start cold: no version is in service yet\n" in capsys.readouterr().out
@@ -216,7 +216,7 @@ def test_without_a_version_the_towers_train_anew(exported_shop, transformed_shop
         ("variables/variables.index", "version 8 does not hold the towers of this configuration"),
     ],
 )
-def test_a_version_that_is_not_whole_leaves_the_model_as_it_was(
+def test_a_broken_version_leaves_the_model_unchanged(
     exported_shop, transformed_shop, version, tmp_path, broken, reason
 ):
     shutil.copytree(version, tmp_path / "8")
@@ -229,7 +229,7 @@ def test_a_version_that_is_not_whole_leaves_the_model_as_it_was(
         np.testing.assert_array_equal(weight, was)
 
 
-def test_a_version_whose_vocabulary_is_not_that_of_its_tables_is_refused(
+def test_a_version_whose_vocabulary_does_not_fit_its_tables_is_refused(
     exported_shop, transformed_shop, version, tmp_path
 ):
     shutil.copytree(version, tmp_path / "8")
@@ -244,7 +244,7 @@ def test_a_version_whose_vocabulary_is_not_that_of_its_tables_is_refused(
         np.testing.assert_array_equal(weight, was)
 
 
-def test_towers_that_caught_up_with_the_window_that_is_to_judge_the_model_are_no_begin_of(
+def test_towers_that_caught_up_with_an_evaluation_window_are_refused(
     exported_shop, transformed_shop, version, tmp_path
 ):
     shutil.copytree(version, tmp_path / "8")
@@ -253,13 +253,14 @@ def test_towers_that_caught_up_with_the_window_that_is_to_judge_the_model_are_no
     record = shop_record(exported_shop, transformed_shop)
     with pytest.raises(ModelError, match="version 8 was trained on events of the windows that evaluate the model"):
         carry_over(tmp_path / "8", model, record)
-    # ann's tea of 2024-02-10 is the first event of the shop's window; 28 days on the towers lie in the past.
+    # ann's tea of 2024-02-10 is the first event of the shop's window; 28 days later it is in the
+    # past.
     assert record.trained_before == 1_707_523_200.0
     later = dataclasses.replace(record, trained_before=record.trained_before + 28 * 86_400)
     assert carry_over(tmp_path / "8", model, later) == 7
 
 
-def test_by_an_order_towers_that_caught_up_are_never_a_begin_of(exported_shop, transformed_shop):
+def test_without_timestamps_towers_that_caught_up_are_always_refused(exported_shop, transformed_shop):
     by_order = dataclasses.replace(exported_shop, config=dataclasses.replace(exported_shop.config, clock="order"))
     assert shop_record(by_order, transformed_shop).trained_before == 0.0
     assert shop_record(by_order, transformed_shop, is_caught_up=True).trained_before == math.inf
@@ -278,7 +279,7 @@ def train_warm(transformed_shop, config: Config, folder: Path, begin) -> TwoTowe
     return train(transformed_shop.job(folder, config), begin=begin).model
 
 
-def test_a_warm_training_has_epochs_and_a_rate_of_its_own():
+def test_a_warm_start_has_its_own_epochs_and_learning_rate():
     config = warm_config(Config(), epochs=5, learning_rate=0.5, warm_epochs=2, warm_learning_rate=0.25)
     assert [(phase.epochs, phase.learning_rate) for phase in phases(config)] == [(5, 0.5)]
     assert [(phase.epochs, phase.learning_rate) for phase in phases(config, is_warm=True)] == [(2, 0.25)]
@@ -292,17 +293,18 @@ def test_everything_trains_after_a_warm_start(exported_shop, transformed_shop, v
     printed = capsys.readouterr().out
     assert "start from version 7" in printed
     assert re.findall(r"towers epoch (\d)", printed) == ["1"]
-    began = model_of(exported_shop.catalog, config, 99)
-    assert begin_of(version, transformed_shop, config)(began, exported_shop.catalog)
-    pairs = list(zip(model.trainable_variables, began.trainable_variables, strict=True))
+    initial = model_of(exported_shop.catalog, config, 99)
+    assert begin_of(version, transformed_shop, config)(initial, exported_shop.catalog)
+    pairs = list(zip(model.trainable_variables, initial.trainable_variables, strict=True))
     assert len(pairs) > 20
-    # Nobody of this shop saw two items at two ages before a third: how old an event is, can't be learnt.
+    # No user of this shop has events of two ages before a target, so the age weights have no
+    # gradient.
     unmoved = [now.name for now, was in pairs if np.array_equal(now, was)]
     assert unmoved == ["query_tower/average_by_age/log_weight:0"]
 
 
 @pytest.mark.slow
-def test_a_warm_training_that_is_killed_goes_on_from_its_own_checkpoint(
+def test_a_killed_warm_start_resumes_from_its_own_checkpoint(
     exported_shop, transformed_shop, version, tmp_path, capsys, monkeypatch
 ):
     config = warm_config(exported_shop.config, warm_epochs=2)
@@ -315,9 +317,10 @@ def test_a_warm_training_that_is_killed_goes_on_from_its_own_checkpoint(
         train_warm(transformed_shop, config, tmp_path, begin_of(version, transformed_shop, config))
     monkeypatch.undo()
     capsys.readouterr()
-    # The version may be gone by now: nothing of it is read again, and the epochs are still those of a warm training.
+    # The version may be gone now: it is not read again, and the epochs are still those of a warm
+    # start.
     train_warm(transformed_shop, config, tmp_path, begin_of(None, transformed_shop, config))
     printed = capsys.readouterr().out
     assert "resuming at phase 0, epoch 1" in printed
-    assert "anew" not in printed
+    assert "cold" not in printed
     assert re.findall(r"towers epoch (\d)", printed) == ["1", "2"]

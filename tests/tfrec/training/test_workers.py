@@ -1,4 +1,4 @@
-"""Several workers on loopback, each `tfrec join`: their losses are those of one, and a killed group resumes."""
+"""Several workers on loopback (`tfrec join`) have the losses of one, and resume after a kill."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def outputs(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def make_job(transformed_shop, tmp_path_factory) -> Callable[[int], Job]:
-    """A job for a number of workers; only the negatives are random, and all workers draw the same."""
+    """A job for a number of workers; only the negatives are random, equal for all workers."""
 
     def make(workers: int) -> Job:
         shop = transformed_shop.config
@@ -122,10 +122,11 @@ def by_two(make_job) -> Job:
 
 
 def assert_same_losses(job: Job, other: Job, resumed: int = 0) -> None:
-    """Compare the mean loss of each epoch but the `resumed` one, of which a record has only the last steps.
+    """Compare the mean loss of all epochs but the `resumed` one, whose record has the last steps.
 
-    Ranks may swap by rounding, so scores are not compared. Adam turns a gradient that is rounding noise into a
-    whole step, so losses drift apart a little: a missing worker would change them by far more than 2 %.
+    Ranks may swap by rounding, so scores are not compared. Adam turns a gradient that is rounding
+    noise into a whole step, so losses drift apart a little: a missing worker would change them by
+    far more than 2 %.
     """
     assert [epoch.number for epoch in job.epochs] == [epoch.number for epoch in other.epochs]
     losses, expected = ([epoch.loss for epoch in each.epochs if epoch.number != resumed] for each in (job, other))
