@@ -130,7 +130,9 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
     cpu_minutes = (time.process_time() - started) / 60
     raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
     evaluation = config.evaluation
-    holdout = read_holdout(raw, "test", evaluation.label_kinds, evaluation.candidates, config.clock)
+    holdout = read_holdout(
+        raw, "test", label_kinds=evaluation.label_kinds, candidates=evaluation.candidates, clock=config.clock
+    )
     stages = ExportedModel(work / "model", raw, holdout).stages()
     for stage_path, scorer in zip((towers_path(path), path)[-len(stages) :], stages, strict=True):
         scores = evaluate(stage_path.stem, scorer, holdout, Extras(PER_USER_METRICS))

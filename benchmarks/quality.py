@@ -199,7 +199,14 @@ def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, StoredSc
         examples = str(latest_artifact(run, "TableSetExampleGen", "examples"))
         windows = ("validation", "test")
         validation, test = (
-            read_holdout(examples, window, evaluation.label_kinds, evaluation.candidates, clock) for window in windows
+            read_holdout(
+                examples,
+                window,
+                label_kinds=evaluation.label_kinds,
+                candidates=evaluation.candidates,
+                clock=clock,
+            )
+            for window in windows
         )
         for scores in compare(*make_shops(validation, test, examples), log, missing, model_variants.PER_USER_METRICS):
             model_variants.write_scores(scores, test, paths[scores.name])

@@ -39,9 +39,8 @@ def evaluate_and_bless(
 
     A model in production that can't be loaded is logged and left out.
     """
-    kinds, candidates = config.evaluation.label_kinds, config.evaluation.candidates
-    half_life = tune_half_life(read_holdout(examples_dir, "validation", kinds, candidates, config.clock))
-    holdout = read_holdout(examples_dir, "test", kinds, candidates, config.clock)
+    validation, holdout = (_holdout(examples_dir, window, config) for window in ("validation", "test"))
+    half_life = tune_half_life(validation)
     items = read_items(examples_dir, holdout.item_ids)
     exported = ExportedModel(model, examples_dir, holdout)
 
@@ -75,6 +74,13 @@ def evaluate_and_bless(
     )
     verdict = decide_verdict(scores[name], baseline_scores, scores.get(PRODUCTION), config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict, details)
+
+
+def _holdout(examples_dir: str | Path, window: str, config: Config) -> Holdout:
+    settings = config.evaluation
+    return read_holdout(
+        examples_dir, window, label_kinds=settings.label_kinds, candidates=settings.candidates, clock=config.clock
+    )
 
 
 def _in_production(production: str | Path, examples_dir: str | Path, holdout: Holdout, log: Log) -> dict[str, Scorer]:

@@ -58,6 +58,7 @@ class Holdout:
 def read_holdout(
     examples_dir: str | Path,
     window: str = "test",
+    *,
     label_kinds: Sequence[str] | None = None,
     candidates: str = "sold",
     clock: str | None = None,
@@ -66,13 +67,22 @@ def read_holdout(
     _check("window", window, tuple(EARLIER_SPLITS))
     before = pd.concat([read_targets(examples_dir, split) for split in EARLIER_SPLITS[window]], ignore_index=True)
     during = read_targets(examples_dir, window)
-    return holdout_from_events(before, during, read_catalog(examples_dir), window, label_kinds, candidates, clock)
+    return holdout_from_events(
+        before,
+        during,
+        read_catalog(examples_dir),
+        window=window,
+        label_kinds=label_kinds,
+        candidates=candidates,
+        clock=clock,
+    )
 
 
 def holdout_from_events(
     before: pd.DataFrame,
     during: pd.DataFrame,
     catalog: np.ndarray,
+    *,
     window: str = "test",
     label_kinds: Sequence[str] | None = None,
     candidates: str = "sold",

@@ -14,7 +14,8 @@ from tfrec.errors import DataError
 from tfrec.evaluation.details import GroupGain
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Scores, SliceScores
-from tfrec.reports.sections import MISSING, interval_text, number, plotted_sections
+from tfrec.reports.figures import MISSING, interval_text, number
+from tfrec.reports.sections import plotted_sections
 from tfrec.reports.terminal import one_line, protocol_sentence
 
 TEMPLATE = Path(__file__).with_suffix(".html")

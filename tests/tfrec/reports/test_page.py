@@ -13,8 +13,8 @@ from tests.tfrec.reports.evaluation_by_hand import EVALUATION, EVIL, PROTOCOL, s
 from tfrec.errors import DataError
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Verdict
+from tfrec.reports.figures import MISSING
 from tfrec.reports.page import render_page, write_page
-from tfrec.reports.sections import MISSING
 
 SECTIONS = (
     "scores recall-curves cold-start calibration-and-exposure learning groups sample-users seconds protocol".split()

@@ -8,7 +8,8 @@ import pytest
 
 from tests.tfrec.reports.evaluation_by_hand import DETAILS, EVALUATION
 from tfrec.evaluation.details import Details
-from tfrec.reports.sections import Plot, Section, plotted_sections
+from tfrec.reports.figures import Plot, Section
+from tfrec.reports.sections import plotted_sections
 
 
 def plots_of(details: Details = DETAILS) -> dict[str, Plot]:

@@ -35,6 +35,7 @@ def text_knn(
     holdout: Holdout,
     texts: Sequence[str],
     vectors: np.ndarray,
+    *,
     power: int = 8,
     weight: Weight = "recent",
     popularity: float = 0.0,

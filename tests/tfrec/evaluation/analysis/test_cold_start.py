@@ -86,5 +86,5 @@ def test_users_with_a_history_shorter_than_the_longest_cut_are_left_out(toys, lo
 
 
 def test_without_any_history_there_is_no_curve(toys, toy_examples):
-    holdout = read_holdout(toy_examples, "test", ("cart",), clock="utc")
+    holdout = read_holdout(toy_examples, "test", label_kinds=("cart",), clock="utc")
     assert cold_start(ExportedModel(toys["wise"], toy_examples, holdout), holdout, lambda rows: rows, 500) is None

@@ -112,7 +112,7 @@ def test_tuning_finds_the_best_half_life():
     old = [(user, f"{user}-old{n}", day) for user in users for n in range(3) for day in (-100, -101)]
     before = events(old + [(user, f"{user}-new", -5) for user in users])
     during = events([(user, f"{user}-new", 1) for user in users])
-    holdout = holdout_from_events(before, during, before.item_id.unique(), "validation")
+    holdout = holdout_from_events(before, during, before.item_id.unique(), window="validation")
     assert popularity.tune_half_life(holdout, (None, 30)) == 30
 
 
