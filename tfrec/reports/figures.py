@@ -1,4 +1,4 @@
-"""Parts of the plotted sections: a plot with its table of numbers, numbers as text, colors of models."""
+"""Parts of the plotted sections: plots with tables of their numbers, and colors of models."""
 
 from __future__ import annotations
 

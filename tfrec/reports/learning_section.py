@@ -1,4 +1,4 @@
-"""Section of the page with the learning curves: loss by step and epoch, validation scores by epoch."""
+"""Learning curves: loss by step and epoch, and validation scores by epoch."""
 
 from __future__ import annotations
 
