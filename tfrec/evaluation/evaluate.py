@@ -106,7 +106,7 @@ class _Measures:
 
     def add(self, users: np.ndarray, scores: np.ndarray) -> None:
         """Add a batch of users with their scores [batch, items] in the order of the catalog."""
-        shuffled = np.take(scores, self._order, axis=1)  # a copy: it is masked below
+        shuffled = np.take(scores, self._order, axis=1)
         is_nan = np.isnan(shuffled.max(axis=1, initial=-np.inf))
         shuffled[is_nan] = 0
         for key, ranking in self._rankings(shuffled, self._history[users]):
@@ -129,11 +129,12 @@ class _Measures:
         )
 
     def _rankings(self, scores: np.ndarray, history: sp.csr_matrix) -> Iterator[tuple[str, Ranking]]:
-        """The three rankings of SLICES, one after the other: `scores` is masked between them."""
+        """The three rankings of SLICES."""
         yield "open", rank(scores, self._items["open"])
-        scores[np.repeat(np.arange(len(scores)), np.diff(history.indptr)), history.indices] = -np.inf
-        yield "unseen", rank(scores, self._items["unseen"])
-        yield "cold", rank(scores[:, self._cold], self._items["cold"])
+        unseen = scores.copy()
+        unseen[np.repeat(np.arange(len(scores)), np.diff(history.indptr)), history.indices] = -np.inf
+        yield "unseen", rank(unseen, self._items["unseen"])
+        yield "cold", rank(unseen[:, self._cold], self._items["cold"])
 
 
 def label_shares(holdout: Holdout) -> tuple[float, ...]:

@@ -127,12 +127,13 @@ def test_the_order_of_the_catalog_does_not_change_ties(holdout):
         return np.zeros((len(rows), len(ITEMS)), np.float32)
 
     first, second = (evaluate("constant", constant, h).slices["all"].metrics for h in (holdout, reversed_))
+    assert set(first) == set(METRICS)
     assert first == second
 
 
 def test_the_scorers_own_array_is_not_changed(holdout):
     table = np.tile(SCORES, (3, 1))
-    evaluate("model", lambda rows: table[: len(rows)], holdout)
+    assert evaluate("model", lambda rows: table[: len(rows)], holdout).slices["novel"].users == 2
     assert np.isfinite(table).all()
 
 

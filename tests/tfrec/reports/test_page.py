@@ -147,6 +147,7 @@ def test_no_text_of_the_shop_becomes_markup(page, html):
 
 
 def test_the_page_loads_nothing(page, html):
+    assert len(page.attributes("section")) >= len(SECTIONS)
     for tag, attributes in page.tags:
         assert tag not in ("link", "iframe", "object", "embed", "base", "script")
         for name, value in attributes.items():

@@ -99,7 +99,9 @@ def test_a_users_random_scores_do_not_depend_on_the_batch(holdout):
 
 
 def test_scores_are_new_arrays_that_a_caller_may_mask(holdout):
-    for score in popularity.baselines(holdout).values():
+    baselines = popularity.baselines(holdout)
+    assert list(baselines) == ["random", "popularity", "recent_popularity", "personal_frequency"]
+    for score in baselines.values():
         score(np.array([ANN]))[:] = -np.inf
         assert np.isfinite(score(np.array([ANN]))).all()
 
