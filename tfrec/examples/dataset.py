@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -73,30 +73,30 @@ def sequences(
 
 
 def parts_of_sequences(
-    files: Sequence[str],
-    profile_columns: Sequence[str],
-    batch_size: int,
-    shuffle_seed: int,
-    first_step: int,
-    context: tf.distribute.InputContext,
-) -> tf.data.Dataset:
-    """This worker's parts of the batches of `sequences`, from `first_step` on, without end.
+    files: Sequence[str], profile_columns: Sequence[str], batch_size: int, shuffle_seed: int, first_step: int
+) -> Callable[[tf.distribute.InputContext], tf.data.Dataset]:
+    """Dataset function of a worker: its parts of the batches of `sequences`.
 
-    The parts of the worker's replicas follow each other. All parts have the same number of
+    It is meant for `distribute_datasets_from_function`. The batches begin at `first_step` and have
+    no end. The parts of the worker's replicas follow each other. All parts have the same number of
     sequences: a batch that cannot be divided is filled with its first sequence without targets.
     """
     names = [f"user_{column}" for column in profile_columns]
-    replicas = context.num_replicas_in_sync
-    own = replicas // context.num_input_pipelines
-    first_part = own * context.input_pipeline_id
 
-    def parts(batch: tf.Tensor) -> tf.data.Dataset:
-        own_parts = tf.data.Dataset.range(first_part, first_part + own)
-        return own_parts.map(lambda part: _parse_part(batch, part, replicas, names))
+    def dataset_fn(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        replicas = context.num_replicas_in_sync
+        own = replicas // context.num_input_pipelines
+        first_part = own * context.input_pipeline_id
 
-    dataset = _serialized(files, batch_size, shuffle_seed).repeat().skip(first_step).flat_map(parts)
-    # Without a known cardinality the replicas exchange a message at every step.
-    return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(2 * own)
+        def parts(batch: tf.Tensor) -> tf.data.Dataset:
+            own_parts = tf.data.Dataset.range(first_part, first_part + own)
+            return own_parts.map(lambda part: _parse_part(batch, part, replicas, names))
+
+        dataset = _serialized(files, batch_size, shuffle_seed).repeat().skip(first_step).flat_map(parts)
+        # Without a known cardinality the replicas exchange a message at every step.
+        return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)).prefetch(2 * own)
+
+    return dataset_fn
 
 
 def _serialized(files: Sequence[str], batch_size: int, shuffle_seed: int | None) -> tf.data.Dataset:

@@ -1,1 +1,1 @@
-"""Text in, token ids and text vectors out; nothing here knows a recommender."""
+"""Text understanding without a recommender: takes texts, gives token ids and vectors."""

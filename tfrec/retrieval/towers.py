@@ -23,7 +23,7 @@ USER_ID_BUCKETS = 1 << 18
 
 
 class Context(NamedTuple):
-    """Query times of each history, and what else is known then."""
+    """Query times of each history with search, profile and user id."""
 
     timestamp: tf.Tensor  # [batch, query_times] int64 seconds
     query_vector: tf.Tensor  # [batch, query_times, text_dim] float32, zero without a search
@@ -84,11 +84,11 @@ class CandidateTower(tf.keras.layers.Layer):
             kept = tf.random.uniform(tf.shape(items.id_row)) >= self._config.id_dropout
             has_id = tf.logical_and(has_id, kept)
         has_id = tf.cast(has_id, tf.float32)[:, tf.newaxis]
-        known = tf.cast(items.category > 0, tf.float32)[:, :, tf.newaxis]
+        has_category = tf.cast(items.category > 0, tf.float32)[:, :, tf.newaxis]
         content = (
             self._text(items.text_vector)
             + self._words(items.word_vector)
-            + tf.reduce_sum(self._category(items.category) * known, axis=1)
+            + tf.reduce_sum(self._category(items.category) * has_category, axis=1)
             + self._brand(items.brand)
             + self._price(items.price)
         )
@@ -138,9 +138,9 @@ class QueryTower(tf.keras.layers.Layer):
         """
         states = self._history_states(embeddings, history, training)
         state, gap = self._state_before(states, history, context.timestamp)
-        known = self._context(context, gap)
-        joined = tf.concat([state, known], axis=-1)
-        vector = state + known + self._out(self._hidden(joined))
+        situation = self._context(context, gap)
+        joined = tf.concat([state, situation], axis=-1)
+        vector = state + situation + self._out(self._hidden(joined))
         if self._config.cosine:
             vector = tf.math.l2_normalize(vector, axis=-1)
         return tf.concat([vector, tf.ones_like(vector[..., :1])], axis=-1)
@@ -172,15 +172,16 @@ class QueryTower(tf.keras.layers.Layer):
         return tf.where(has_history, state, self._start), tf.minimum(gap, AGE_BUCKETS)
 
     def _context(self, context: Context, gap: tf.Tensor) -> tf.Tensor:
-        known = self._query(context.query_vector)
+        """[batch, query_times, dim] sum of the embeddings of search, profile, user id and time."""
+        vector = self._query(context.query_vector)
         for name, embedding in self._profile.items():
-            known += embedding(context.profile[name])[:, tf.newaxis]
+            vector += embedding(context.profile[name])[:, tf.newaxis]
         if self._user is not None:
             bucket = tf.strings.to_hash_bucket_fast(context.user_id, USER_ID_BUCKETS)
-            known += self._user(bucket)[:, tf.newaxis]
+            vector += self._user(bucket)[:, tf.newaxis]
         if self._day is not None and self._gap is not None:
-            known += self._day(day_of_week(context.timestamp)) + self._gap(gap)
-        return known
+            vector += self._day(day_of_week(context.timestamp)) + self._gap(gap)
+        return vector
 
 
 class AttentionBlock(tf.keras.layers.Layer):

@@ -77,8 +77,8 @@ def fit(job: TrainingJob, catalog: Catalog, worker: Worker | None = None, begin:
     if not progress.restored:
         progress.is_warm.assign(int((begin or begin_cold)(model, catalog)))
         progress.save()
-    past = read_events(job.train_files, catalog)
-    follow_trend(model, past)
+    train_events = read_events(job.train_files, catalog)
+    follow_trend(model, train_events)
     run = _Run(job, model, validation, progress, curve)
     for number, phase in enumerate(phases(config, bool(progress.is_warm))):
         if number >= int(progress.phase):
@@ -86,7 +86,7 @@ def fit(job: TrainingJob, catalog: Catalog, worker: Worker | None = None, begin:
             progress.next_phase()
     progress.restore_best()
     # Model selection is over, so the trend may use the validation window.
-    follow_trend(model, pd.concat([past, read_events(job.validation_files, catalog)], ignore_index=True))
+    follow_trend(model, pd.concat([train_events, read_events(job.validation_files, catalog)], ignore_index=True))
     return Trained(model, catalog, float(progress.best), curve)
 
 
@@ -217,9 +217,7 @@ def _fit_rest_of_epoch(run: _Run, phase: Phase, callbacks: list[tf.keras.callbac
     if progress.worker.shares_steps:
         # The order of the records depends on this seed too and must be the same for all workers.
         tf.keras.utils.set_random_seed(seed)
-        data = model.distribute_strategy.distribute_datasets_from_function(
-            lambda context: parts_of_sequences(*arguments, done, context)
-        )
+        data = model.distribute_strategy.distribute_datasets_from_function(parts_of_sequences(*arguments, done))
         tf.keras.utils.set_random_seed(seed + progress.worker.number)  # dropout differs between workers
         count = _steps_per_epoch(phase, run.job.train_files) - done
         is_left = count > 0

@@ -45,20 +45,22 @@ class Validation:
         scores = _scores(model, history, query_times[:, tf.newaxis], candidates).numpy()
         scores[:, 0] = -np.inf
         labels = self._labels(model, batch)
-        every = metrics.ndcg_of_scores(scores, labels, K)
-        seen = model.catalog_rows(history["event_item_id"]).numpy()
-        np.put_along_axis(scores, seen, -np.inf, axis=1)
-        users = np.repeat(np.arange(len(seen)), seen.shape[1])
-        known = sp.csr_matrix((np.ones(seen.size), (users, seen.ravel())), labels.shape)
-        return every, metrics.ndcg_of_scores(scores, metrics.not_in_history(labels, known), K)
+        all_targets = metrics.ndcg_of_scores(scores, labels, K)
+        history_rows = model.catalog_rows(history["event_item_id"]).numpy()
+        np.put_along_axis(scores, history_rows, -np.inf, axis=1)
+        users = np.repeat(np.arange(len(history_rows)), history_rows.shape[1])
+        in_history = sp.csr_matrix((np.ones(history_rows.size), (users, history_rows.ravel())), labels.shape)
+        return all_targets, metrics.ndcg_of_scores(scores, metrics.not_in_history(labels, in_history), K)
 
     def _labels(self, model: TwoTower, batch: Batch) -> sp.csr_matrix:
         is_target = batch["event_is_target"].numpy() > 0
         users, _ = np.nonzero(is_target)
         rows = model.catalog_rows(batch["event_item_id"]).numpy()[is_target]
-        known = rows > 0
+        in_catalog = rows > 0
         shape = (len(is_target), model.rows)
-        return sp.csr_matrix((np.ones(known.sum(), np.float32), (users[known], rows[known])), shape).sign()
+        return sp.csr_matrix(
+            (np.ones(in_catalog.sum(), np.float32), (users[in_catalog], rows[in_catalog])), shape
+        ).sign()
 
 
 def _mean(parts: list[np.ndarray]) -> float:

@@ -91,11 +91,13 @@ def warm_begin(
             if version is None:
                 raise ModelError("no version is in service yet")
             current = record_of(catalog, transformed, config, validation_files, is_caught_up=False)
-            known = carry_over(version, model, current)
+            n_known = carry_over(version, model, current)
         except ModelError as reason:
             log(f"the towers start cold: {reason}")
             return begin_cold(model, catalog)
-        log(f"the towers start from version {version.name}, which knows {known:,} of {catalog.id_row.max():,} item ids")
+        log(
+            f"the towers start from version {version.name}, which knows {n_known:,} of {catalog.id_row.max():,} item ids"
+        )
         model.texts.encode_texts(keep_mean=True)
         model.texts.encode_words()
         return True
@@ -110,8 +112,8 @@ def carry_over(version: Path, model: TwoTower, current: Record) -> int:
     version's towers have other settings, were trained on the windows that evaluate the model, or
     can't be read.
     """
-    known = read_record(version)
-    _check_compatible(version, known, current)
+    previous = read_record(version)
+    _check_compatible(version, previous, current)
     tables = model.candidate_tower.tables() | model.query_tower.tables()
     feature = {table.ref(): name for name, parts in tables.items() for table in parts}
     carried: list[tuple[tf.Variable, np.ndarray]] = []
@@ -119,13 +121,13 @@ def carry_over(version: Path, model: TwoTower, current: Record) -> int:
     for variable, saved in _saved(version, model):
         name, value = feature.get(variable.ref()), saved
         if name is not None:
-            value = _carried_table(saved, variable, known.vocabularies.get(name, []), current.vocabularies[name])
+            value = _carried_table(saved, variable, previous.vocabularies.get(name, []), current.vocabularies[name])
         if value is None or value.shape != tuple(variable.shape):
             raise ModelError(f"{variable.name} of version {version.name} does not fit its vocabulary or this model")
         carried.append((variable, value))
     for variable, value in carried:
         variable.assign(value)
-    return len(set(known.vocabularies[ITEM_IDS]) & set(current.vocabularies[ITEM_IDS]))
+    return len(set(previous.vocabularies[ITEM_IDS]) & set(current.vocabularies[ITEM_IDS]))
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -145,13 +147,13 @@ def _trained_before(validation_files: Sequence[str], config: Config, is_caught_u
     return float(start + is_caught_up * config.examples.split.validation_days * DAY_SECONDS)
 
 
-def _check_compatible(version: Path, known: Record, current: Record) -> None:
-    """Raise ModelError if towers of record `current` must not start from those of `known`."""
-    for name in sorted(known.settings.keys() | current.settings.keys()):
-        was, now = known.settings.get(name), current.settings.get(name)
+def _check_compatible(version: Path, previous: Record, current: Record) -> None:
+    """Raise ModelError if towers of record `current` must not start from those of `previous`."""
+    for name in sorted(previous.settings.keys() | current.settings.keys()):
+        was, now = previous.settings.get(name), current.settings.get(name)
         if was != now:
             raise ModelError(f"{name} is {now!r}, but {was!r} in version {version.name}")
-    if known.trained_before > current.trained_before:
+    if previous.trained_before > current.trained_before:
         raise ModelError(
             f"version {version.name} was trained on events of the windows that evaluate the model: it caught up "
             "with its validation window, or the windows have moved back"

@@ -71,7 +71,7 @@ for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["
         data = sequences(files["train"], columns, batch_size, 3).repeat().take(STEPS)
     else:
         data = strategy.distribute_datasets_from_function(
-            lambda context: parts_of_sequences(files["train"], columns, batch_size, 3, 0, context)
+            parts_of_sequences(files["train"], columns, batch_size, 3, 0)
         )
     steps = []
     model.fit(data, steps_per_epoch=STEPS, verbose=0, callbacks=[Losses()])
