@@ -95,9 +95,8 @@ def warm_begin(
         except ModelError as reason:
             log(f"the towers start cold: {reason}")
             return begin_cold(model, catalog)
-        log(
-            f"the towers start from version {version.name}, which knows {n_known:,} of {catalog.id_row.max():,} item ids"
-        )
+        total = catalog.id_row.max()
+        log(f"the towers start from version {version.name}, which knows {n_known:,} of {total:,} item ids")
         model.texts.encode_texts(keep_mean=True)
         model.texts.encode_words()
         return True

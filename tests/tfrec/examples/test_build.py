@@ -74,14 +74,14 @@ def training_events(count: int) -> list[dict[str, Any]]:
 
 def shop_examples(shop: TableSet, split: str) -> dict[str, dict[str, Any]]:
     """User -> example of the shop under the default settings."""
-    found: dict[str, dict[str, Any]] = {}
+    by_user: dict[str, dict[str, Any]] = {}
     bounds = boundaries(shop.manifest, SplitConfig())
     for index in range(shop.manifest.partitions):
         interactions = pq.read_table(shop.part("interactions", index))
         users = pq.read_table(shop.part("users", index))
         batches = build_sequences(interactions, users, ("age", "city"), bounds, ExamplesConfig())
-        found |= {example["user_id"][0].decode(): example for example in batches[split].to_pylist()}
-    return found
+        by_user |= {example["user_id"][0].decode(): example for example in batches[split].to_pylist()}
+    return by_user
 
 
 def test_the_windows_are_whole_days_up_to_the_midnight_after_the_last_event(shop: TableSet) -> None:
@@ -153,7 +153,7 @@ def test_a_long_history_is_cut_into_chunks_in_which_each_event_is_a_target_once(
     assert marked(sequences(training_events(count), max_events=4, stride=2)["train"]) == chunks
 
 
-def test_chunks_with_a_stride_of_their_whole_length_share_nothing() -> None:
+def test_chunks_with_the_largest_stride_share_no_event() -> None:
     assert marked(sequences(training_events(7), max_events=3, stride=3)["train"]) == [
         "0* 1* 2*",
         "3* 4* 5*",
@@ -170,40 +170,40 @@ def test_a_stride_outside_of_the_chunk_is_refused(stride: int) -> None:
 def test_a_window_has_all_its_events_as_targets_behind_a_bounded_history() -> None:
     seconds = [1, 2, 3, VALIDATION, VALIDATION + 1, TEST - 1, TEST, TEST + 1, TEST + 2]
     rows = [event("u", str(number), second) for number, second in enumerate(seconds)]
-    found = sequences(rows, max_events=2, stride=1)
-    assert marked(found["train"]) == ["0* 1*", "1 2*"]
-    assert marked(found["validation"]) == ["1 2 3* 4* 5*"]
-    assert marked(found["test"]) == ["4 5 6* 7* 8*"]
+    splits = sequences(rows, max_events=2, stride=1)
+    assert marked(splits["train"]) == ["0* 1*", "1 2*"]
+    assert marked(splits["validation"]) == ["1 2 3* 4* 5*"]
+    assert marked(splits["test"]) == ["4 5 6* 7* 8*"]
 
 
 def test_users_do_not_share_a_history() -> None:
     rows = [event("a", "x", 1), event("a", "y", TEST), event("b", "z", 2), event("b", "w", VALIDATION)]
-    found = sequences(rows)
-    assert marked(found["train"]) == ["x*", "z*"]
-    assert marked(found["validation"]) == ["z w*"]
-    assert marked(found["test"]) == ["x y*"]
-    assert [example["user_id"] for example in found["test"]] == [[b"a"]]
+    splits = sequences(rows)
+    assert marked(splits["train"]) == ["x*", "z*"]
+    assert marked(splits["validation"]) == ["z w*"]
+    assert marked(splits["test"]) == ["x y*"]
+    assert [example["user_id"] for example in splits["test"]] == [[b"a"]]
 
 
 def test_a_fraction_of_a_second_before_the_window_is_before_it() -> None:
     rows = [event("u", "before", TEST - 0.001), event("u", "at", TEST)]
-    found = sequences(rows)
-    assert marked(found["test"]) == ["before at*"]
-    assert found["test"][0]["event_timestamp"] == [TEST - 1, TEST]
+    splits = sequences(rows)
+    assert marked(splits["test"]) == ["before at*"]
+    assert splits["test"][0]["event_timestamp"] == [TEST - 1, TEST]
 
 
 def test_without_timestamps_the_last_event_is_test_and_the_one_before_validation() -> None:
     rows = [
         event(user, str(second), second) for user, count in [("a", 1), ("b", 2), ("c", 4)] for second in range(count)
     ]
-    found = sequences(rows, bounds=boundaries(Manifest("", "", "order", 1, {}, 0, 3, (), (), []), SplitConfig()))
+    splits = sequences(rows, bounds=boundaries(Manifest("", "", "order", 1, {}, 0, 3, (), (), []), SplitConfig()))
     # a's only event is training; b's second is test, its first training, none validation.
-    assert marked(found["train"]) == ["0*", "0*", "0* 1*"]
-    assert marked(found["validation"]) == ["0 1 2*"]
-    assert marked(found["test"]) == ["0 1*", "0 1 2 3*"]
+    assert marked(splits["train"]) == ["0*", "0*", "0* 1*"]
+    assert marked(splits["validation"]) == ["0 1 2*"]
+    assert marked(splits["test"]) == ["0 1*", "0 1 2 3*"]
 
 
-def test_events_of_one_instant_stay_adjacent_and_in_the_order_of_the_table() -> None:
+def test_events_with_the_same_timestamp_stay_in_the_order_of_the_table() -> None:
     rows = [event("u", item, second) for item, second in [("c", 5), ("a", 5), ("b", 5), ("d", 6)]]
     assert marked(sequences(rows)["train"]) == ["c* a* b* d*"]
 
@@ -256,15 +256,17 @@ def test_events_of_one_instant_stay_adjacent_and_in_the_order_of_the_table() -> 
 )
 def test_a_search_becomes_the_query_of_the_next_event(rows: list[dict[str, Any]], queries: list[str]) -> None:
     bounds = Boundaries(10**6, 10**6)
-    found = [query.decode() for example in sequences(rows, bounds=bounds)["train"] for query in example["event_query"]]
-    assert found == queries
+    decoded = [
+        query.decode() for example in sequences(rows, bounds=bounds)["train"] for query in example["event_query"]
+    ]
+    assert decoded == queries
 
 
-def test_a_search_before_the_window_explains_an_event_in_it() -> None:
+def test_a_search_before_the_window_is_the_query_of_an_event_in_it() -> None:
     rows = [event("u", "a", 1), search("u", TEST - 5, "tea"), event("u", "b", TEST)]
-    found = sequences(rows)
-    assert (marked(found["train"]), marked(found["test"])) == (["a*"], ["a b*"])
-    assert found["test"][0]["event_query"] == [b"", b"tea"]
+    splits = sequences(rows)
+    assert (marked(splits["train"]), marked(splits["test"])) == (["a*"], ["a b*"])
+    assert splits["test"][0]["event_query"] == [b"", b"tea"]
 
 
 def test_a_user_who_only_searched_has_no_example() -> None:
@@ -340,10 +342,10 @@ def by_user_and_time(row: dict[str, Any]) -> tuple[str, int]:
     return row["user_id"], row["timestamp"]
 
 
-def seen_before(now: int, found: dict[str, list[dict[str, Any]]]) -> list[tuple]:
+def seen_before(now: int, splits: dict[str, list[dict[str, Any]]]) -> list[tuple]:
     """For each target before `now`: its split, user and all events of its example up to itself."""
     seen = []
-    for split, examples in found.items():
+    for split, examples in splits.items():
         for example in examples:
             features = ("event_item_id", "event_kind", "event_price", "event_query", "event_timestamp")
             events = list(zip(*(example[name] for name in features), strict=True))
@@ -388,14 +390,14 @@ def test_a_catalog_larger_than_one_encoding_batch_is_complete(tmp_path: Path, wr
 
     items = [(str(number), "长" * 10_000, None, None, None, None, None) for number in range(ENCODE_ROWS + 3)]
     tables = write_tables(tmp_path, items=items, partitions=1)
-    found = [
+    features = [
         example_pb2.Example.FromString(serialized).features.feature
         for split, examples in build_partition(tables, 0, ExamplesConfig())
         for serialized in examples
         if split == "catalog"
     ]
-    assert [int(feature["item_id"].bytes_list.value[0]) for feature in found] == list(range(ENCODE_ROWS + 3))
-    assert {feature["item_title"].bytes_list.value[0].decode() for feature in found} == {"长" * 10_000}
+    assert [int(feature["item_id"].bytes_list.value[0]) for feature in features] == list(range(ENCODE_ROWS + 3))
+    assert {feature["item_title"].bytes_list.value[0].decode() for feature in features} == {"长" * 10_000}
 
 
 def test_each_partition_of_a_table_set_gives_its_own_examples(shop: TableSet) -> None:

@@ -17,26 +17,26 @@ def test_row_0_is_counted_among_the_rows(make_catalog):
     assert make_catalog([[101], [102]]).rows == 3
 
 
-def test_the_same_text_is_kept_once_in_order_of_appearance_behind_the_empty_one():
+def test_distinct_texts_follow_the_empty_one_in_order_of_appearance():
     texts = np.array([[5, 6, 0], [1, 2, 3], [5, 6, 0], [0, 0, 0], [5, 6, 1]])
-    distinct, place = distinct_rows(texts)
+    distinct, text_row = distinct_rows(texts)
     assert distinct.tolist() == [[0, 0, 0], [5, 6, 0], [1, 2, 3], [5, 6, 1]]
-    assert place.tolist() == [1, 2, 1, 0, 3]
+    assert text_row.tolist() == [1, 2, 1, 0, 3]
 
 
-def test_row_0_is_the_empty_text_even_where_no_text_is_empty():
-    distinct, place = distinct_rows(np.array([[7], [3]]))
+def test_row_0_is_the_empty_text_without_an_empty_text_too():
+    distinct, text_row = distinct_rows(np.array([[7], [3]]))
     assert distinct.tolist() == [[0], [7], [3]]
-    assert place.tolist() == [1, 2]
+    assert text_row.tolist() == [1, 2]
 
 
-def test_no_texts_at_all_leave_the_empty_one():
-    distinct, place = distinct_rows(np.zeros((0, 4), np.int64))
+def test_without_texts_the_empty_one_remains():
+    distinct, text_row = distinct_rows(np.zeros((0, 4), np.int64))
     assert distinct.tolist() == [[0, 0, 0, 0]]
-    assert place.tolist() == []
+    assert text_row.tolist() == []
 
 
-def test_texts_that_differ_in_one_large_number_are_two():
+def test_texts_that_differ_in_one_large_number_are_distinct():
     # 256 and 1 have the same bytes in another order: a comparison of sums or of low bytes would mix
     # them up.
     distinct, _ = distinct_rows(np.array([[256, 1], [1, 256], [257, 0]]))

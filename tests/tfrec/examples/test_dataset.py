@@ -29,7 +29,7 @@ def row(catalog: Catalog, item: str) -> int:
     return catalog.item_ids.tolist().index(item.encode())
 
 
-def test_every_item_has_a_row_behind_row_0(catalog):
+def test_every_item_has_a_row_after_row_0(catalog):
     assert catalog.rows == 9
     assert catalog.item_ids[0] == catalog.titles[0] == b""
     assert set(catalog.item_ids[1:]) == {b"pasta", b"sauce", b"tea", b"mug", b"lamp", b"book", b"soap", b"fern"}
@@ -70,7 +70,7 @@ def test_sequences_are_counted(transformed_shop):
     assert count_sequences([]) == 0
 
 
-def test_searches_of_training_are_texts_too(catalog):
+def test_training_searches_are_texts_too(catalog):
     assert catalog.queries.tolist() == [b"desk lamp", b"green tea"]
     # [CLS] desk lamp [SEP] and [CLS] green tea [SEP]
     assert catalog.tokens[catalog.query_row, :5].tolist() == [[101, 4624, 10437, 102, 0], [101, 2665, 5572, 102, 0]]
@@ -96,7 +96,7 @@ def test_a_catalog_without_items_is_refused(transformed_shop, tmp_path):
             loaded(transformed_shop, files)
 
 
-def test_training_data_without_searches_leaves_no_query(transformed_shop, tmp_path):
+def test_training_data_without_searches_gives_no_query(transformed_shop, tmp_path):
     empty = str(tmp_path / "empty.gz")
     tf.io.TFRecordWriter(empty, "GZIP").close()
     without = dataclasses.replace(transformed_shop, files=transformed_shop.files | {"train": [empty]})
@@ -105,7 +105,7 @@ def test_training_data_without_searches_leaves_no_query(transformed_shop, tmp_pa
     assert len(catalog.tokens) == 9
 
 
-def test_sequences_of_different_lengths_are_padded_behind():
+def test_sequences_of_different_lengths_are_padded_at_the_end():
     features = {
         "event_item_id": [[b"a", b"b"], [b"c"]],
         "event_query": [[b"", b"tea"], [b""]],
@@ -140,18 +140,18 @@ def example(features: dict[str, list], index: int) -> bytes:
 
 def users(transformed_shop, batch_size: int, seed: int | None) -> list[list[bytes]]:
     columns = transformed_shop.config.features.profile_columns
-    found = sequences(transformed_shop.files["train"], columns, batch_size, seed)
-    return [batch["user_id"].numpy().tolist() for batch in found]
+    batches = sequences(transformed_shop.files["train"], columns, batch_size, seed)
+    return [batch["user_id"].numpy().tolist() for batch in batches]
 
 
-def test_every_sequence_comes_once_in_batches(transformed_shop):
+def test_batches_hold_every_sequence_once(transformed_shop):
     assert [len(batch) for batch in users(transformed_shop, 4, None)] == [4, 2]
     everybody = [b"ann", b"bob", b"cai", b"dee", b"eve", b"zoe"]
     for seed in (None, 1, 2):
         assert sorted(np.concatenate(users(transformed_shop, 4, seed))) == everybody
 
 
-def test_an_interrupted_epoch_comes_again_in_the_same_order(transformed_shop):
+def test_a_seed_gives_the_same_order_again(transformed_shop):
     # train.py goes on by skipping what an epoch had done: its order must hang on the seed alone.
     orders = {seed: users(transformed_shop, 1, seed) for seed in range(5)}
     assert all(users(transformed_shop, 1, seed) == order for seed, order in orders.items())

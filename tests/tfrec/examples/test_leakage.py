@@ -15,7 +15,7 @@ VALIDATION, TEST = 1000, 2000
 Event = tuple[str, int, int]  # item, timestamp, is_target
 
 SOUND: dict[str, list[tuple[str, list[Event]]]] = {
-    # Two chunks of ann; her basket of moment 300 holds tea twice and is cut by a chunk's end.
+    # Two chunks of ann; her basket at second 300 holds tea twice and is cut by a chunk's end.
     "train": [
         ("ann", [("tea", 100, 1), ("mug", 200, 1), ("tea", 300, 1)]),
         ("ann", [("mug", 200, 0), ("tea", 300, 0), ("tea", 300, 1), ("pen", 999, 1)]),
@@ -99,14 +99,14 @@ def test_sound_examples_have_no_leak(write):
 
 @pytest.mark.parametrize("leak", PLANTED)
 def test_a_planted_leak_is_reported_with_an_example(write, leak):
-    split, place, example, sentence = PLANTED[leak]
+    split, position, example, sentence = PLANTED[leak]
     examples = [*SOUND[split]]
-    examples[place] = example
-    found = find_leaks(write(SOUND | {split: examples}), VALIDATION, TEST)
-    assert any(sentence in line for line in found), found
+    examples[position] = example
+    leaks = find_leaks(write(SOUND | {split: examples}), VALIDATION, TEST)
+    assert any(sentence in line for line in leaks), leaks
 
 
-def test_without_timestamps_an_event_may_still_not_be_held_out_twice(write):
+def test_without_timestamps_duplicate_targets_are_a_leak_too(write):
     splits = {
         "train": [("ann", [("tea", 0, 1), ("mug", 1, 1)])],
         "validation": [("ann", [("tea", 0, 0), ("mug", 1, 0), ("pen", 2, 1)])],
@@ -115,14 +115,14 @@ def test_without_timestamps_an_event_may_still_not_be_held_out_twice(write):
     assert find_leaks(write(splits), None, None) == []
 
 
-def test_an_event_of_two_splits_is_found_without_timestamps_too(write):
+def test_without_timestamps_an_event_of_two_splits_is_a_leak_too(write):
     splits = {
         "train": [("ann", [("tea", 0, 1), ("mug", 1, 1)])],
         "validation": [("ann", [("tea", 0, 0), ("mug", 1, 1)])],
         "test": [("ann", [("tea", 0, 0), ("cup", 3, 1)])],
     }
-    (found,) = find_leaks(write(splits), None, None)
-    assert found.startswith("1 events that are targets of two splits, the first of them user 'ann', item 'mug'")
+    (leak,) = find_leaks(write(splits), None, None)
+    assert leak.startswith("1 events that are targets of two splits, the first of them user 'ann', item 'mug'")
 
 
 def test_empty_splits_are_sound_and_a_missing_one_is_an_error(write, tmp_path):

@@ -27,20 +27,20 @@ def test_a_sentence_has_berts_own_ids(word_piece):
     assert tokens(word_piece, "UNaffable, gluten") == [CLS, 14477, 20961, 3468, 1010, 1043, 7630, 6528, SEP]
 
 
-def test_accents_and_capitals_do_not_count(word_piece):
+def test_accents_and_capitals_are_ignored(word_piece):
     assert tokens(word_piece, "CAFÉ") == tokens(word_piece, "cafe") == [CLS, 7668, SEP]
 
 
-def test_chinese_is_read_character_by_character(word_piece):
+def test_chinese_has_a_token_for_each_character(word_piece):
     # 西 and 井 are in the vocabulary; 湖, 龙, 绿 and 茶 are not.
     assert tokens(word_piece, "西湖龙井 绿茶") == [CLS, 1947, UNKNOWN, UNKNOWN, 1754, UNKNOWN, UNKNOWN, SEP]
 
 
-def test_an_empty_text_is_its_two_marks(word_piece):
+def test_an_empty_text_is_cls_and_sep(word_piece):
     assert tokens(word_piece, "") == [CLS, SEP]
 
 
-def test_a_text_is_cut_at_the_length_and_keeps_its_end_mark(word_piece):
+def test_a_text_is_cut_at_the_length_and_keeps_its_sep(word_piece):
     # [CLS], ten times "soap" (7815), [SEP]
     assert tokens(word_piece, "soap " * 11) == [CLS, *[7815] * 10, SEP]
     assert tokens(word_piece, "soap " * 10) == [CLS, *[7815] * 10, SEP]
@@ -110,12 +110,12 @@ def test_kinds_are_numbered_from_one_and_others_are_zero():
 
 def rows(transformed_shop, split: str, key: str) -> dict[str, dict[str, list]]:
     """The transformed examples of a split by their id."""
-    found = {}
+    by_key = {}
     for record in tf.data.TFRecordDataset(transformed_shop.files[split], compression_type="GZIP").as_numpy_iterator():
         features = tf.train.Example.FromString(record).features.feature
         values = {name: list(getattr(value, value.WhichOneof("kind")).value) for name, value in features.items()}
-        found[values[key][0].decode()] = values
-    return found
+        by_key[values[key][0].decode()] = values
+    return by_key
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def transformed(transformed_shop) -> Transformed:
     return Transformed(transformed_shop.folder)
 
 
-def test_items_are_counted_as_training_targets_alone(transformed, odd_id):
+def test_only_training_targets_are_counted(transformed, odd_id):
     # The shop's events before 2024-02-05, bob's search left out; zoe's soap is context, her odd
     # item is not.
     expected = {"pasta": 1, "sauce": 1, "tea": 2, "mug": 1, "lamp": 2, "book": 2, "soap": 2, odd_id: 2}
@@ -143,7 +143,7 @@ def test_a_price_is_the_standard_score_of_its_logarithm(transformed_shop):
     np.testing.assert_allclose(validation["ann"]["event_price"][-1], 0.5536, atol=2e-4)
 
 
-def test_the_profile_is_numbered_by_the_training_users_and_others_share_a_bucket(transformed_shop, transformed):
+def test_profile_values_of_training_users_have_indices_and_others_share_a_bucket(transformed_shop, transformed):
     # 25-34 is ann's and cai's, 35-44 bob's; Lyon ann's and dee's, 杭州 cai's. 0 is unknown (eve has
     # no row).
     train, test = (rows(transformed_shop, split, "user_id") for split in ("train", "test"))
@@ -197,7 +197,7 @@ def test_items_have_the_features_of_their_columns(transformed_shop):
     assert catalog["tea"]["event_item_id"] == []
 
 
-def test_prices_fall_into_ten_buckets_from_cheap_to_dear(transformed_shop):
+def test_prices_fall_into_ten_buckets_in_ascending_order(transformed_shop):
     catalog = rows(transformed_shop, "catalog", "item_id")
     bucket = {item: values["item_price"][0] for item, values in catalog.items()}
     assert bucket["fern"] == 0  # no price
@@ -242,7 +242,7 @@ def test_serving_computes_the_same_user_features_as_training(transformed, transf
     assert {name: served[name].values.numpy().tolist() for name in raw} == {name: trained[name] for name in raw}
 
 
-def test_brands_and_categories_that_were_never_seen_share_a_bucket(transformed):
+def test_unseen_brands_and_categories_share_a_bucket(transformed):
     unseen = {"item_brand": "Nobody", "item_category": "Food > Moon cheese", "item_maker": "M99"}
     inputs = {name: filled(tf.constant([""])) for name in ("item_title", "item_description")}
     served = transformed.layer()(inputs | {name: filled(tf.constant([value])) for name, value in unseen.items()})

@@ -38,7 +38,7 @@ def padded(texts: list[list[int]], length: int) -> tf.Tensor:
     return tf.constant([text + [0] * (length - len(text)) for text in texts], tf.int64)
 
 
-def test_every_text_has_a_vector_of_length_one_of_its_own(encoder):
+def test_different_texts_have_different_unit_vectors(encoder):
     vectors = encoder(padded([PASTA, SOAP], 8)).numpy()
     assert vectors.shape == (2, encoder.dim) == (2, 16)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-5)
@@ -49,7 +49,7 @@ def test_padding_changes_no_vector(encoder):
     np.testing.assert_allclose(encoder(padded([PASTA, SOAP], 24))[1:], encoder(padded([SOAP], 3)), atol=1e-5)
 
 
-def test_the_order_of_words_counts(encoder):
+def test_the_order_of_words_changes_the_vector(encoder):
     assert np.abs(encoder(padded([PASTA], 7)) - encoder(padded([PASTA[::-1]], 7))).max() > 1e-3
 
 
@@ -151,7 +151,7 @@ def test_more_layers_than_the_bert_has_are_refused(encoder_of, layers):
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])
-def test_a_reloaded_encoder_gives_the_same_vectors(encoder_of, tmp_path, mode):
+def test_a_restored_encoder_gives_the_same_vectors(encoder_of, tmp_path, mode):
     saved, other = encoder_of(mode, seed=0), encoder_of(mode, seed=1)
     random = np.random.default_rng(2)
     for weight in saved.weights:
@@ -169,7 +169,7 @@ def test_a_seed_gives_the_same_random_bert(encoder_of):
     np.testing.assert_array_equal(encoder_of(seed=5)(texts), encoder_of(seed=5)(texts))
 
 
-def test_the_pre_trained_bert_puts_texts_of_one_meaning_together(vocabulary):
+def test_the_pre_trained_bert_gives_similar_vectors_to_texts_of_one_meaning(vocabulary):
     encoder = TextEncoder(FeaturesConfig(vocabulary=vocabulary), TowerConfig())
     texts = ["gluten free pasta", "spaghetti without gluten", "desk lamp", "reading light for the office"]
     tokens = WordPiece(vocabulary, 24)(tf.constant(texts)).to_tensor()
@@ -183,7 +183,7 @@ def test_a_folder_without_a_vocabulary_is_refused(tmp_path):
         vocabulary_of(str(tmp_path), "unused")
 
 
-def test_a_folder_of_a_bert_is_taken_as_it_is(tmp_path):
+def test_a_hugging_face_folder_is_used(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n")
     assert bert_directory(str(tmp_path)) == str(tmp_path)
     assert vocabulary_of(str(tmp_path), "unused") == (str(tmp_path / "vocab.txt"), True)
@@ -191,7 +191,7 @@ def test_a_folder_of_a_bert_is_taken_as_it_is(tmp_path):
     assert vocabulary_of(str(tmp_path), "unused") == (str(tmp_path / "vocab.txt"), False)
 
 
-def test_a_folder_of_a_kerashub_preset_is_taken_as_it_is(tmp_path):
+def test_a_kerashub_preset_folder_is_used(tmp_path):
     import keras_hub
 
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Tea", "tea", "##pot"]

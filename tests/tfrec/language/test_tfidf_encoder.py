@@ -23,7 +23,7 @@ def encoder():
     return encoder
 
 
-def test_texts_are_projected_as_scikit_learn_does_it(encoder):
+def test_projections_equal_those_of_scikit_learn(encoder):
     pieces = [[str(piece) for piece in text if piece] for text in TEXTS]
     weighted = TfidfVectorizer(analyzer=lambda text: text, sublinear_tf=True, max_df=4).fit_transform(pieces)
     expected = TruncatedSVD(3, random_state=0).fit_transform(weighted)
@@ -43,7 +43,7 @@ def test_neither_the_order_of_words_nor_padding_changes_a_vector(encoder):
     np.testing.assert_allclose(encoder(other)[0], encoder(tf.constant(TEXTS))[1], atol=1e-5)
 
 
-def test_a_piece_that_no_text_or_every_text_holds_has_no_part_in_a_vector(encoder):
+def test_pieces_of_no_text_or_every_text_do_not_change_a_vector(encoder):
     known = encoder(tf.constant([[5, 6]]))
     np.testing.assert_allclose(encoder(tf.constant([[2, 5, 11, 6, 3]])), known, atol=1e-5)
     np.testing.assert_array_equal(encoder(tf.constant([[2, 11, 3], [0, 0, 0]])), 0.0)
@@ -65,7 +65,7 @@ def test_an_empty_dimension_stays_empty_for_new_texts():
     np.testing.assert_array_equal(encoder.projected(tf.constant([[5, 9, 9]])).numpy()[:, ~known], 0.0)
 
 
-def test_dimensions_are_found_by_a_part_of_many_texts_and_rarity_by_all(monkeypatch):
+def test_of_many_texts_a_sample_fits_the_dimensions_and_all_the_rarity(monkeypatch):
     monkeypatch.setattr("tfrec.language.tfidf_encoder.MOST_TEXTS", 6)
     many = np.concatenate([np.tile([2, 5, 6], (20, 1)), np.tile([2, 7, 8], (20, 1)), [[2, 5, 9]]])
     encoder = WordEncoder(PIECES, 2)
@@ -90,7 +90,7 @@ def test_vectors_of_a_catalog_keep_its_order(encoder):
     )
 
 
-def test_words_may_be_left_out():
+def test_a_dimension_of_0_leaves_words_out():
     encoder = WordEncoder(PIECES, 0)
     encoder.fit(TEXTS)
     assert encoder.encode(TEXTS).shape == (5, 0)

@@ -222,20 +222,20 @@ def test_an_added_event_changes_no_query_up_to_its_time(query_tower, position, t
 
 def test_a_user_without_history_has_the_start_state(query_tower):
     tower = query_tower(dim=DIM)
-    nobody = (tf.zeros([1, 3, DIM]), *history([], padding=3)[1:])
-    before = tower(*nobody, context([NOON]))
+    no_history = (tf.zeros([1, 3, DIM]), *history([], padding=3)[1:])
+    before = tower(*no_history, context([NOON]))
     known = tower(*history([NOON - DAY]), context([NOON]))
     assert np.isfinite(before).all()
     start = next(weight for weight in tower.weights if weight.name.endswith("/start:0"))
     start.assign(start + 1.0)
-    assert np.abs(tower(*nobody, context([NOON])) - before)[..., :-1].min() > 1e-3
+    assert np.abs(tower(*no_history, context([NOON])) - before)[..., :-1].min() > 1e-3
     np.testing.assert_array_equal(tower(*history([NOON - DAY]), context([NOON])), known)
 
 
 def test_before_the_first_event_a_user_has_the_start_state(query_tower):
     tower = query_tower()
-    nobody = tower(tf.zeros([1, 1, DIM]), history([], padding=1)[1], context([NOON]))
-    np.testing.assert_array_equal(tower(*history([NOON, NOON + HOUR]), context([NOON])), nobody)
+    no_history = tower(tf.zeros([1, 1, DIM]), history([], padding=1)[1], context([NOON]))
+    np.testing.assert_array_equal(tower(*history([NOON, NOON + HOUR]), context([NOON])), no_history)
 
 
 def test_padding_does_not_change_the_embedding(query_tower):

@@ -445,8 +445,8 @@ def test_the_model_learns_to_find_an_item_by_its_title(make_model):
     batches = [batch_of(*(user() for _ in range(16))) for _ in range(10)]
     model = trained(make_model(WORDS[:12], query_from_title=0.5), batches, epochs=6)
     titles = model.texts.text_vectors[1:]
-    nobody = batch_of(*[[("", 0, 0)]] * 12)
-    rows = top_rows(model, nobody, titles, 1)[:, 0]
+    no_history = batch_of(*[[("", 0, 0)]] * 12)
+    rows = top_rows(model, no_history, titles, 1)[:, 0]
     assert (rows == np.arange(1, 13)).mean() > 0.9
-    without = top_rows(model, nobody, None, 1)[:, 0]
+    without = top_rows(model, no_history, None, 1)[:, 0]
     assert (without == np.arange(1, 13)).mean() < 0.1

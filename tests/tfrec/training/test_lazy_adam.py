@@ -45,9 +45,9 @@ def test_a_dense_sum_of_slices_gives_back_the_used_rows():
     gradient = slices([0, 2, 0, 1], [1.0, -5.0, 2.0, 0.0])
     whole = _dense(gradient, table)
     np.testing.assert_array_equal(whole, [[3.0, 2.0], [0.0, 1.0], [-5.0, 1.0], [0.0, 0.0]])
-    found = _sparse(whole + whole, gradient, table)  # of two replicas that are alike
-    np.testing.assert_array_equal(found.indices, [0, 1, 2])
-    np.testing.assert_array_equal(found.values, [[6.0], [0.0], [-10.0]])
+    sparse = _sparse(whole + whole, gradient, table)  # of two equal replicas
+    np.testing.assert_array_equal(sparse.indices, [0, 1, 2])
+    np.testing.assert_array_equal(sparse.values, [[6.0], [0.0], [-10.0]])
 
 
 def test_aggregation_keeps_the_kind_and_order_of_gradients():
