@@ -106,7 +106,7 @@ def test_a_planted_leak_is_reported_with_an_example(write, leak):
     assert any(sentence in line for line in leaks), leaks
 
 
-def test_without_timestamps_duplicate_targets_are_a_leak_too(write):
+def test_sound_splits_without_timestamps_have_no_leak(write):
     splits = {
         "train": [("ann", [("tea", 0, 1), ("mug", 1, 1)])],
         "validation": [("ann", [("tea", 0, 0), ("mug", 1, 0), ("pen", 2, 1)])],
