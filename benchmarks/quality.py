@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import model_variants
-from benchmarks.quality_table import Column, Row, format_gains, format_rows, summarize
+from benchmarks.harness import model_variants
+from benchmarks.harness.quality_table import Column, Row, format_gains, format_rows, summarize
 from pipeline.outcome import latest_artifact
 from pipeline.runs import RUNS, Run
 from tfrec.config import Config, EvaluationConfig
@@ -178,7 +178,7 @@ def score_variant(run: Run, variant: model_variants.Variant, home: Path) -> list
     path = folder_of("models", run, run.config, home) / f"{variant.key()}.json"
     if not path.exists():
         log(f"training {variant.key()}")
-        program = "import sys; from benchmarks.model_variants import main; main(*sys.argv[1:])"
+        program = "import sys; from benchmarks.harness.model_variants import main; main(*sys.argv[1:])"
         arguments = [run.to_json(), variant.to_json(), str(path)]
         subprocess.run(
             [sys.executable, "-c", program, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}

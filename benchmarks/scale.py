@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.demo import run_and_watch
-from benchmarks.enlarged_shop import write_enlarged_shop
+from benchmarks.harness.enlarged_shop import write_enlarged_shop
 from pipeline.runs import RUNS, Run
 from tfrec.schema import TableSet, read_table_set
 
@@ -31,7 +31,7 @@ EVENTS_PER_PARTITION = 100_000
 TFREC = "import sys; from pipeline.local_runner import run_pipeline; from pipeline.runs import run_from_json; " + (
     "run_pipeline(run_from_json(sys.argv[1]), sys.argv[2])"
 )
-STOCK = "import sys; from benchmarks.tfx_stock_pipeline import run; run(*sys.argv[1:])"
+STOCK = "import sys; from benchmarks.harness.tfx_stock_pipeline import run; run(*sys.argv[1:])"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
     python benchmarks/serving_load.py [--seconds 10]
     python benchmarks/serving_load.py --target HOST:PORT --name tfrec   # any TensorFlow Serving
 
-The model is that of benchmarks/serving_model.py: `recommend` over 10,000 items, one user per
+The model is that of benchmarks/harness/serving_model.py: `recommend` over 10,000 items, one user per
 request. The client runs in its own process on the same machine and shares the cores. With --target,
 only the load is measured. Prints a table and writes out/benchmarks/serving_load.json.
 """
@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import grpc_load
+from benchmarks.harness import grpc_load
 
 OUT = Path("out/benchmarks/serving_load.json")
 ROOT = Path(__file__).parents[1]
@@ -180,8 +180,8 @@ def _run_threads(call: Callable[[int], float], threads: int, seconds: float) -> 
 
 def _make_model_and_requests(name: str) -> tuple[Path, list[bytes]]:
     """Return the exported model and a request per test user; all have padded histories."""
+    from benchmarks.harness.serving_model import build_model, find_export
     from benchmarks.recommend import make_request
-    from benchmarks.serving_model import build_model, find_export
     from pipeline.outcome import latest_artifact
     from serving.wire.protos import ModelSpec, PredictRequest
     from serving.wire.tensors import to_proto

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import model_variants, quality
-from benchmarks.model_variants import ABLATION, FULL_MODEL, PER_USER_METRICS, Variant
-from benchmarks.quality_table import Row
+from benchmarks import quality
+from benchmarks.harness import model_variants
+from benchmarks.harness.model_variants import ABLATION, FULL_MODEL, PER_USER_METRICS, Variant
+from benchmarks.harness.quality_table import Row
 from tfrec.config import Config, TowerConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines.popularity import popularity

@@ -22,7 +22,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from benchmarks import grpc_load
+from benchmarks.harness import grpc_load
 from tests.serving.processes import Running, running
 from tfrec.errors import MachineError
 from tfrec.versions import push as push_model

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import generated_shop
+from benchmarks.harness import generated_shop
 from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it crashes
 from pipeline.outcome import latest_artifact
 from pipeline.runs import LAPTOP, Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.enlarged_shop import write_enlarged_shop
+from benchmarks.harness.enlarged_shop import write_enlarged_shop
 from tfrec.data.ingest import ingest
 from tfrec.data.mapping import read_mapping
 from tfrec.schema import TableSet, read_table_set

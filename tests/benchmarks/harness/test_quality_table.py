@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.quality_table import Row, format_gains, format_rows, summarize
+from benchmarks.harness.quality_table import Row, format_gains, format_rows, summarize
 from tfrec.evaluation.scores import Scores, SliceScores
 
 ALL, COLD = ("all", "ndcg@20"), ("cold_among", "recall@20")

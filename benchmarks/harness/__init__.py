@@ -1,0 +1,1 @@
+"""What several benchmarks share: shops, models and load in, tables out."""
