@@ -240,50 +240,47 @@ def test_a_text_mode_that_trains_needs_text_steps():
 
 # Interruption.
 
-WORKER = """
-import json, sys
+KILLED = """
+import json, os, signal, sys
 import tfrec
 from tfrec.config import config_from_json
 from tfrec.examples.preprocessing import Transformed
+from tfrec.training.progress import Progress
 from tfrec.training.train import TrainingJob, train
+
+save = Progress.save
+
+def save_and_die(self):
+    save(self)
+    if (int(self.epoch), int(self.step)) == (1, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Progress.save = save_and_die
 files, graph, config, folder = json.load(sys.stdin)
 train(TrainingJob(*files, Transformed(graph), config_from_json(config), folder + "/checkpoints", folder + "/logs"))
 """
+"""A training that kills itself after the checkpoint of the first step of epoch 2."""
 
 
 @pytest.mark.slow
 def test_a_killed_run_resumes(run, transformed_shop, capsys, tmp_path):
-    settings = {"epochs": 8, "patience": 99, "checkpoint_seconds": 0.0}
+    settings = {"epochs": 3, "patience": 99, "checkpoint_seconds": 0.0}
     config = configured(transformed_shop.config, **settings)
     files = [transformed_shop.files[split] for split in ("train", "validation", "catalog")]
-    errors = tmp_path / "errors"
-    with errors.open("w") as file:
-        worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, text=True
-        )
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    json.dump([files, transformed_shop.folder, config.to_json(), str(tmp_path)], worker.stdin)
-    worker.stdin.close()
-    output = ""
-    for line in worker.stdout:
-        output += line
-        if "towers epoch 1:" in line:
-            break
-    worker.send_signal(signal.SIGKILL)
-    assert worker.wait(600) == -signal.SIGKILL, errors.read_text()
-    assert epochs(output) == [1]
+    task = json.dumps([files, transformed_shop.folder, config.to_json(), str(tmp_path)])
+    killed = subprocess.run([sys.executable, "-c", KILLED], input=task, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert epochs(killed.stdout) == [1]
 
     trained = run(**settings)
     printed = capsys.readouterr().out
     assert "with the BERT" not in printed
-    resumed = re.search(r"resuming at phase 0, epoch (\d+), step \d", printed)
-    assert resumed
-    assert int(resumed[1]) >= 2
-    assert epochs(printed) == list(range(int(resumed[1]), 9))
+    assert "resuming at phase 0, epoch 2, step 1" in printed
+    assert epochs(printed) == [2, 3]
     assert np.isfinite(trained.validation_ndcg)
     assert np.abs(trained.model.texts.word_vectors).max() > 0.1
-    assert [epoch.number for epoch in trained.curve.epochs] == list(range(1, 9))
+    # The resumed epoch has its second step only.
+    assert [[step for step, _ in epoch.steps] for epoch in trained.curve.epochs] == [[1, 2], [2], [1, 2]]
 
 
 @pytest.fixture
