@@ -7,6 +7,7 @@ It knows nothing of where candidates or evidence come from.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -48,6 +49,15 @@ class Ranker(tfrs.Model):
             head: tfrs.tasks.Ranking(loss=tf.keras.losses.BinaryCrossentropy(from_logits=True)) for head in heads
         }
 
+    def make_weights(self) -> None:
+        """Make all weights now, not at the first step: the optimizer and the checkpoint need them."""
+        empty = {"features": tf.zeros([1, self._mean.shape[0]]), "rows": tf.zeros([1], tf.int64)}
+        self(empty | {name: tf.zeros([1], tf.int64) for name in self._profile})
+
+    def checkpointed(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the model, without the optimizer."""
+        return {"ranker_weights": list(self.weights), "ranker_dropout": self._drop}
+
     def fit_scale(self, features: np.ndarray) -> None:
         """Takes mean and spread of each feature from [n, features]; a feature that hardly varies stays 0."""
         # One at a time: all of them in float64 would be twice the features once more.
@@ -76,6 +86,10 @@ class Ranker(tfrs.Model):
         It is monotone, `slope` [heads] (above 0) and `bias` [heads] on the logits; 1 and 0 leave them as they are.
         """
         return tf.sigmoid(self.slope * self(inputs) + self.bias)
+
+    def train_step(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Run one step; return its loss and its number of candidates, `targets`."""
+        return super().train_step(inputs) | {"targets": tf.cast(tf.shape(inputs["labels"])[0], tf.float32)}
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Summed cross-entropy of the heads; beside what `call` reads, `inputs` holds labels [n, heads]."""

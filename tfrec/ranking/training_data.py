@@ -33,6 +33,12 @@ class Examples:
         arrays = {"features": self.features, "rows": self.rows, "labels": self.labels, **self.profile}
         return {name: values[chosen] for name, values in arrays.items()}
 
+    def part(self, start: int, end: int | None) -> Examples:
+        """The examples from index `start` to `end`, without a copy."""
+        profile = {name: values[start:end] for name, values in self.profile.items()}
+        arrays = (self.user, self.features, self.rows, self.labels)
+        return Examples(*(values[start:end] for values in arrays), profile)
+
 
 def collect(stage: SecondStage, data: Iterable[Batch], start: int | None) -> list[Examples]:
     """The candidates of every user of each batch, at second `start` (None: at each user's own first target)."""

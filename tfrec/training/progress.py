@@ -6,12 +6,12 @@ import dataclasses
 import math
 import time
 from pathlib import Path
+from typing import Any, Protocol
 
 import tensorflow as tf
 
 from tfrec.console import log
 from tfrec.errors import ModelError
-from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.learning_curve import Epoch, epoch_of
 from tfrec.training.workers import Worker
 
@@ -26,12 +26,24 @@ class Phase:
     learning_rate: float
     steps: int | None = None  # of an epoch; None is all data
     live_text: bool = False
+    cure: str = "lower learning_rate ({rate}) or raise temperature"
+    """What helps against a NaN loss; `{rate}` stands for the learning rate."""
+
+
+class Checkpointed(Protocol):
+    """A Keras model that names what a checkpoint keeps of it."""
+
+    distribute_strategy: tf.distribute.Strategy
+    trainable_variables: list[tf.Variable]
+
+    def checkpointed(self) -> dict[str, Any]:
+        """Trackable objects by name, without the optimizer, which belongs to one phase."""
 
 
 class Progress:
     """State of a training on disk: weights, optimizer, phase, epoch, step and the best weights."""
 
-    def __init__(self, model: TwoTower, folder: str, worker: Worker | None = None):
+    def __init__(self, model: Checkpointed, folder: str, worker: Worker | None = None):
         """Restore the state in `folder`, if any; of several workers only the chief writes it."""
         self._model, self._folder = model, Path(folder)
         self.worker = worker or Worker(model.distribute_strategy)
@@ -120,8 +132,8 @@ class Reporter(tf.keras.callbacks.Callback):
         self._progress.step.assign_add(1)
         if not math.isfinite(loss):
             raise ModelError(
-                f"the loss of step {int(self._progress.step)} is {loss}; lower learning_rate "
-                f"({self._phase.learning_rate}) or raise temperature"
+                f"the loss of step {int(self._progress.step)} is {loss}; "
+                f"{self._phase.cure.format(rate=self._phase.learning_rate)}"
             )
         if now - self._logged > self.SECONDS:
             self._logged = now
