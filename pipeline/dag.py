@@ -103,7 +103,7 @@ def create_pipeline(run: Run) -> Pipeline:
             run_fn="pipeline.nodes.ranking_trainer.run_fn",
             base_model=model,
             hyperparameters=hyperparameters,
-            custom_config=_custom_config(ranker_config(config), "pipeline.nodes.ranking_trainer"),
+            custom_config=_custom_config(ranker_config(config), "pipeline.nodes.ranking_trainer") | towers_inputs,
             **training_inputs,
         ).with_id("RankingTrainer")
         nodes += [ranker]

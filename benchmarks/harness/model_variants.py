@@ -123,8 +123,11 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
         log_dir=str(work / "logs"),
     )
     trained = fit(job, catalog, begin=begin_without_bert if variant.text == "words" else None)
-    stage = fit_second_stage(trained, files["train"], files["validation"], config) if config.ranking.epochs else None
-    if stage is None:
+    stage = None
+    if config.ranking.epochs:
+        ranking_dir = str(work / "ranking-checkpoints")
+        stage = fit_second_stage(trained, files["train"], files["validation"], config, ranking_dir)
+    else:
         catch_up(trained.model, files["validation"])
     export(Recommender(trained, transformed, config, stage), str(work / "model"))
     cpu_minutes = (time.process_time() - started) / 60

@@ -1,4 +1,7 @@
-"""run_fn of the node RankingTrainer, which fits the second stage on a model's towers."""
+"""run_fn of the node RankingTrainer, which fits the second stage on a model's towers.
+
+Its checkpoints stay in the run's folder `work`, so that a killed node resumes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.nodes.servable_export import export_servable
-from pipeline.nodes.trainer_inputs import read_inputs
+from pipeline.nodes.trainer_inputs import checkpoint_dir, read_inputs
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -19,7 +22,8 @@ def run_fn(fn_args: FnArgs) -> None:
 
     inputs = read_inputs(fn_args)
     trained = load_towers(fn_args.base_model, inputs.train, inputs.catalog, inputs.transformed, inputs.config)
-    stage = fit_second_stage(trained, inputs.train, inputs.validation, inputs.config)
+    checkpoints = checkpoint_dir(fn_args, inputs.config, "ranking-checkpoints", fn_args.base_model)
+    stage = fit_second_stage(trained, inputs.train, inputs.validation, inputs.config, checkpoints)
     recommender = Recommender(trained, inputs.transformed, inputs.config, stage)
     export_servable(recommender, trained, inputs, fn_args.serving_model_dir)
     trained.curve.write(Path(fn_args.serving_model_dir) / IN_MODEL)

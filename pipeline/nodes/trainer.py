@@ -6,16 +6,13 @@ resumes from theirs, with nothing left to train.
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from pathlib import Path
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.nodes.remote_training import TrainingTask, wait_for_workers
 from pipeline.nodes.servable_export import export_servable
-from pipeline.nodes.trainer_inputs import read_inputs
-from tfrec.config import Config
+from pipeline.nodes.trainer_inputs import checkpoint_dir, read_inputs
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -37,7 +34,7 @@ def run_fn(fn_args: FnArgs) -> None:
         catalog=inputs.catalog,
         graph=fn_args.transform_graph_path,
         config=inputs.config.to_json(),
-        checkpoints=str(_checkpoint_dir(fn_args, inputs.config, version)),
+        checkpoints=checkpoint_dir(fn_args, inputs.config, "checkpoints", version.name if version else ""),
         logs=fn_args.model_run_dir,
         version=str(version or ""),
     )
@@ -61,18 +58,3 @@ def _version_to_start_from(fn_args: FnArgs) -> Path | None:
 
     serving = fn_args.custom_config.get("serving")
     return latest_version(serving) if serving else None
-
-
-def _checkpoint_dir(fn_args: FnArgs, config: Config, version: Path | None) -> Path:
-    """Folder for these examples, configuration and version; removes those of other trainings."""
-    work = Path(fn_args.custom_config["work"])
-    properties = {name: fn_args.custom_config[name] for name in ("code", "weights", "snapshot")}
-    properties["version"] = version.name if version else ""
-    content = repr(
-        (sorted(fn_args.train_files), fn_args.transform_graph_path, config.to_json(), sorted(properties.items()))
-    )
-    name = hashlib.sha256(content.encode()).hexdigest()[:16]
-    for other in work.glob("checkpoints-*"):
-        if other.name != f"checkpoints-{name}":
-            shutil.rmtree(other)
-    return work / f"checkpoints-{name}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import shutil
 from pathlib import Path
 
 from tfx.components.trainer.fn_args_utils import FnArgs
@@ -39,6 +41,23 @@ def read_inputs(fn_args: FnArgs) -> TrainerInputs:
         transformed=Transformed(fn_args.transform_graph_path),
         config=with_settings(config_from_json(fn_args.custom_config["config"]), tuned),
     )
+
+
+def checkpoint_dir(fn_args: FnArgs, config: Config, name: str, start: str) -> str:
+    """Folder "`name`-..." in the node's folder `work`, for these inputs, this configuration and this code.
+
+    `start` names the model from which the node starts. Remove the folders of the same `name` with other checkpoints.
+    """
+    work = Path(fn_args.custom_config["work"])
+    properties = {key: fn_args.custom_config[key] for key in ("code", "weights", "snapshot")}
+    content = repr(
+        (sorted(fn_args.train_files), fn_args.transform_graph_path, config.to_json(), sorted(properties.items()), start)
+    )
+    folder = work / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    for other in work.glob(f"{name}-*"):
+        if other != folder:
+            shutil.rmtree(other)
+    return str(folder)
 
 
 def _files(pattern: str) -> list[str]:

@@ -164,8 +164,8 @@ class Recommender(tf.Module):
         assert self._second_stage is not None
         rows = self._model.catalog_rows(inputs.pop("candidate_item_id"))
         batch, query_times = self._features(inputs), self._query_times(inputs)
-        queries = self._second_stage.queries(batch, query_times)
-        probabilities = self._second_stage.probabilities(batch, query_times, queries, rows)
+        queries = self._second_stage.embed_queries(batch, query_times)
+        probabilities = self._second_stage.predict(batch, query_times, queries, rows)
         probabilities = tf.where((rows > 0)[..., tf.newaxis], probabilities, 0.0)
         by_kind = dict(zip(self._second_stage.ranker.heads, tf.unstack(probabilities, axis=-1), strict=True))
         return {"item_id": tf.gather(self.item_ids, rows)} | by_kind
@@ -178,7 +178,7 @@ class Recommender(tf.Module):
         """What is chosen with each item_id [batch], not instead of it; as `similar_items` for an unknown id."""
         assert self._second_stage is not None
         rows = self._model.catalog_rows(item_id)
-        return self._answer(*self._index.top_k(self._second_stage.complements(rows), rows[:, tf.newaxis]))
+        return self._answer(*self._index.top_k(self._second_stage.score_complements(rows), rows[:, tf.newaxis]))
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
         """Embeddings [batch, dim + 1]; the inner product with an item's is its score."""
@@ -223,7 +223,7 @@ class Recommender(tf.Module):
         """As `_all_scores`, candidates taken of the `allowed` [batch, rows] alone where these are given."""
         if self._second_stage is None:
             return self._found(asked)  # without a search nothing was added
-        catalog_scores = self._second_stage.catalog_scores
+        catalog_scores = self._second_stage.score_catalog
         return self._by_search(
             asked, self._found, lambda: catalog_scores(asked.batch, asked.query_times, asked.query, allowed)
         )
@@ -236,7 +236,7 @@ class Recommender(tf.Module):
         return self._by_search(
             asked,
             lambda asked: tf.gather(self._found(asked), rows, batch_dims=1),
-            lambda: stage.any_label_probability(stage.probabilities(asked.batch, asked.query_times, asked.query, rows)),
+            lambda: stage.positive_probability(stage.predict(asked.batch, asked.query_times, asked.query, rows)),
         )
 
     def _by_search(
@@ -261,9 +261,9 @@ class Recommender(tf.Module):
         """Of histories without a search: rows [batch, candidates], 0 pads, and chances [batch, candidates, heads]."""
         assert self._second_stage is not None
         batch, query_times = self._features(inputs), self._query_times(inputs)
-        queries = self._second_stage.queries(batch, query_times)
-        proposed, probabilities = self._second_stage.candidate_probabilities(batch, query_times, queries)
-        return {"row": proposed.rows, "chance": probabilities}
+        queries = self._second_stage.embed_queries(batch, query_times)
+        candidates, probabilities = self._second_stage.rank_candidates(batch, query_times, queries)
+        return {"row": candidates.rows, "chance": probabilities}
 
     def _with_diversity(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores and rows [batch, k] in an order that has variety for a shopper: items that read alike stand apart.

@@ -1,6 +1,6 @@
-"""Probabilities that come true as often as they say: a slope and a bias of the logit, fitted on choices held out.
+"""Calibration of probabilities: a slope and a bias of the logit, fitted on held-out labels.
 
-Source: Platt scaling, Platt 1999. It knows nothing of shops.
+Source: Platt scaling, Platt 1999.
 """
 
 from __future__ import annotations
@@ -11,32 +11,35 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-LEAST_CHOICES = 30
-"""Fewer labels of a kind say too little: the standard error of the bias would be about 0.2."""
+MIN_LABELS = 30
+"""Labels of each kind, 0 and 1, that a fit needs; with fewer the bias has a standard error of about 0.2."""
 
-LEAST_SLOPE = 0.1  # above 0, so that the order of one head's probabilities stays
+MIN_SLOPE = 0.1  # above 0, so that the order of one head's probabilities stays
 
 
 class Calibration(NamedTuple):
-    """The chance is sigmoid(slope * logit + bias)."""
+    """The probability is sigmoid(slope * logit + bias)."""
 
     slope: float = 1.0
     bias: float = 0.0
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration:
-    """The likeliest slope and bias of `labels` [n] of 0 and 1; none where either label is rare."""
-    chosen = float(labels.sum())
-    if min(chosen, len(labels) - chosen) < LEAST_CHOICES:
+    """Fit slope and bias by maximum likelihood to `logits` [n] and `labels` [n] of 0 and 1.
+
+    The result is Calibration(), which changes nothing, where there are fewer than MIN_LABELS of either label.
+    """
+    positives = float(labels.sum())
+    if min(positives, len(labels) - positives) < MIN_LABELS:
         return Calibration()
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        shifted = parameters[0] * logits + parameters[1]
-        error = expit(shifted) - labels
-        return float((np.logaddexp(0, shifted) - labels * shifted).mean()), np.array(
+        calibrated = parameters[0] * logits + parameters[1]
+        error = expit(calibrated) - labels
+        return float((np.logaddexp(0, calibrated) - labels * calibrated).mean()), np.array(
             [(error * logits).mean(), error.mean()]
         )
 
-    found = minimize(loss, Calibration(), jac=True, method="L-BFGS-B", bounds=[(LEAST_SLOPE, None), (None, None)])
-    return Calibration(*map(float, found.x))
+    optimum = minimize(loss, Calibration(), jac=True, method="L-BFGS-B", bounds=[(MIN_SLOPE, None), (None, None)])
+    return Calibration(*map(float, optimum.x))

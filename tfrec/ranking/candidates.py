@@ -1,7 +1,8 @@
-"""Candidates of several sources for the ranker: the two towers, co-purchase, the shopper's own past, popularity.
+"""Candidates of a request from several sources: towers, co-purchase, repeats, popularity, cold items.
 
-Each source scores the whole catalogue; its best items are candidates, and every candidate carries the scores of all
-sources. It knows nothing of how they are ranked.
+Each source scores items; the highest-scored become candidates, and each candidate carries the scores of
+all sources. To add a source: add its score to SourceScores and `_score_all`, and a line to `_sources`. If
+the ranker is to see the score, add a name to SCORE_NAMES and a column to `_score_columns`.
 """
 
 from __future__ import annotations
@@ -15,154 +16,188 @@ import tensorflow as tf
 
 from tfrec.config import RankingConfig
 from tfrec.examples.batches import History
-from tfrec.ranking.cold_candidates import Newcomers
-from tfrec.ranking.item_statistics import NAMES
+from tfrec.ranking.cold_candidates import ColdCandidates
+from tfrec.ranking.item_statistics import STATISTIC_NAMES
 from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
 
-SOURCES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "habit")
-"""The scores that a candidate carries."""
+SCORE_NAMES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "repeat")
+"""Scores that a candidate carries; `below_best` is the distance from the best item that is new to the user."""
 
-HABIT_HALF_LIFE_DAYS = 60.0
-POPULAR_COLUMN = NAMES.index("item_shoppers_28")
-
-
-class Proposed(NamedTuple):
-    """Candidates of a batch of shoppers."""
-
-    rows: tf.Tensor  # [batch, candidates] int64 catalogue rows, 0 pads
-    scores: tf.Tensor  # [batch, candidates, len(SOURCES)] float32
-    towers: tf.Tensor  # [batch, rows] float32, the two towers' scores of the whole catalogue
+REPEAT_HALF_LIFE_DAYS = 60.0
+USERS_COLUMN = STATISTIC_NAMES.index("item_users_28")
 
 
-class _Opinions(NamedTuple):
-    """What the sources say of the whole catalogue, each [batch, rows]."""
+class Candidates(NamedTuple):
+    """Candidates of a batch of users."""
 
-    towers: tf.Tensor  # float32
-    copurchase: tf.Tensor  # float32
-    habit: tf.Tensor  # float32
-    is_new: tf.Tensor  # bool: to the shopper
+    rows: tf.Tensor  # [batch, candidates] int64 catalog rows, 0 pads
+    scores: tf.Tensor  # [batch, candidates, len(SCORE_NAMES)] float32
+    towers: tf.Tensor  # [batch, rows] float32, the two towers' scores of the whole catalog
 
 
-class Sources(tf.Module):
-    """Proposes candidates from embeddings [rows, dim + 1] and from what shoppers chose."""
+class SourceScores(NamedTuple):
+    """Scores of the whole catalog by source."""
 
-    def __init__(self, embeddings: tf.Variable, newcomers: Newcomers, config: RankingConfig, clock: str):
-        super().__init__(name="sources")
-        self._config, self._embeddings, self._newcomers = config, embeddings, newcomers
+    towers: tf.Tensor  # [batch, rows] float32
+    copurchase: tf.Tensor  # [batch, rows] float32
+    repeat: tf.Tensor  # [batch, rows] float32, 0 for an item that the history does not hold
+    users: tf.Tensor  # [rows] float32, users of the last 28 days
+
+    @property
+    def is_new(self) -> tf.Tensor:
+        """[batch, rows] bool: the user's history does not hold the item."""
+        return self.repeat == 0
+
+
+class CandidateSource(NamedTuple):
+    """A source gives the `count` eligible items with the highest scores, or all if there are fewer."""
+
+    name: str
+    count: int
+    scores: tf.Tensor  # [batch, n] float32
+    is_eligible: tf.Tensor  # [batch, n] bool
+    items: tf.Tensor  # [n] int32 catalog row of each score
+
+    def propose(self) -> tf.Tensor:
+        """[batch, up to count] int32 catalog rows, 0 pads; of equal scores the first item wins."""
+        lowest = self.scores.dtype.min
+        scores = tf.where(self.is_eligible, self.scores, lowest)
+        best, indices = tf.math.top_k(scores, tf.minimum(self.count, tf.shape(scores)[1]))
+        return tf.where(best > lowest, tf.gather(self.items, indices), 0)
+
+
+class CandidateGenerator(tf.Module):
+    """Candidates from item embeddings [rows, dim + 1] and from what users interacted with."""
+
+    def __init__(self, embeddings: tf.Variable, cold: ColdCandidates, config: RankingConfig, clock: str):
+        super().__init__(name="candidate_generator")
+        self._config, self._embeddings, self._cold = config, embeddings, cold
         self._seconds = DAY_SECONDS if clock == "utc" else 1.0
-        rows = int(embeddings.shape[0])
-        self._choice = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="choice")
-        self._target = tf.Variable(tf.zeros([rows, config.copurchase_rank]), trainable=False, name="target")
-        self._shoppers = tf.Variable(tf.zeros([rows]), trainable=False, name="shoppers")
+        self._rows = int(embeddings.shape[0])
+        factors = tf.zeros([self._rows, config.copurchase_rank])
+        self._encoder = tf.Variable(factors, trainable=False, name="encoder")
+        self._decoder = tf.Variable(factors, trainable=False, name="decoder")
+        self._users = tf.Variable(tf.zeros([self._rows]), trainable=False, name="users")
 
-    def learn(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
-        """From events with the columns user and row, and the item statistics of the same time."""
-        rows = len(statistics)
+    def fit(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
+        """Fit co-purchase to events with the columns user and row; set popularity from the item statistics."""
         users = pd.factorize(events.user)[0]
-        chosen = sp.csr_matrix(
-            (np.ones(len(events), np.float32), (users, events.row)), (users.max(initial=0) + 1, rows)
+        interactions = sp.csr_matrix(
+            (np.ones(len(events), np.float32), (users, events.row)), (users.max(initial=0) + 1, len(statistics))
         )
-        chosen.sum_duplicates()
-        chosen.data[:] = 1
-        factors = factorize(chosen, self._config.copurchase_rank, self._config.copurchase_regularization)
-        missing = self._config.copurchase_rank - factors.choice.shape[1]
-        self._choice.assign(np.pad(factors.choice, ((0, 0), (0, missing))))
-        self._target.assign(np.pad(factors.target, ((0, 0), (0, missing))))
-        self._shoppers.assign(statistics[:, POPULAR_COLUMN])
+        interactions.sum_duplicates()
+        interactions.data[:] = 1
+        factors = factorize(interactions, self._config.copurchase_rank, self._config.copurchase_regularization)
+        padding = ((0, 0), (0, self._config.copurchase_rank - factors.encoder.shape[1]))
+        self._encoder.assign(np.pad(factors.encoder, padding))
+        self._decoder.assign(np.pad(factors.decoder, padding))
+        self._users.assign(statistics[:, USERS_COLUMN])
 
-    def __call__(
+    def generate(
         self, history: History, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
-    ) -> Proposed:
-        """`moments` [batch] int64 seconds, `queries` [batch, dim + 1] of the query tower.
+    ) -> Candidates:
+        """Generate the candidates of histories at `query_times` [batch] int64 seconds.
 
-        Of `allowed` [batch, rows] bool alone, where it is given: each source then proposes its best among those.
+        `queries` [batch, dim + 1] are embeddings of the query tower. Where `allowed` [batch, rows] bool is given,
+        each source proposes its best items among those.
         """
-        opinions = self._opinions(history, query_times, queries)
-        newcomers = opinions.towers[:, :0]
+        scores = self._score_all(history, query_times, queries)
+        is_item = tf.broadcast_to(tf.range(self._rows) > 0, tf.shape(scores.towers))
+        allowed = is_item if allowed is None else allowed
+        sources = self._sources(scores, allowed)
         if self._config.n_cold:
-            newcomers = self._newcomers.scores(history, query_times, opinions.towers)
-        rows = self._proposals(opinions, newcomers, allowed)
-        return Proposed(rows, self._scores(opinions, rows), opinions.towers)
+            sources.append(self._cold_source(history, query_times, scores, allowed))
+        proposed = tf.concat([source.propose() for source in sources], axis=1)
+        rows = _distinct_rows(proposed, allowed)
+        return Candidates(rows, self._score_columns(scores, rows), scores.towers)
 
-    def scores(self, history: History, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """[batch, n, len(SOURCES)] of the items of `rows` [batch, n], whether or not they would be proposed."""
-        return self._scores(self._opinions(history, query_times, queries), rows)
+    def score(self, history: History, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n, len(SCORE_NAMES)] scores of the items `rows` [batch, n], candidates or not."""
+        return self._score_columns(self._score_all(history, query_times, queries), rows)
 
-    def repeats(self, history: History, query_times: tf.Tensor) -> tf.Tensor:
-        """[batch, n] int64 rows that the habit proposes, 0 pads."""
-        habit = self._habit(history, query_times, tf.stack([tf.shape(query_times)[0], self._embeddings.shape[0]]))
-        return tf.cast(self._own(habit, tf.range(tf.shape(habit)[1]) > 0), tf.int64)
+    def find_repeats(self, history: History, query_times: tf.Tensor) -> tf.Tensor:
+        """[batch, n] int64 rows that the source "repeat" proposes, 0 pads."""
+        repeat = self._score_repeats(history, query_times)
+        return tf.cast(self._repeat_source(repeat, tf.range(self._rows) > 0).propose(), tf.int64)
 
-    def bought_with(self, rows: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] how much each item is wanted by who has the one of `rows` [batch]."""
-        return tf.matmul(tf.gather(self._choice, rows), self._target, transpose_b=True)
+    def score_copurchases(self, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] co-purchase scores of all items for users whose history is the item `rows` [batch] alone."""
+        return tf.matmul(tf.gather(self._encoder, rows), self._decoder, transpose_b=True)
 
-    def _opinions(self, history: History, query_times: tf.Tensor, queries: tf.Tensor) -> _Opinions:
-        towers = tf.matmul(queries, self._embeddings, transpose_b=True)
-        habit = self._habit(history, query_times, tf.shape(towers))
-        copurchase = tf.matmul(self._chosen(history), self._target, transpose_b=True)
-        return _Opinions(towers, copurchase, habit, habit == 0)
+    def _sources(self, scores: SourceScores, allowed: tf.Tensor) -> list[CandidateSource]:
+        """All sources but the cold items; `allowed` [batch, rows] bool."""
+        config, items = self._config, tf.range(self._rows)
+        is_new = tf.logical_and(scores.is_new, allowed)
+        users = tf.broadcast_to(scores.users, tf.shape(allowed))
+        is_popular = tf.logical_and(users > 0, allowed)
+        return [
+            CandidateSource("towers", config.n_towers, scores.towers, is_new, items),
+            CandidateSource("copurchase", config.n_copurchase, scores.copurchase, is_new, items),
+            self._repeat_source(scores.repeat, allowed),
+            CandidateSource("popular", config.n_popular, users, is_popular, items),
+        ]
 
-    def _chosen(self, history: History) -> tf.Tensor:
-        """[batch, rank] the sum over the distinct items of each history; of a catalogue a history is a small part."""
-        shape = tf.shape(history.row, out_type=tf.int64)
-        rows = int(self._choice.shape[0])
-        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
-        distinct, _ = tf.unique(tf.boolean_mask(history.row + rows * users, history.valid))
-        return tf.sparse.segment_sum(self._choice, distinct % rows, distinct // rows, num_segments=shape[0])
+    def _repeat_source(self, repeat: tf.Tensor, allowed: tf.Tensor) -> CandidateSource:
+        is_repeat = tf.logical_and(repeat > 0, allowed)
+        return CandidateSource("repeat", self._config.n_repeat, repeat, is_repeat, tf.range(self._rows))
 
-    def _proposals(self, opinions: _Opinions, newcomers: tf.Tensor, allowed: tf.Tensor | None) -> tf.Tensor:
-        """[batch, candidates] int64 rows, 0 pads; `newcomers` [batch, new items] scores of the items nobody chose."""
-        towers, copurchase, habit, is_new = opinions
-        shape = tf.shape(towers)
-        allowed = tf.broadcast_to(tf.range(shape[1]) > 0, shape) if allowed is None else allowed
-        is_open = tf.logical_and(is_new, allowed)
-        shoppers, popular = _best(tf.where(allowed, self._shoppers, 0.0), self._config.n_popular)
-        new = self._newcomers.rows[: tf.shape(newcomers)[1]]
-        newcomers = tf.where(tf.gather(allowed, new, axis=1), newcomers, towers.dtype.min)
-        proposals = (
-            _best(tf.where(is_open, towers, towers.dtype.min), self._config.n_towers)[1],
-            _best(tf.where(is_open, copurchase, towers.dtype.min), self._config.n_copurchase)[1],
-            self._own(habit, allowed),
-            tf.where(shoppers > 0, popular, 0),
-            tf.gather(new, _best(newcomers, self._config.n_cold)[1]),
+    def _cold_source(
+        self, history: History, query_times: tf.Tensor, scores: SourceScores, allowed: tf.Tensor
+    ) -> CandidateSource:
+        """Cold items would never be among the best of another source."""
+        cold_scores, items = self._cold.score(history, query_times, scores.towers), self._cold.rows
+        return CandidateSource("cold", self._config.n_cold, cold_scores, tf.gather(allowed, items, axis=1), items)
+
+    def _score_all(self, history: History, query_times: tf.Tensor, queries: tf.Tensor) -> SourceScores:
+        return SourceScores(
+            towers=tf.matmul(queries, self._embeddings, transpose_b=True),
+            copurchase=tf.matmul(self._encode(history), self._decoder, transpose_b=True),
+            repeat=self._score_repeats(history, query_times),
+            users=self._users,
         )
-        rows = tf.concat(proposals, axis=1)
-        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(rows)[1], axis=1)
-        times = tf.scatter_nd(tf.stack([users, rows], axis=-1), tf.ones_like(rows), shape)
-        places = tf.where(tf.logical_and(times > 0, allowed))
-        nrows = tf.cast(shape[0], tf.int64)
-        return tf.RaggedTensor.from_value_rowids(places[:, 1], places[:, 0], nrows, validate=False).to_tensor()
 
-    def _own(self, habit: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
-        """[batch, n] int32 rows of the strongest habits, 0 pads."""
-        strength, rows = _best(tf.where(allowed, habit, 0.0), self._config.n_repeat)
-        return tf.where(strength > 0, rows, 0)
+    def _encode(self, history: History) -> tf.Tensor:
+        """[batch, rank] sum of `_encoder` over the distinct items of each history.
 
-    def _scores(self, opinions: _Opinions, rows: tf.Tensor) -> tf.Tensor:
-        towers, copurchase, habit, is_new = opinions
-        is_item = tf.range(tf.shape(towers)[1]) > 0
-        is_new = tf.logical_and(is_new, is_item)
-        # The best new item; the best of all, where all are known.
-        has_all = tf.logical_not(tf.reduce_any(is_new, axis=1, keepdims=True))
-        counts = tf.logical_or(is_new, tf.logical_and(has_all, is_item))
-        columns = []
-        for scores in (towers, copurchase):
-            best = tf.reduce_max(tf.where(counts, scores, scores.dtype.min), axis=1, keepdims=True)
-            of_rows = tf.gather(scores, rows, batch_dims=1)
-            columns += [of_rows, of_rows - best]
-        return tf.stack([*columns, tf.math.log1p(tf.gather(habit, rows, batch_dims=1))], axis=-1)
+        Only the items of the histories are gathered: they are a small part of the catalog.
+        """
+        shape = tf.shape(history.row, out_type=tf.int64)
+        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
+        distinct, _ = tf.unique(tf.boolean_mask(history.row + self._rows * users, history.valid))
+        return tf.sparse.segment_sum(
+            self._encoder, distinct % self._rows, distinct // self._rows, num_segments=shape[0]
+        )
 
-    def _habit(self, history: History, query_times: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] times that each item was chosen, halved with every HABIT_HALF_LIFE_DAYS; 0 for a new one."""
+    def _score_repeats(self, history: History, query_times: tf.Tensor) -> tf.Tensor:
+        """[batch, rows] events with each item, each halved with every REPEAT_HALF_LIFE_DAYS of age."""
         age = tf.cast(tf.maximum(query_times[:, tf.newaxis] - history.timestamp, 0), tf.float32) / self._seconds
-        weight = tf.where(history.valid, tf.maximum(tf.pow(0.5, age / HABIT_HALF_LIFE_DAYS), 1e-6), 0.0)
-        users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(history.row)[1], axis=1)
-        places = tf.stack([tf.reshape(users, [-1]), tf.reshape(tf.cast(history.row, tf.int32), [-1])], axis=1)
-        return tf.scatter_nd(places, tf.reshape(weight, [-1]), shape)
+        weight = tf.where(history.valid, tf.maximum(tf.pow(0.5, age / REPEAT_HALF_LIFE_DAYS), 1e-6), 0.0)
+        batch, length = tf.unstack(tf.shape(history.row))
+        users = tf.repeat(tf.range(batch), length)
+        pairs = tf.stack([users, tf.reshape(tf.cast(history.row, tf.int32), [-1])], axis=1)
+        return tf.scatter_nd(pairs, tf.reshape(weight, [-1]), tf.stack([batch, self._rows]))
+
+    def _score_columns(self, scores: SourceScores, rows: tf.Tensor) -> tf.Tensor:
+        """[batch, n, len(SCORE_NAMES)] float32 of `rows` [batch, n]."""
+        is_item = tf.range(self._rows) > 0
+        is_new = tf.logical_and(scores.is_new, is_item)
+        # The best is that of the new items; where the user knows all items, the best of all.
+        knows_all = tf.logical_not(tf.reduce_any(is_new, axis=1, keepdims=True))
+        is_compared = tf.logical_or(is_new, tf.logical_and(knows_all, is_item))
+        columns = []
+        for values in (scores.towers, scores.copurchase):
+            best = tf.reduce_max(tf.where(is_compared, values, values.dtype.min), axis=1, keepdims=True)
+            own = tf.gather(values, rows, batch_dims=1)
+            columns += [own, own - best]
+        return tf.stack([*columns, tf.math.log1p(tf.gather(scores.repeat, rows, batch_dims=1))], axis=-1)
 
 
-def _best(scores: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The `count` best of each row of [batch, any] and their places int32, the first ones where scores are equal."""
-    return tf.math.top_k(scores, tf.minimum(count, tf.shape(scores)[1]))
+def _distinct_rows(proposed: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
+    """[batch, n] int64 distinct allowed rows of `proposed` [batch, any] int32 in rising order, 0 pads."""
+    shape = tf.shape(allowed)
+    users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(proposed)[1], axis=1)
+    times = tf.scatter_nd(tf.stack([users, proposed], axis=-1), tf.ones_like(proposed), shape)
+    pairs = tf.where(tf.logical_and(times > 0, allowed))
+    batch = tf.cast(shape[0], tf.int64)
+    return tf.RaggedTensor.from_value_rowids(pairs[:, 1], pairs[:, 0], batch, validate=False).to_tensor()

@@ -1,8 +1,8 @@
-"""Items that nobody chose yet: which of them a shopper would choose, by what the history holds of their groups.
+"""Scores of cold items, which nobody has interacted with, from a history's events with their groups.
 
-A logistic regression over the evidence of an item's groups (category, text, brand ...) and the two towers' score. Being
-linear it is a sum over the history's groups, so that thousands of new items cost a request a few lookups each; the
-ranker then looks at the best of them more closely. It knows nothing of how it is taught.
+The model is a logistic regression over the ranking features of an item's groups (category, text, brand
+...) and the two towers' score. It is linear, so it is a sum over the history's groups: thousands of cold
+items cost a request a few lookups each. The ranker then ranks the best of them.
 """
 
 from __future__ import annotations
@@ -11,61 +11,67 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.examples.batches import History
-from tfrec.ranking.features import Evidence
-from tfrec.ranking.item_statistics import NAMES
+from tfrec.ranking.features import CandidateFeatures
+from tfrec.ranking.item_statistics import STATISTIC_NAMES
 
 TOWERS = "towers"
-LEAST_CHOICES = 100
-"""Choices of new items below which they are left in the order of the two towers."""
+MIN_POSITIVES = 100
+"""Positives that a fit needs; with fewer, cold items stay in the order of the two towers."""
 
-_SHRINKAGE = 10.0  # of the standardised coefficients: scikit-learn's 1 / C
-_EVER = NAMES.index("item_shoppers")
+_SHRINKAGE = 10.0  # of the standardized coefficients: scikit-learn's 1 / C
+_ITEM_USERS = STATISTIC_NAMES.index("item_users")
 
 
-class Newcomers(tf.Module):
-    """The rows of the catalogue that nobody chose yet, and their scores."""
+class ColdCandidates(tf.Module):
+    """Catalog rows of the cold items, and their scores."""
 
-    def __init__(self, evidence: Evidence, rows: int):
-        super().__init__(name="newcomers")
-        self._evidence = evidence
-        of_towers = [float(name == TOWERS) for name in evidence.names]
-        self._coefficients = tf.Variable(of_towers, trainable=False, name="coefficients")
-        # Rows of which the first `_count` count: a list is shorter than a mask, and the loader wants one length.
-        self._rows = tf.Variable(tf.zeros([rows], tf.int32), trainable=False, name="new_rows")
-        self._count = tf.Variable(0, trainable=False, name="new_count")
-        self._of_items = tf.Variable(tf.zeros([rows]), trainable=False, name="of_items")
+    def __init__(self, features: CandidateFeatures, rows: int):
+        super().__init__(name="cold_candidates")
+        self._features = features
+        by_towers = [float(name == TOWERS) for name in features.names]
+        self._coefficients = tf.Variable(by_towers, trainable=False, name="coefficients")
+        # A list of rows whose first `_count` are in use: shorter than a mask, and a SavedModel needs one length.
+        self._rows = tf.Variable(tf.zeros([rows], tf.int32), trainable=False, name="cold_rows")
+        self._count = tf.Variable(0, trainable=False, name="cold_count")
+        self._item_scores = tf.Variable(tf.zeros([rows]), trainable=False, name="item_scores")
 
-    def learn(self, statistics: np.ndarray) -> None:
-        """Takes the item statistics [rows, len(popularity.NAMES)] of another time, which the evidence has taken."""
-        new = np.flatnonzero(statistics[1:, _EVER] == 0) + 1
-        self._rows.assign(np.pad(new, (0, len(statistics) - len(new))).astype(np.int32))
-        self._count.assign(len(new))
-        self._of_items.assign(self._evidence.of_items(self._coefficients))
+    def set_statistics(self, statistics: np.ndarray) -> None:
+        """Set which items are cold from item statistics [rows, len(STATISTIC_NAMES)].
 
-    def teach(self, features: np.ndarray, is_chosen: np.ndarray) -> bool:
-        """Fits to evidence [n, len(names)] of new items and whether each was chosen [n]; whether that was enough."""
+        The features must have the same statistics already.
+        """
+        cold = np.flatnonzero(statistics[1:, _ITEM_USERS] == 0) + 1
+        self._rows.assign(np.pad(cold, (0, len(statistics) - len(cold))).astype(np.int32))
+        self._count.assign(len(cold))
+        self._item_scores.assign(self._features.score_item_groups(self._coefficients))
+
+    def fit(self, features: np.ndarray, labels: np.ndarray) -> bool:
+        """Fit to features [n, len(names)] of cold items and bool labels [n].
+
+        False, and nothing is fitted, where there are fewer than MIN_POSITIVES positives or no negative.
+        """
         from sklearn.linear_model import LogisticRegression
 
-        used = [*self._evidence.of_new, self._evidence.names.index(TOWERS)]
-        if is_chosen.sum() < LEAST_CHOICES or is_chosen.all():
+        used = [*self._features.cold_indices, self._features.names.index(TOWERS)]
+        if labels.sum() < MIN_POSITIVES or labels.all():
             return False
-        found = features[:, used].astype(np.float64)
-        spread = found.std(axis=0)
+        values = features[:, used].astype(np.float64)
+        spread = values.std(axis=0)
         scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-        fitted = LogisticRegression(C=1 / _SHRINKAGE, max_iter=500).fit((found - found.mean(axis=0)) * scale, is_chosen)
-        coefficients = np.zeros(len(self._evidence.names), np.float32)
-        coefficients[used] = fitted.coef_[0] * scale
+        model = LogisticRegression(C=1 / _SHRINKAGE, max_iter=500).fit((values - values.mean(axis=0)) * scale, labels)
+        coefficients = np.zeros(len(self._features.names), np.float32)
+        coefficients[used] = model.coef_[0] * scale
         self._coefficients.assign(coefficients)
-        self._of_items.assign(self._evidence.of_items(self._coefficients))
+        self._item_scores.assign(self._features.score_item_groups(self._coefficients))
         return True
 
     @property
     def rows(self) -> tf.Tensor:
-        """[new items] int32."""
+        """[cold items] int32."""
         return self._rows[: self._count]
 
-    def scores(self, history: History, query_times: tf.Tensor, towers: tf.Tensor) -> tf.Tensor:
-        """[batch, new items] of the two towers' scores [batch, rows] and the histories; comparable within a shopper."""
-        of_history = self._evidence.of_history(history, query_times, self.rows, self._coefficients)
-        weight = self._coefficients[self._evidence.names.index(TOWERS)]
-        return of_history + tf.gather(self._of_items, self.rows) + weight * tf.gather(towers, self.rows, axis=1)
+    def score(self, history: History, query_times: tf.Tensor, towers: tf.Tensor) -> tf.Tensor:
+        """[batch, cold items] scores, comparable within a user; `towers` [batch, rows] are the towers' scores."""
+        by_history = self._features.score_history_groups(history, query_times, self.rows, self._coefficients)
+        weight = self._coefficients[self._features.names.index(TOWERS)]
+        return by_history + tf.gather(self._item_scores, self.rows) + weight * tf.gather(towers, self.rows, axis=1)

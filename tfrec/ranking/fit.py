@@ -6,7 +6,7 @@ ranker's fit the window joins the known events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,14 @@ from tfrec.errors import DataError
 from tfrec.examples.batches import window_start
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.ranking.fit_ranker import calibrate_ranker, fit_ranker, held_out_start
-from tfrec.ranking.second_stage import SecondStage
-from tfrec.ranking.training_data import Examples, collect, collect_repeats, join, new_items
+from tfrec.ranking.second_stage import Heads, SecondStage
+from tfrec.ranking.training_data import (
+    ExampleBuffer,
+    Examples,
+    collect_candidates,
+    collect_cold_items,
+    collect_repeats,
+)
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS
 from tfrec.training.train import Trained, catch_up, follow_trend
@@ -35,22 +41,25 @@ def fit_second_stage(
     An interrupted call with the same arguments resumes: it collects the candidates again, then the ranker's fit goes
     on from its last checkpoint in `checkpoint_dir`. Raises DataError when the window holds no positive.
     """
-    heads, counted = _heads(validation_files, config)
-    stage = SecondStage(trained.model, trained.catalog, heads, counted, config)
+    stage = SecondStage(trained.model, trained.catalog, _heads(validation_files, config), config)
     data = sequences(validation_files, config.features.profile_columns, USERS_AT_ONCE)
     past, later = (read_events(files, trained.catalog) for files in (train_files, validation_files))
     start = window_start(data) if config.clock == "utc" else None
     data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
-    parts = [] if start is None else _collect_earlier_windows(stage, trained.model, past, data, start, config)
-    first = sum(len(part.rows) for part in parts)
+    buffer = ExampleBuffer()
+    if start is not None:
+        buffer.add(_collect_earlier_windows(stage, trained.model, past, data, start, config))
+    first = buffer.count
+    if first:
+        log(f"second stage: {first:,} repeat candidates of earlier windows")
     follow_trend(trained.model, past)
-    stage.learn_past(past, start)
+    stage.set_known_events(past, start)
     if config.ranking.n_cold:
         _fit_cold_candidates(stage, data, start, config.train.seed)
     log("second stage: collecting the candidates of the validation window")
-    parts += collect(stage, data, start)
-    examples = join(parts)
-    shares = zip(heads, examples.labels[first:].mean(axis=0), strict=True)
+    buffer.add(collect_candidates(stage, data, start))
+    examples = buffer.join()
+    shares = zip(stage.ranker.heads, examples.labels[first:].mean(axis=0), strict=True)
     by_head = ", ".join(f"{head} {share:.2%}" for head, share in shares)
     log(f"second stage: {len(examples.rows) - first:,} candidates, positives: {by_head}")
     _mask_tower_scores(stage, examples, first)
@@ -61,46 +70,42 @@ def fit_second_stage(
     catch_up(trained.model, validation_files)
     everything = pd.concat([past, later], ignore_index=True)
     follow_trend(trained.model, everything)
-    stage.learn_past(everything, None)
+    stage.set_known_events(everything, None)
     return stage
 
 
-def _heads(files: Sequence[str], config: Config) -> tuple[tuple[str, ...], int]:
-    """Event kinds of the window's targets, those that count as a positive last, and the number of the latter."""
+def _heads(files: Sequence[str], config: Config) -> Heads:
+    """A head for each event kind of the window's targets."""
     kinds: set[int] = set()
     for batch in sequences(files, (), 1024).as_numpy_iterator():
         kinds |= set(np.unique(batch["event_kind"][batch["event_is_target"] > 0]).tolist())
-    heads = [kind for index, kind in enumerate(EVENT_KINDS) if index + 1 in kinds]
-    counted = [kind for kind in heads if kind in (config.evaluation.label_kinds or EVENT_KINDS)]
-    if not counted:
+    heads = tuple(kind for index, kind in enumerate(EVENT_KINDS) if index + 1 in kinds)
+    positive = tuple(kind for kind in heads if kind in (config.evaluation.label_kinds or EVENT_KINDS))
+    if not positive:
         raise DataError(
             "the validation window holds no positive, so the ranker can't be fitted; lower test_days, or set "
             "ranking.epochs to 0"
         )
-    return (*[kind for kind in heads if kind not in counted], *counted), len(counted)
+    return Heads(tuple(kind for kind in heads if kind not in positive), positive)
 
 
 def _collect_earlier_windows(
     stage: SecondStage, model: TwoTower, past: pd.DataFrame, data: tf.data.Dataset, start: int, config: Config
-) -> list[Examples]:
+) -> Iterator[Examples]:
     """Collect the repeats of the windows before second `start`: what users buy again differs from month to month."""
-    parts: list[Examples] = []
     length = config.examples.split.validation_days * DAY_SECONDS
     for number in range(config.ranking.repeat_windows if config.ranking.n_repeat else 0, 0, -1):
         begin = start - number * length
         before = past[past.timestamp < begin]
         if len(before):
             follow_trend(model, before)
-            stage.learn_past(before, begin)
-            parts += collect_repeats(stage, data, begin, begin + length)
-    if parts:
-        log(f"second stage: {sum(len(part.rows) for part in parts):,} repeat candidates of earlier windows")
-    return parts
+            stage.set_known_events(before, begin)
+            yield from collect_repeats(stage, data, begin, begin + length)
 
 
 def _fit_cold_candidates(stage: SecondStage, data: tf.data.Dataset, start: int | None, seed: int) -> None:
-    features, labels = new_items(stage, data, start, seed)
-    if stage.newcomers.teach(features, labels):
+    features, labels = collect_cold_items(stage, data, start, seed)
+    if stage.cold.fit(features, labels):
         log(f"second stage: cold candidates fitted on {labels.sum():,} positives")
 
 
@@ -109,8 +114,8 @@ def _mask_tower_scores(stage: SecondStage, examples: Examples, first: int) -> No
 
     The candidates before `first` are of earlier windows, on whose positives the towers have been trained.
     """
-    names = stage.evidence.names
+    names = stage.features.names
     columns = [names.index("towers"), names.index("towers_below_best")]
-    is_repeat = examples.features[first:, names.index("habit")] > 0
+    is_repeat = examples.features[first:, names.index("repeat")] > 0
     if first and is_repeat.any():
         examples.features[:first, columns] = examples.features[first:, columns][is_repeat].mean(axis=0)

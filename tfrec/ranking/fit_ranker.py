@@ -1,4 +1,4 @@
-"""Fit and calibrate the ranker on candidates in memory, by Keras's `fit`; an interrupted fit resumes within an epoch."""
+"""Fit and calibrate the ranker on candidates in memory; an interrupted fit resumes within an epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import ConfigError
 from tfrec.examples.dataset import without_autotune
-from tfrec.ranking.calibration import LEAST_CHOICES, calibrate
+from tfrec.ranking.calibration import MIN_LABELS, calibrate
 from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.training_data import Examples
 from tfrec.training.learning_curve import LearningCurve
@@ -72,11 +72,10 @@ def _batches(examples: Examples, steps: int, seed: list[int], done: int) -> tf.d
 
     def generate() -> Iterator[dict[str, np.ndarray]]:
         for indices in np.array_split(order, steps)[done:]:
-            yield examples.of(indices)
+            yield examples.inputs(indices)
 
-    specs = {
-        name: tf.TensorSpec([None, *values.shape[1:]], values.dtype) for name, values in examples.of(slice(0)).items()
-    }
+    empty = examples.inputs(slice(0))
+    specs = {name: tf.TensorSpec([None, *values.shape[1:]], values.dtype) for name, values in empty.items()}
     return without_autotune(tf.data.Dataset.from_generator(generate, output_signature=specs).prefetch(2))
 
 
@@ -108,8 +107,8 @@ def held_out_start(examples: Examples, first: int, share: float) -> int:
     users = int(examples.user[-1]) + 1
     start = int(np.searchsorted(examples.user, users - round((users - int(examples.user[first])) * share)))
     positives = examples.labels[start:].sum(axis=0)
-    return start if positives.max(initial=0) >= LEAST_CHOICES else len(examples.rows)
+    return start if positives.max(initial=0) >= MIN_LABELS else len(examples.rows)
 
 
 def _tensors(examples: Examples, piece: slice) -> dict[str, tf.Tensor]:
-    return {name: tf.constant(values) for name, values in examples.of(piece).items()}
+    return {name: tf.constant(values) for name, values in examples.inputs(piece).items()}

@@ -1,8 +1,4 @@
-"""What an item's past says of it: how often, how lately and how regularly it was chosen, as numbers by catalogue row.
-
-Counted up to a moment, so that the ranker learns from what was known before a window and a served model knows all.
-It knows nothing of models.
-"""
+"""Statistics of an item's interactions before a time: how many, how recent, how regular."""
 
 from __future__ import annotations
 
@@ -12,9 +8,9 @@ import pandas as pd
 from tfrec.schema import DAY_SECONDS
 
 RECENT_DAYS = (7, 28, 90)
-NAMES = (
-    "item_shoppers",
-    *(f"item_shoppers_{days}" for days in RECENT_DAYS),
+STATISTIC_NAMES = (
+    "item_users",
+    *(f"item_users_{days}" for days in RECENT_DAYS),
     "item_trend_7",
     "item_trend_28",
     "item_repeats",
@@ -28,27 +24,25 @@ NEVER_DAYS = 1000.0  # stands for "no such event"
 
 
 def item_statistics(events: pd.DataFrame, rows: int, now: int) -> np.ndarray:
-    """[rows, len(NAMES)] float32 of events with the columns user, row (in [0, rows)) and timestamp, before `now`.
+    """Compute [rows, len(STATISTIC_NAMES)] float32 from the events before second `now`.
 
-    Distinct shoppers of all time and of the last days; the log of this week's share of the month's and of this month's
-    of the quarter's; the share of choices by somebody who chose the item more than once; the median of such a
-    shopper's mean gap; days since its first and last choice. Seconds and days.
+    `events` has the columns user, row (in [0, rows)) and timestamp (seconds). The columns are: distinct
+    users of all time and of the last days; the log ratio of this week to this month and of this month to
+    this quarter; the share of interactions by users who came back to the item; the median of such users'
+    mean gap in days; days since the first and since the last interaction.
     """
     baskets = events[events.timestamp < now].drop_duplicates(["user", "row", "timestamp"])
     pairs = baskets.groupby(["user", "row"], as_index=False).timestamp.agg(["count", "min", "max"])
-    shoppers = _count(pairs.row, rows)
     recent = [_count(pairs.row[pairs["max"] >= now - days * DAY_SECONDS], rows) for days in RECENT_DAYS]
-    again = pairs[pairs["count"] > 1]
-    gaps = (again["max"] - again["min"]) / (again["count"] - 1) / DAY_SECONDS
-    chosen = _count(baskets.row, rows)
-    repeats = np.bincount(again.row, again["count"], rows) / np.maximum(chosen, 1)
+    repeated = pairs[pairs["count"] > 1]
+    gaps = (repeated["max"] - repeated["min"]) / (repeated["count"] - 1) / DAY_SECONDS
     columns = (
-        shoppers,
+        _count(pairs.row, rows),
         *recent,
         np.log1p(recent[0] * 4) - np.log1p(recent[1]),
         np.log1p(recent[1] * 3) - np.log1p(recent[2]),
-        repeats,
-        _by_row(gaps.groupby(again.row).median(), rows),
+        np.bincount(repeated.row, repeated["count"], rows) / np.maximum(_count(baskets.row, rows), 1),
+        _by_row(gaps.groupby(repeated.row).median(), rows),
         _by_row((now - pairs.groupby("row")["min"].min()) / DAY_SECONDS, rows),
         _by_row((now - pairs.groupby("row")["max"].max()) / DAY_SECONDS, rows),
     )
@@ -60,5 +54,5 @@ def _count(row: pd.Series, rows: int) -> np.ndarray:
 
 
 def _by_row(values: pd.Series, rows: int) -> np.ndarray:
-    """[rows] the values at their index, NEVER_DAYS elsewhere."""
+    """[rows] values at their index, NEVER_DAYS elsewhere."""
     return values.reindex(range(rows), fill_value=NEVER_DAYS).to_numpy()

@@ -1,37 +1,37 @@
-"""What the ranker learns from: the candidates that retrieval proposes at the start of a window, and what was chosen.
-
-It knows windows and labels, and nothing of how a ranker is fitted.
-"""
+"""Training data of the ranker: the candidates at the start of a window, labeled by the positives in it."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec.examples.batches import Batch, earlier, history_only, query_times_of
-from tfrec.ranking.second_stage import Examined, SecondStage
+from tfrec.ranking.candidates import Candidates
+from tfrec.ranking.second_stage import SecondStage
 from tfrec.schema import EVENT_KINDS
 
-OTHERS = 100  # new items a user that are shown to have been passed over
+COLD_NEGATIVES = 100
+"""Random cold items of a user, at most, that are negatives."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Candidates with what became of them."""
+    """Labeled candidates."""
 
-    user: np.ndarray  # [n] int64 number of the user, rising
+    user: np.ndarray  # [n] int64 index of the user, rising
     features: np.ndarray  # [n, features] float32
     rows: np.ndarray  # [n] int64
     labels: np.ndarray  # [n, heads] float32
     profile: dict[str, np.ndarray]  # user_<column> -> [n] int64
 
-    def of(self, chosen: np.ndarray | slice) -> dict[str, np.ndarray]:
-        """What the ranker reads of the chosen ones."""
+    def inputs(self, indices: np.ndarray | slice) -> dict[str, np.ndarray]:
+        """Inputs of the ranker, with the labels, of the examples at `indices`."""
         arrays = {"features": self.features, "rows": self.rows, "labels": self.labels, **self.profile}
-        return {name: values[chosen] for name, values in arrays.items()}
+        return {name: values[indices] for name, values in arrays.items()}
 
     def part(self, start: int, end: int | None) -> Examples:
         """The examples from index `start` to `end`, without a copy."""
@@ -40,120 +40,136 @@ class Examples:
         return Examples(*(values[start:end] for values in arrays), profile)
 
 
-def collect(stage: SecondStage, data: Iterable[Batch], start: int | None) -> list[Examples]:
-    """The candidates of every user of each batch, at second `start` (None: at each user's own first target)."""
-    return [_examples(stage, batch, query_times_of(batch, start)) for batch in data]
+class ExampleBuffer:
+    """Examples of many batches, to be joined into one.
 
-
-def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: int) -> list[Examples]:
-    """What the users of each batch had chosen before second `start`, and which of it they chose again before `end`.
-
-    Of those who chose anything between the two, which lie before the batches' own window.
+    It frees each piece as soon as it is copied: the features would not fit into memory twice.
     """
-    parts = []
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._users = 0
+        self._pieces: dict[str, list[np.ndarray]] = {}
+
+    def add(self, examples: Iterable[Examples]) -> None:
+        """Append examples; their users get numbers behind those that are there."""
+        for part in examples:
+            for name, values in {"user": part.user + self._users, **part.inputs(slice(None))}.items():
+                self._pieces.setdefault(name, []).append(values)
+            self.count += len(part.rows)
+            self._users += int(part.user[-1]) + 1 if len(part.user) else 0
+
+    def join(self) -> Examples:
+        """Join all examples and leave the buffer empty."""
+        joined = {name: self._join_pieces(name) for name in self._pieces}
+        self._pieces, self._users, self.count = {}, 0, 0
+        arrays = {name: joined.pop(name) for name in ("user", "features", "rows", "labels")}
+        return Examples(**arrays, profile=joined)
+
+    def _join_pieces(self, name: str) -> np.ndarray:
+        pieces = self._pieces[name]
+        end = sum(map(len, pieces))
+        joined = np.empty((end, *pieces[0].shape[1:]), pieces[0].dtype)
+        while pieces:
+            piece = pieces.pop()
+            joined[end - len(piece) : end] = piece
+            end -= len(piece)
+        return joined
+
+
+class Targets(NamedTuple):
+    """Target events of a batch, each [targets]."""
+
+    user: np.ndarray  # index in the batch
+    row: np.ndarray  # of the catalog
+    kind: np.ndarray
+
+
+def collect_candidates(stage: SecondStage, data: Iterable[Batch], start: int | None) -> Iterator[Examples]:
+    """Label each user's candidates at second `start` (None: at the user's own first target)."""
+    for batch in data:
+        candidates, features = _generate_candidates(stage, history_only(batch), query_times_of(batch, start))
+        yield _label(stage, batch, candidates.rows.numpy(), features.numpy())
+
+
+def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: int) -> Iterator[Examples]:
+    """Label each user's repeat candidates at second `start` by the events before second `end`.
+
+    Both lie before the batches' own window. Users without an event between the two are left out.
+    """
     for batch in data:
         window = earlier(batch, start, end)
-        history = history_only(window)
         query_times = tf.fill([len(batch["user_id"])], tf.constant(start, tf.int64))
-        rows, features = _repeats(stage, history, query_times)
-        came_back = window["event_is_target"].numpy().any(axis=1)
-        parts.append(_told(stage, window, np.where(came_back[:, np.newaxis], rows.numpy(), 0), features.numpy()))
-    return parts
+        rows, features = _find_repeats(stage, history_only(window), query_times)
+        is_active = window["event_is_target"].numpy().any(axis=1)
+        yield _label(stage, window, np.where(is_active[:, np.newaxis], rows.numpy(), 0), features.numpy())
 
 
-def join(parts: list[Examples]) -> Examples:
-    """All in one, users numbered through; takes the parts out of the list."""
-    numbers = np.cumsum([0, *(part.user[-1] + 1 if len(part.user) else 0 for part in parts)])
-    columns = {
-        "user": [part.user + number for part, number in zip(parts, numbers[:-1], strict=True)],
-        **{name: [part.of(slice(None))[name] for part in parts] for name in parts[0].of(slice(None))},
-    }
-    parts.clear()  # `_joined` frees each piece once it is copied
-    joined = {name: _joined(columns[name]) for name in columns}
-    own = {name: joined.pop(name) for name in ("user", "features", "rows", "labels")}
-    return Examples(**own, profile=joined)
+def collect_cold_items(
+    stage: SecondStage, data: Iterable[Batch], start: int | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features [n, features] and bool labels [n] of cold items at second `start` (None: at each user's first target).
 
-
-def new_items(stage: SecondStage, data: Iterable[Batch], start: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Evidence [n, features] of the new items that each user of the batches chose, and of up to OTHERS other ones.
-
-    Then [n] bool: whether each was chosen, by a kind of event that counts. At second `start` (None: at each user's own
-    first target).
+    Each user has their positives, of the kinds that count, and up to COLD_NEGATIVES random negatives.
     """
-    new, random = stage.newcomers.rows.numpy(), np.random.default_rng(seed)
-    features, labels = [np.empty((0, len(stage.evidence.names)), np.float32)], [np.empty(0, bool)]
-    for batch in data if len(new) else ():
-        user, row, kind = _choices(stage, batch)
-        counts = np.isin(row, new) & np.isin(kind, [_kind_of(head) for head in stage.counted_heads])
-        drawn = random.choice(new, (len(batch["user_id"]), OTHERS))
-        chosen = [np.unique(row[counts & (user == number)]) for number in range(len(drawn))]
-        others = [np.setdiff1d(some, own) for some, own in zip(drawn, chosen, strict=True)]
-        rows = np.zeros(
-            (len(drawn), max(len(own) + len(some) for own, some in zip(chosen, others, strict=True))), np.int64
-        )
-        for number, (own, some) in enumerate(zip(chosen, others, strict=True)):
-            rows[number, : len(own) + len(some)] = np.concatenate([own, some])
-        found = _evidence(stage, history_only(batch), query_times_of(batch, start), tf.constant(rows)).numpy()
-        is_chosen = np.arange(rows.shape[1]) < np.array([len(own) for own in chosen])[:, np.newaxis]
-        features.append(found[rows > 0])
-        labels.append(is_chosen[rows > 0])
+    cold, random = stage.cold.rows.numpy(), np.random.default_rng(seed)
+    kinds = [_kind_index(head) for head in stage.positive_heads]
+    features, labels = [np.empty((0, len(stage.features.names)), np.float32)], [np.empty(0, bool)]
+    for batch in data if len(cold) else ():
+        targets = _targets(stage, batch)
+        is_positive = np.isin(targets.row, cold) & np.isin(targets.kind, kinds)
+        drawn = random.choice(cold, (len(batch["user_id"]), COLD_NEGATIVES))
+        positives = [np.unique(targets.row[is_positive & (targets.user == user)]) for user in range(len(drawn))]
+        negatives = [np.setdiff1d(items, own) for items, own in zip(drawn, positives, strict=True)]
+        pairs = list(zip(positives, negatives, strict=True))
+        rows = np.zeros((len(drawn), max(len(own) + len(others) for own, others in pairs)), np.int64)
+        for user, pair in enumerate(pairs):
+            rows[user, : sum(map(len, pair))] = np.concatenate(pair)
+        query_times = query_times_of(batch, start)
+        values = _compute_features(stage, history_only(batch), query_times, tf.constant(rows)).numpy()
+        is_label = np.arange(rows.shape[1]) < np.array([len(own) for own in positives])[:, np.newaxis]
+        features.append(values[rows > 0])
+        labels.append(is_label[rows > 0])
     return np.concatenate(features), np.concatenate(labels)
 
 
-def _joined(pieces: list[np.ndarray]) -> np.ndarray:
-    """One array of all pieces, which it takes away one by one: the features would not fit twice."""
-    end = sum(map(len, pieces))
-    whole = np.empty((end, *pieces[0].shape[1:]), pieces[0].dtype)
-    while pieces:
-        piece = pieces.pop()
-        whole[end - len(piece) : end] = piece
-        end -= len(piece)
-    return whole
+@tf.function(reduce_retracing=True)
+def _generate_candidates(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> tuple[Candidates, tf.Tensor]:
+    return stage.generate_candidates(history, query_times, stage.embed_queries(history, query_times))
 
 
-def _examples(stage: SecondStage, batch: Batch, query_times: tf.Tensor) -> Examples:
-    proposed, features = _examine(stage, history_only(batch), query_times)
-    return _told(stage, batch, proposed.rows.numpy(), features.numpy())
+@tf.function(reduce_retracing=True)
+def _find_repeats(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    rows = stage.find_repeats(history, query_times)
+    return rows, stage.compute_features(history, query_times, stage.embed_queries(history, query_times), rows)
 
 
-def _told(stage: SecondStage, batch: Batch, rows: np.ndarray, features: np.ndarray) -> Examples:
-    """The candidates `rows` [batch, candidates], 0 pads, and their features [batch, candidates, features]."""
-    users, places = np.nonzero(rows)
-    rows = rows[users, places]
+@tf.function(reduce_retracing=True)
+def _compute_features(stage: SecondStage, history: Batch, query_times: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return stage.compute_features(history, query_times, stage.embed_queries(history, query_times), rows)
+
+
+def _label(stage: SecondStage, batch: Batch, rows: np.ndarray, features: np.ndarray) -> Examples:
+    """Label `rows` [batch, candidates], 0 pads, with their features [batch, candidates, features]."""
+    users, indices = np.nonzero(rows)
+    rows = rows[users, indices]
     profile = {name: batch[name].numpy()[users] for name in stage.profile_names}
-    return Examples(users, features[users, places], rows, _labels(stage, batch, users, rows), profile)
-
-
-@tf.function(reduce_retracing=True)
-def _examine(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> Examined:
-    return stage.examine(history, query_times, stage.queries(history, query_times))
-
-
-@tf.function(reduce_retracing=True)
-def _repeats(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    rows = stage.repeats(history, query_times)
-    return rows, stage.evidence_of(history, query_times, stage.queries(history, query_times), rows)
-
-
-@tf.function(reduce_retracing=True)
-def _evidence(stage: SecondStage, history: Batch, query_times: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    return stage.evidence_of(history, query_times, stage.queries(history, query_times), rows)
+    return Examples(users, features[users, indices], rows, _labels(stage, batch, users, rows), profile)
 
 
 def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """[n, heads] float32: whether the user of the batch chose the catalogue row, by an event of the head's kind."""
-    user, row, kind = _choices(stage, batch)
-    size = stage.catalog_size
-    chosen = [(user * size + row)[kind == _kind_of(head)] for head in stage.ranker.heads]
-    return np.stack([np.isin(users * size + rows, pairs) for pairs in chosen], axis=1).astype(np.float32)
+    """[n, heads] float32: 1 where the user has a target with the row and of the head's kind."""
+    targets, size = _targets(stage, batch), stage.catalog_size
+    pairs = targets.user * size + targets.row
+    by_head = [pairs[targets.kind == _kind_index(head)] for head in stage.ranker.heads]
+    return np.stack([np.isin(users * size + rows, positives) for positives in by_head], axis=1).astype(np.float32)
 
 
-def _choices(stage: SecondStage, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[targets] place of the user in the batch, catalogue row and kind of each."""
-    user, place = np.nonzero(batch["event_is_target"].numpy())
+def _targets(stage: SecondStage, batch: Batch) -> Targets:
+    user, index = np.nonzero(batch["event_is_target"].numpy())
     rows = stage.catalog_rows(batch["event_item_id"]).numpy()
-    return user, rows[user, place], batch["event_kind"].numpy()[user, place]
+    return Targets(user, rows[user, index], batch["event_kind"].numpy()[user, index])
 
 
-def _kind_of(head: str) -> int:
+def _kind_index(head: str) -> int:
     return 1 + EVENT_KINDS.index(head)

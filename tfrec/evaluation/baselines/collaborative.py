@@ -89,7 +89,7 @@ def linear_autoencoder(
     """Low-rank variant of EASE that also fits a large shop; see linear_autoencoder.py."""
     matrix = interactions(holdout, weight)
     factors = factorize(matrix, rank, regularization)
-    return lambda user_rows: np.asarray(matrix[user_rows] @ factors.choice) @ factors.target.T
+    return lambda user_rows: np.asarray(matrix[user_rows] @ factors.encoder) @ factors.decoder.T
 
 
 def ials(
