@@ -102,6 +102,7 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
     from tfrec.export.recommender import Recommender, export
+    from tfrec.export.two_stage_recommender import TwoStageRecommender
     from tfrec.ranking.fit import fit_second_stage
     from tfrec.training.train import TrainingJob, catch_up, fit
 
@@ -123,13 +124,14 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
         log_dir=str(work / "logs"),
     )
     trained = fit(job, catalog, begin=begin_without_bert if variant.text == "words" else None)
-    stage = None
     if config.ranking.epochs:
         ranking_dir = str(work / "ranking-checkpoints")
         stage = fit_second_stage(trained, files["train"], files["validation"], config, ranking_dir)
+        recommender: Recommender = TwoStageRecommender(trained, transformed, config, stage)
     else:
         catch_up(trained.model, files["validation"])
-    export(Recommender(trained, transformed, config, stage), str(work / "model"))
+        recommender = Recommender(trained, transformed, config)
+    export(recommender, str(work / "model"))
     cpu_minutes = (time.process_time() - started) / 60
     raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
     evaluation = config.evaluation

@@ -15,7 +15,7 @@ from pipeline.nodes.trainer_inputs import checkpoint_dir, read_inputs
 
 def run_fn(fn_args: FnArgs) -> None:
     """Fit the ranker on the validation window and write the SavedModel of both stages."""
-    from tfrec.export.recommender import Recommender
+    from tfrec.export.two_stage_recommender import TwoStageRecommender
     from tfrec.ranking.fit import fit_second_stage
     from tfrec.training.learning_curve import IN_MODEL
     from tfrec.training.restore import load_towers
@@ -24,6 +24,6 @@ def run_fn(fn_args: FnArgs) -> None:
     trained = load_towers(fn_args.base_model, inputs.train, inputs.catalog, inputs.transformed, inputs.config)
     checkpoints = checkpoint_dir(fn_args, inputs.config, "ranking-checkpoints", fn_args.base_model)
     stage = fit_second_stage(trained, inputs.train, inputs.validation, inputs.config, checkpoints)
-    recommender = Recommender(trained, inputs.transformed, inputs.config, stage)
+    recommender = TwoStageRecommender(trained, inputs.transformed, inputs.config, stage)
     export_servable(recommender, trained, inputs, fn_args.serving_model_dir)
     trained.curve.write(Path(fn_args.serving_model_dir) / IN_MODEL)

@@ -263,3 +263,67 @@ def _schema(config: Config) -> Any:
     )
     types |= dict.fromkeys(integers, tf.int64) | dict.fromkeys(floats, tf.float32)
     return schema_utils.schema_from_feature_spec({name: tf.io.VarLenFeature(dtype) for name, dtype in types.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoStageShop:
+    """Towers of `exported_shop` with a second stage fitted on the shop's validation window."""
+
+    config: Config
+    trained: Any  # tfrec.training.train.Trained
+    stage: Any  # tfrec.ranking.second_stage.SecondStage
+    checkpoints: str  # folder of the ranker's fit
+
+
+@pytest.fixture(scope="session")
+def two_stage_shop(
+    exported_shop: ExportedShop, transformed_shop: TransformedSplits, tmp_path_factory: pytest.TempPathFactory
+) -> TwoStageShop:
+    from tfrec.config import RankingConfig
+    from tfrec.ranking.fit import fit_second_stage
+    from tfrec.training.train import Trained
+
+    ranking = RankingConfig(
+        epochs=1, n_towers=2, n_copurchase=2, n_repeat=3, n_popular=2, n_cold=2, copurchase_rank=2, hidden=(8,)
+    )
+    config = dataclasses.replace(exported_shop.config, ranking=ranking)
+    files, folder = transformed_shop.files, str(tmp_path_factory.mktemp("ranker"))
+    trained = Trained(exported_shop.model, exported_shop.catalog, 0.0)
+    stage = fit_second_stage(trained, files["train"], files["validation"], config, folder)
+    return TwoStageShop(config, trained, stage, folder)
+
+
+@pytest.fixture(scope="session")
+def exported_two_stages(
+    two_stage_shop: TwoStageShop, transformed_shop: TransformedSplits, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Folder of the SavedModel of both stages, with golden requests."""
+    from tfrec.examples.preprocessing import Transformed
+    from tfrec.export.golden_requests import write_probes
+    from tfrec.export.recommender import export
+    from tfrec.export.two_stage_recommender import TwoStageRecommender
+
+    folder = str(tmp_path_factory.mktemp("exported_two_stages") / "model")
+    shop = two_stage_shop
+    recommender = TwoStageRecommender(shop.trained, Transformed(transformed_shop.folder), shop.config, shop.stage)
+    export(recommender, folder)
+    write_probes(recommender, shop.trained.catalog, shop.config, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def raw_examples(shop: TableSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw examples of the shop's test window and catalog."""
+    import tensorflow as tf
+
+    from tfrec.examples.build import build_partition
+
+    folder = tmp_path_factory.mktemp("raw")
+    for name in ("test", "catalog"):
+        (folder / f"Split-{name}").mkdir()
+        with tf.io.TFRecordWriter(str(folder / f"Split-{name}" / "data")) as writer:
+            for index in range(shop.manifest.partitions):
+                for split, examples in build_partition(shop, index, ExamplesConfig(max_events=8, stride=8)):
+                    for example in examples if split == name else ():
+                        writer.write(example)
+    return folder

@@ -73,7 +73,7 @@ class ExportedModel:
         def both_stages(user_rows: np.ndarray) -> np.ndarray:
             return self._model.all_scores(**request(user_rows)).numpy()[:, self._columns]
 
-        stages = [towers, both_stages] if hasattr(self._model, "_second_stage") else [towers]
+        stages = [towers, both_stages] if hasattr(self._model, "heads") else [towers]
         return [_batched(stage, self._is_known) for stage in stages]
 
     @property

@@ -14,7 +14,9 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.examples.catalog import Catalog
-from tfrec.export.recommender import FILTER_INPUTS, Recommender, Tensors
+from tfrec.export.recommender import Recommender
+from tfrec.export.request_features import FILTER_INPUTS, Tensors
+from tfrec.export.two_stage_recommender import TwoStageRecommender
 from tfrec.schema import CATEGORY_SEPARATOR, EVENT_KINDS
 
 PROBES = "assets.extra/tfrec_probes.npz"
@@ -30,7 +32,7 @@ HOUR = 3600
 def write_probes(recommender: Recommender, catalog: Catalog, config: Config, folder: str) -> None:
     """Puts requests, answers and warm-up into the SavedModel's assets.extra."""
     requests = make_requests(catalog, config)
-    if recommender.has_second_stage:
+    if isinstance(recommender, TwoStageRecommender):
         requests["complementary_items"] = requests["similar_items"]
         requests["ctr"] = {name: value for name, value in requests["rank"].items() if name != "query"}
     arrays = {}

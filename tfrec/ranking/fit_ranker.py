@@ -27,7 +27,8 @@ def fit_ranker(ranker: Ranker, examples: Examples, config: Config, checkpoint_di
     """Fit the ranker for `ranking.epochs` epochs; return the loss of each.
 
     A checkpoint is written every `train.checkpoint_seconds` and at the end of each epoch. A call with the same
-    arguments resumes from the last one in `checkpoint_dir`. Raises ModelError when the loss is infinite or NaN.
+    arguments resumes from the last one in `checkpoint_dir`, with the same batches; only the dropout masks differ then.
+    Raises ModelError when the loss is infinite or NaN.
     """
     settings, seed = config.ranking, config.train.seed
     batch_size = min(max(len(examples.rows) // STEPS, SMALLEST_BATCH), settings.batch_size)

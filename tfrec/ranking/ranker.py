@@ -56,7 +56,7 @@ class Ranker(tfrs.Model):
 
     def checkpointed(self) -> dict[str, Any]:
         """What a checkpoint keeps of the model, without the optimizer."""
-        return {"ranker_weights": list(self.weights), "ranker_dropout": self._drop}
+        return {"ranker_weights": list(self.weights)}
 
     def fit_scale(self, features: np.ndarray) -> None:
         """Takes mean and spread of each feature from [n, features]; a feature that hardly varies stays 0."""

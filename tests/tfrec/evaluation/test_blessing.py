@@ -111,7 +111,7 @@ def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_p
 
     # Second stage: the mug has probability 0.5, the book 0.25; other items are no candidates.
     model = tf.saved_model.load(str(toys["wise"]))
-    model._second_stage = tf.Module()
+    model.heads = tf.Variable(["purchase"])
     embed = model.signatures["embed_query"]
     specs = embed.structured_input_signature[1]
 

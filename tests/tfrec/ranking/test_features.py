@@ -1,4 +1,4 @@
-"""The evidence for two candidates in a history of five events, worked out by hand."""
+"""Features of two candidates for a history of five events, worked out by hand."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tfrec.examples.batches import History
-from tfrec.ranking.features import Evidence
-from tfrec.ranking.item_statistics import NAMES, NEVER_DAYS
+from tfrec.ranking.features import CandidateFeatures
+from tfrec.ranking.item_statistics import NEVER_DAYS, STATISTIC_NAMES
 
 DAY = 86_400
 NOW = 1000 * DAY
@@ -21,10 +21,10 @@ LENGTH = 7
 
 
 @pytest.fixture(scope="module")
-def evidence(make_catalog) -> Evidence:
-    statistics = np.zeros((4, len(NAMES)), np.float32)
-    statistics[:, NAMES.index("item_gap_days")] = [0, 20, 5, 5]
-    return Evidence(make_catalog([[5], [6], [7]], **CATEGORY), statistics, "utc", ("first", "second"))
+def features(make_catalog) -> CandidateFeatures:
+    statistics = np.zeros((4, len(STATISTIC_NAMES)), np.float32)
+    statistics[:, STATISTIC_NAMES.index("item_gap_days")] = [0, 20, 5, 5]
+    return CandidateFeatures(make_catalog([[5], [6], [7]], **CATEGORY), statistics, "utc", ("first", "second"))
 
 
 def history_of(rows: list[int], days_ago: list[int], length: int = LENGTH) -> History:
@@ -38,22 +38,22 @@ def history_of(rows: list[int], days_ago: list[int], length: int = LENGTH) -> Hi
     )
 
 
-def of(evidence: Evidence, history: History, rows: list[int]) -> dict[str, np.ndarray]:
+def compute(features: CandidateFeatures, history: History, rows: list[int]) -> dict[str, np.ndarray]:
     """Name -> [candidates], logarithms undone except for the scores."""
     scores = tf.constant([[[0.5, -2.0]] * len(rows)])
-    values = evidence(history, tf.constant([NOW], tf.int64), tf.constant([rows], tf.int64), scores)[0].numpy()
-    assert values.shape == (len(rows), len(evidence.names))
+    values = features.compute(history, tf.constant([NOW], tf.int64), tf.constant([rows], tf.int64), scores)[0].numpy()
+    assert values.shape == (len(rows), len(features.names))
     raw = np.sign(values) * np.expm1(np.abs(values))
     raw[:, -2:] = values[:, -2:]
-    return dict(zip(evidence.names, raw.T, strict=True))
+    return dict(zip(features.names, raw.T, strict=True))
 
 
 @pytest.fixture(scope="module")
-def found(evidence) -> dict[str, np.ndarray]:
-    return of(evidence, history_of(ROWS, DAYS_AGO), [1, 2])
+def found(features) -> dict[str, np.ndarray]:
+    return compute(features, history_of(ROWS, DAYS_AGO), [1, 2])
 
 
-def test_a_pair_has_counts_ages_and_a_rhythm(found):
+def test_a_pair_has_counts_and_ages_and_gaps(found):
     np.testing.assert_allclose(found["times"], [3, 1], rtol=1e-5)
     np.testing.assert_allclose(found["times_30"], [0.5**3 + 0.5 + 0.5 ** (1 / 3), 0.5], rtol=1e-5)
     np.testing.assert_allclose(found["times_in_5_baskets"], [3, 1], rtol=1e-5)
@@ -66,7 +66,7 @@ def test_a_pair_has_counts_ages_and_a_rhythm(found):
     np.testing.assert_allclose(found["per_basket"], [1, 1 / 3], rtol=1e-5)
 
 
-def test_a_category_sums_its_items_and_an_unknown_brand_is_nothing(found):
+def test_a_category_sums_its_items_and_an_unknown_brand_has_no_events(found):
     np.testing.assert_allclose(found["category_0_times"], [4, 4], rtol=1e-5)
     np.testing.assert_allclose(found["category_0_idle_days"], [10, 10], rtol=1e-5)
     by_120 = [0.5 ** (days / 120) for days in (90, 30, 10, 30)]
@@ -78,21 +78,21 @@ def test_a_category_sums_its_items_and_an_unknown_brand_is_nothing(found):
     assert found["brand_share"].tolist() == [0, 0]
 
 
-def test_a_new_item_has_the_shoppers_of_its_groups(make_catalog):
-    statistics = np.zeros((4, len(NAMES)), np.float32)
-    statistics[:, NAMES.index("item_shoppers_28")] = [9, 4, 0, 6]
-    evidence = Evidence(
+def test_a_cold_item_gets_the_users_of_its_groups(make_catalog):
+    statistics = np.zeros((4, len(STATISTIC_NAMES)), np.float32)
+    statistics[:, STATISTIC_NAMES.index("item_users_28")] = [9, 4, 0, 6]
+    features = CandidateFeatures(
         make_catalog([[5], [6], [7]], **CATEGORY), np.zeros_like(statistics), "utc", ("first", "second")
     )
-    assert of(evidence, history_of([], []), [2])["item_category_0_shoppers"].tolist() == [0]
-    evidence.learn(statistics)
-    found = of(evidence, history_of([], []), [1, 2, 3])
-    np.testing.assert_allclose(found["item_category_0_shoppers"], [4, 4, 6], rtol=1e-5)
-    np.testing.assert_allclose(found["item_category_0_shoppers_per_item"], [2, 2, 6], rtol=1e-5)
-    assert found["item_brand_shoppers"].tolist() == [0, 0, 0]  # all unknown: no group
+    assert compute(features, history_of([], []), [2])["item_category_0_users"].tolist() == [0]
+    features.set_statistics(statistics)
+    found = compute(features, history_of([], []), [1, 2, 3])
+    np.testing.assert_allclose(found["item_category_0_users"], [4, 4, 6], rtol=1e-5)
+    np.testing.assert_allclose(found["item_category_0_users_per_item"], [2, 2, 6], rtol=1e-5)
+    assert found["item_brand_users"].tolist() == [0, 0, 0]  # all unknown: no group
 
 
-def test_a_shopper_has_baskets_events_and_prices(found):
+def test_a_user_has_baskets_events_and_prices(found):
     for name, value in (("baskets", 3), ("baskets_28", 1), ("events", 5), ("events_28", 1), ("idle_days", 10)):
         np.testing.assert_allclose(found[f"user_{name}"], [value, value], rtol=1e-5)
     np.testing.assert_allclose(found["user_mean_price"], [1, 1], rtol=1e-5)
@@ -100,19 +100,19 @@ def test_a_shopper_has_baskets_events_and_prices(found):
     assert found["second"].tolist() == [-2, -2]
 
 
-def test_each_shopper_is_seen_by_their_own_history(evidence):
+def test_each_user_of_a_batch_gets_features_of_their_own_history(features):
     histories = [history_of(ROWS, DAYS_AGO), history_of([], []), history_of([3, 2], [20, 4])]
     together = History(*(tf.concat(parts, axis=0) for parts in zip(*histories, strict=True)))
     query_times, rows = tf.constant([NOW] * 3, tf.int64), tf.constant([[1, 3], [3, 0], [2, 3]], tf.int64)
     scores = tf.zeros([3, 2, 2])
-    found = evidence(together, query_times, rows, scores).numpy()
+    found = features.compute(together, query_times, rows, scores).numpy()
     for user, history in enumerate(histories):
-        alone = evidence(history, query_times[:1], rows[user : user + 1], scores[:1]).numpy()[0]
+        alone = features.compute(history, query_times[:1], rows[user : user + 1], scores[:1]).numpy()[0]
         np.testing.assert_allclose(found[user], alone, rtol=1e-6)
 
 
-def test_padding_changes_nothing_and_no_history_is_no_error(evidence):
-    nothing = of(evidence, history_of([], []), [1, 3])
+def test_a_user_without_a_history_gets_finite_features(features):
+    nothing = compute(features, history_of([], []), [1, 3])
     assert nothing["times"].tolist() == [0, 0]
     np.testing.assert_allclose(nothing["idle_days"], [NEVER_DAYS] * 2, rtol=1e-5)
     np.testing.assert_allclose(nothing["user_idle_days"], [NEVER_DAYS] * 2, rtol=1e-5)
@@ -120,11 +120,11 @@ def test_padding_changes_nothing_and_no_history_is_no_error(evidence):
     assert all(np.isfinite(values).all() for values in nothing.values())
 
 
-def test_where_nobody_has_a_history_the_answer_is_that_of_a_padded_one(evidence):
-    padded, shortest = of(evidence, history_of([], []), [1, 3]), of(evidence, history_of([], [], length=0), [1, 3])
+def test_a_batch_of_length_0_gets_the_features_of_a_padded_one(features):
+    padded, shortest = compute(features, history_of([], []), [1, 3]), compute(features, history_of([], [], length=0), [1, 3])
     for name, values in padded.items():
         np.testing.assert_allclose(shortest[name], values, rtol=1e-5, err_msg=name)
 
 
-def test_an_item_that_the_catalogue_does_not_hold_is_no_evidence_for_the_empty_row(evidence):
-    assert of(evidence, history_of([0, 0], [5, 5]), [1])["category_0_times"].tolist() == [0]
+def test_an_item_that_the_catalogue_does_not_hold_is_no_features_for_the_empty_row(features):
+    assert compute(features, history_of([0, 0], [5, 5]), [1])["category_0_times"].tolist() == [0]

@@ -1,4 +1,4 @@
-"""The ranker alone: what it reads, that it learns, and what its heads give."""
+"""The ranker alone: its inputs, its training and its probabilities."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def inputs(features: list[list[float]], rows: list[int], cities: list[int]) -> d
     }
 
 
-def test_a_planted_rule_is_learnt_by_each_head(ranker):
-    # Views go by the first feature, purchases by item and city: in city 1 item 1, in city 2 item 2.
+def test_each_head_learns_a_rule_of_its_own(ranker):
+    # Views depend on the first feature, purchases on item and city: in city 1 item 1, in city 2 item 2.
     random = np.random.default_rng(0)
     features, rows, cities = random.normal(size=(512, 2)), random.integers(1, 3, 512), random.integers(1, 3, 512)
     labels = np.stack([features[:, 0] > 0, rows == cities], axis=1).astype(np.float32)
@@ -51,14 +51,14 @@ def test_every_trainable_weight_moves_after_one_step(ranker):
     ranker(batch)
     ranker.compile(optimizer=tf.keras.optimizers.Adam(0.01))
     before = [weight.numpy() for weight in ranker.trainable_weights]
-    # Twice: behind a relu a unit may sleep through one step, not through the next.
+    # Two steps: a ReLU unit may be inactive in one of them.
     ranker.fit(tf.data.Dataset.from_tensors(batch).repeat(2), verbose=0)
     assert len(before) > 8
     for weight, old in zip(ranker.trainable_weights, before, strict=True):
         assert np.abs(weight.numpy() - old).max() > 0, weight.name
 
 
-def test_features_are_scaled_and_a_constant_one_says_nothing(ranker):
+def test_features_are_scaled_and_a_constant_one_has_no_effect(ranker):
     ranker.fit_scale(np.array([[1.0, 5.0], [3.0, 5.0]], np.float32))  # mean 2 and 5, spread 1 and 0
     rows = ([1] * 4, [0] * 4)
     logits = ranker(inputs([[2.0, 5.0], [2.0, 99.0], [2 + LIMIT, 5.0], [2 + 2 * LIMIT, 5.0]], *rows)).numpy()
@@ -67,7 +67,7 @@ def test_features_are_scaled_and_a_constant_one_says_nothing(ranker):
     assert np.abs(logits[0] - logits[2]).max() > 1e-3
 
 
-def test_a_feature_that_varies_by_rounding_alone_says_nothing_where_it_moves_later(ranker):
+def test_a_feature_that_varies_by_rounding_alone_has_no_effect_later(ranker):
     # In a shop where everybody has four events, the count's logarithm is one number but for its last digits.
     count = np.float32(np.log(5)) + np.array([0, 1e-4], np.float32).repeat(50)
     ranker.fit_scale(np.stack([np.tile([1.0, 3.0], 50), count], axis=1).astype(np.float32))
@@ -75,7 +75,7 @@ def test_a_feature_that_varies_by_rounding_alone_says_nothing_where_it_moves_lat
     np.testing.assert_array_equal(logits[0], logits[1])
 
 
-def test_a_calibrated_chance_keeps_the_order_of_its_logits(ranker):
+def test_calibrated_probabilities_keep_the_order_of_the_logits(ranker):
     batch = inputs([[1.0, 2.0], [3.0, -1.0], [0.0, 0.5]], [1, 2, 1], [1, 2, 0])
     logits = ranker(batch).numpy()
     np.testing.assert_allclose(ranker.probabilities(batch), 1 / (1 + np.exp(-logits)), rtol=1e-5)

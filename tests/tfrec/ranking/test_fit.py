@@ -1,0 +1,118 @@
+"""The fit of the second stage on the shop of tests/conftest.py: windows, heads, what is known when."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec.config import Config, EvaluationConfig
+from tfrec.errors import ConfigError, DataError
+from tfrec.ranking.fit import fit_second_stage
+from tfrec.ranking.second_stage import SecondStage
+
+Fit = Callable[..., SecondStage]
+
+
+@pytest.fixture
+def fit(two_stage_shop, transformed_shop, tmp_path_factory) -> Fit:
+    """Fits anew, with other settings of the ranker, on the validation window or on another split."""
+
+    def run(config: Config = two_stage_shop.config, window: str = "validation", **ranking: object) -> SecondStage:
+        config = dataclasses.replace(config, ranking=dataclasses.replace(config.ranking, **ranking))
+        files, folder = transformed_shop.files, str(tmp_path_factory.mktemp("ranker"))
+        return fit_second_stage(two_stage_shop.trained, files["train"], files[window], config, folder)
+
+    return run
+
+
+def with_labels(config: Config, *kinds: str) -> Config:
+    return dataclasses.replace(config, evaluation=EvaluationConfig(label_kinds=kinds))
+
+
+def test_the_epochs_of_the_ranker_join_the_learning_curve(two_stage_shop):
+    epochs = two_stage_shop.trained.curve.epochs
+    assert [(epoch.phase, epoch.number) for epoch in epochs] == [("second stage", 1)]
+    assert epochs[0].loss > 0
+    assert np.isnan(epochs[0].ndcg)
+
+
+def test_a_finished_fit_does_not_run_again(two_stage_shop, transformed_shop, capfd):
+    files, shop = transformed_shop.files, two_stage_shop
+    stage = fit_second_stage(shop.trained, files["train"], files["validation"], shop.config, shop.checkpoints)
+    output = capfd.readouterr()
+    assert "second stage epoch" not in output.out + output.err
+    for weight, expected in zip(stage.ranker.get_weights(), shop.stage.ranker.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_at_an_earlier_window_nothing_is_known_of_later_events(fit, two_stage_shop, monkeypatch):
+    known: list[tuple[int, int | None]] = []
+    original = SecondStage.set_known_events
+
+    def set_known_events(stage: SecondStage, events: pd.DataFrame, now: int | None) -> None:
+        known.append((int(events.timestamp.max()), now))
+        original(stage, events, now)
+
+    monkeypatch.setattr(SecondStage, "set_known_events", set_known_events)
+    fit()
+    start = known[1][1]
+    begin = start - two_stage_shop.config.examples.split.validation_days * 86_400
+    # The window before validation, validation, and in the end all events.
+    assert [now for _, now in known] == [begin, start, None]
+    assert known[0][0] < begin <= known[1][0] < start <= known[2][0]
+
+
+@pytest.mark.parametrize("without", [{"repeat_windows": 0}, {"n_repeat": 0}])
+def test_without_repeats_no_earlier_window_is_collected(fit, capfd, without):
+    fit(**without)
+    output = capfd.readouterr()
+    assert "of earlier windows" not in output.out + output.err
+    assert "second stage epoch 1" in output.out + output.err
+
+
+def test_repeats_of_earlier_windows_are_collected(fit, capfd):
+    fit()
+    output = capfd.readouterr()
+    # In the window before validation ann and bob are active, with no earlier event; eve has one event. See the count.
+    assert "2 repeat candidates of earlier windows" in output.out + output.err
+
+
+def test_kinds_of_events_that_are_no_positives_have_auxiliary_heads(fit, two_stage_shop):
+    # The training split holds views, clicks, carts, purchases and a rating.
+    stage = fit(with_labels(two_stage_shop.config, "purchase"), window="train")
+    assert stage.positive_heads == ("purchase",)
+    assert stage.ranker.heads[-1] == "purchase"
+    assert set(stage.ranker.heads) == {"view", "click", "cart", "rating", "purchase"}
+
+
+def test_the_towers_catch_up_only_after_the_fit_of_the_ranker(fit, two_stage_shop, monkeypatch):
+    model = two_stage_shop.trained.model
+    stored = [(weight, weight.numpy()) for weight in model.weights]
+    expected = fit().ranker.get_weights()
+    before = model.all_candidates().numpy()
+    rate = dataclasses.replace(model.config.train, catch_up_rate=0.1)
+    monkeypatch.setattr(model, "config", dataclasses.replace(model.config, train=rate))
+    try:
+        stage = fit()
+        after = model.all_candidates().numpy()
+        assert np.abs(after - before).max() > 0.01
+        np.testing.assert_array_equal(stage.generator._embeddings, after)  # candidates come from the new embeddings
+        for weight, value in zip(stage.ranker.get_weights(), expected, strict=True):
+            np.testing.assert_allclose(weight, value, atol=1e-4)
+    finally:
+        for weight, value in stored:
+            weight.assign(value)
+
+
+def test_a_calibration_share_that_leaves_nothing_to_fit_on_is_refused(fit):
+    with pytest.raises(ConfigError, match=r"ranking\.calibration_share is 1\.0; give 0 or more, below 1"):
+        fit(calibration_share=1.0)
+
+
+def test_a_window_without_positives_is_an_error_with_its_cure(fit, two_stage_shop):
+    with pytest.raises(DataError, match=r"window holds no positive.*set ranking\.epochs to 0"):
+        fit(with_labels(two_stage_shop.config, "rating"))

@@ -1,0 +1,158 @@
+"""The ranker's fit: held-out users, calibration, and resuming after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.config import Config, RankingConfig, TrainConfig
+from tfrec.errors import ModelError
+from tfrec.examples.catalog import Catalog
+from tfrec.ranking.fit_ranker import calibrate_ranker, fit_ranker, held_out_start
+from tfrec.ranking.ranker import Ranker
+from tfrec.ranking.training_data import Examples
+
+EPOCHS, STEPS = 3, 4  # 16 examples in batches of 4
+CONFIG = Config(
+    ranking=RankingConfig(epochs=EPOCHS, batch_size=4, hidden=(8,), cross_rank=4, embedding_dim=2, dropout=0.0),
+    train=TrainConfig(checkpoint_seconds=0.0),
+)
+
+
+def examples_of(labels: np.ndarray) -> Examples:
+    """Candidates of ten users with two random features and these labels [n] of the one head."""
+    random, n = np.random.default_rng(3), len(labels)
+    features, rows = random.normal(size=(n, 2)).astype(np.float32), random.integers(1, 3, n)
+    profile = {"user_city": random.integers(0, 3, n)}
+    return Examples(np.arange(n) * 10 // n, features, rows, labels[:, None].astype(np.float32), profile)
+
+
+EXAMPLES = examples_of(np.tile([1, 0, 0, 0], 4))
+
+
+@pytest.fixture(scope="module")
+def catalog(make_catalog) -> Catalog:
+    category = np.array([[0, 0], [1, 2], [1, 3]])
+    return make_catalog([[5], [6]], category=category, category_size=4, profile_sizes={"user_city": 3})
+
+
+def make_ranker(catalog: Catalog) -> Ranker:
+    return Ranker(catalog, 2, ("purchase",), 2, CONFIG.ranking)
+
+
+@pytest.fixture
+def ranker(catalog) -> Ranker:
+    return make_ranker(catalog)
+
+
+def test_the_last_users_are_held_out_where_they_have_enough_positives():
+    labels = np.tile([1, 0, 0, 0], 500)  # 200 candidates a user, 50 of them positives
+    assert held_out_start(examples_of(labels), 0, 0.2) == 1600
+    assert held_out_start(examples_of(labels), 0, 0.1) == 1800
+    assert held_out_start(examples_of(labels), 0, 0.0) == 2000
+    labels[1800:] = 0
+    labels[1800:1829] = 1  # one positive too few
+    assert held_out_start(examples_of(labels), 0, 0.1) == 2000
+
+
+def test_users_of_earlier_windows_are_never_held_out():
+    one = examples_of(np.tile([1, 0, 0, 0], 750))
+    # The first 1000 candidates are of ten users of an earlier window, the other 2000 of ten users of this one.
+    both = dataclasses.replace(one, user=np.concatenate([np.arange(1000) // 100, 10 + np.arange(2000) // 200]))
+    assert held_out_start(both, 1000, 0.1) == 1000 + 1800
+    assert held_out_start(both, 1000, 0.9) == 1000 + 200
+
+
+def test_overconfident_logits_are_calibrated_on_held_out_candidates(ranker):
+    ranker.make_weights()
+    unlabeled = examples_of(np.zeros(40_000))
+    logits = 5 * ranker(unlabeled.inputs(slice(None))).numpy()[:, 0]
+    ranker.slope.assign([5.0])
+    for weight in ranker.trainable_weights[-2:]:
+        weight.assign(5 * weight)  # the heads' kernel and bias: logits of a useful spread
+    truth = 1 / (1 + np.exp(-(0.5 * logits - 1.0)))
+    labels = (np.random.default_rng(8).random(len(truth)) < truth).astype(np.float32)
+    calibrate_ranker(ranker, examples_of(labels))
+    assert ranker.slope.numpy()[0] == pytest.approx(0.5, abs=0.05)
+    assert ranker.bias.numpy()[0] == pytest.approx(-1.0, abs=0.05)
+    probabilities = ranker.probabilities(unlabeled.inputs(slice(None))).numpy()[:, 0]
+    assert probabilities.mean() == pytest.approx(labels.mean(), abs=1e-3)
+
+
+def test_without_held_out_candidates_the_calibration_changes_nothing(ranker):
+    calibrate_ranker(ranker, EXAMPLES.part(len(EXAMPLES.rows), None))
+    assert (ranker.slope.numpy().tolist(), ranker.bias.numpy().tolist()) == ([1.0], [0.0])
+
+
+def steps_taken(folder: Path) -> int:
+    latest = tf.train.latest_checkpoint(str(folder / "latest"))
+    return int(tf.train.load_variable(latest, "optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE"))
+
+
+def test_a_fit_takes_each_step_once_and_records_each_epoch(ranker, tmp_path):
+    curve = fit_ranker(ranker, EXAMPLES, CONFIG, str(tmp_path))
+    assert steps_taken(tmp_path) == EPOCHS * STEPS
+    assert [(epoch.phase, epoch.number) for epoch in curve.epochs] == [("second stage", n + 1) for n in range(EPOCHS)]
+    assert [[step for step, _ in epoch.steps] for epoch in curve.epochs] == [[1, 2, 3, 4]] * EPOCHS
+    assert all(np.isfinite(epoch.loss) for epoch in curve.epochs)
+
+
+def test_an_infinite_loss_is_an_error_with_its_cure(ranker, tmp_path):
+    config = dataclasses.replace(CONFIG, ranking=dataclasses.replace(CONFIG.ranking, learning_rate=1e30))
+    with pytest.raises(ModelError, match=r"the loss of step \d is .*lower ranking\.learning_rate \(1e\+30\)"):
+        fit_ranker(ranker, EXAMPLES, config, str(tmp_path))
+
+
+WORKER = """
+import os, pickle, signal, sys
+import tfrec
+from tfrec.ranking.fit_ranker import fit_ranker
+from tfrec.ranking.ranker import Ranker
+from tfrec.training.progress import Progress
+catalog, examples, config, folder, saves = pickle.load(sys.stdin.buffer)
+original = Progress.save
+count = 0
+def save(progress):
+    global count
+    original(progress)
+    count += 1
+    if count == saves:
+        os.kill(os.getpid(), signal.SIGKILL)
+Progress.save = save
+fit_ranker(Ranker(catalog, 2, ("purchase",), 2, config.ranking), examples, config, folder)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("saves", "place"),
+    [
+        (STEPS, f"epoch 1, step {STEPS}"),  # after the last step of an epoch, before its end
+        (STEPS + 3, "epoch 2, step 2"),
+    ],
+)
+def test_a_killed_fit_resumes_and_ends_with_the_weights_of_an_uninterrupted_one(
+    catalog, tmp_path, capsys, saves, place
+):
+    whole = make_ranker(catalog)
+    fit_ranker(whole, EXAMPLES, CONFIG, str(tmp_path / "whole"))
+    capsys.readouterr()
+    inputs = pickle.dumps((catalog, EXAMPLES, CONFIG, str(tmp_path / "killed"), saves))
+    worker = subprocess.run([sys.executable, "-c", WORKER], input=inputs, capture_output=True, check=False)
+    assert worker.returncode == -signal.SIGKILL, worker.stderr.decode()
+
+    resumed = make_ranker(catalog)
+    curve = fit_ranker(resumed, EXAMPLES, CONFIG, str(tmp_path / "killed"))
+    assert place in capsys.readouterr().out
+    assert steps_taken(tmp_path / "killed") == EPOCHS * STEPS
+    assert [epoch.number for epoch in curve.epochs] == [1, 2, 3]
+    for weight, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6)

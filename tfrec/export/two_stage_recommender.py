@@ -1,0 +1,88 @@
+"""The SavedModel of both stages: requests without a search are answered by the ranker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfrec.config import Config
+from tfrec.examples.preprocessing import Transformed
+from tfrec.export.recommender import Recommender, Signature, concrete
+from tfrec.export.request_features import CANDIDATE_INPUTS, Request, Tensors, specs
+from tfrec.ranking.second_stage import SecondStage
+from tfrec.training.train import Trained
+
+
+class TwoStageRecommender(Recommender):
+    """Signatures of two towers and a second stage.
+
+    The evaluation reads `heads` and `candidate_probabilities` from the SavedModel.
+    """
+
+    def __init__(self, trained: Trained, transformed: Transformed, config: Config, stage: SecondStage):
+        super().__init__(trained, transformed, config)
+        self._stage = stage
+        self.heads = tf.Variable(stage.ranker.heads, trainable=False, name="heads_of_candidates")
+        self.candidate_probabilities = tf.function(self._candidate_probabilities)
+
+    def signatures(self) -> dict[str, Signature]:
+        """The towers' signatures, `ctr` and `complementary_items`."""
+        request = self._features.request_specs()
+        self.candidate_probabilities.get_concrete_function(**request)  # saved because it was traced
+        candidates = request | specs(CANDIDATE_INPUTS, [None, None])
+        without_search = {name: spec for name, spec in candidates.items() if name != "query"}
+        return super().signatures() | {
+            "ctr": concrete(self.ctr, without_search),
+            "complementary_items": concrete(self.complementary_items, specs({"item_id": tf.string}, [None])),
+        }
+
+    def ctr(self, **inputs: tf.Tensor) -> Tensors:
+        """Probability [batch, n] of each kind of event with each of `candidate_item_id` [batch, n], in their order.
+
+        The output item_id is "" for an unknown id, whose probabilities are 0. There is no search: the ranker has not
+        been trained with one.
+        """
+        rows = self._model.catalog_rows(inputs["candidate_item_id"])
+        history, query_times = self._features.encode_history(inputs)
+        queries = self._stage.embed_queries(history, query_times)
+        by_head = tf.where((rows > 0)[..., tf.newaxis], self._stage.predict(history, query_times, queries, rows), 0.0)
+        by_kind = dict(zip(self._stage.ranker.heads, tf.unstack(by_head, axis=-1), strict=True))
+        return {"item_id": tf.gather(self.item_ids, rows)} | by_kind
+
+    def complementary_items(self, item_id: tf.Tensor) -> Tensors:
+        """Items bought together with each item_id [batch], without its substitutes; "" for an unknown id."""
+        rows = self._model.catalog_rows(item_id)
+        return self._answer(*self._index.top_k(self._stage.score_complements(rows), rows[:, tf.newaxis]))
+
+    def _candidate_probabilities(self, **inputs: tf.Tensor) -> Tensors:
+        """Candidates without a search: rows [batch, candidates], 0 pads; probabilities [batch, candidates, heads]."""
+        history, query_times = self._features.encode_history(inputs)
+        queries = self._stage.embed_queries(history, query_times)
+        candidates, by_head = self._stage.rank_candidates(history, query_times, queries)
+        return {"row": candidates.rows, "chance": by_head}
+
+    def _score_catalog(self, request: Request, allowed: tf.Tensor | None = None) -> tf.Tensor:
+        return _choose_by_search(
+            request,
+            lambda: self._score_by_towers(request),
+            lambda: self._stage.score_catalog(request.history, request.query_times, request.query, allowed),
+        )
+
+    def _score_items(self, request: Request, rows: tf.Tensor) -> tf.Tensor:
+        def rank() -> tf.Tensor:
+            by_head = self._stage.predict(request.history, request.query_times, request.query, rows)
+            return self._stage.positive_probability(by_head)
+
+        return _choose_by_search(
+            request, lambda: tf.gather(self._score_by_towers(request), rows, batch_dims=1), rank
+        )
+
+
+def _choose_by_search(
+    request: Request, search: Callable[[], tf.Tensor], rank: Callable[[], tf.Tensor]
+) -> tf.Tensor:
+    """Scores by `search` for requests with a search, by `rank` for the others; neither runs without such a request."""
+    search_scores = tf.cond(tf.reduce_any(request.is_search), search, lambda: tf.zeros([1, 1]))
+    rank_scores = tf.cond(tf.reduce_all(request.is_search), lambda: tf.zeros([1, 1]), rank)
+    return tf.where(request.is_search, search_scores, rank_scores)
