@@ -1,7 +1,9 @@
-"""What may be shown to a shopper: not what is out of stock, nor what stands in a category that is not wanted.
+"""What may be shown to a shopper: not what is out of stock, nor what stands in a category that is
+not wanted.
 
-A category is named as the shop's catalogue writes it, by its path from the widest level down ("Food > Pasta"), and
-holds for all below it. Names are looked up inside the graph. It knows nothing of scores.
+A category is named as the shop's catalogue writes it, by its path from the widest level down ("Food
+> Pasta"), and holds for all below it. Names are looked up inside the graph. It knows nothing of
+scores.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ class Filters(tf.Module):
     def __init__(self, category_paths: np.ndarray):
         """`category_paths` [rows] bytes objects, whole paths, b"" where it is unknown."""
         super().__init__(name="filters")
-        # In this order all that stands below a category is one interval of places. Place 0 is that of no category.
+        # In this order all that stands below a category is one interval of places. Place 0 is that
+        # of no category.
         paths = sorted({tuple(path.split(_SEPARATOR)) for path in category_paths if path})
         place = {_SEPARATOR.join(path): number for number, path in enumerate(paths, start=1)}
         self._places = len(paths) + 1
@@ -40,8 +43,9 @@ class Filters(tf.Module):
     def allowed(self, excluded: tf.Tensor, allow: tf.Tensor, deny: tf.Tensor) -> tf.Tensor:
         """[batch, rows] bool: which items may be shown.
 
-        `excluded` [batch, any] int64 catalogue rows. `allow` and `deny` [batch, any] names of categories, padded by "":
-        without a name in `allow` every category is allowed; a name that no item has allows, or denies, nothing.
+        `excluded` [batch, any] int64 catalogue rows. `allow` and `deny` [batch, any] names of
+        categories, padded by "": without a name in `allow` every category is allowed; a name that
+        no item has allows, or denies, nothing.
         """
         shape = tf.stack([tf.shape(excluded)[0], tf.shape(self._place_of_row)[0]])
         is_asked = tf.reduce_any(tf.concat([allow, deny], axis=1) != "")

@@ -1,4 +1,5 @@
-"""Requests with known answers that travel with a SavedModel: a fresh process repeats them before it is pushed.
+"""Requests with known answers that travel with a SavedModel: a fresh process repeats them before it
+is pushed.
 
 The answers are computed by the model in memory, before it was written; the first requests are also
 TensorFlow Serving's warm-up.
@@ -63,7 +64,9 @@ def read_probes(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
 
 
 def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
-    """Signature -> inputs: shoppers with and without history, search and wishes, known, new and unknown items."""
+    """Signature -> inputs: shoppers with and without history, search and wishes, known, new and
+    unknown items.
+    """
     rng = np.random.default_rng(config.train.seed)
     rows = rng.integers(1, catalog.rows, (USERS, EVENTS))
     item_id = catalog.item_ids[rows]
@@ -105,7 +108,9 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
 
 
 def _wishes(catalog: Catalog, rng: np.random.Generator) -> Tensors:
-    """The first shopper wants everything in any order, each further one something else out, or in, another order."""
+    """The first shopper wants everything in any order, each further one something else out, or in,
+    another order.
+    """
     named = catalog.category_path[catalog.category_path != b""]
     wide = rng.choice(named).split(CATEGORY_SEPARATOR.encode())[0] if len(named) else b""
     excluded, allowed, denied = (_strings([["", ""]] * USERS) for _ in FILTER_INPUTS)

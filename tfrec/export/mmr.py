@@ -1,8 +1,9 @@
 """Variety in an answer: maximal marginal relevance (Carbonell & Goldstein, SIGIR 1998).
 
-Each place goes to the item that is relevant and unlike what stands before it. Relevance is the item's place in the
-plain answer, from 1 for the first down to 0, not its score: chances of the ranker, scores of a search and the towers'
-order behind the candidates have no scale in common. It knows nothing of where similarities come from.
+Each place goes to the item that is relevant and unlike what stands before it. Relevance is the
+item's place in the plain answer, from 1 for the first down to 0, not its score: chances of the
+ranker, scores of a search and the towers' order behind the candidates have no scale in common. It
+knows nothing of where similarities come from.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ EMPTY = -1e30  # the worth of an empty place: behind every item, before what is 
 
 
 def mmr_order(similarity: tf.Tensor, is_item: tf.Tensor, diversity: tf.Tensor) -> tf.Tensor:
-    """[batch, k] int32: the place in the plain answer of what comes first, second and so on in the varied one.
+    """[batch, k] int32: the place in the plain answer of what comes first, second and so on in the
+    varied one.
 
-    `similarity` [batch, k, k] in [-1, 1] of the plain answer's items, `is_item` [batch, k] bool, false for the empty
-    places at its end. `diversity` [batch] in [0, 1] is the weight of being unlike: 0 keeps the plain order.
+    `similarity` [batch, k, k] in [-1, 1] of the plain answer's items, `is_item` [batch, k] bool,
+    false for the empty places at its end. `diversity` [batch] in [0, 1] is the weight of being
+    unlike: 0 keeps the plain order.
     """
     k = int(is_item.shape[1])
     weight = diversity[:, tf.newaxis]

@@ -1,4 +1,5 @@
-"""The SavedModel and its signatures: raw strings and numbers in, items out, for stock TensorFlow Serving.
+"""The SavedModel and its signatures: raw strings and numbers in, items out, for stock TensorFlow
+Serving.
 
 Every input is batched and every output batch-major, so that TensorFlow Serving may batch requests.
 """
@@ -33,8 +34,8 @@ Signature = Callable[..., Tensors]
 class Recommender(tf.Module):
     """Signatures of the two towers.
 
-    `all_scores`, `candidates`, `item_ids`, `text_vectors` and `text_row` are there for the evaluation, which ranks the
-    whole catalog and measures how diverse lists are.
+    `all_scores`, `candidates`, `item_ids`, `text_vectors` and `text_row` are there for the
+    evaluation, which ranks the whole catalog and measures how diverse lists are.
     """
 
     def __init__(self, trained: Trained, transformed: Transformed, config: Config):
@@ -76,9 +77,10 @@ class Recommender(tf.Module):
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Best items for each history, profile and search: item_id, title, score [batch, k].
 
-        `exclude_item_id`, `allow_category` and `deny_category` [batch, any] limit the candidates before they are ranked,
-        so that a narrow category is ranked as well as the whole catalog. `diversity` [batch] reorders the k items with
-        their scores. It is clipped to [0, 1], and NaN is 0: a graph can't refuse one row of a batch.
+        `exclude_item_id`, `allow_category` and `deny_category` [batch, any] limit the candidates
+        before they are ranked, so that a narrow category is ranked as well as the whole catalog.
+        `diversity` [batch] reorders the k items with their scores. It is clipped to [0, 1], and NaN
+        is 0: a graph can't refuse one row of a batch.
         """
         allowed = self._allowed(inputs)
         scores = self._score_catalog(self._features.encode_request(inputs), allowed)
@@ -87,9 +89,11 @@ class Recommender(tf.Module):
         return self._answer(*self._diversify(*best, inputs["diversity"]))
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
-        """`candidate_item_id` [batch, n] by falling score of `recommend`: item_id, title, score [batch, n].
+        """`candidate_item_id` [batch, n] by falling score of `recommend`: item_id, title, score
+        [batch, n].
 
-        Each item is scored as a candidate of `recommend` is. Unknown ids come last, as "" with the lowest score.
+        Each item is scored as a candidate of `recommend` is. Unknown ids come last, as "" with the
+        lowest score.
         """
         rows = self._model.catalog_rows(inputs["candidate_item_id"])
         scores = self._score_items(self._features.encode_request(inputs), rows)
@@ -97,7 +101,9 @@ class Recommender(tf.Module):
         return self._answer(best, tf.gather(rows, indices, batch_dims=1))
 
     def similar_items(self, item_id: tf.Tensor) -> Tensors:
-        """Items nearest to each item_id [batch] by cosine; "" with the lowest score for an unknown id."""
+        """Items nearest to each item_id [batch] by cosine; "" with the lowest score for an unknown
+        id.
+        """
         return self._answer(*self._index.nearest(self._model.catalog_rows(item_id)))
 
     def embed_query(self, **inputs: tf.Tensor) -> Tensors:
@@ -105,13 +111,17 @@ class Recommender(tf.Module):
         return {"embedding": self._features.encode_request(inputs).query}
 
     def embed_item(self, **inputs: tf.Tensor) -> Tensors:
-        """Embeddings [batch, dim + 1] of items by text and attributes, and by id where the model has it."""
+        """Embeddings [batch, dim + 1] of items by text and attributes, and by id where the model
+        has it.
+        """
         embeddings = self._model.candidate_tower(self._features.encode_items(inputs))
         rows = self._model.catalog_rows(inputs["item_id"])
         return {"embedding": self._model.with_trend_bias(embeddings, rows)}
 
     def _score_catalog(self, request: Request, allowed: tf.Tensor | None = None) -> tf.Tensor:
-        """[batch, rows] scores of the whole catalog; candidates are taken from `allowed` [batch, rows] bool alone."""
+        """[batch, rows] scores of the whole catalog; candidates are taken from `allowed` [batch,
+        rows] bool alone.
+        """
         return self._score_by_towers(request)
 
     def _score_items(self, request: Request, rows: tf.Tensor) -> tf.Tensor:
@@ -141,8 +151,8 @@ class Recommender(tf.Module):
     def _diversify(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reorder scores and rows [batch, k] so that items with similar texts stand apart.
 
-        Texts show what looks alike on a page. By the embeddings, items that are bought together are alike too, and the
-        sauce would move away from the pasta.
+        Texts show what looks alike on a page. By the embeddings, items that are bought together are
+        alike too, and the sauce would move away from the pasta.
         """
         weight = tf.clip_by_value(tf.where(tf.math.is_nan(diversity), 0.0, diversity), 0.0, 1.0)
 
@@ -161,7 +171,10 @@ class Recommender(tf.Module):
 
 
 def export(recommender: Recommender, folder: str, signatures: dict[str, Signature] | None = None) -> None:
-    """Write the SavedModel with `signatures`, by default all, beside `folder` and rename it: it is whole or not there."""
+    """Write the SavedModel with `signatures`, by default all.
+
+    It is written beside `folder` and renamed, so that it is whole or not there.
+    """
     staging = f"{folder.rstrip('/')}.staging"
     shutil.rmtree(staging, ignore_errors=True)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

@@ -87,7 +87,9 @@ class RequestFeatures(tf.Module):
         return Request(history, query_times, search_vector, query, is_search)
 
     def encode_history(self, inputs: Tensors) -> tuple[Batch, tf.Tensor]:
-        """Dense features of the latest events in time order, as in training, and [batch] int64 query times."""
+        """Dense features of the latest events in time order, as in training, and [batch] int64
+        query times.
+        """
         # Training knows every item of a history; unknown ones are newer than the model.
         is_known = self._model.catalog_rows(inputs["event_item_id"]) > 0
         longest = self._config.examples.window_history or self._config.examples.max_events

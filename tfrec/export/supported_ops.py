@@ -1,7 +1,8 @@
 """Which ops the stock server links, and what of a SavedModel it therefore can't run.
 
-Its binary has TensorFlow's own ops, which TensorFlow's registry in this process tells, and tensorflow-text's
-(`SUPPORTED_TENSORFLOW_OPS` in tensorflow/serving, tensorflow_serving/model_servers/BUILD); never ScaNN's, no Python.
+Its binary has TensorFlow's own ops, which TensorFlow's registry in this process tells, and
+tensorflow-text's (`SUPPORTED_TENSORFLOW_OPS` in tensorflow/serving,
+tensorflow_serving/model_servers/BUILD); never ScaNN's, no Python.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def check_ops(folder: str) -> None:
 
 
 def foreign_ops(folder: str) -> list[str]:
-    """Ops of the graph and its functions that the stock server lacks, sorted; ModelError without a graph.
+    """Ops of the graph and its functions that the stock server lacks, sorted; ModelError without a
+    graph.
 
     Must run before tensorflow_text is imported: TensorFlow's own registry then tells its own ops.
     """
@@ -70,7 +72,9 @@ def used_ops(folder: str) -> set[str]:
 
 
 def compiled_functions(folder: str) -> list[str]:
-    """Names of the functions that were traced with `jit_compile=True`, sorted; ModelError without a graph."""
+    """Names of the functions that were traced with `jit_compile=True`, sorted; ModelError without a
+    graph.
+    """
     return sorted(
         function.signature.name
         for graph in _graphs(folder)

@@ -1,7 +1,7 @@
 """Top-k over the whole catalogue: one matrix product, exact.
 
-TFRS's BruteForce is not used: its `query_with_exclusions` needs a fixed number of exclusions and hands
-excluded items back when fewer than k others remain.
+TFRS's BruteForce is not used: its `query_with_exclusions` needs a fixed number of exclusions and
+hands excluded items back when fewer than k others remain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Index(tf.Module):
         return self.top_k(tf.where(unknown, float("-inf"), scores), rows[:, tf.newaxis])
 
     def top_k(self, scores: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where none is left.
+        """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where
+        none is left.
 
         `scores` is [batch, rows]; `excluded` [batch, any] int64 rows that may not be answered.
         """

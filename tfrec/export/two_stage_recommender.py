@@ -38,10 +38,11 @@ class TwoStageRecommender(Recommender):
         }
 
     def ctr(self, **inputs: tf.Tensor) -> Tensors:
-        """Probability [batch, n] of each kind of event with each of `candidate_item_id` [batch, n], in their order.
+        """Probability [batch, n] of each kind of event with each of `candidate_item_id` [batch, n],
+        in their order.
 
-        The output item_id is "" for an unknown id, whose probabilities are 0. There is no search: the ranker has not
-        been trained with one.
+        The output item_id is "" for an unknown id, whose probabilities are 0. There is no search:
+        the ranker has not been trained with one.
         """
         rows = self._model.catalog_rows(inputs["candidate_item_id"])
         history, query_times = self._features.encode_history(inputs)
@@ -51,12 +52,16 @@ class TwoStageRecommender(Recommender):
         return {"item_id": tf.gather(self.item_ids, rows)} | by_kind
 
     def complementary_items(self, item_id: tf.Tensor) -> Tensors:
-        """Items bought together with each item_id [batch], without its substitutes; "" for an unknown id."""
+        """Items bought together with each item_id [batch], without its substitutes; "" for an
+        unknown id.
+        """
         rows = self._model.catalog_rows(item_id)
         return self._answer(*self._index.top_k(self._stage.score_complements(rows), rows[:, tf.newaxis]))
 
     def _candidate_probabilities(self, **inputs: tf.Tensor) -> Tensors:
-        """Candidates without a search: rows [batch, candidates], 0 pads; probabilities [batch, candidates, heads]."""
+        """Candidates without a search: rows [batch, candidates], 0 pads; probabilities [batch,
+        candidates, heads].
+        """
         history, query_times = self._features.encode_history(inputs)
         queries = self._stage.embed_queries(history, query_times)
         candidates, by_head = self._stage.rank_candidates(history, query_times, queries)
@@ -74,15 +79,13 @@ class TwoStageRecommender(Recommender):
             by_head = self._stage.predict(request.history, request.query_times, request.query, rows)
             return self._stage.positive_probability(by_head)
 
-        return _choose_by_search(
-            request, lambda: tf.gather(self._score_by_towers(request), rows, batch_dims=1), rank
-        )
+        return _choose_by_search(request, lambda: tf.gather(self._score_by_towers(request), rows, batch_dims=1), rank)
 
 
-def _choose_by_search(
-    request: Request, search: Callable[[], tf.Tensor], rank: Callable[[], tf.Tensor]
-) -> tf.Tensor:
-    """Scores by `search` for requests with a search, by `rank` for the others; neither runs without such a request."""
+def _choose_by_search(request: Request, search: Callable[[], tf.Tensor], rank: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Scores by `search` for requests with a search, by `rank` for the others; neither runs without
+    such a request.
+    """
     search_scores = tf.cond(tf.reduce_any(request.is_search), search, lambda: tf.zeros([1, 1]))
     rank_scores = tf.cond(tf.reduce_all(request.is_search), lambda: tf.zeros([1, 1]), rank)
     return tf.where(request.is_search, search_scores, rank_scores)

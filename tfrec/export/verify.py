@@ -1,9 +1,10 @@
-"""`python -m tfrec.export.verify FOLDER`: check that stock TensorFlow Serving can load a SavedModel.
+"""`python -m tfrec.export.verify FOLDER`: check that stock TensorFlow Serving can load a
+SavedModel.
 
 Run it in a fresh process.
 
-It loads the model as TensorFlow Serving does (a session on signature tensors), looks at every op, and
-repeats the model's probes.
+It loads the model as TensorFlow Serving does (a session on signature tensors), looks at every op,
+and repeats the model's probes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def verify_in_fresh_process(folder: str) -> str | None:
 
 
 def verify(folder: str) -> None:
-    """Raises ModelError when the SavedModel can't be served or does not answer as the model in memory did."""
+    """Raises ModelError when the SavedModel can't be served or does not answer as the model in
+    memory did.
+    """
     import tensorflow as tf
 
     check_ops(folder)  # before tensorflow_text is imported

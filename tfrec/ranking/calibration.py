@@ -12,7 +12,9 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 MIN_LABELS = 30
-"""Labels of each kind, 0 and 1, that a fit needs; with fewer the bias has a standard error of about 0.2."""
+"""Labels of each kind, 0 and 1, that a fit needs; with fewer the bias has a standard error of about
+0.2.
+"""
 
 MIN_SLOPE = 0.1  # above 0, so that the order of one head's probabilities stays
 
@@ -27,7 +29,8 @@ class Calibration(NamedTuple):
 def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration:
     """Fit slope and bias by maximum likelihood to `logits` [n] and `labels` [n] of 0 and 1.
 
-    The result is Calibration(), which changes nothing, where there are fewer than MIN_LABELS of either label.
+    The result is Calibration(), which changes nothing, where there are fewer than MIN_LABELS of
+    either label.
     """
     positives = float(labels.sum())
     if min(positives, len(labels) - positives) < MIN_LABELS:

@@ -1,12 +1,15 @@
-"""Candidates of a request from several sources: towers, co-purchase, repeats, popularity, cold items.
+"""Candidates of a request from several sources: towers, co-purchase, repeats, popularity, cold
+items.
 
-Each source scores items; the highest-scored become candidates, and each candidate carries the scores of
-all sources. To add a source: add its score to SourceScores and `_score_all`, and a line to `_sources`. If
-the ranker is to see the score, add a name to SCORE_NAMES and a column to `_score_columns`.
+Each source scores items; the highest-scored become candidates, and each candidate carries the
+scores of all sources. To add a source: add its score to SourceScores and `_score_all`, and a line
+to `_sources`. If the ranker is to see the score, add a name to SCORE_NAMES and a column to
+`_score_columns`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +25,9 @@ from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
 
 SCORE_NAMES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "repeat")
-"""Scores that a candidate carries; `below_best` is the distance from the best item that is new to the user."""
+"""Scores that a candidate carries; `below_best` is the distance from the best item that is new to
+the user.
+"""
 
 REPEAT_HALF_LIFE_DAYS = 60.0
 USERS_COLUMN = STATISTIC_NAMES.index("item_users_28")
@@ -50,7 +55,8 @@ class SourceScores(NamedTuple):
         return self.repeat == 0
 
 
-class CandidateSource(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class CandidateSource:
     """A source gives the `count` eligible items with the highest scores, or all if there are fewer."""
 
     name: str
@@ -81,7 +87,9 @@ class CandidateGenerator(tf.Module):
         self._users = tf.Variable(tf.zeros([self._rows]), trainable=False, name="users")
 
     def fit(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
-        """Fit co-purchase to events with the columns user and row; set popularity from the item statistics."""
+        """Fit co-purchase to events with the columns user and row; set popularity from the item
+        statistics.
+        """
         users = pd.factorize(events.user)[0]
         interactions = sp.csr_matrix(
             (np.ones(len(events), np.float32), (users, events.row)), (users.max(initial=0) + 1, len(statistics))
@@ -99,8 +107,8 @@ class CandidateGenerator(tf.Module):
     ) -> Candidates:
         """Generate the candidates of histories at `query_times` [batch] int64 seconds.
 
-        `queries` [batch, dim + 1] are embeddings of the query tower. Where `allowed` [batch, rows] bool is given,
-        each source proposes its best items among those.
+        `queries` [batch, dim + 1] are embeddings of the query tower. Where `allowed` [batch, rows]
+        bool is given, each source proposes its best items among those.
         """
         scores = self._score_all(history, query_times, queries)
         is_item = tf.broadcast_to(tf.range(self._rows) > 0, tf.shape(scores.towers))
@@ -122,7 +130,9 @@ class CandidateGenerator(tf.Module):
         return tf.cast(self._repeat_source(repeat, tf.range(self._rows) > 0).propose(), tf.int64)
 
     def score_copurchases(self, rows: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] co-purchase scores of all items for users whose history is the item `rows` [batch] alone."""
+        """[batch, rows] co-purchase scores of all items for users whose history is the item `rows`
+        [batch] alone.
+        """
         return tf.matmul(tf.gather(self._encoder, rows), self._decoder, transpose_b=True)
 
     def _sources(self, scores: SourceScores, allowed: tf.Tensor) -> list[CandidateSource]:
@@ -194,7 +204,9 @@ class CandidateGenerator(tf.Module):
 
 
 def _distinct_rows(proposed: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
-    """[batch, n] int64 distinct allowed rows of `proposed` [batch, any] int32 in rising order, 0 pads."""
+    """[batch, n] int64 distinct allowed rows of `proposed` [batch, any] int32 in rising order, 0
+    pads.
+    """
     shape = tf.shape(allowed)
     users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(proposed)[1], axis=1)
     times = tf.scatter_nd(tf.stack([users, proposed], axis=-1), tf.ones_like(proposed), shape)

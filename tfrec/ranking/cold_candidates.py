@@ -1,8 +1,9 @@
-"""Scores of cold items, which nobody has interacted with, from a history's events with their groups.
+"""Scores of cold items, which nobody has interacted with, from a history's events with their
+groups.
 
-The model is a logistic regression over the ranking features of an item's groups (category, text, brand
-...) and the two towers' score. It is linear, so it is a sum over the history's groups: thousands of cold
-items cost a request a few lookups each. The ranker then ranks the best of them.
+The model is a logistic regression over the ranking features of an item's groups (category, text,
+brand ...) and the two towers' score. It is linear, so it is a sum over the history's groups:
+thousands of cold items cost a request a few lookups each. The ranker then ranks the best of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class ColdCandidates(tf.Module):
         self._features = features
         by_towers = [float(name == TOWERS) for name in features.names]
         self._coefficients = tf.Variable(by_towers, trainable=False, name="coefficients")
-        # A list of rows whose first `_count` are in use: shorter than a mask, and a SavedModel needs one length.
+        # A list of rows whose first `_count` are in use: shorter than a mask, and a SavedModel
+        # needs one length.
         self._rows = tf.Variable(tf.zeros([rows], tf.int32), trainable=False, name="cold_rows")
         self._count = tf.Variable(0, trainable=False, name="cold_count")
         self._item_scores = tf.Variable(tf.zeros([rows]), trainable=False, name="item_scores")
@@ -48,7 +50,8 @@ class ColdCandidates(tf.Module):
     def fit(self, features: np.ndarray, labels: np.ndarray) -> bool:
         """Fit to features [n, len(names)] of cold items and bool labels [n].
 
-        False, and nothing is fitted, where there are fewer than MIN_POSITIVES positives or no negative.
+        False, and nothing is fitted, where there are fewer than MIN_POSITIVES positives or no
+        negative.
         """
         from sklearn.linear_model import LogisticRegression
 
@@ -71,7 +74,9 @@ class ColdCandidates(tf.Module):
         return self._rows[: self._count]
 
     def score(self, history: History, query_times: tf.Tensor, towers: tf.Tensor) -> tf.Tensor:
-        """[batch, cold items] scores, comparable within a user; `towers` [batch, rows] are the towers' scores."""
+        """[batch, cold items] scores, comparable within a user; `towers` [batch, rows] are the
+        towers' scores.
+        """
         by_history = self._features.score_history_groups(history, query_times, self.rows, self._coefficients)
         weight = self._coefficients[self._features.names.index(TOWERS)]
         return by_history + tf.gather(self._item_scores, self.rows) + weight * tf.gather(towers, self.rows, axis=1)

@@ -50,7 +50,8 @@ class CandidateFeatures(tf.Module):
         groups = levels | {"text": catalog.text_row, "brand": catalog.brand}
         columns = np.stack([np.arange(catalog.rows), *groups.values()], axis=1)
         sizes = columns.max(axis=0) + 1
-        # An item's row and its groups get numbers of one range, so that one table counts the events of all.
+        # An item's row and its groups get numbers of one range, so that one table counts the events
+        # of all.
         self._first = np.cumsum(sizes) - sizes
         self._size = int(sizes.sum())
         self._item_groups = _constant(columns + self._first, "item_groups")  # [rows, 1 + groups]
@@ -100,15 +101,18 @@ class CandidateFeatures(tf.Module):
     def score_history_groups(
         self, history: History, query_times: tf.Tensor, rows: tf.Tensor, coefficients: tf.Tensor
     ) -> tf.Tensor:
-        """[batch, n] sum of `coefficients` [len(names)] times the features of the items' groups in each history.
+        """[batch, n] sum of `coefficients` [len(names)] times the features of the items' groups in
+        each history.
 
-        The items `rows` [n] are the same for all users. The sum lacks a constant that all items share.
+        The items `rows` [n] are the same for all users. The sum lacks a constant that all items
+        share.
         """
         age = self._age(history, query_times)
         events = self._aggregate(history, age, _baskets_ago(history))
         counts = _log(tf.gather(events.sums, GROUP_WEIGHTS, axis=1))
         idle = _log(tf.minimum(events.youngest, NEVER_DAYS)) - np.log1p(NEVER_DAYS)  # 0 where there is no event
-        # Column 0 is the item itself, which a cold item's history can't hold: its coefficients are 0.
+        # Column 0 is the item itself, which a cold item's history can't hold: its coefficients are
+        # 0.
         by_column = tf.pad(tf.gather(coefficients, self._group_history_indices), [[1, 0], [0, 0]])
         column = (tf.range(tf.shape(idle)[0]) - 1) % len(by_column)
         values = tf.concat([counts, idle[:, tf.newaxis]], axis=1)
@@ -122,7 +126,9 @@ class CandidateFeatures(tf.Module):
         return tf.linalg.matvec(statistics, tf.gather(coefficients, self._item_group_indices))
 
     def _with_groups(self, statistics: np.ndarray) -> np.ndarray:
-        """Append the users of the last 28 days of each item's groups: the only statistics of a cold item."""
+        """Append the users of the last 28 days of each item's groups: the only statistics of a cold
+        item.
+        """
         users = statistics[:, STATISTIC_NAMES.index("item_users_28")]
         columns = [statistics]
         for group in (self._item_groups.numpy() - self._first).T[1:]:
@@ -154,9 +160,10 @@ def _aggregate_by_group(
 ) -> GroupEvents:
     """Sums of the weights, smallest and largest age of the counted events, by user and group.
 
-    `group` [batch, length, columns] is below `size`, `weights` [batch, length, columns, any] is 0 for events that are
-    not counted. A table of all groups gives the slot of each group that the history holds; it alone is as long as the
-    catalog. To compare each candidate with each event takes several times as long.
+    `group` [batch, length, columns] is below `size`, `weights` [batch, length, columns, any] is 0
+    for events that are not counted. A table of all groups gives the slot of each group that the
+    history holds; it alone is as long as the catalog. To compare each candidate with each event
+    takes several times as long.
     """
     users = tf.range(tf.shape(group, out_type=group.dtype)[0])[:, tf.newaxis, tf.newaxis]
     key = tf.reshape(group + size * users, [-1])
@@ -173,7 +180,9 @@ def _aggregate_by_group(
 
 
 def _gather_groups(events: GroupEvents, groups: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Sums [batch, candidates, columns, weights], youngest and oldest age of `groups` [batch, candidates, columns]."""
+    """Sums [batch, candidates, columns, weights], youngest and oldest age of `groups` [batch,
+    candidates, columns].
+    """
     slot = tf.gather(events.slot, groups, batch_dims=1)
     return (
         tf.gather(events.sums, slot),

@@ -1,7 +1,8 @@
-"""Fit the second stage on the candidates at the start of the validation window and the positives in it.
+"""Fit the second stage on the candidates at the start of the validation window and the positives in
+it.
 
-The two towers have not been trained on that window: it only decided which of their epochs is the best. After the
-ranker's fit the window joins the known events.
+The two towers have not been trained on that window: it only decided which of their epochs is the
+best. After the ranker's fit the window joins the known events.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ USERS_AT_ONCE = 32
 def fit_second_stage(
     trained: Trained, train_files: Sequence[str], validation_files: Sequence[str], config: Config, checkpoint_dir: str
 ) -> SecondStage:
-    """Fit a second stage on the validation window, then set what it knows to the events of both splits.
+    """Fit a second stage on the validation window, then set what it knows to the events of both
+    splits.
 
-    An interrupted call with the same arguments resumes: it collects the candidates again, then the ranker's fit goes
-    on from its last checkpoint in `checkpoint_dir`. Raises DataError when the window holds no positive.
+    An interrupted call with the same arguments resumes: it collects the candidates again, then the
+    ranker's fit goes on from its last checkpoint in `checkpoint_dir`. Raises DataError when the
+    window holds no positive.
     """
     stage = SecondStage(trained.model, trained.catalog, _heads(validation_files, config), config)
     data = sequences(validation_files, config.features.profile_columns, USERS_AT_ONCE)
@@ -92,7 +95,9 @@ def _heads(files: Sequence[str], config: Config) -> Heads:
 def _collect_earlier_windows(
     stage: SecondStage, model: TwoTower, past: pd.DataFrame, data: tf.data.Dataset, start: int, config: Config
 ) -> Iterator[Examples]:
-    """Collect the repeats of the windows before second `start`: what users buy again differs from month to month."""
+    """Collect the repeats of the windows before second `start`: what users buy again differs from
+    month to month.
+    """
     length = config.examples.split.validation_days * DAY_SECONDS
     for number in range(config.ranking.repeat_windows if config.ranking.n_repeat else 0, 0, -1):
         begin = start - number * length
@@ -112,7 +117,8 @@ def _fit_cold_candidates(stage: SecondStage, data: tf.data.Dataset, start: int |
 def _mask_tower_scores(stage: SecondStage, examples: Examples, first: int) -> None:
     """Set the towers' scores before candidate `first` to the mean of later repeats.
 
-    The candidates before `first` are of earlier windows, on whose positives the towers have been trained.
+    The candidates before `first` are of earlier windows, on whose positives the towers have been
+    trained.
     """
     names = stage.features.names
     columns = [names.index("towers"), names.index("towers_below_best")]

@@ -20,15 +20,17 @@ from tfrec.training.progress import Phase, Progress, Reporter
 
 PREDICTED_AT_ONCE = 16_384
 STEPS, SMALLEST_BATCH = 100, 32
-"""A small shop gets smaller batches, for STEPS steps an epoch: an epoch of one step would teach nothing."""
+"""A small shop gets smaller batches, for STEPS steps an epoch: an epoch of one step would teach
+nothing.
+"""
 
 
 def fit_ranker(ranker: Ranker, examples: Examples, config: Config, checkpoint_dir: str) -> LearningCurve:
     """Fit the ranker for `ranking.epochs` epochs; return the loss of each.
 
-    A checkpoint is written every `train.checkpoint_seconds` and at the end of each epoch. A call with the same
-    arguments resumes from the last one in `checkpoint_dir`, with the same batches; only the dropout masks differ then.
-    Raises ModelError when the loss is infinite or NaN.
+    A checkpoint is written every `train.checkpoint_seconds` and at the end of each epoch. A call
+    with the same arguments resumes from the last one in `checkpoint_dir`, with the same batches;
+    only the dropout masks differ then. Raises ModelError when the loss is infinite or NaN.
     """
     settings, seed = config.ranking, config.train.seed
     batch_size = min(max(len(examples.rows) // STEPS, SMALLEST_BATCH), settings.batch_size)
@@ -48,7 +50,8 @@ def fit_ranker(ranker: Ranker, examples: Examples, config: Config, checkpoint_di
         reporter = Reporter(phase, progress, config.train.checkpoint_seconds)
         if done < steps:  # else the fit was interrupted after the last step of the epoch
             data = _batches(examples, steps, [seed, epoch], done)
-            # The number of steps is given, because Keras counts one more in the optimizer where it meets the end.
+            # The number of steps is given, because Keras counts one more in the optimizer where it
+            # meets the end.
             ranker.fit(
                 data,
                 initial_epoch=epoch,
@@ -96,10 +99,12 @@ def calibrate_ranker(ranker: Ranker, examples: Examples) -> None:
 
 
 def held_out_start(examples: Examples, first: int, share: float) -> int:
-    """Index of the first candidate of the last `share` of the users, whose labels calibrate the ranker.
+    """Index of the first candidate of the last `share` of the users, whose labels calibrate the
+    ranker.
 
-    Only users from candidate `first` on count: those before it are of earlier windows. The number of examples, if
-    those users have too few positives to calibrate by. Raises ConfigError when `share` leaves nothing to fit on.
+    Only users from candidate `first` on count: those before it are of earlier windows. The number
+    of examples, if those users have too few positives to calibrate by. Raises ConfigError when
+    `share` leaves nothing to fit on.
     """
     if not 0 <= share < 1:
         raise ConfigError(

@@ -26,10 +26,10 @@ NEVER_DAYS = 1000.0  # stands for "no such event"
 def item_statistics(events: pd.DataFrame, rows: int, now: int) -> np.ndarray:
     """Compute [rows, len(STATISTIC_NAMES)] float32 from the events before second `now`.
 
-    `events` has the columns user, row (in [0, rows)) and timestamp (seconds). The columns are: distinct
-    users of all time and of the last days; the log ratio of this week to this month and of this month to
-    this quarter; the share of interactions by users who came back to the item; the median of such users'
-    mean gap in days; days since the first and since the last interaction.
+    `events` has the columns user, row (in [0, rows)) and timestamp (seconds). The columns are:
+    distinct users of all time and of the last days; the log ratio of this week to this month and of
+    this month to this quarter; the share of interactions by users who came back to the item; the
+    median of such users' mean gap in days; days since the first and since the last interaction.
     """
     baskets = events[events.timestamp < now].drop_duplicates(["user", "row", "timestamp"])
     pairs = baskets.groupby(["user", "row"], as_index=False).timestamp.agg(["count", "min", "max"])

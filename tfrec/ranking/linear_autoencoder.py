@@ -1,10 +1,10 @@
 """Co-purchase as a linear autoencoder of low rank: two vectors for each item.
 
 A user's interactions x [items] give the scores x V D V', with V the right singular vectors of the
-interaction matrix and D = w / (w + r) their shrunken share: the ridge regression of each item on all
-items, of rank k. An item must not predict itself, so each column is divided by the share that the other
-items leave unexplained, as in EASE. Sources: Steck, "Autoencoders that don't overfit towards the
-identity" (2020); Cremonesi et al., PureSVD (2010).
+interaction matrix and D = w / (w + r) their shrunken share: the ridge regression of each item on
+all items, of rank k. An item must not predict itself, so each column is divided by the share that
+the other items leave unexplained, as in EASE. Sources: Steck, "Autoencoders that don't overfit
+towards the identity" (2020); Cremonesi et al., PureSVD (2010).
 """
 
 from __future__ import annotations

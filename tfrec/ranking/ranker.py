@@ -1,7 +1,8 @@
-"""The ranker: a tfrs.Model that gives the chance that a shopper chooses a candidate, a head for each kind of event.
+"""The ranker: a tfrs.Model that gives the chance that a shopper chooses a candidate, a head for
+each kind of event.
 
-Deep & Cross (Wang et al., "DCN V2", 2021) over the evidence of a candidate, its categories and the shopper's profile.
-It knows nothing of where candidates or evidence come from.
+Deep & Cross (Wang et al., "DCN V2", 2021) over the evidence of a candidate, its categories and the
+shopper's profile. It knows nothing of where candidates or evidence come from.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Ranker(tfrs.Model):
     """Logits [n, heads] of candidates from their features, catalogue rows and profiles."""
 
     def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], levels: int, config: RankingConfig):
-        """The first `levels` of an item's categories are embedded: thousands of makers would be learnt by heart."""
+        """The first `levels` of an item's categories are embedded: thousands of makers would be
+        learnt by heart.
+        """
         super().__init__()
         self.heads = heads
         self._category = tf.Variable(catalog.category[:, :levels], trainable=False, name="ranked_category")
@@ -59,7 +62,9 @@ class Ranker(tfrs.Model):
         return {"ranker_weights": list(self.weights)}
 
     def fit_scale(self, features: np.ndarray) -> None:
-        """Takes mean and spread of each feature from [n, features]; a feature that hardly varies stays 0."""
+        """Takes mean and spread of each feature from [n, features]; a feature that hardly varies
+        stays 0.
+        """
         # One at a time: all of them in float64 would be twice the features once more.
         query_times = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
         mean, spread = np.array(query_times).T
@@ -67,7 +72,9 @@ class Ranker(tfrs.Model):
         self._scale.assign(np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0.0))
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """`inputs`: features [n, features] float32, rows [n] int64, user_<column> [n] int64 of the profile."""
+        """`inputs`: features [n, features] float32, rows [n] int64, user_<column> [n] int64 of the
+        profile.
+        """
         scaled = tf.clip_by_value((inputs["features"] - self._mean) * self._scale, -LIMIT, LIMIT)
         categories = self._categories(tf.gather(self._category, inputs["rows"]))
         embedded = [tf.reshape(categories, [-1, categories.shape[1] * categories.shape[2]])]
@@ -81,9 +88,11 @@ class Ranker(tfrs.Model):
         return self._out(tf.concat([crossed, deep], axis=-1))
 
     def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """[n, heads] in [0, 1], of the same `inputs`: every chance that is served goes through this calibration.
+        """[n, heads] in [0, 1], of the same `inputs`: every chance that is served goes through this
+        calibration.
 
-        It is monotone, `slope` [heads] (above 0) and `bias` [heads] on the logits; 1 and 0 leave them as they are.
+        It is monotone, `slope` [heads] (above 0) and `bias` [heads] on the logits; 1 and 0 leave
+        them as they are.
         """
         return tf.sigmoid(self.slope * self(inputs) + self.bias)
 
@@ -92,7 +101,9 @@ class Ranker(tfrs.Model):
         return super().train_step(inputs) | {"targets": tf.cast(tf.shape(inputs["labels"])[0], tf.float32)}
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Summed cross-entropy of the heads; beside what `call` reads, `inputs` holds labels [n, heads]."""
+        """Summed cross-entropy of the heads; beside what `call` reads, `inputs` holds labels [n,
+        heads].
+        """
         logits = self(inputs, training=training)
         losses = [
             task(labels=inputs["labels"][:, index], predictions=logits[:, index], compute_metrics=False)

@@ -1,4 +1,6 @@
-"""The second stage: candidates, their ranking features and the ranker, the same in training and serving."""
+"""The second stage: candidates, their ranking features and the ranker, the same in training and
+serving.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,9 @@ class Heads(NamedTuple):
 class SecondStage(tf.Module):
     """Candidates, their features and the ranker over one catalog.
 
-    `batch` is a batch of histories, `query_times` [batch] int64 seconds, `queries` [batch, dim + 1] their embeddings
-    by the query tower. Where `allowed` [batch, rows] bool is given, only these items become candidates.
+    `batch` is a batch of histories, `query_times` [batch] int64 seconds, `queries` [batch, dim + 1]
+    their embeddings by the query tower. Where `allowed` [batch, rows] bool is given, only these
+    items become candidates.
     """
 
     def __init__(self, model: TwoTower, catalog: Catalog, heads: Heads, config: Config):
@@ -92,7 +95,9 @@ class SecondStage(tf.Module):
         return self.generator.find_repeats(self._history(batch), query_times)
 
     def compute_features(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """[batch, n, features] float32 features of the items `rows` [batch, n] int64, candidates or not."""
+        """[batch, n, features] float32 features of the items `rows` [batch, n] int64, candidates or
+        not.
+        """
         history = self._history(batch)
         scores = self.generator.score(history, query_times, queries, rows)
         return self.features.compute(history, query_times, rows, scores)
@@ -100,7 +105,8 @@ class SecondStage(tf.Module):
     def score_complements(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] co-purchase scores of all items with the item `rows` [batch].
 
-        -inf for substitutes: items of the same deepest category or with the same text. -inf for all where the row is 0.
+        -inf for substitutes: items of the same deepest category or with the same text. -inf for all
+        where the row is 0.
         """
         category, text = tf.gather(self._deepest, rows)[:, tf.newaxis], tf.gather(self._text, rows)[:, tf.newaxis]
         has_category = tf.logical_and(category == self._deepest, category > 0)
@@ -120,8 +126,8 @@ class SecondStage(tf.Module):
     ) -> tf.Tensor:
         """[batch, rows] scores of the whole catalog.
 
-        A candidate has its probability of a positive, in [0, 1]. All other items are below 0, in the order of the two
-        towers.
+        A candidate has its probability of a positive, in [0, 1]. All other items are below 0, in
+        the order of the two towers.
         """
         candidates, by_head = self.rank_candidates(batch, query_times, queries, allowed)
         others = candidates.towers - tf.reduce_max(candidates.towers, axis=1, keepdims=True) - 1.0

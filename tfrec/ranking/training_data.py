@@ -1,4 +1,6 @@
-"""Training data of the ranker: the candidates at the start of a window, labeled by the positives in it."""
+"""Training data of the ranker: the candidates at the start of a window, labeled by the positives in
+it.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,13 @@ class Examples:
 
     def part(self, start: int, end: int | None) -> Examples:
         """The examples from index `start` to `end`, without a copy."""
-        profile = {name: values[start:end] for name, values in self.profile.items()}
-        arrays = (self.user, self.features, self.rows, self.labels)
-        return Examples(*(values[start:end] for values in arrays), profile)
+        return Examples(
+            self.user[start:end],
+            self.features[start:end],
+            self.rows[start:end],
+            self.labels[start:end],
+            {name: values[start:end] for name, values in self.profile.items()},
+        )
 
 
 class ExampleBuffer:
@@ -108,9 +114,11 @@ def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: 
 def collect_cold_items(
     stage: SecondStage, data: Iterable[Batch], start: int | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features [n, features] and bool labels [n] of cold items at second `start` (None: at each user's first target).
+    """Features [n, features] and bool labels [n] of cold items at second `start` (None: at each
+    user's first target).
 
-    Each user has their positives, of the kinds that count, and up to COLD_NEGATIVES random negatives.
+    Each user has their positives, of the kinds that count, and up to COLD_NEGATIVES random
+    negatives.
     """
     cold, random = stage.cold.rows.numpy(), np.random.default_rng(seed)
     kinds = [_kind_index(head) for head in stage.positive_heads]

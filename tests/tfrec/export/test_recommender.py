@@ -1,4 +1,6 @@
-"""The SavedModel of the shop of tests/conftest.py, asked as TensorFlow Serving asks it: raw strings and numbers."""
+"""The SavedModel of the shop of tests/conftest.py, asked as TensorFlow Serving asks it: raw strings
+and numbers.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,9 @@ def embed(ask: Ask) -> Callable[..., np.ndarray]:
 
 
 def wishes(batch: int, **given: list[Any]) -> dict[str, np.ndarray]:
-    """What `recommend` takes beside a request; nothing is wished but what is given, a row of names each shopper."""
+    """What `recommend` takes beside a request; nothing is wished but what is given, a row of names
+    each shopper.
+    """
     asked = {"exclude_seen": np.array(given.pop("exclude_seen", [False] * batch))}
     asked["diversity"] = np.array(given.pop("diversity", [0.0] * batch), np.float32)
     for name in ("exclude_item_id", "allow_category", "deny_category"):

@@ -1,4 +1,6 @@
-"""Which ops a model may hold: TensorFlow's own and tensorflow-text's, wherever in the graph they stand."""
+"""Which ops a model may hold: TensorFlow's own and tensorflow-text's, wherever in the graph they
+stand.
+"""
 
 from __future__ import annotations
 

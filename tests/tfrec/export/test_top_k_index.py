@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tfrec.export.top_k_index import Index
 
-# Row 0 stands for no item: its score would be the best of all, were it an answer. The last column is the bias.
-#                 x     y  bias
+# Row 0 stands for no item: its score would be the best of all, were it an answer. The last column
+# is the bias.                 x     y  bias
 EMBEDDINGS = [[9.0, 9.0, 9.0], [3.0, 0.0, 0.0], [0.0, 2.0, 0.5], [1.0, 1.0, -1.0], [-4.0, 0.0, 0.0]]
 ONE_QUERY = [[1.0, 1.0, 1.0]]  # scores of rows 1 to 4: 3, 2.5, 1, -4
 

@@ -1,4 +1,6 @@
-"""The SavedModel of both stages: its answers are those of the model in memory, with one calibration."""
+"""The SavedModel of both stages: its answers are those of the model in memory, with one
+calibration.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def make_generator(make_catalog):
     catalog = make_catalog([[number] for number in range(1, ROWS)])
 
     def make(config: RankingConfig) -> CandidateGenerator:
-        # The towers score item 6 highest, then 5, 4, 3, 2, 1: the embedding is the item's number, the query 1.
+        # The towers score item 6 highest, then 5, 4, 3, 2, 1: the embedding is the item's number,
+        # the query 1.
         numbers = np.arange(ROWS, dtype=np.float32)
         numbers[0] = 99.0  # row 0 would have the highest score
         embeddings = tf.Variable(numbers[:, np.newaxis])
@@ -141,7 +142,7 @@ def test_only_allowed_items_are_candidates_and_their_scores_stay(generator):
 
 
 def test_the_popular_candidates_are_the_most_popular_allowed_items(make_generator):
-    made = make_generator(RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=1, n_cold=0, copurchase_rank=4))
+    made = make_generator(only(n_popular=1))
     made._users.assign([0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0])
     nothing = no_history(3)
     allowed = tf.constant([[True] * 7, [True, True, True, False, True, True, True], [False] * 4 + [True] * 3])
@@ -151,7 +152,8 @@ def test_the_popular_candidates_are_the_most_popular_allowed_items(make_generato
 
 def test_items_of_the_history_are_proposed_as_repeats_alone(generator):
     found = candidates_of(generator, [6, 5, 2], [1, 1, 400])
-    # The towers' best new item is 4; of the known items the two most frequent recent ones; 5 is one of them and popular.
+    # The towers' best new item is 4; 6 and 5 are the two most frequent recent items, and 5 is
+    # popular.
     assert {4, 5, 6} <= set(found)
     assert 2 not in found
 
@@ -159,14 +161,14 @@ def test_items_of_the_history_are_proposed_as_repeats_alone(generator):
 @pytest.mark.parametrize(("n_cold", "expected"), [(0, [5]), (1, [5, 6]), (3, [4, 5, 6])])
 def test_cold_items_are_candidates_by_a_source_of_their_own(make_generator, n_cold, expected):
     # Items 4 and 6 are cold; row 0 is no item.
-    made = make_generator(RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=1, n_cold=n_cold, copurchase_rank=4))
+    made = make_generator(only(n_popular=1, n_cold=n_cold))
     assert sorted(candidates_of(made, [1], [60])) == expected
 
 
 @pytest.fixture
 def contrary(make_generator) -> CandidateGenerator:
-    """One cold item is a candidate: the one with the lowest score of the towers, by the fit of the cold candidates."""
-    made = make_generator(RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=0, n_cold=1, copurchase_rank=4))
+    """A generator of one cold candidate, fitted to prefer a low score of the towers."""
+    made = make_generator(only(n_cold=1))
     names = made._cold._features.names
     features = np.zeros((1000, len(names)), np.float32)
     features[:, names.index("towers")] = np.linspace(-1, 1, 1000)
@@ -174,7 +176,7 @@ def contrary(make_generator) -> CandidateGenerator:
     return made
 
 
-def test_what_the_cold_were_taught_decides_which_new_item_is_candidates_of(contrary):
+def test_the_fit_of_the_cold_candidates_decides_which_cold_item_is_one(contrary):
     # Items 4 and 6 are cold, and the towers prefer 6.
     assert sorted(candidates_of(contrary, [1], [60])) == [4]
 
@@ -218,6 +220,11 @@ def test_for_a_user_of_all_items_scores_are_compared_with_the_best_of_all(genera
 
 def test_unknown_items_of_a_history_are_no_candidates(generator):
     assert 0 not in candidates_of(generator, [0, 0], [1, 2])
+
+
+def only(n_popular: int = 0, n_cold: int = 0) -> RankingConfig:
+    """No candidates but of these sources."""
+    return RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=n_popular, n_cold=n_cold, copurchase_rank=4)
 
 
 def no_history(users: int) -> History:

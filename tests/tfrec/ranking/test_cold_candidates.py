@@ -16,7 +16,8 @@ from tfrec.ranking.item_statistics import item_statistics
 DAY = 86_400
 NOW = 1000 * DAY
 
-# Items 1 and 2 of category 1 were bought, 3 of category 2 too; 4 of category 1, 5 of 2 and 6 of none never were.
+# Items 1 and 2 of category 1 were bought, 3 of category 2 too; 4 of category 1, 5 of 2 and 6 of
+# none never were.
 CATEGORY = {"category": np.array([[0], [1], [1], [2], [1], [2], [0]]), "category_size": 3}
 ROWS = 7
 COLD = [4, 5, 6]
@@ -36,7 +37,9 @@ TOWERS = tf.constant(np.random.default_rng(0).normal(size=(3, ROWS)).astype(np.f
 def cold(make_catalog) -> ColdCandidates:
     statistics = item_statistics(EVENTS, ROWS, NOW)
     # Items 4 and 1 have the same text; 0 is no text.
-    features = CandidateFeatures(make_catalog([[5], [6], [7], [5], [9], [8]], **CATEGORY), statistics, "utc", SCORE_NAMES)
+    features = CandidateFeatures(
+        make_catalog([[5], [6], [7], [5], [9], [8]], **CATEGORY), statistics, "utc", SCORE_NAMES
+    )
     made = ColdCandidates(features, ROWS)
     made.set_statistics(statistics)
     return made

@@ -121,7 +121,10 @@ def test_a_user_without_a_history_gets_finite_features(features):
 
 
 def test_a_batch_of_length_0_gets_the_features_of_a_padded_one(features):
-    padded, shortest = compute(features, history_of([], []), [1, 3]), compute(features, history_of([], [], length=0), [1, 3])
+    padded, shortest = (
+        compute(features, history_of([], []), [1, 3]),
+        compute(features, history_of([], [], length=0), [1, 3]),
+    )
     for name, values in padded.items():
         np.testing.assert_allclose(shortest[name], values, rtol=1e-5, err_msg=name)
 

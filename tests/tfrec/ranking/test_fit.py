@@ -77,7 +77,6 @@ def test_without_repeats_no_earlier_window_is_collected(fit, capfd, without):
 def test_repeats_of_earlier_windows_are_collected(fit, capfd):
     fit()
     output = capfd.readouterr()
-    # In the window before validation ann and bob are active, with no earlier event; eve has one event. See the count.
     assert "2 repeat candidates of earlier windows" in output.out + output.err
 
 

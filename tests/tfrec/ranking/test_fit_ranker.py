@@ -65,7 +65,8 @@ def test_the_last_users_are_held_out_where_they_have_enough_positives():
 
 def test_users_of_earlier_windows_are_never_held_out():
     one = examples_of(np.tile([1, 0, 0, 0], 750))
-    # The first 1000 candidates are of ten users of an earlier window, the other 2000 of ten users of this one.
+    # The first 1000 candidates are of ten users of an earlier window, the other 2000 of ten users
+    # of this one.
     both = dataclasses.replace(one, user=np.concatenate([np.arange(1000) // 100, 10 + np.arange(2000) // 200]))
     assert held_out_start(both, 1000, 0.1) == 1000 + 1800
     assert held_out_start(both, 1000, 0.9) == 1000 + 200

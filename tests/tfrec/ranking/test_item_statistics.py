@@ -38,13 +38,15 @@ def test_users_are_distinct_and_counted_by_their_last_event(statistics):
 
 
 def test_the_trend_compares_a_short_time_with_a_longer_one(statistics):
-    # log(1 + 4 * 1) - log(1 + 2) for the week; log(1 + 3 * 2) - log(1 + 2) and log(1) - log(1 + 1) for the month.
+    # log(1 + 4 * 1) - log(1 + 2) for the week; log(1 + 3 * 2) - log(1 + 2) and log(1) - log(1 + 1)
+    # for the month.
     np.testing.assert_allclose(statistics["item_trend_7"], [0, np.log(5 / 3), 0, 0], rtol=1e-6)
     np.testing.assert_allclose(statistics["item_trend_28"], [0, np.log(7 / 3), -np.log(2), 0], rtol=1e-6)
 
 
 def test_repeats_gaps_and_ages_are_those_of_the_items_users(statistics):
-    # Of the four baskets with item 1 three are ann's, who came back after 40 and 40 days; bob came once.
+    # Of the four baskets with item 1 three are ann's, who came back after 40 and 40 days; bob came
+    # once.
     assert statistics["item_repeats"].tolist() == [0, 0.75, 0, 0]
     assert statistics["item_gap_days"].tolist() == [NEVER_DAYS, 40, NEVER_DAYS, NEVER_DAYS]
     assert statistics["item_age_days"].tolist() == [NEVER_DAYS, 100, 30, NEVER_DAYS]

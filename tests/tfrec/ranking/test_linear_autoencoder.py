@@ -11,7 +11,8 @@ INTERACTIONS = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 1, 1], [0, 1, 1, 1],
 
 
 def test_at_full_rank_the_scores_of_other_items_are_those_of_ease():
-    # EASE: B = I - P / diag(P) with P = (X'X + r I)^-1, so for an item outside of x the score is -(x P)_j / P_jj.
+    # EASE: B = I - P / diag(P) with P = (X'X + r I)^-1, so for an item outside of x the score is
+    # -(x P)_j / P_jj.
     regularization = 2.0
     inverse = np.linalg.inv(INTERACTIONS.T @ INTERACTIONS + regularization * np.eye(4))
     ease = -(INTERACTIONS @ inverse) / np.diag(inverse)

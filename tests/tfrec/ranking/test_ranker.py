@@ -32,7 +32,8 @@ def inputs(features: list[list[float]], rows: list[int], cities: list[int]) -> d
 
 
 def test_each_head_learns_a_rule_of_its_own(ranker):
-    # Views depend on the first feature, purchases on item and city: in city 1 item 1, in city 2 item 2.
+    # Views depend on the first feature, purchases on item and city: in city 1 item 1, in city 2
+    # item 2.
     random = np.random.default_rng(0)
     features, rows, cities = random.normal(size=(512, 2)), random.integers(1, 3, 512), random.integers(1, 3, 512)
     labels = np.stack([features[:, 0] > 0, rows == cities], axis=1).astype(np.float32)
@@ -68,7 +69,8 @@ def test_features_are_scaled_and_a_constant_one_has_no_effect(ranker):
 
 
 def test_a_feature_that_varies_by_rounding_alone_has_no_effect_later(ranker):
-    # In a shop where everybody has four events, the count's logarithm is one number but for its last digits.
+    # In a shop where everybody has four events, the count's logarithm is one number but for its
+    # last digits.
     count = np.float32(np.log(5)) + np.array([0, 1e-4], np.float32).repeat(50)
     ranker.fit_scale(np.stack([np.tile([1.0, 3.0], 50), count], axis=1).astype(np.float32))
     logits = ranker(inputs([[2.0, np.log(5)], [2.0, np.log(6)]], [1, 1], [0, 0])).numpy()

@@ -1,4 +1,6 @@
-"""Training data of the ranker: labels, repeats of earlier windows and cold items, worked out by hand."""
+"""Training data of the ranker: labels, repeats of earlier windows and cold items, worked out by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ def seconds(day: str) -> int:
     return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
 
 
-# An earlier window from START to END. eve buys soap before and in it; bob buys something new in it; cai buys
-# nothing in it. The last events of eve and bob are targets of the validation window.
+# An earlier window from START to END. eve buys soap before and in it; bob buys something new in it;
+# cai buys nothing in it. The last events of eve and bob are targets of the validation window.
 START, END = seconds("2024-01-21"), seconds("2024-02-05")
 #                (item, day, is_target)
 HISTORIES = {
@@ -144,7 +146,8 @@ def test_an_earlier_window_holds_no_later_event(batch):
 
 def test_repeat_candidates_of_an_earlier_window_are_labeled_by_its_events(stage, batch, item_ids):
     (examples,) = collect_repeats(stage, [batch], START, END)
-    # eve bought soap again and tea not; bob neither of his two; cai, without an event in the window, is left out.
+    # eve bought soap again and tea not; bob neither of his two; cai, without an event in the
+    # window, is left out.
     assert labels_by_user(examples, item_ids) == {0: {"soap": 1.0, "tea": 0.0}, 1: {"mug": 0.0, "lamp": 0.0}}
     # The features know nothing of the window: eve's soap is one event, 11 days old at START.
     soap = examples.features[(examples.user == 0) & (item_ids[examples.rows] == "soap")][0]
@@ -169,6 +172,7 @@ def one_cold_item(stage, item_ids) -> Iterator[None]:
 def test_cold_items_are_positives_or_random_negatives_of_each_user(stage, transformed_shop):
     (window,) = sequences(transformed_shop.files["validation"], PROFILE, 16)
     features, labels = collect_cold_items(stage, [window], None, 0)
-    # Of ann, bob and eve bob alone bought the mug, the only cold item; it is a negative of the others, once.
+    # Of ann, bob and eve bob alone bought the mug, the only cold item; it is a negative of the
+    # others, once.
     assert labels.tolist() == [False, True, False]
     assert features.shape == (3, len(stage.features.names))

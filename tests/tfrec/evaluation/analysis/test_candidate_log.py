@@ -17,7 +17,8 @@ PROFILE = ("age", "city")
 
 
 def test_each_candidate_is_a_row_for_each_head_with_its_label(exported_two_stages, raw_examples):
-    # Among the positives of the test window ann's pasta and eve's soap are repeats, hence candidates.
+    # Among the positives of the test window ann's pasta and eve's soap are repeats, hence
+    # candidates.
     rows = ranked_candidates(exported_two_stages, raw_examples, 100, "utc")
     again = rows[(rows.label == 1) & (rows.is_repeat == "yes")]
     assert again.department.tolist() == ["Food", "none"]
@@ -25,7 +26,8 @@ def test_each_candidate_is_a_row_for_each_head_with_its_label(exported_two_stage
     assert set(rows.activity) == {"none", "1 to 9"}
     assert set(rows.weight[rows.label == 1]) == {1}
     assert set(rows.weight[rows.label == 0]) == {NEGATIVES_PER_KEPT}
-    probabilities = _scores_at(exported_two_stages, raw_examples, 1_709_596_800)  # midnight before the first target, 2024-03-05
+    midnight = 1_709_596_800  # 2024-03-05, before the first target
+    probabilities = _scores_at(exported_two_stages, raw_examples, midnight)
     assert again.probability.tolist() == pytest.approx(
         [probabilities[b"ann", b"pasta"], probabilities[b"eve", b"soap"]], rel=1e-4
     )
