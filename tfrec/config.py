@@ -148,7 +148,7 @@ class TrainConfig(_Settings):
     logq: bool = True
     """Subtract the log of each candidate's sampling probability from its logit."""
     mask_positives: MaskPositives = "sequence"
-    """Items of the user's own events that are no negatives. "sequence": all (best where nobody buys
+    """Items of the user's own events that are no negatives. "sequence": all (best if no user buys
     an item twice). "basket": targets of the same timestamp, as in-batch candidates. "none".
     "repeat": like "basket" for a repeat and like "sequence" for a new item, so that new items
     compete with new items."""

@@ -50,9 +50,9 @@ class SampledSoftmax:
         )
         # 2. The candidates of all replicas: a target competes with those of the whole batch.
         in_batch, total_weight = tf.shape(queries)[0], tf.reduce_sum(weights)
-        if replicas.are_there():
-            candidates = Candidates(*replicas.own_first(*candidates))
-            in_batch, total_weight = replicas.totals(in_batch, total_weight)
+        if replicas.is_replicated():
+            candidates = Candidates(*replicas.gather_own_first(*candidates))
+            in_batch, total_weight = replicas.sum_all(in_batch, total_weight)
         # 3. logQ: the log of a candidate's sampling probability is taken off its logit.
         probability = None
         if self._settings.logq:
@@ -123,7 +123,7 @@ def target_weights(history: History, is_target: tf.Tensor, repeat_weight: float,
     weights = tf.where(is_repeat(history), repeat_weight, 1.0)
     if half_life_days > 0:
         latest = tf.reduce_max(history.timestamp)
-        latest = replicas.largest(latest) if replicas.are_there() else latest
+        latest = replicas.max_all(latest) if replicas.is_replicated() else latest
         age = tf.cast(latest - history.timestamp, tf.float32)
         weights *= tf.pow(0.5, age / (half_life_days * DAY_SECONDS))
     return tf.boolean_mask(weights, is_target)

@@ -11,14 +11,14 @@ import tensorflow as tf
 _BASE = 2**22  # a float32 holds every whole number up to 2**24
 
 
-def are_there() -> bool:
+def is_replicated() -> bool:
     """True when a strategy runs this step: other replicas may exist and wait for messages."""
     return tf.distribute.has_strategy()
 
 
-def rows_of(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+def gather_rows(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
     """tf.gather, without reading the whole copy of a variable that has one for each replica."""
-    if not are_there():
+    if not is_replicated():
         return tf.gather(table, rows)
     try:
         own = table.handle
@@ -28,44 +28,44 @@ def rows_of(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
     return tf.gather(next((copy for copy in copies if copy.handle is own), table), rows)
 
 
-def share(drawn: tf.Tensor) -> tf.Tensor:
+def take_share(drawn: tf.Tensor) -> tf.Tensor:
     """This replica's rows of a draw that is the same for all; each row belongs to one replica."""
     context = tf.distribute.get_replica_context()
     return drawn[context.replica_id_in_sync_group :: context.num_replicas_in_sync]
 
 
-def gathered(own: tf.Tensor) -> tf.Tensor:
+def all_gather(own: tf.Tensor) -> tf.Tensor:
     """Rows of all replicas, in the order of the replicas."""
     return tf.distribute.get_replica_context().all_gather(own, axis=0)
 
 
-def rows_of_all(values: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def gather_all_rows(values: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Rows [n, width] of all replicas and their int64 numbers [n], in the order of the replicas.
 
     Replicas may have different numbers of rows. The int64 numbers are sent as floats, since one
     message more costs more than its bytes.
     """
     width = values.shape[1]
-    together = gathered(tf.concat([values, _as_floats(numbers)], axis=1))
+    together = all_gather(tf.concat([values, _as_floats(numbers)], axis=1))
     return together[:, :width], _from_floats(together[:, width:])
 
 
-def own_first(values: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`rows_of_all` with this replica's rows first, and differentiable in the values."""
+def gather_own_first(values: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """`gather_all_rows` with this replica's rows first, and differentiable in the values."""
     own = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.float32)
     signed = tf.concat([values, tf.fill([tf.shape(values)[0], 1], own)], axis=1)
-    together, numbers = rows_of_all(signed, numbers)
+    together, numbers = gather_all_rows(signed, numbers)
     before = tf.math.count_nonzero(together[:, -1] < own, dtype=tf.int32)
     return tf.roll(together[:, :-1], -before, axis=0), tf.roll(numbers, -before, axis=0)
 
 
-def totals(*values: tf.Tensor) -> list[tf.Tensor]:
+def sum_all(*values: tf.Tensor) -> list[tf.Tensor]:
     """Sums of scalars over all replicas, as float32."""
     context, own = tf.distribute.get_replica_context(), tf.stack([tf.cast(value, tf.float32) for value in values])
     return tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, own))
 
 
-def largest(value: tf.Tensor) -> tf.Tensor:
+def max_all(value: tf.Tensor) -> tf.Tensor:
     """Largest value of an int64 scalar over all replicas."""
     context = tf.distribute.get_replica_context()
     position = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync)

@@ -46,7 +46,7 @@ class _Embedding(tf.keras.layers.Embedding):
     """Keras's Embedding; with replicas it reads the rows of the inputs, not the whole table."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        return tf.cast(replicas.rows_of(self.embeddings, inputs), self.compute_dtype)
+        return tf.cast(replicas.gather_rows(self.embeddings, inputs), self.compute_dtype)
 
 
 def _embedding(size: int, dim: int, name: str, stddev: float = 0.02) -> _Embedding:

@@ -150,10 +150,10 @@ class TwoTower(tfrs.Model):
 
     def draw_negatives(self) -> tf.Tensor:
         """[n] int64 catalog rows drawn uniformly; a replica returns its share of a common draw."""
-        if not replicas.are_there():
+        if not replicas.is_replicated():
             return tf.random.uniform([self.uniform_negatives], 1, self.rows, tf.int64)
         seed = tf.stack([tf.constant(self.config.train.seed, tf.int64), self.optimizer.iterations])
-        return replicas.share(tf.random.stateless_uniform([self.uniform_negatives], seed, 1, self.rows, tf.int64))
+        return replicas.take_share(tf.random.stateless_uniform([self.uniform_negatives], seed, 1, self.rows, tf.int64))
 
     def _context(self, batch: Batch, query_times: tf.Tensor, query_vector: tf.Tensor) -> Context:
         profile = {name: batch[name] for name in self.query_tower.profile_names}
@@ -162,7 +162,7 @@ class TwoTower(tfrs.Model):
 
 def _sum_over_replicas(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Sums over replicas of scalars, each of which is a part of a sum or of a mean."""
-    return dict(zip(values, replicas.totals(*values.values()), strict=True)) if replicas.are_there() else values
+    return dict(zip(values, replicas.sum_all(*values.values()), strict=True)) if replicas.is_replicated() else values
 
 
 def _with_room(batch: Batch) -> Batch:

@@ -27,7 +27,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
 
     def aggregate_gradients(self, grads_and_vars: Gradients) -> Gradients:
         """Sum over replicas: one message for all but large tables, one for each of those."""
-        if not replicas.are_there():
+        if not replicas.is_replicated():
             return super().aggregate_gradients(grads_and_vars)
         pairs = list(grads_and_vars)
         is_large = [isinstance(g, tf.IndexedSlices) and v.shape[0] > SMALL for g, v in pairs]
@@ -48,8 +48,8 @@ class LazyAdam(tf.keras.optimizers.Adam):
         rows, values = gradient.indices, gradient.values
         step = tf.cast(self.iterations + 1, variable.dtype)
         rate = self.learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
-        m = self.beta_1 * replicas.rows_of(momentum, rows) + (1 - self.beta_1) * values
-        v = self.beta_2 * replicas.rows_of(velocity, rows) + (1 - self.beta_2) * tf.square(values)
+        m = self.beta_1 * replicas.gather_rows(momentum, rows) + (1 - self.beta_1) * values
+        v = self.beta_2 * replicas.gather_rows(velocity, rows) + (1 - self.beta_2) * tf.square(values)
         momentum.scatter_update(tf.IndexedSlices(m, rows))
         velocity.scatter_update(tf.IndexedSlices(v, rows))
         variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
@@ -57,7 +57,7 @@ class LazyAdam(tf.keras.optimizers.Adam):
 
 def _gathered(slices: tf.IndexedSlices, table: tf.Variable) -> tf.IndexedSlices:
     """Slices of all replicas, one after another."""
-    values, rows = replicas.rows_of_all(tf.cast(_flat(slices), tf.float32), tf.cast(slices.indices, tf.int64))
+    values, rows = replicas.gather_all_rows(tf.cast(_flat(slices), tf.float32), tf.cast(slices.indices, tf.int64))
     return _slices(tf.cast(values, slices.dtype), rows, table)
 
 

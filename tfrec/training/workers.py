@@ -46,7 +46,9 @@ class Worker:
     @functools.cached_property
     def _gathered(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Function that gathers the value [1] of each replica."""
-        return tf.function(lambda own: self.strategy.run(lambda: replicas.gathered(tf.identity(own))), autograph=False)
+        return tf.function(
+            lambda own: self.strategy.run(lambda: replicas.all_gather(tf.identity(own))), autograph=False
+        )
 
 
 def join_workers(count: int) -> Worker:

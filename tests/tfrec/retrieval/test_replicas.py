@@ -146,16 +146,16 @@ def test_a_replica_reads_only_the_gathered_rows_of_a_table():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         table = tf.Variable(tf.zeros([9, 2]))
         assert "ReadVariableOp" in operations(lambda: tf.gather(table, [3, 3]))  # 2.5 GB a step of ten million items
-        assert "ResourceGather" in operations(lambda: replicas.rows_of(table, [3, 3]))
-        assert "ReadVariableOp" not in operations(lambda: replicas.rows_of(table, [3, 3]))
-        assert replicas.rows_of(table, [3, 3]).shape == (2, 2)  # between steps, too
+        assert "ResourceGather" in operations(lambda: replicas.gather_rows(table, [3, 3]))
+        assert "ReadVariableOp" not in operations(lambda: replicas.gather_rows(table, [3, 3]))
+        assert replicas.gather_rows(table, [3, 3]).shape == (2, 2)  # between steps, too
 
 
 @pytest.mark.parametrize("number", [0, 1, 2**22 - 1, 2**22, 2**24 + 1, 2**33 + 3, 2**45, -1, -(2**33) - 3])
 def test_an_int64_survives_its_encoding_as_floats(number):
     def there_and_back():
-        values, numbers = replicas.rows_of_all(tf.constant([[0.5], [0.25]]), tf.constant([number, 7], tf.int64))
-        return values, numbers, replicas.largest(tf.constant(number, tf.int64))
+        values, numbers = replicas.gather_all_rows(tf.constant([[0.5], [0.25]]), tf.constant([number, 7], tf.int64))
+        return values, numbers, replicas.max_all(tf.constant(number, tf.int64))
 
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     values, numbers, largest = strategy.run(tf.function(there_and_back))

@@ -59,7 +59,7 @@ def test_the_scores_are_means_over_users_of_all_targets_and_of_new_ones(model, w
     files = written(
         [("i1", NOON - DAY, 0), ("i1", NOON, 1), ("i2", NOON + DAY, 1)],
         [("i3", NOON, 1), ("i3", NOON + 1, 1)],
-        [("i4", NOON - DAY, 0), ("nobody knows", NOON, 1)],  # no target in the catalog: not counted
+        [("i4", NOON - DAY, 0), ("unknown item", NOON, 1)],  # no target in the catalog: not counted
     )
     # User 1 has ranks 1 and 3: (1 + 1 / log2 4) / (1 + 1 / log2 3) = 0.919721; user 2 has rank 2
     # (once, though bought twice): 1 / log2 3 = 0.630930. Without item 1, in user 1's history, item
@@ -85,8 +85,8 @@ def test_validation_users_limits_the_scored_users(model, written, make_config):
 @pytest.mark.parametrize("clock", ["utc", "order"])
 def test_without_users_the_score_is_nan(model, written, make_config, clock):
     assert math.isnan(Validation(written(), make_config(clock=clock)).ndcg(model)[0])
-    nobody = make_config(train={"validation_users": 0}, clock=clock)
-    assert math.isnan(Validation(written([("i1", NOON, 1)]), nobody).ndcg(model)[0])
+    no_users = make_config(train={"validation_users": 0}, clock=clock)
+    assert math.isnan(Validation(written([("i1", NOON, 1)]), no_users).ndcg(model)[0])
 
 
 def test_a_history_holds_no_target():
