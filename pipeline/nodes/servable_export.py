@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def export_servable(recommender: Recommender, trained: Trained, inputs: TrainerInputs, folder: str) -> None:
     """Write the SavedModel with its golden requests and its record for a warm start."""
-    from tfrec.export.golden_requests import write_probes
+    from tfrec.export.golden_requests import write_golden_requests
     from tfrec.export.recommender import export
     from tfrec.training.warm_start import record_of, write_record
 
     export(recommender, folder)
-    write_probes(recommender, trained.catalog, inputs.config, folder)
+    write_golden_requests(recommender, trained.catalog, inputs.config, folder)
     is_caught_up = inputs.config.train.catch_up_rate > 0
     write_record(record_of(trained.catalog, inputs.transformed, inputs.config, inputs.validation, is_caught_up), folder)

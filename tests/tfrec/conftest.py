@@ -160,7 +160,7 @@ class ExportedShop:
     model: Any  # tfrec.retrieval.two_tower.TwoTower
     catalog: Catalog
     recommender: Any  # tfrec.export.recommender.Recommender
-    folder: Path  # with probes; copy it before you change it
+    folder: Path  # with golden requests; copy it before you change it
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +170,7 @@ def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.
 
     from tfrec.examples.dataset import load_catalog
     from tfrec.examples.preprocessing import Transformed
-    from tfrec.export.golden_requests import write_probes
+    from tfrec.export.golden_requests import write_golden_requests
     from tfrec.export.recommender import Recommender, export
     from tfrec.retrieval.two_tower import TwoTower
     from tfrec.training.train import Trained
@@ -186,7 +186,7 @@ def exported_shop(transformed_shop: TransformedSplits, tmp_path_factory: pytest.
     recommender = Recommender(Trained(model, catalog, 0.0), graph, config)
     folder = tmp_path_factory.mktemp("exported") / "model"
     export(recommender, str(folder))
-    write_probes(recommender, catalog, config, str(folder))
+    write_golden_requests(recommender, catalog, config, str(folder))
     return ExportedShop(config, model, catalog, recommender, folder)
 
 
@@ -299,7 +299,7 @@ def exported_two_stages(
 ) -> str:
     """Folder of the SavedModel of both stages, with golden requests."""
     from tfrec.examples.preprocessing import Transformed
-    from tfrec.export.golden_requests import write_probes
+    from tfrec.export.golden_requests import write_golden_requests
     from tfrec.export.recommender import export
     from tfrec.export.two_stage_recommender import TwoStageRecommender
 
@@ -307,7 +307,7 @@ def exported_two_stages(
     shop = two_stage_shop
     recommender = TwoStageRecommender(shop.trained, Transformed(transformed_shop.folder), shop.config, shop.stage)
     export(recommender, folder)
-    write_probes(recommender, shop.trained.catalog, shop.config, folder)
+    write_golden_requests(recommender, shop.trained.catalog, shop.config, folder)
     return folder
 
 

@@ -1,7 +1,7 @@
-"""Requests with known answers that travel with a SavedModel: a fresh process repeats them before it
-is pushed.
+"""Golden requests: requests with answers that are stored in a SavedModel and repeated before a
+push.
 
-The answers are computed by the model in memory, before it was written; the first requests are also
+The answers are computed by the model in memory, before it is written. The first requests are also
 TensorFlow Serving's warm-up.
 """
 
@@ -20,18 +20,18 @@ from tfrec.export.request_features import FILTER_INPUTS, Tensors
 from tfrec.export.two_stage_recommender import TwoStageRecommender
 from tfrec.schema import CATEGORY_SEPARATOR, EVENT_KINDS
 
-PROBES = "assets.extra/tfrec_probes.npz"
+GOLDEN_REQUESTS = "assets.extra/tfrec_probes.npz"
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 
 USERS = 4
 EVENTS = 6
 CANDIDATES = 5
-START = 1_500_000_000  # any moment, seconds since the epoch
+START = 1_500_000_000  # any time, seconds since the epoch
 HOUR = 3600
 
 
-def write_probes(recommender: Recommender, catalog: Catalog, config: Config, folder: str) -> None:
-    """Puts requests, answers and warm-up into the SavedModel's assets.extra."""
+def write_golden_requests(recommender: Recommender, catalog: Catalog, config: Config, folder: str) -> None:
+    """Write requests, answers and warm-up into the SavedModel's assets.extra."""
     requests = make_requests(catalog, config)
     if isinstance(recommender, TwoStageRecommender):
         requests["complementary_items"] = requests["similar_items"]
@@ -41,31 +41,34 @@ def write_probes(recommender: Recommender, catalog: Catalog, config: Config, fol
         method = getattr(recommender, "recommend" if signature == "search" else signature)
         for name, value in inputs.items():
             arrays[f"{signature}/in/{name}"] = value
-        with tf.device("CPU:0"):  # a GPU rounds otherwise than the CPU on which they are repeated
+        with tf.device("CPU:0"):  # a GPU rounds differently, and they are repeated on a CPU
             answers = method(**{k: tf.constant(v) for k, v in inputs.items()})
         for name, value in answers.items():
             arrays[f"{signature}/out/{name}"] = value.numpy()
     (Path(folder) / "assets.extra").mkdir(exist_ok=True)
     storable: dict[str, Any] = {name: _storable(value) for name, value in arrays.items()}
-    np.savez(Path(folder) / PROBES, **storable)
+    np.savez(Path(folder) / GOLDEN_REQUESTS, **storable)
     _write_warmup(requests, Path(folder) / WARMUP)
 
 
-def read_probes(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
-    """Signature -> (inputs, outputs) as arrays; FileNotFoundError when the model carries none."""
-    with np.load(Path(folder) / PROBES) as stored:
-        probes: dict[str, tuple[Tensors, Tensors]] = {}
+def read_golden_requests(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
+    """Signature -> (inputs, outputs) as arrays; FileNotFoundError if the model has no golden
+    requests.
+    """
+    with np.load(Path(folder) / GOLDEN_REQUESTS) as stored:
+        golden: dict[str, tuple[Tensors, Tensors]] = {}
         for key in stored.files:
             signature, side, name = key.split("/", 2)
-            inputs, outputs = probes.setdefault(signature, ({}, {}))
+            inputs, outputs = golden.setdefault(signature, ({}, {}))
             value = stored[key]
             (inputs if side == "in" else outputs)[name] = value.astype(object) if value.dtype.kind == "S" else value
-    return probes
+    return golden
 
 
 def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
-    """Signature -> inputs: shoppers with and without history, search and wishes, known, new and
-    unknown items.
+    """Signature -> inputs, for users with and without history, search and constraints.
+
+    Items are known, cold and unknown.
     """
     rng = np.random.default_rng(config.train.seed)
     rows = rng.integers(1, catalog.rows, (USERS, EVENTS))
@@ -84,14 +87,14 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
     title = catalog.titles[rng.integers(1, catalog.rows, USERS)]
     request = history | {"query": _strings([""] * USERS)}
     seen = {"exclude_seen": np.array([False, True] * (USERS // 2))}
-    nothing = {name: _strings([[""]] * USERS) for name in FILTER_INPUTS}
-    plain = seen | nothing | {"diversity": np.zeros(USERS, np.float32)}
+    no_filter = {name: _strings([[""]] * USERS) for name in FILTER_INPUTS}
+    unconstrained = seen | no_filter | {"diversity": np.zeros(USERS, np.float32)}
     searched = {"query": np.where(np.arange(USERS) % 2 == 0, title, b"")}
     candidates = catalog.item_ids[rng.integers(1, catalog.rows, (USERS, CANDIDATES))]
     candidates[:, 1], candidates[0, 2] = b"no such item", b""
     return {
-        "recommend": request | seen | _wishes(catalog, rng),
-        "search": request | plain | searched,
+        "recommend": request | seen | _constraints(catalog, rng),
+        "search": request | unconstrained | searched,
         "rank": request | searched | {"candidate_item_id": candidates},
         "similar_items": {"item_id": np.append(catalog.item_ids[rows[:, 0]], np.array([b"no such item"], object))},
         "embed_query": request,
@@ -107,12 +110,10 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
     }
 
 
-def _wishes(catalog: Catalog, rng: np.random.Generator) -> Tensors:
-    """The first shopper wants everything in any order, each further one something else out, or in,
-    another order.
-    """
-    named = catalog.category_path[catalog.category_path != b""]
-    wide = rng.choice(named).split(CATEGORY_SEPARATOR.encode())[0] if len(named) else b""
+def _constraints(catalog: Catalog, rng: np.random.Generator) -> Tensors:
+    """Constraints: none for the first user; exclusions, categories and diversity for the others."""
+    paths = catalog.category_path[catalog.category_path != b""]
+    wide = rng.choice(paths).split(CATEGORY_SEPARATOR.encode())[0] if len(paths) else b""
     excluded, allowed, denied = (_strings([["", ""]] * USERS) for _ in FILTER_INPUTS)
     excluded[1:] = catalog.item_ids[rng.integers(1, catalog.rows, (USERS - 1, 2))]
     allowed[2], denied[3] = (wide, b"no such category"), (b"no such category", wide)

@@ -1,7 +1,7 @@
-"""Top-k over the whole catalogue: one matrix product, exact.
+"""Exact top-k over the whole catalog by one matrix product.
 
 TFRS's BruteForce is not used: its `query_with_exclusions` needs a fixed number of exclusions and
-hands excluded items back when fewer than k others remain.
+returns excluded items when fewer than k others remain.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class Index(tf.Module):
-    """Candidate embeddings by catalogue row; row 0 (no item) is never an answer."""
+    """Item embeddings by catalog row; row 0 (no item) is never an answer."""
 
     def __init__(self, embeddings: tf.Tensor, k: int):
         super().__init__()
@@ -21,7 +21,7 @@ class Index(tf.Module):
         self.k = k
 
     def nearest(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """As `top_k`, by cosine to the items of rows [batch], each item itself left out."""
+        """`top_k` by cosine to the items `rows` [batch], without the items themselves."""
         vectors = tf.gather(self.embeddings, rows) * tf.gather(self._scale, rows)[:, tf.newaxis]
         without_bias = tf.concat([vectors[:, :-1], tf.zeros_like(vectors[:, :1])], axis=1)
         scores = tf.matmul(without_bias, self.embeddings, transpose_b=True) * self._scale
@@ -32,13 +32,13 @@ class Index(tf.Module):
         """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where
         none is left.
 
-        `scores` is [batch, rows]; `excluded` [batch, any] int64 rows that may not be answered.
+        `scores` is [batch, rows]; `excluded` [batch, any] int64 rows that are left out.
         """
-        excluded = tf.pad(excluded, [[0, 0], [0, 1]])  # row 0 of everybody
+        excluded = tf.pad(excluded, [[0, 0], [0, 1]])  # row 0 for everyone
         shape = tf.shape(excluded, out_type=tf.int64)
         batch = tf.repeat(tf.range(shape[0]), shape[1])
-        places = tf.stack([batch, tf.reshape(excluded, [-1])], axis=1)
-        scores = tf.tensor_scatter_nd_update(scores, places, tf.fill(tf.shape(batch), float("-inf")))
+        indices = tf.stack([batch, tf.reshape(excluded, [-1])], axis=1)
+        scores = tf.tensor_scatter_nd_update(scores, indices, tf.fill(tf.shape(batch), float("-inf")))
         best, rows = tf.math.top_k(scores, tf.minimum(self.k, tf.shape(scores)[1]))
         missing = [[0, 0], [0, self.k - tf.shape(best)[1]]]
         best = tf.ensure_shape(tf.pad(best, missing, constant_values=float("-inf")), [None, self.k])

@@ -1,10 +1,8 @@
-"""`python -m tfrec.export.verify FOLDER`: check that stock TensorFlow Serving can load a
-SavedModel.
+"""Check that stock TensorFlow Serving can load a SavedModel: `python -m tfrec.export.verify
+FOLDER`.
 
-Run it in a fresh process.
-
-It loads the model as TensorFlow Serving does (a session on signature tensors), looks at every op,
-and repeats the model's probes.
+Run it in a fresh process. It loads the model as TensorFlow Serving does (a session on signature
+tensors), checks every op and repeats the golden requests.
 """
 
 from __future__ import annotations
@@ -14,19 +12,23 @@ import os
 import subprocess
 import sys
 import zipfile
+from typing import Any
 
 import numpy as np
 
 from tfrec.errors import ModelError
 from tfrec.export.supported_ops import check_ops
 
-DEFAULT = "serving_default"  # the same function as `recommend`, whose probe is its own
+DEFAULT = "serving_default"  # the same function as `recommend`, which has a golden request
+
+Golden = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+"""Inputs and outputs of a golden request by name."""
 
 TOLERANCE = 1e-4  # absolute and relative, on scores and embeddings
 
 
 def verify_in_fresh_process(folder: str) -> str | None:
-    """None when the model in `folder` may be served; else the reason why not, in a sentence."""
+    """Reason why the model in `folder` must not be served, in a sentence; None if there is none."""
     # On the CPU: the process that trained may hold all of a GPU's memory.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     command = [sys.executable, "-m", __name__, folder]
@@ -39,58 +41,55 @@ def verify_in_fresh_process(folder: str) -> str | None:
 
 
 def verify(folder: str) -> None:
-    """Raises ModelError when the SavedModel can't be served or does not answer as the model in
-    memory did.
-    """
+    """Raise ModelError if the SavedModel can't be served or answers differently than in memory."""
     import tensorflow as tf
 
     check_ops(folder)  # before tensorflow_text is imported
     import tensorflow_text  # noqa: F401  registers the ops that the model may use
 
-    from tfrec.export.golden_requests import read_probes
+    from tfrec.export.golden_requests import read_golden_requests
 
     try:
-        probes = read_probes(folder)
+        golden = read_golden_requests(folder)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{folder} has no readable probes ({error}); export the model again") from error
+        raise ModelError(f"{folder} has no readable golden requests ({error}); export the model again") from error
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         try:
             meta = tf.compat.v1.saved_model.load(session, ["serve"], folder)
-        except Exception as error:  # whatever a damaged file raises, the model is not fit to be served
+        except Exception as error:  # a damaged file may raise anything
             raise ModelError(f"{folder} does not load: {error}") from error
         for signature in sorted(meta.signature_def):
-            if meta.signature_def[signature].inputs and signature not in (*probes, DEFAULT):
-                raise ModelError(
-                    f"signature {signature} has no probe, so nothing tells whether it is sound; export again"
-                )
-        for signature, (inputs, expected) in probes.items():
-            _compare(session, meta.signature_def[signature], signature, inputs, expected)
+            if meta.signature_def[signature].inputs and signature not in (*golden, DEFAULT):
+                raise ModelError(f"signature {signature} has no golden request, so it can't be checked; export again")
+        for signature, request in golden.items():
+            _compare(session, meta.signature_def[signature], signature, request)
 
 
-def _compare(session, signature_def, signature, inputs, expected) -> None:  # type: ignore[no-untyped-def]
+def _compare(session: Any, signature_def: Any, signature: str, golden: Golden) -> None:
+    inputs, expected = golden
     feeds = {signature_def.inputs[name].name: value for name, value in inputs.items()}
     fetches = {name: tensor.name for name, tensor in signature_def.outputs.items()}
     try:
         answers = session.run(fetches, feeds)
     except Exception as error:  # any refusal of a known-good request
         raise ModelError(f"signature {signature} fails after a reload: {error}") from error
-    for name, wanted in expected.items():
-        if not _alike(answers[name], wanted):
+    for name, value in expected.items():
+        if not _alike(answers[name], value):
             raise ModelError(
-                f"output {name} of signature {signature} is not what the trained model gave: the export is damaged"
+                f"output {name} of signature {signature} differs from that of the trained model: the export is damaged"
             )
 
 
-def _alike(answer: np.ndarray, wanted: np.ndarray) -> bool:
-    if answer.shape != wanted.shape:
+def _alike(answer: np.ndarray, expected: np.ndarray) -> bool:
+    if answer.shape != expected.shape:
         return False
-    if wanted.dtype == object:
-        return bool(np.mean(answer == wanted) > 0.9)  # equal scores may change places
-    return bool(np.allclose(answer, wanted, rtol=TOLERANCE, atol=TOLERANCE))
+    if expected.dtype == object:
+        return bool(np.mean(answer == expected) > 0.9)  # equal scores may swap positions
+    return bool(np.allclose(answer, expected, rtol=TOLERANCE, atol=TOLERANCE))
 
 
 def main() -> None:
-    """Prints one line of JSON: {"reason": null} for a model that may be served."""
+    """Print one line of JSON: {"reason": null} for a model that may be served."""
     import tfrec  # noqa: F401  which Keras
 
     try:

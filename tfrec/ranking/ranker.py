@@ -1,8 +1,8 @@
-"""The ranker: a tfrs.Model that gives the chance that a shopper chooses a candidate, a head for
-each kind of event.
+"""The ranker: a tfrs.Model with a head for each kind of event.
 
-Deep & Cross (Wang et al., "DCN V2", 2021) over the evidence of a candidate, its categories and the
-shopper's profile. It knows nothing of where candidates or evidence come from.
+Each head gives the probability that a user has such an event with a candidate. Deep & Cross (Wang
+et al., "DCN V2", 2021) over the candidate's ranking features, its categories and the user's
+profile.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import tensorflow_recommenders as tfrs
 from tfrec.config import RankingConfig
 from tfrec.examples.catalog import Catalog
 
-LIMIT = 8.0  # standard deviations beyond which a feature says no more
-LEAST_SPREAD = 1e-3  # on the scale of logarithms: what varies less in training would be blown up where it moves later
+LIMIT = 8.0  # standard deviations at which features are clipped
+MIN_SPREAD = 1e-3
+"""On the logarithmic scale. A feature that varies less in training would be magnified when it
+varies later.
+"""
 
 
 class Ranker(tfrs.Model):
     """Logits [n, heads] of candidates from their features, catalogue rows and profiles."""
 
     def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], levels: int, config: RankingConfig):
-        """The first `levels` of an item's categories are embedded: thousands of makers would be
-        learnt by heart.
-        """
+        """Embed the first `levels` of an item's categories: thousands of makers would be memorized."""
         super().__init__()
         self.heads = heads
         self._category = tf.Variable(catalog.category[:, :levels], trainable=False, name="ranked_category")
@@ -53,7 +54,7 @@ class Ranker(tfrs.Model):
         }
 
     def make_weights(self) -> None:
-        """Make all weights now, not at the first step: the optimizer and the checkpoint need them."""
+        """Make all weights before the first step, for the optimizer and the checkpoint."""
         empty = {"features": tf.zeros([1, self._mean.shape[0]]), "rows": tf.zeros([1], tf.int64)}
         self(empty | {name: tf.zeros([1], tf.int64) for name in self._profile})
 
@@ -62,19 +63,15 @@ class Ranker(tfrs.Model):
         return {"ranker_weights": list(self.weights)}
 
     def fit_scale(self, features: np.ndarray) -> None:
-        """Takes mean and spread of each feature from [n, features]; a feature that hardly varies
-        stays 0.
-        """
-        # One at a time: all of them in float64 would be twice the features once more.
-        query_times = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
-        mean, spread = np.array(query_times).T
+        """Set mean and spread of each feature from [n, features]; one that hardly varies becomes 0."""
+        # One column at a time: all features in float64 would take twice their memory.
+        moments = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
+        mean, spread = np.array(moments).T
         self._mean.assign(mean)
-        self._scale.assign(np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0.0))
+        self._scale.assign(np.where(spread > MIN_SPREAD, 1 / np.maximum(spread, MIN_SPREAD), 0.0))
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """`inputs`: features [n, features] float32, rows [n] int64, user_<column> [n] int64 of the
-        profile.
-        """
+        """`inputs`: features [n, features] float32, rows [n] int64, user_<column> [n] int64."""
         scaled = tf.clip_by_value((inputs["features"] - self._mean) * self._scale, -LIMIT, LIMIT)
         categories = self._categories(tf.gather(self._category, inputs["rows"]))
         embedded = [tf.reshape(categories, [-1, categories.shape[1] * categories.shape[2]])]
@@ -88,11 +85,11 @@ class Ranker(tfrs.Model):
         return self._out(tf.concat([crossed, deep], axis=-1))
 
     def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """[n, heads] in [0, 1], of the same `inputs`: every chance that is served goes through this
-        calibration.
+        """[n, heads] calibrated probabilities, for the `inputs` of `call`; all that are served are
+        made here.
 
-        It is monotone, `slope` [heads] (above 0) and `bias` [heads] on the logits; 1 and 0 leave
-        them as they are.
+        `slope` (above 0) and `bias` [heads] apply to the logits, so the order stays. 1 and 0 change
+        nothing.
         """
         return tf.sigmoid(self.slope * self(inputs) + self.bias)
 
@@ -101,9 +98,7 @@ class Ranker(tfrs.Model):
         return super().train_step(inputs) | {"targets": tf.cast(tf.shape(inputs["labels"])[0], tf.float32)}
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Summed cross-entropy of the heads; beside what `call` reads, `inputs` holds labels [n,
-        heads].
-        """
+        """Summed cross-entropy of the heads; `inputs` are those of `call` and labels [n, heads]."""
         logits = self(inputs, training=training)
         losses = [
             task(labels=inputs["labels"][:, index], predictions=logits[:, index], compute_metrics=False)

@@ -181,7 +181,7 @@ def test_a_sound_export_is_blessed(checked: dict[str, Path]) -> None:
         ("foreign_op", "the model uses ShopsOwnMatMul, which stock TensorFlow Serving does not link"),
         ("byte_flipped", "does not load: "),
         ("graph_cut_off", "holds no readable saved_model.pb"),
-        ("golden_requests_missing", "has no readable probes"),
+        ("golden_requests_missing", "has no readable golden requests"),
     ],
 )
 def test_a_damaged_export_is_not_blessed_and_not_pushed(

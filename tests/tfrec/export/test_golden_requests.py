@@ -5,27 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfrec.export.golden_requests import WARMUP, make_requests, read_probes
+from tfrec.export.golden_requests import WARMUP, make_requests, read_golden_requests
 
 SIGNATURES = {"recommend", "search", "rank", "similar_items", "embed_query", "embed_item"}
 
 
 def test_every_signature_has_requests_and_the_answers_of_the_model_in_memory(exported_shop):
-    probes = read_probes(str(exported_shop.folder))
-    assert set(probes) == SIGNATURES
-    inputs, outputs = probes["similar_items"]
-    # By hand: `similar_items` knows every id of the catalogue, and not the last of the probe.
+    golden = read_golden_requests(str(exported_shop.folder))
+    assert set(golden) == SIGNATURES
+    inputs, outputs = golden["similar_items"]
+    # By hand: `similar_items` knows every id of the catalog, and not the last one.
     assert outputs["item_id"].shape == (5, 8)
     assert inputs["item_id"][-1] == b"no such item"
     assert set(outputs["item_id"][-1]) == {b""}
-    assert probes["rank"][1]["item_id"].shape == (4, 5)
-    assert set(probes["rank"][1]["item_id"][:, -1]) == {b""}
+    assert golden["rank"][1]["item_id"].shape == (4, 5)
+    assert set(golden["rank"][1]["item_id"][:, -1]) == {b""}
     for row, item_id in enumerate(inputs["item_id"][:-1]):
         assert set(outputs["item_id"][row]) == set(exported_shop.catalog.item_ids) - {item_id} | {b""}
-    assert probes["recommend"][1]["score"].dtype == np.float32
+    assert golden["recommend"][1]["score"].dtype == np.float32
 
 
-def test_the_probes_hold_the_shoppers_that_matter(exported_shop):
+def test_the_requests_hold_new_and_known_users(exported_shop):
     requests = make_requests(exported_shop.catalog, exported_shop.config)
     events = (requests["recommend"]["event_item_id"] != b"").sum(axis=1)
     assert events.tolist() == [0, 2, 6, 6]  # a new user, a short history, two long ones
@@ -36,7 +36,7 @@ def test_the_probes_hold_the_shoppers_that_matter(exported_shop):
     assert (requests["embed_item"]["item_id"] != b"").tolist() == [True, False, True, False]
 
 
-def test_the_probes_hold_the_wishes_that_matter(exported_shop):
+def test_the_requests_hold_each_constraint(exported_shop):
     requests = make_requests(exported_shop.catalog, exported_shop.config)
     asked, names = requests["recommend"], set(exported_shop.catalog.item_ids)
     assert (asked["exclude_item_id"] != b"").any(axis=1).tolist() == [False, True, True, True]
@@ -53,14 +53,14 @@ def test_the_probes_hold_the_wishes_that_matter(exported_shop):
 
 
 def test_strings_in_any_script_come_back_as_they_were(exported_shop):
-    _, outputs = read_probes(str(exported_shop.folder))["recommend"]
+    _, outputs = read_golden_requests(str(exported_shop.folder))["recommend"]
     titles = {title.decode() for title in outputs["title"].ravel()}
     assert titles >= {"西湖龙井 绿茶", 'Mug "Blue"', "Penne, 500 g"}
 
 
-def test_a_model_without_probes_is_an_error(tmp_path):
+def test_a_model_without_golden_requests_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
-        read_probes(str(tmp_path))
+        read_golden_requests(str(tmp_path))
 
 
 def test_the_warmup_file_holds_a_readable_request_for_every_signature(exported_shop):
@@ -74,13 +74,13 @@ def test_the_warmup_file_holds_a_readable_request_for_every_signature(exported_s
     assert tf.make_ndarray(search.inputs["event_item_id"]).shape == (4, 6)
 
 
-def test_the_server_replays_the_warmup_and_gives_the_probes_answers(exported_shop):
+def test_the_server_replays_the_warmup_and_gives_the_stored_answers(exported_shop):
     from serving.lifecycle.warmup import load, warm_up
 
     servable = load(exported_shop.folder, "shop")  # a request that fails fails the load
     try:
         assert warm_up(servable, exported_shop.folder) == len(SIGNATURES)
-        for signature, (inputs, expected) in read_probes(str(exported_shop.folder)).items():
+        for signature, (inputs, expected) in read_golden_requests(str(exported_shop.folder)).items():
             answer = servable.predict(signature, inputs)
             assert set(answer) == set(expected)
             for name, value in expected.items():

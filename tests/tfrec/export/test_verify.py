@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tfrec.errors import ModelError
-from tfrec.export.golden_requests import PROBES
+from tfrec.export.golden_requests import GOLDEN_REQUESTS
 from tfrec.export.supported_ops import compiled_functions, foreign_ops
 from tfrec.export.verify import verify, verify_in_fresh_process
 
@@ -43,11 +43,11 @@ def rewrite_graph(model: Path, change: Callable[[list], None]) -> None:
     (model / "saved_model.pb").write_bytes(saved.SerializeToString())
 
 
-def rewrite_probes(model: Path, change: Callable[[dict[str, np.ndarray]], None]) -> None:
-    with np.load(model / PROBES) as stored:
+def rewrite_golden_requests(model: Path, change: Callable[[dict[str, np.ndarray]], None]) -> None:
+    with np.load(model / GOLDEN_REQUESTS) as stored:
         arrays = dict(stored)
     change(arrays)
-    np.savez(model / PROBES, **arrays)
+    np.savez(model / GOLDEN_REQUESTS, **arrays)
 
 
 def flip(path: Path, place: float) -> None:
@@ -79,7 +79,7 @@ def test_weights_that_are_whole_but_others_are_noticed(model):
     other = model.with_name("other")
     tf.saved_model.save(loaded, str(other), loaded.signatures)
     shutil.copytree(model / "assets.extra", other / "assets.extra")
-    refused(other, "is not what the trained model gave: the export is damaged")
+    refused(other, "differs from that of the trained model: the export is damaged")
 
 
 @pytest.mark.parametrize("kept", [0, 1000, -1000])
@@ -104,7 +104,7 @@ def test_a_vocabulary_of_other_words_is_noticed(real):
     longest = max((real / "assets").iterdir(), key=lambda path: path.stat().st_size)
     words = longest.read_text(encoding="utf-8").splitlines()
     longest.write_text("\n".join(words[:1000] + words[:999:-1]) + "\n", encoding="utf-8")
-    refused(real, "is not what the trained model gave")
+    refused(real, "differs from that of the trained model")
 
 
 def test_an_op_that_the_server_does_not_link_is_named(model):
@@ -148,24 +148,24 @@ def test_the_export_uses_ops_of_tensorflow_and_its_text_library_alone(exported_s
     assert compiled_functions(str(exported_shop.folder)) == []
 
 
-def test_a_model_without_probes_is_refused(model):
-    (model / PROBES).unlink()
-    refused(model, "has no readable probes")
+def test_a_model_without_golden_requests_is_refused(model):
+    (model / GOLDEN_REQUESTS).unlink()
+    refused(model, "has no readable golden requests")
 
 
-def test_probes_that_were_cut_off_are_refused(model):
-    content = (model / PROBES).read_bytes()
-    (model / PROBES).write_bytes(content[: len(content) // 2])
-    refused(model, "has no readable probes")
+def test_golden_requests_that_were_cut_off_are_refused(model):
+    content = (model / GOLDEN_REQUESTS).read_bytes()
+    (model / GOLDEN_REQUESTS).write_bytes(content[: len(content) // 2])
+    refused(model, "has no readable golden requests")
 
 
-def test_a_signature_without_a_probe_is_refused(model):
-    rewrite_probes(model, lambda arrays: arrays.clear())
-    refused(model, "signature embed_query has no probe")
+def test_a_signature_without_a_golden_request_is_refused(model):
+    rewrite_golden_requests(model, lambda arrays: arrays.clear())
+    refused(model, "signature embed_query has no golden request")
 
 
-def test_a_probe_of_a_signature_that_is_not_there_is_refused(model):
-    rewrite_probes(model, lambda arrays: arrays.update({"order/in/item_id": np.array([b"tea"])}))
+def test_a_golden_request_of_a_missing_signature_is_refused(model):
+    rewrite_golden_requests(model, lambda arrays: arrays.update({"order/in/item_id": np.array([b"tea"])}))
     refused(model, "signature order fails after a reload")
 
 
@@ -181,5 +181,5 @@ def test_a_probe_of_a_signature_that_is_not_there_is_refused(model):
 )
 def test_an_answer_that_is_not_the_trained_models_is_refused(model, change):
     name = "embed_query/out/embedding"
-    rewrite_probes(model, lambda arrays: arrays.update({name: change(arrays[name])}))
-    refused(model, "output embedding of signature embed_query is not what the trained model gave")
+    rewrite_golden_requests(model, lambda arrays: arrays.update({name: change(arrays[name])}))
+    refused(model, "output embedding of signature embed_query differs from that of the trained model")
