@@ -25,7 +25,7 @@ varies later.
 
 
 class Ranker(tfrs.Model):
-    """Logits [n, heads] of candidates from their features, catalogue rows and profiles."""
+    """Logits [n, heads] of candidates from their features, catalog rows and profiles."""
 
     def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], levels: int, config: RankingConfig):
         """Embed the first `levels` of an item's categories: thousands of makers would be memorized."""
@@ -65,8 +65,8 @@ class Ranker(tfrs.Model):
     def fit_scale(self, features: np.ndarray) -> None:
         """Set mean and spread of each feature from [n, features]; one that hardly varies becomes 0."""
         # One column at a time: all features in float64 would take twice their memory.
-        moments = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
-        mean, spread = np.array(moments).T
+        statistics = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
+        mean, spread = np.array(statistics).T
         self._mean.assign(mean)
         self._scale.assign(np.where(spread > MIN_SPREAD, 1 / np.maximum(spread, MIN_SPREAD), 0.0))
 

@@ -1,4 +1,4 @@
-"""Which items of a catalogue may be shown, by the names of their categories."""
+"""Filters by excluded items and by names of categories."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def names(rows: Sequence[Sequence[str]]) -> tf.Tensor:
 def shown(
     filters: Filters, excluded: Sequence[int] = (), allow: Sequence[str] = (), deny: Sequence[str] = ()
 ) -> list[int]:
-    """The rows that one shopper may be shown."""
+    """Rows that pass the filter of one user."""
     rows = tf.constant([excluded], tf.int64, [1, len(excluded)])
     return np.flatnonzero(filters.allowed(rows, names([allow]), names([deny]))[0]).tolist()
 
@@ -69,13 +69,13 @@ def test_several_names_add_up_and_a_denied_category_is_not_shown_within_an_allow
     assert shown(filters, allow=["Food > Tea"], deny=["Food"]) == []
 
 
-def test_each_shopper_has_wishes_of_their_own(filters):
+def test_each_user_has_a_filter_of_their_own(filters):
     excluded = tf.constant([[1], [0], [0]], tf.int64)
     allowed = filters.allowed(excluded, names([["Food"], [], ["Nowhere"]]), names([[], ["Home", "Food"], []]))
     assert [np.flatnonzero(row).tolist() for row in allowed] == [[2, 4], [5, 6, 7], []]
 
 
-def test_a_catalogue_without_categories_allows_none_of_them():
+def test_a_catalog_without_categories_allows_none_of_them():
     filters = Filters(np.array([b"", b"", b""], object))
     assert shown(filters) == [1, 2]
     assert shown(filters, allow=["Food"]) == []

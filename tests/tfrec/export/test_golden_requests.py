@@ -38,11 +38,11 @@ def test_the_requests_hold_new_and_known_users(exported_shop):
 
 def test_the_requests_hold_each_constraint(exported_shop):
     requests = make_requests(exported_shop.catalog, exported_shop.config)
-    asked, names = requests["recommend"], set(exported_shop.catalog.item_ids)
-    assert (asked["exclude_item_id"] != b"").any(axis=1).tolist() == [False, True, True, True]
-    assert set(asked["exclude_item_id"].ravel()) - {b""} < names
-    assert asked["allow_category"][2, 0] == asked["deny_category"][3, 1] in (b"Food", b"Home", b"Books")
-    assert asked["diversity"].tolist() == [0.0, np.float32(0.2), 0.5, 1.0]
+    request, names = requests["recommend"], set(exported_shop.catalog.item_ids)
+    assert (request["exclude_item_id"] != b"").any(axis=1).tolist() == [False, True, True, True]
+    assert set(request["exclude_item_id"].ravel()) - {b""} < names
+    assert request["allow_category"][2, 0] == request["deny_category"][3, 1] in (b"Food", b"Home", b"Books")
+    assert request["diversity"].tolist() == [0.0, np.float32(0.2), 0.5, 1.0]
     # The search wants nothing but its seen items left out: the answer's plain order is known too.
     for name in ("exclude_item_id", "allow_category", "deny_category", "diversity"):
         assert not requests["search"][name].any(), name

@@ -22,7 +22,7 @@ SIMILARITY = np.array(
 
 def order(diversity: list[float], items: int = 4) -> list[list[int]]:
     batch = len(diversity)
-    is_item = tf.constant([[place < items for place in range(4)]] * batch)
+    is_item = tf.constant([[position < items for position in range(4)]] * batch)
     return mmr_order(tf.constant([SIMILARITY] * batch), is_item, tf.constant(diversity)).numpy().tolist()
 
 

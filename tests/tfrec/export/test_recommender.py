@@ -1,4 +1,4 @@
-"""The SavedModel of the shop of tests/conftest.py, asked as TensorFlow Serving asks it: raw strings
+"""The SavedModel of the shop of tests/conftest.py, called as TensorFlow Serving calls it: raw strings
 and numbers.
 """
 
@@ -16,7 +16,7 @@ from tfrec.examples.batches import history_only
 from tfrec.examples.dataset import sequences
 from tfrec.language.tokenizer import word_piece_of
 
-Ask = Callable[..., dict[str, np.ndarray]]
+Call = Callable[..., dict[str, np.ndarray]]
 
 Event = tuple[str, str, str, float]  # item, kind, time, price
 ANN: list[Event] = [  # all that is known of her when the test window begins
@@ -43,12 +43,12 @@ def seconds(text: str) -> int:
 
 
 def request(*histories: list[Event], now: str = TEST_START, **inputs: list[str]) -> dict[str, np.ndarray]:
-    """The inputs of `embed_query` for a batch of shoppers, padded by "" and 0."""
+    """The inputs of `embed_query` for a batch of users, padded by "" and 0."""
     length = max(len(history) for history in histories)
     rows = [[*history, *[("", "", "1970-01-01", 0.0)] * (length - len(history))] for history in histories]
     columns = {name: [[event[i] for event in row] for row in rows] for i, name in enumerate(("item_id", "kind", "at"))}
     batch = len(histories)
-    asked = {
+    features = {
         "event_item_id": np.array(columns["item_id"], object).reshape(batch, length),
         "event_kind": np.array(columns["kind"], object).reshape(batch, length),
         "event_timestamp": np.array([[seconds(at) for at in row] for row in columns["at"]]).reshape(batch, length),
@@ -56,7 +56,7 @@ def request(*histories: list[Event], now: str = TEST_START, **inputs: list[str])
         "timestamp": np.full(batch, seconds(now)),
     }
     texts = {name: [""] * batch for name in ("query", "user_id", "user_age", "user_city")} | inputs
-    return asked | {name: np.array(values, object) for name, values in texts.items()}
+    return features | {name: np.array(values, object) for name, values in texts.items()}
 
 
 def item(*rows: tuple[Any, ...]) -> dict[str, np.ndarray]:
@@ -75,7 +75,7 @@ def signatures(exported_shop) -> Any:
 
 
 @pytest.fixture(scope="module")
-def ask(signatures: Any) -> Ask:
+def call(signatures: Any) -> Call:
     """One request to a signature; the outputs as arrays."""
 
     def answer(signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -91,33 +91,36 @@ def ask(signatures: Any) -> Ask:
 
 
 @pytest.fixture(scope="module")
-def embed(ask: Ask) -> Callable[..., np.ndarray]:
+def embed(call: Call) -> Callable[..., np.ndarray]:
     """`embed_query` of `request`'s arguments."""
-    return lambda *histories, **inputs: ask("embed_query", **request(*histories, **inputs))["embedding"]
+    return lambda *histories, **inputs: call("embed_query", **request(*histories, **inputs))["embedding"]
 
 
-def wishes(batch: int, **given: list[Any]) -> dict[str, np.ndarray]:
-    """What `recommend` takes beside a request; nothing is wished but what is given, a row of names
-    each shopper.
-    """
-    asked = {"exclude_seen": np.array(given.pop("exclude_seen", [False] * batch))}
-    asked["diversity"] = np.array(given.pop("diversity", [0.0] * batch), np.float32)
-    for name in ("exclude_item_id", "allow_category", "deny_category"):
-        rows = given.pop(name, [[]] * batch)
-        longest = max(map(len, rows))
-        asked[name] = np.array([[*row, *[""] * (longest - len(row))] for row in rows], object).reshape(batch, longest)
-    assert not given, given
-    return asked
+def constraints(batch: int, **changed: list[Any]) -> dict[str, np.ndarray]:
+    """The constraints of `recommend`, none but those in `changed`, with a value or row of names per user."""
+    lists = dict.fromkeys(("exclude_item_id", "allow_category", "deny_category"), [[]] * batch)
+    plain = {"exclude_seen": [False] * batch, "diversity": [0.0] * batch} | lists
+    assert changed.keys() <= plain.keys()
+    values = plain | changed
+    inputs = {
+        "exclude_seen": np.array(values["exclude_seen"]),
+        "diversity": np.array(values["diversity"], np.float32),
+    }
+    for name in lists:
+        longest = max(map(len, values[name]))
+        rows = [[*row, *[""] * (longest - len(row))] for row in values[name]]
+        inputs[name] = np.array(rows, object).reshape(batch, longest)
+    return inputs
 
 
-def recommend(ask: Ask, *histories: list[Event], exclude_seen: bool = False, **inputs: Any) -> dict[str, np.ndarray]:
+def recommend(call: Call, *histories: list[Event], exclude_seen: bool = False, **inputs: Any) -> dict[str, np.ndarray]:
     seen = [exclude_seen] * len(histories)
-    return ask("recommend", **request(*histories, **inputs), **wishes(len(histories), exclude_seen=seen))
+    return call("recommend", **request(*histories, **inputs), **constraints(len(histories), exclude_seen=seen))
 
 
-def wished(ask: Ask, history: list[Event], query: str = "", **given: Any) -> dict[str, np.ndarray]:
-    """The answer to one shopper with wishes, each as `wishes` takes it for one row."""
-    return ask("recommend", **request(history, query=[query]), **wishes(1, **{n: [v] for n, v in given.items()}))
+def constrained(call: Call, history: list[Event], query: str = "", **given: Any) -> dict[str, np.ndarray]:
+    """The answer for one user, with constraints as in one row of `constraints`."""
+    return call("recommend", **request(history, query=[query]), **constraints(1, **{n: [v] for n, v in given.items()}))
 
 
 def ids(answer: dict[str, np.ndarray], row: int = 0) -> list[str]:
@@ -144,25 +147,25 @@ def test_every_input_and_output_has_the_batch_first(signatures: Any) -> None:
 
 
 @pytest.mark.parametrize("histories", [[ANN], [[]], [ANN, [], CAI], [[], [], []]])
-def test_any_number_of_shoppers_is_answered_row_by_row_as_each_alone(ask: Ask, histories: list[list[Event]]) -> None:
-    together = recommend(ask, *histories)
+def test_each_user_of_a_batch_gets_the_answer_that_they_get_alone(call: Call, histories: list[list[Event]]) -> None:
+    together = recommend(call, *histories)
     assert together["score"].shape == together["item_id"].shape == together["title"].shape == (len(histories), 8)
     for row, history in enumerate(histories):
-        alone = recommend(ask, history)
+        alone = recommend(call, history)
         assert ids(together, row) == ids(alone)
         assert same(together["score"][row], alone["score"][0])
 
 
-def test_recommend_search_and_the_default_signature_are_one_function(ask: Ask) -> None:
-    inputs = request(ANN, query=["绿茶"]) | wishes(1)
-    answers = [ask(name, **inputs) for name in ("recommend", "search", "serving_default")]
+def test_recommend_search_and_the_default_signature_are_one_function(call: Call) -> None:
+    inputs = request(ANN, query=["绿茶"]) | constraints(1)
+    answers = [call(name, **inputs) for name in ("recommend", "search", "serving_default")]
     for answer in answers[1:]:
         assert ids(answer) == ids(answers[0])
         np.testing.assert_array_equal(answer["score"], answers[0]["score"])
 
 
-def test_items_come_best_first_under_their_own_titles(ask: Ask) -> None:
-    answer = recommend(ask, ANN)
+def test_items_come_best_first_under_their_own_titles(call: Call) -> None:
+    answer = recommend(call, ANN)
     assert set(ids(answer)) == ALL
     assert list(answer["score"][0]) == sorted(answer["score"][0], reverse=True)
     titles = dict(zip(ids(answer), (title.decode() for title in answer["title"][0]), strict=True))
@@ -171,27 +174,27 @@ def test_items_come_best_first_under_their_own_titles(ask: Ask) -> None:
     assert titles["pasta"] == "Penne, 500 g"
 
 
-def test_what_was_seen_is_excluded_on_request_only(ask: Ask) -> None:
-    assert set(ids(recommend(ask, ANN))) == ALL
-    answer = recommend(ask, ANN, exclude_seen=True)
+def test_seen_items_are_excluded_on_request_only(call: Call) -> None:
+    assert set(ids(recommend(call, ANN))) == ALL
+    answer = recommend(call, ANN, exclude_seen=True)
     assert set(ids(answer)[:5]) == ALL - {"pasta", "sauce", "tea"}
-    # Nothing else is left: the places stay empty, they do not repeat what was seen.
+    # Nothing else is left: the positions stay empty.
     assert ids(answer)[5:] == ["", "", ""]
     assert (answer["score"][0, 5:] == np.finfo(np.float32).min).all()
     assert np.isfinite(answer["score"][0, :5]).all()
 
 
-def test_one_shopper_may_want_the_seen_excluded_and_another_not(ask: Ask) -> None:
-    answer = ask("recommend", **request(CAI, CAI), **wishes(2, exclude_seen=[True, False]))
+def test_seen_items_are_excluded_for_each_user_on_their_own(call: Call) -> None:
+    answer = call("recommend", **request(CAI, CAI), **constraints(2, exclude_seen=[True, False]))
     assert set(ids(answer, 0)) == ALL - {"lamp", "book"} | {""}
     assert set(ids(answer, 1)) == ALL
 
 
-def test_what_is_out_of_stock_is_not_shown_and_the_rest_moves_up(ask: Ask) -> None:
-    plain = recommend(ask, ANN)
-    answer = wished(ask, ANN, exclude_item_id=["mug", "no such item", "", ids(plain)[0]])
-    kept = [place for place, name in enumerate(ids(plain)) if name not in ("mug", ids(plain)[0])]
-    assert ids(answer) == [*(ids(plain)[place] for place in kept), *[""] * (8 - len(kept))]
+def test_excluded_items_are_left_out_and_the_others_move_up(call: Call) -> None:
+    plain = recommend(call, ANN)
+    answer = constrained(call, ANN, exclude_item_id=["mug", "no such item", "", ids(plain)[0]])
+    kept = [position for position, name in enumerate(ids(plain)) if name not in ("mug", ids(plain)[0])]
+    assert ids(answer) == [*(ids(plain)[position] for position in kept), *[""] * (8 - len(kept))]
     np.testing.assert_array_equal(answer["score"][0, : len(kept)], plain["score"][0, kept])
 
 
@@ -208,26 +211,28 @@ def test_what_is_out_of_stock_is_not_shown_and_the_rest_moves_up(ask: Ask) -> No
     ],
 )
 @pytest.mark.parametrize("query", ["", "desk lamp"])
-def test_only_what_stands_in_a_wanted_category_is_shown(
-    ask: Ask, given: dict[str, Any], shown: set[str], query: str
+def test_only_items_of_allowed_categories_are_recommended(
+    call: Call, given: dict[str, Any], shown: set[str], query: str
 ) -> None:
-    plain, answer = recommend(ask, ANN, query=[query]), wished(ask, ANN, query, **given)
+    plain, answer = recommend(call, ANN, query=[query]), constrained(call, ANN, query, **given)
     assert ids(answer) == [*(name for name in ids(plain) if name in shown), *[""] * (8 - len(shown))]
     assert (answer["score"][0, len(shown) :] == np.finfo(np.float32).min).all()
 
 
-def test_each_shopper_has_wishes_of_their_own(ask: Ask) -> None:
-    of_three = wishes(3, allow_category=[["Food"], [], []], deny_category=[[], ["Food"], []], diversity=[0.0, 0.0, 1.0])
-    answer = ask("recommend", **request(ANN, ANN, ANN), **of_three)
+def test_each_user_has_constraints_of_their_own(call: Call) -> None:
+    of_three = constraints(
+        3, allow_category=[["Food"], [], []], deny_category=[[], ["Food"], []], diversity=[0.0, 0.0, 1.0]
+    )
+    answer = call("recommend", **request(ANN, ANN, ANN), **of_three)
     assert set(ids(answer, 0)) == {"pasta", "sauce", "tea", ""}
     assert set(ids(answer, 1)) == ALL - {"pasta", "sauce", "tea"} | {""}
-    assert ids(answer, 2) == ids(wished(ask, ANN, diversity=1.0))
-    alone = recommend(ask, ANN)
+    assert ids(answer, 2) == ids(constrained(call, ANN, diversity=1.0))
+    alone = recommend(call, ANN)
     assert [name for name in ids(answer, 1) if name] == [name for name in ids(alone) if name in ids(answer, 1)]
 
 
-def test_variety_puts_what_reads_unlike_the_first_item_second(ask: Ask, exported_shop) -> None:
-    plain, answer = recommend(ask, ANN), wished(ask, ANN, diversity=1.0)
+def test_with_full_diversity_the_item_least_similar_to_the_first_is_second(call: Call, exported_shop) -> None:
+    plain, answer = recommend(call, ANN), constrained(call, ANN, diversity=1.0)
     model, catalog = exported_shop.model, exported_shop.catalog
     vectors = model.texts.text_vectors.numpy()[catalog.text_row]
     row = {item_id.decode(): number for number, item_id in enumerate(catalog.item_ids)}
@@ -240,50 +245,50 @@ def test_variety_puts_what_reads_unlike_the_first_item_second(ask: Ask, exported
 
 
 @pytest.mark.parametrize(("given", "meant"), [(-1.0, 0.0), (float("nan"), 0.0), (7.5, 1.0), (float("inf"), 1.0)])
-def test_a_weight_of_variety_that_is_none_is_cut_off(ask: Ask, given: float, meant: float) -> None:
-    answer, expected = wished(ask, ANN, diversity=given), wished(ask, ANN, diversity=meant)
+def test_an_invalid_diversity_is_clipped(call: Call, given: float, meant: float) -> None:
+    answer, expected = constrained(call, ANN, diversity=given), constrained(call, ANN, diversity=meant)
     for name, values in expected.items():
         np.testing.assert_array_equal(answer[name], values)
 
 
 @pytest.mark.parametrize("query", ["", "desk lamp"])
-def test_given_items_are_ranked_as_recommend_ranks_them(ask: Ask, query: str) -> None:
-    plain = recommend(ask, ANN, query=[query])
+def test_rank_orders_items_as_recommend_does(call: Call, query: str) -> None:
+    plain = recommend(call, ANN, query=[query])
     given = np.array([["tea", "no such item", "lamp", "", "fern", "lamp"]], object)
-    answer = ask("rank", **request(ANN, query=[query]), candidate_item_id=given)
-    places = sorted(ids(plain).index(name) for name in ("tea", "lamp", "lamp", "fern"))
-    assert ids(answer) == [*(ids(plain)[place] for place in places), "", ""]
-    assert answer["title"][0, :4].tolist() == plain["title"][0, places].tolist()
-    assert same(answer["score"][0, :4], plain["score"][0, places])
+    answer = call("rank", **request(ANN, query=[query]), candidate_item_id=given)
+    positions = sorted(ids(plain).index(name) for name in ("tea", "lamp", "lamp", "fern"))
+    assert ids(answer) == [*(ids(plain)[position] for position in positions), "", ""]
+    assert answer["title"][0, :4].tolist() == plain["title"][0, positions].tolist()
+    assert same(answer["score"][0, :4], plain["score"][0, positions])
     assert (answer["score"][0, 4:] == np.finfo(np.float32).min).all()
 
 
-def test_each_shopper_ranks_items_of_their_own_and_nothing_is_ranked_as_nothing(ask: Ask) -> None:
+def test_each_user_ranks_items_of_their_own_or_none(call: Call) -> None:
     given = np.array([["tea", "mug"], ["lamp", ""]], object)
-    answer = ask("rank", **request(ANN, CAI), candidate_item_id=given)
+    answer = call("rank", **request(ANN, CAI), candidate_item_id=given)
     assert set(ids(answer, 0)) == {"tea", "mug"}
     assert ids(answer, 1) == ["lamp", ""]
-    alone = ask("rank", **request(CAI), candidate_item_id=given[1:])
+    alone = call("rank", **request(CAI), candidate_item_id=given[1:])
     assert same(answer["score"][1], alone["score"][0])
-    empty = ask("rank", **request(ANN, CAI), candidate_item_id=np.empty((2, 0), object))
+    empty = call("rank", **request(ANN, CAI), candidate_item_id=np.empty((2, 0), object))
     assert {value.shape for value in empty.values()} == {(2, 0)}
 
 
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), -float("inf")])
-def test_a_price_that_is_no_number_is_unknown(embed: Any, price: float) -> None:
+def test_a_price_that_is_not_finite_is_unknown(embed: Any, price: float) -> None:
     assert same(embed([*ANN[:3], (*ANN[3][:3], price)]), embed([*ANN[:3], (*ANN[3][:3], 0.0)]))
 
 
-def test_a_score_is_the_inner_product_of_the_two_embeddings(ask: Ask, embed: Any, signatures: Any) -> None:
+def test_a_score_is_the_inner_product_of_the_two_embeddings(call: Call, embed: Any, signatures: Any) -> None:
     loaded = signatures["keep the tables alive"]
-    answer = recommend(ask, ANN)
+    answer = recommend(call, ANN)
     of_item = dict(zip(loaded.item_ids.numpy(), loaded.candidates.numpy(), strict=True))
     expected = [float(np.dot(embed(ANN)[0], of_item[item_id])) for item_id in answer["item_id"][0]]
     assert same(answer["score"][0], np.array(expected))
 
 
-def test_a_search_adds_what_the_texts_have_in_common_to_its_own_shopper_alone(
-    ask: Ask, embed: Any, signatures: Any, exported_shop, transformed_shop
+def test_a_search_adds_text_similarity_for_its_own_user_alone(
+    call: Call, embed: Any, signatures: Any, exported_shop, transformed_shop
 ) -> None:
     loaded, model = signatures["keep the tables alive"], exported_shop.model
     words = word_piece_of(transformed_shop.config.features)(["Desk lamp"]).to_tensor()
@@ -294,13 +299,13 @@ def test_a_search_adds_what_the_texts_have_in_common_to_its_own_shopper_alone(
     assert cosine[list(ids_of_rows).index(b"lamp")] == cosine[1:].max()
     inner = embed(ANN, query=["Desk lamp"])[0] @ loaded.candidates.numpy().T
     expected = dict(zip(ids_of_rows, inner + 40 * cosine, strict=True))
-    answer = recommend(ask, ANN, ANN, query=["Desk lamp", ""])
+    answer = recommend(call, ANN, ANN, query=["Desk lamp", ""])
     assert same(answer["score"][0], np.array([expected[item_id] for item_id in answer["item_id"][0]]))
     assert ids(answer)[0] == "lamp"
-    assert same(answer["score"][1], recommend(ask, ANN)["score"][0])
+    assert same(answer["score"][1], recommend(call, ANN)["score"][0])
 
 
-def test_training_and_serving_make_the_same_of_a_history(exported_shop, transformed_shop, embed: Any) -> None:
+def test_training_and_serving_embed_a_history_alike(exported_shop, transformed_shop, embed: Any) -> None:
     import tensorflow as tf
 
     profile_columns = transformed_shop.config.features.profile_columns
@@ -316,7 +321,7 @@ def test_training_and_serving_make_the_same_of_a_history(exported_shop, transfor
     assert not same(served[0], served[1])
 
 
-def test_a_history_in_any_order_gives_the_answer_of_the_sorted_one(embed: Any) -> None:
+def test_the_order_of_the_events_in_a_request_changes_nothing(embed: Any) -> None:
     events = [ANN[0], *ANN[2:], *CAI]
     assert same(embed(events[::-1]), embed(sorted(events, key=lambda event: event[2])))
 
@@ -326,7 +331,7 @@ def test_padding_between_events_changes_nothing(embed: Any) -> None:
     assert same(embed([nothing, ANN[0], nothing, nothing, *ANN[1:], nothing]), embed(ANN))
 
 
-def test_of_a_history_that_is_too_long_the_latest_events_count(embed: Any) -> None:
+def test_only_the_latest_events_of_a_long_history_count(embed: Any) -> None:
     # 8 events is the most that this model takes (make_config of conftest.py).
     long: list[Event] = [(name, "click", f"2024-01-{day:02d}", 0.0) for day, name in enumerate(sorted(ALL) * 2, 1)]
     assert len(long) == 16
@@ -334,7 +339,7 @@ def test_of_a_history_that_is_too_long_the_latest_events_count(embed: Any) -> No
     assert not same(embed(long), embed(long[:8]))
 
 
-def test_an_event_from_after_the_request_is_not_known_yet(embed: Any) -> None:
+def test_an_event_after_the_query_time_is_ignored(embed: Any) -> None:
     later: Event = ("mug", "purchase", "2024-03-04 00:00:00", 6.0)
     assert same(embed([*ANN, later]), embed(ANN))
     assert not same(embed([*ANN, later], now="2024-03-05"), embed(ANN, now="2024-03-05"))
@@ -350,19 +355,19 @@ def test_timestamp_0_means_now(embed: Any) -> None:
     assert not same(zero, embed(ANN))
 
 
-def test_what_the_model_never_heard_of_does_no_harm(embed: Any, ask: Ask) -> None:
+def test_unknown_items_kinds_and_profiles_are_ignored(embed: Any, call: Call) -> None:
     odd: Event = ("no such item, 'quoted'", "no such kind", "2024-02-20", 1e9)
     assert same(embed([*ANN, odd]), embed(ANN))
-    answer = recommend(ask, [*ANN, odd], user_id=["nobody"], user_age=["130"], user_city=["Atlantis"])
+    answer = recommend(call, [*ANN, odd], user_id=["nobody"], user_age=["130"], user_city=["Atlantis"])
     assert set(ids(answer)) == ALL
     assert np.isfinite(answer["score"]).all()
     assert np.isfinite(embed([*ANN[:3], ("tea", "no such kind", "2024-02-20", 1e9)])).all()
-    # Cities of which nothing was learnt are alike, but not like one that was.
+    # Cities that the model does not know are alike, but not like one that was.
     assert same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["El Dorado"]))
     assert not same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["Lyon"]))
 
 
-def test_a_search_in_chinese_counts_for_its_own_shopper_alone(embed: Any) -> None:
+def test_a_search_in_chinese_counts_for_its_own_user_alone(embed: Any) -> None:
     both = embed(ANN, ANN, query=["西湖龙井", ""])
     assert np.isfinite(both).all()
     assert not same(both[0], both[1])
@@ -371,8 +376,8 @@ def test_a_search_in_chinese_counts_for_its_own_shopper_alone(embed: Any) -> Non
     assert not same(both[0], embed(ANN, query=["desk lamp"])[0])
 
 
-def test_similar_items_leave_the_item_itself_out_and_know_no_unknown_one(ask: Ask) -> None:
-    answer = ask("similar_items", item_id=np.array(["tea", "no such item", "fern"], object))
+def test_similar_items_leave_out_the_item_and_are_empty_for_an_unknown_id(call: Call) -> None:
+    answer = call("similar_items", item_id=np.array(["tea", "no such item", "fern"], object))
     assert set(ids(answer, 0)) == ALL - {"tea"} | {""}
     assert ids(answer, 1) == [""] * 8
     assert (answer["score"][1] == np.finfo(np.float32).min).all()
@@ -382,52 +387,52 @@ def test_similar_items_leave_the_item_itself_out_and_know_no_unknown_one(ask: As
     assert (np.diff(cosines, axis=1) <= 0).all()
 
 
-def test_an_item_is_embedded_from_raw_text_as_training_had_it(ask: Ask, signatures: Any) -> None:
+def test_an_item_of_the_catalog_is_embedded_from_raw_text_as_in_training(call: Call, signatures: Any) -> None:
     loaded = signatures["keep the tables alive"]
     candidates = dict(zip((i.decode() for i in loaded.item_ids.numpy()), loaded.candidates.numpy(), strict=True))
-    embedded = ask("embed_item", **item(("tea", *TEA[1:]), FERN))["embedding"]
+    embedded = call("embed_item", **item(("tea", *TEA[1:]), FERN))["embedding"]
     assert embedded.shape == (2, DIM)
     assert same(embedded[0], candidates["tea"])
     assert same(embedded[1], candidates["fern"])  # cold: nobody bought it in the training window
 
 
-def test_a_product_created_a_second_ago_lies_nearest_to_the_one_with_its_text(ask: Ask, signatures: Any) -> None:
+def test_a_new_item_is_nearest_to_the_one_with_its_text(call: Call, signatures: Any) -> None:
     loaded = signatures["keep the tables alive"]
-    new = ask("embed_item", **item(TEA))["embedding"][0, :-1]
+    new = call("embed_item", **item(TEA))["embedding"][0, :-1]
     known = loaded.candidates.numpy()[1:, :-1]
     cosines = known @ new / np.linalg.norm(known, axis=1) / np.linalg.norm(new)
     assert loaded.item_ids.numpy()[1:][np.argmax(cosines)] == b"tea"
     assert not same(new, known[np.argmax(cosines)])  # it has no id of its own yet
-    unknown = ask("embed_item", **item(("created a second ago", *TEA[1:])))["embedding"][0, :-1]
+    unknown = call("embed_item", **item(("created a second ago", *TEA[1:])))["embedding"][0, :-1]
     assert same(unknown, new)
 
 
-def test_titles_of_10_000_characters_and_empty_ones_are_embedded(ask: Ask) -> None:
+def test_titles_of_10_000_characters_and_empty_ones_are_embedded(call: Call) -> None:
     titles = ["tea " * 2500, "茶" * 10_000, "x" * 10_000, "", '", > \n\t 🫖']
-    embedded = ask("embed_item", **item(*(("", title, "", "", "", 0.0, "") for title in titles)))["embedding"]
+    embedded = call("embed_item", **item(*(("", title, "", "", "", 0.0, "") for title in titles)))["embedding"]
     assert embedded.shape == (5, DIM)
     assert np.isfinite(embedded).all()
     # The BERT reads the first 24 WordPieces: the rest of a long title changes nothing.
-    (short,) = ask("embed_item", **item(("", "tea " * 30, "", "", "", 0.0, "")))["embedding"]
+    (short,) = call("embed_item", **item(("", "tea " * 30, "", "", "", 0.0, "")))["embedding"]
     assert same(embedded[0], short)
 
 
 @pytest.mark.parametrize("signature", ["similar_items", "embed_item"])
-def test_items_are_answered_row_by_row(ask: Ask, signature: str) -> None:
+def test_items_are_answered_row_by_row(call: Call, signature: str) -> None:
     rows = [("tea", *TEA[1:]), FERN, ("", "Mug", "", "", "Clay & Co", 6.0, "M2")]
     names = slice(0, 1) if signature == "similar_items" else slice(None)
-    together = ask(signature, **dict(list(item(*rows).items())[names]))
+    together = call(signature, **dict(list(item(*rows).items())[names]))
     for number, row in enumerate(rows):
-        alone = ask(signature, **dict(list(item(row).items())[names]))
+        alone = call(signature, **dict(list(item(row).items())[names]))
         for name, value in alone.items():
             assert value.shape[0] == 1
             equal = np.array_equal if value.dtype == object else same
             assert equal(together[name][number], value[0]), (name, row)
 
 
-def test_a_further_column_of_the_catalogue_tells_items_apart(ask: Ask, signatures: Any) -> None:
+def test_a_further_column_of_the_catalog_changes_the_embedding(call: Call, signatures: Any) -> None:
     mug = ("mug", 'Mug "Blue"', "Holds 300 ml", "Home > Kitchen", "Clay & Co", 6.0)
-    found = ask("embed_item", **item((*mug, "M2"), (*mug, "M1"), (*mug, "")))["embedding"]
+    found = call("embed_item", **item((*mug, "M2"), (*mug, "M1"), (*mug, "")))["embedding"]
     loaded = signatures["keep the tables alive"]
     assert same(found[0], dict(zip(loaded.item_ids.numpy(), loaded.candidates.numpy(), strict=True))[b"mug"])
     assert not same(found[0], found[1])

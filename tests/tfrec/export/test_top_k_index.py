@@ -39,7 +39,7 @@ def test_each_user_has_exclusions_of_their_own():
     assert rows == [[2, 3], [1, 2], [3, 4]]
 
 
-def test_a_catalogue_of_fewer_than_k_items_leaves_places_empty():
+def test_a_catalog_of_fewer_than_k_items_leaves_positions_empty():
     scores, rows = top_k(Index(tf.constant(EMBEDDINGS), 6), ONE_QUERY, [[]])
     assert rows == [[1, 2, 3, 4, 0, 0]]
     assert scores == [[3.0, 2.5, 1.0, -4.0, -np.inf, -np.inf]]

@@ -23,6 +23,8 @@ from tfrec.ranking.second_stage import SecondStage
 
 PROFILE = ("age", "city")
 
+pytestmark = pytest.mark.slow
+
 
 def no_constraints(users: int) -> dict[str, tf.Tensor]:
     """Inputs of `recommend` that leave every item."""
@@ -38,7 +40,6 @@ def every_row(stage: SecondStage, users: int) -> tf.Tensor:
     return tf.repeat(tf.range(1, stage.catalog_size, dtype=tf.int64)[tf.newaxis], users, axis=0)
 
 
-@pytest.mark.slow
 def test_an_export_of_two_stages_is_verified_in_a_fresh_process(exported_two_stages):
     assert verify_in_fresh_process(exported_two_stages) is None
 

@@ -50,9 +50,9 @@ def rewrite_golden_requests(model: Path, change: Callable[[dict[str, np.ndarray]
     np.savez(model / GOLDEN_REQUESTS, **arrays)
 
 
-def flip(path: Path, place: float) -> None:
+def flip(path: Path, position: float) -> None:
     content = bytearray(path.read_bytes())
-    content[int(place * (len(content) - 1))] ^= 0xFF
+    content[int(position * (len(content) - 1))] ^= 0xFF
     path.write_bytes(content)
 
 
@@ -64,10 +64,10 @@ def test_a_sound_toy_is_good(model):
     verify(str(model))
 
 
-@pytest.mark.parametrize("place", [0.0, 0.3, 0.7, 1.0])
-def test_a_flipped_byte_anywhere_in_the_weights_is_noticed(model, place):
+@pytest.mark.parametrize("position", [0.0, 0.3, 0.7, 1.0])
+def test_a_flipped_byte_anywhere_in_the_weights_is_noticed(model, position):
     (data,) = (model / "variables").glob("variables.data*")
-    flip(data, place)
+    flip(data, position)
     refused(model, "does not load")
 
 

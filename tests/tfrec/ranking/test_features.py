@@ -129,5 +129,5 @@ def test_a_batch_of_length_0_gets_the_features_of_a_padded_one(features):
         np.testing.assert_allclose(shortest[name], values, rtol=1e-5, err_msg=name)
 
 
-def test_an_item_that_the_catalogue_does_not_hold_is_no_features_for_the_empty_row(features):
+def test_events_with_unknown_items_count_for_no_group(features):
     assert compute(features, history_of([0, 0], [5, 5]), [1])["category_0_times"].tolist() == [0]

@@ -16,6 +16,8 @@ from tfrec.ranking.second_stage import SecondStage
 
 Fit = Callable[..., SecondStage]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fit(two_stage_shop, transformed_shop, tmp_path_factory) -> Fit:

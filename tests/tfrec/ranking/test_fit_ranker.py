@@ -134,14 +134,14 @@ fit_ranker(Ranker(catalog, 2, ("purchase",), 2, config.ranking), examples, confi
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("saves", "place"),
+    ("saves", "position"),
     [
         (STEPS, f"epoch 1, step {STEPS}"),  # after the last step of an epoch, before its end
         (STEPS + 3, "epoch 2, step 2"),
     ],
 )
 def test_a_killed_fit_resumes_and_ends_with_the_weights_of_an_uninterrupted_one(
-    catalog, tmp_path, capsys, saves, place
+    catalog, tmp_path, capsys, saves, position
 ):
     whole = make_ranker(catalog)
     fit_ranker(whole, EXAMPLES, CONFIG, str(tmp_path / "whole"))
@@ -152,7 +152,7 @@ def test_a_killed_fit_resumes_and_ends_with_the_weights_of_an_uninterrupted_one(
 
     resumed = make_ranker(catalog)
     curve = fit_ranker(resumed, EXAMPLES, CONFIG, str(tmp_path / "killed"))
-    assert place in capsys.readouterr().out
+    assert position in capsys.readouterr().out
     assert steps_taken(tmp_path / "killed") == EPOCHS * STEPS
     assert [epoch.number for epoch in curve.epochs] == [1, 2, 3]
     for weight, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):

@@ -15,6 +15,8 @@ from tfrec.examples.read import read_histories
 
 PROFILE = ("age", "city")
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_candidate_is_a_row_for_each_head_with_its_label(exported_two_stages, raw_examples):
     # Among the positives of the test window ann's pasta and eve's soap are repeats, hence
