@@ -3,7 +3,7 @@
     python benchmarks/serving_load.py [--seconds 10]
     python benchmarks/serving_load.py --target HOST:PORT --name tfrec   # any TensorFlow Serving
 
-The model is that of benchmarks/harness/serving_model.py: `recommend` over 10,000 items, one user per
+The model is benchmarks/harness/serving_model.py: `recommend` over 10,000 items, one user per
 request. The client runs in its own process on the same machine and shares the cores. With --target,
 only the load is measured. Prints a table and writes out/benchmarks/serving_load.json.
 """

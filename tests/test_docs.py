@@ -1,4 +1,4 @@
-"""The documentation holds together: sizes, links, indexes, and the same commands in both languages."""
+"""The documentation: sizes, links, indexes, and the same commands in both languages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The rules of the layout, read from every import of every file with `ast`, nested imports included.
+"""The rules of the layout, checked on every import of every file, nested imports included.
 
-Packages: pipeline -> tfrec; serving -> tfrec.schema and tfrec.errors; tfrec -> nothing of ours outside
-it, but from tfrec/cli/. Folders: a folder imports only folders that stand before it in FOLDERS.
+Packages: pipeline -> tfrec; serving -> tfrec.schema and tfrec.errors; tfrec -> nothing of ours
+outside it, but from tfrec/cli/. Folders: a folder imports only folders that stand before it in FOLDERS.
 Foreign libraries: each is imported behind its door alone.
 """
 
@@ -235,7 +235,7 @@ def folder_breaches(path: Path, root: Path) -> Iterator[str]:
 
 
 def unit(name: str) -> str:
-    """The folder, or module, below its package that a dotted name belongs to; "" for the package."""
+    """The folder or module below its package of a dotted name; "" for the package itself."""
     return (*name.split("."), "")[1]
 
 
@@ -278,7 +278,7 @@ def circle(paths: list[Path], root: Path) -> list[str]:
 
 
 def modules_of(name: str) -> set[str]:
-    """The module names that a dotted import may mean: `tfrec.schema.DAY` is one of `tfrec.schema`."""
+    """The modules that a dotted import may mean: itself, or its parent for an imported name."""
     return {name, name.rpartition(".")[0]}
 
 

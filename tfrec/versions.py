@@ -86,7 +86,7 @@ def _copy(model: Path, staging: Path) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Flush files to disk before the rename, so that no power cut leaves a version of empty files."""
+    """Flush files to disk before the rename, so that a power cut leaves no empty files."""
     for path in folder.rglob("*"):
         if path.is_file():
             with open(path, "rb") as file:

@@ -44,9 +44,10 @@ def read_inputs(fn_args: FnArgs) -> TrainerInputs:
 
 
 def checkpoint_dir(fn_args: FnArgs, config: Config, name: str, start: str) -> str:
-    """Folder "`name`-..." in the node's folder `work`, for these inputs, this configuration and this code.
+    """Folder "`name`-..." in the node's `work`, for these inputs, this configuration and code.
 
-    `start` names the model from which the node starts. Remove the folders of the same `name` with other checkpoints.
+    `start` names the model from which the node starts. Folders of the same `name` with other
+    checkpoints are removed.
     """
     work = Path(fn_args.custom_config["work"])
     properties = {key: fn_args.custom_config[key] for key in ("code", "weights", "snapshot")}

@@ -26,7 +26,7 @@ class BatchTask:
         created: float,
         deadline: Deadline = NO_DEADLINE,
     ) -> None:
-        """`size` is the first dimension of all `feeds`, `created` a value of time.perf_counter()."""
+        """`size` is the first dimension of all `feeds`, `created` a time.perf_counter()."""
         self.feeds, self.fetches, self.size, self.created, self.deadline = feeds, fetches, size, created, deadline
         self._values: list[np.ndarray] = []
         self._error: StatusError | None = None

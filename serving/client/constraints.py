@@ -36,7 +36,7 @@ class Constraints:
     exclude: Sequence[str] = ()
     """Ids of items that may not be shown, such as those out of stock; unknown ids are ignored."""
     categories: Sequence[str] = ()
-    """Allowed paths as the catalog writes them ("Food > Pasta"), with all below; empty allows all."""
+    """Allowed category paths ("Food > Pasta"), with all below; empty allows all."""
     not_categories: Sequence[str] = ()
     """Denied category paths, with all below them."""
     exclude_seen: bool = False

@@ -40,7 +40,7 @@ _SERVICE_CONFIG = {
             },
         }
     ],
-    # While more than a tenth of the calls fail, none is retried: retries must not overload a server.
+    # While over a tenth of the calls fail, none is retried: retries must not overload a server.
     "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
 }
 GRPC_RETRY_OPTIONS = [

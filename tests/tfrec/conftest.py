@@ -136,7 +136,7 @@ def odd_id() -> str:
 def transformed_shop(
     shop: TableSet, make_config: MakeConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> TransformedSplits:
-    """The shop of tests/conftest.py after ExampleGen's builder and Transform, in the default splits.
+    """The shop of tests/conftest.py after ExampleGen and Transform, in the default splits.
 
     The training split also holds zoe, who viewed soap in an earlier chunk and bought an item with
     the id ODD_ID twice, which is not in the catalog.

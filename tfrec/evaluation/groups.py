@@ -41,7 +41,8 @@ class Groups:
 def groups(holdout: Holdout, categories: np.ndarray) -> Groups:
     """Partitions "department" and "item age" of the items, "activity" of the users.
 
-    `categories` are [items] str paths. Without a clock there are no ages, without any category no departments.
+    `categories` are [items] str paths. Without a clock there are no ages, without any category no
+    departments.
     """
     of_items = {}
     if (categories != "").any():

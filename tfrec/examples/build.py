@@ -7,9 +7,9 @@ one user's events, oldest first. An example of `catalog` is an item:
     event_item_id, event_kind, event_query [length]  bytes; "" no query
     event_timestamp [length]                         int64, whole seconds since the epoch
     event_price [length]                             float32; 0 unknown
-    event_is_target [length]                         int64; 1 to be predicted in this split, 0 context only
-    item_id, item_title, item_description, item_category, item_brand, item_<further column> [1] bytes,
-    item_price [1] float32
+    event_is_target [length]                         int64; 1 target of this split, 0 context
+    item_id, item_title, item_description, item_category, item_brand [1] bytes,
+    item_<further column> [1] bytes, item_price [1] float32
 
 Nothing in an example comes from after its last event.
 """
@@ -83,12 +83,12 @@ def build_sequences(
 ) -> dict[str, pa.RecordBatch]:
     """Build the sequence examples of each of SEQUENCE_SPLITS, one a row.
 
-    A user's training events are cut into chunks of up to `max_events`. All events of the first chunk
-    are targets; each further chunk adds `stride` targets after as much context as fits. In the
-    validation and test splits a user has one example: up to `window_history` events before the window,
-    then all events of the window. Without timestamps the last event is test and the one before it
-    validation. A user's first event is never held out: of two events the last is test and none
-    validation, a single one is training.
+    A user's training events are cut into chunks of up to `max_events`. All events of the first
+    chunk are targets; each further chunk adds `stride` targets after as much context as fits. In
+    the validation and test splits a user has one example: up to `window_history` events before the
+    window, then all events of the window. Without timestamps the last event is test and the one
+    before it validation. A user's first event is never held out: of two events the last is test
+    and none validation, a single one is training.
 
     Raises DataError when rows are not sorted by user and time or a profile column is missing,
     ConfigError when `stride` is not in [1, max_events].

@@ -105,7 +105,7 @@ class TextEncoder(tf.keras.layers.Layer):
         return _mean_over_tokens(unchanging, tokens)
 
     def normalize(self, pooled: tf.Tensor) -> tf.Tensor:
-        """[n, dim] pooled vectors -> centered unit vectors; uncentered they lie in a narrow cone."""
+        """[n, dim] pooled vectors -> centered unit vectors; else they lie in one narrow cone."""
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
 
 

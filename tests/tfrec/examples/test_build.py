@@ -309,33 +309,29 @@ def test_a_missing_profile_column_is_named() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_later_events_change_no_earlier_example(seed: int) -> None:
-    """Events from a random time on are dropped, changed and added; targets before it, and all that stands
-    before them in their example, stay the same, in the same order."""
-    probability = random.Random(seed)
-    rows = sorted((random_event(probability, 0, 3000) for _ in range(120)), key=by_user_and_time)
-    now = probability.choice([VALIDATION, TEST, probability.randrange(3000)])
+    """Events from a random time on are dropped, changed and added; earlier targets and their context
+    stay the same, in the same order."""
+    rng = random.Random(seed)
+    rows = sorted((random_event(rng, 0, 3000) for _ in range(120)), key=by_user_and_time)
+    now = rng.choice([VALIDATION, TEST, rng.randrange(3000)])
     past = [row for row in rows if row["timestamp"] < now * 1000]
-    kept = [row for row in rows if row["timestamp"] >= now * 1000 and probability.random() < 0.5]
+    kept = [row for row in rows if row["timestamp"] >= now * 1000 and rng.random() < 0.5]
     changed = [row | {"item_id": "changed", "kind": "view", "query": "changed"} for row in kept]
-    added = [random_event(probability, now, 3100) for _ in range(40)]
+    added = [random_event(rng, now, 3100) for _ in range(40)]
     other_future = sorted(past + changed + added, key=by_user_and_time)
     assert len(past) > 0
     assert seen_before(now, sequences(rows)) == seen_before(now, sequences(other_future))
     assert seen_before(now, sequences(rows)) == seen_before(now, sequences(past))
 
 
-def random_event(probability: random.Random, first: int, end: int) -> dict[str, Any]:
-    user, session = probability.choice("abcd"), probability.choice([None, "s", "t"])
-    second = (
-        probability.randrange(first, end) // 10 * 10
-        if probability.random() < 0.5
-        else probability.randrange(first, end)
-    )
+def random_event(rng: random.Random, first: int, end: int) -> dict[str, Any]:
+    user, session = rng.choice("abcd"), rng.choice([None, "s", "t"])
+    second = rng.randrange(first, end) // 10 * 10 if rng.random() < 0.5 else rng.randrange(first, end)
     second = max(second, first)
-    if probability.random() < 0.3:
-        return search(user, second, probability.choice(["tea", "mug"]), session)
-    query = probability.choice([None, None, "own"])
-    return event(user, probability.choice("xyzw"), second, probability.choice(["view", "cart"]), 1.0, query, session)
+    if rng.random() < 0.3:
+        return search(user, second, rng.choice(["tea", "mug"]), session)
+    query = rng.choice([None, None, "own"])
+    return event(user, rng.choice("xyzw"), second, rng.choice(["view", "cart"]), 1.0, query, session)
 
 
 def by_user_and_time(row: dict[str, Any]) -> tuple[str, int]:

@@ -27,7 +27,7 @@ def holdout(before: list[tuple[str, str, int]], during: list[tuple[str, str]]) -
 
 
 def test_hits_are_marked_in_the_three_lists_of_a_user():
-    # ann bought tea twice, then a book; dee, who has no label, a pen. ann's labels are mug and book.
+    # ann bought tea twice, then a book; dee, without a label, a pen. ann's labels: mug and book.
     before = [("ann", "tea", 9), ("ann", "tea", 7), ("ann", "book", 5), ("dee", "pen", 1)]
     scores = np.array([[0.9, -np.inf, 0.4, 0.8]], np.float32)  # the mug may not be recommended
     users = sample_users(holdout(before, [("ann", "mug"), ("ann", "book")]), lambda rows: scores[rows], TITLES)
