@@ -124,7 +124,7 @@ class RequestFeatures(tf.Module):
         return tf.where(inputs["timestamp"] > 0, inputs["timestamp"], now)
 
     def _encode_search(self, query: tf.Tensor) -> tf.Tensor:
-        """[batch, text_dim], zero without a search; the BERT runs only if the batch has a search."""
+        """[batch, text_dim], zero without a search; the BERT runs only if some row has a search."""
         is_search = tf.not_equal(query, "")
 
         def encode() -> tf.Tensor:

@@ -1,8 +1,8 @@
-"""Which ops the stock server links, and what of a SavedModel it therefore can't run.
+"""Ops that the stock server supports, and the parts of a SavedModel that it can't run.
 
-Its binary has TensorFlow's own ops, which TensorFlow's registry in this process tells, and
-tensorflow-text's (`SUPPORTED_TENSORFLOW_OPS` in tensorflow/serving,
-tensorflow_serving/model_servers/BUILD); never ScaNN's, no Python.
+Its binary links TensorFlow's own ops, found in TensorFlow's registry in this process, and those of
+tensorflow-text (`SUPPORTED_TENSORFLOW_OPS` in tensorflow/serving,
+tensorflow_serving/model_servers/BUILD). It has neither ScaNN's ops nor Python.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ TEXT_OPS = frozenset(
     TFText>RoundRobinTrim TFText>Utf8Binarize TFText>WhitespaceTokenizeWithOffsetsV2 TokenizerFromLogits
     UnicodeScriptTokenizeWithOffsets WhitespaceTokenizeWithOffsets WordpieceTokenizeWithOffsets""".split()
 )
-"""tensorflow-text's ops, all of which the stock server links from 2.20 on."""
+"""Ops of tensorflow-text; the stock server links all of them from 2.20 on."""
 
 PYTHON_OPS = frozenset(("EagerPyFunc", "PyFunc", "PyFuncStateless"))
-"""Registered everywhere, but they call back into the process that made the graph."""
+"""Registered in every process, but they call back into the process that made the graph."""
 
 NEWER_OPS = frozenset(("DecodeJxl", "_CopyFromGpuToHost", "_CopyFromHostToGpu"))
-"""Ops of TensorFlow 2.21 that 2.20 lacks: the difference of what the two wheels register."""
+"""Ops of TensorFlow 2.21 that 2.20 lacks, by what the two wheels register."""
 
 
 def check_ops(folder: str) -> None:
-    """Raises ModelError when the SavedModel in `folder` holds what the stock server can't run."""
+    """Raise ModelError if the stock server can't run the SavedModel in `folder`."""
     foreign = foreign_ops(folder)
     if foreign:
         raise ModelError(
@@ -43,26 +43,25 @@ def check_ops(folder: str) -> None:
     compiled = compiled_functions(folder)
     if compiled:
         raise ModelError(
-            f"the model asks XLA to compile {', '.join(compiled)}, but stock TensorFlow Serving starts without XLA; "
+            f"the model needs XLA to compile {', '.join(compiled)}, but stock TensorFlow Serving starts without XLA; "
             "export it without jit_compile=True"
         )
 
 
 def foreign_ops(folder: str) -> list[str]:
-    """Ops of the graph and its functions that the stock server lacks, sorted; ModelError without a
-    graph.
+    """Names of the ops that the stock server does not support, sorted; ModelError without a graph.
 
-    Must run before tensorflow_text is imported: TensorFlow's own registry then tells its own ops.
+    Call it before tensorflow_text is imported: until then the registry has TensorFlow's ops only.
     """
     from tensorflow.python.framework import op_def_registry
 
     used = used_ops(folder)
-    own = {op for op in used - PYTHON_OPS - NEWER_OPS if op_def_registry.get(op) is not None}
-    return sorted(used - own - TEXT_OPS)
+    supported = {op for op in used - PYTHON_OPS - NEWER_OPS if op_def_registry.get(op) is not None}
+    return sorted(used - supported - TEXT_OPS)
 
 
 def used_ops(folder: str) -> set[str]:
-    """Ops of the graph and its functions; ModelError without a graph."""
+    """Names of the ops of the graph and its functions; ModelError without a graph."""
     used: set[str] = set()
     for graph in _graphs(folder):
         used.update(node.op for node in graph.node)
@@ -72,9 +71,7 @@ def used_ops(folder: str) -> set[str]:
 
 
 def compiled_functions(folder: str) -> list[str]:
-    """Names of the functions that were traced with `jit_compile=True`, sorted; ModelError without a
-    graph.
-    """
+    """Names of the functions traced with `jit_compile=True`, sorted; ModelError without a graph."""
     return sorted(
         function.signature.name
         for graph in _graphs(folder)
@@ -84,13 +81,13 @@ def compiled_functions(folder: str) -> list[str]:
 
 
 def _graphs(folder: str) -> Iterator[Any]:
-    """Each meta graph's GraphDef."""
+    """GraphDef of each meta graph."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
     try:
         with open(f"{folder}/saved_model.pb", "rb") as file:
             saved.ParseFromString(file.read())
-    except Exception as error:  # missing, or bytes that are no SavedModel
+    except Exception as error:  # missing, or not a SavedModel
         raise ModelError(f"{folder} holds no readable saved_model.pb ({error}); export the model again") from error
     yield from (meta.graph_def for meta in saved.meta_graphs)

@@ -65,7 +65,7 @@ class TwoStageRecommender(Recommender):
         history, query_times = self._features.encode_history(inputs)
         queries = self._stage.embed_queries(history, query_times)
         candidates, by_head = self._stage.rank_candidates(history, query_times, queries)
-        return {"row": candidates.rows, "chance": by_head}
+        return {"row": candidates.rows, "probability": by_head}
 
     def _score_catalog(self, request: Request, allowed: tf.Tensor | None = None) -> tf.Tensor:
         return _choose_by_search(

@@ -1,4 +1,4 @@
-"""Filters by excluded items and by names of categories."""
+"""Filters by excluded rows and category names."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def names(rows: Sequence[Sequence[str]]) -> tf.Tensor:
     return tf.constant([[*row, *[""] * (longest - len(row))] for row in rows], tf.string, [len(rows), longest])
 
 
-def shown(
+def allowed_rows(
     filters: Filters, excluded: Sequence[int] = (), allow: Sequence[str] = (), deny: Sequence[str] = ()
 ) -> list[int]:
-    """Rows that pass the filter of one user."""
+    """Rows that the filters allow to one user."""
     rows = tf.constant([excluded], tf.int64, [1, len(excluded)])
     return np.flatnonzero(filters.allowed(rows, names([allow]), names([deny]))[0]).tolist()
 
 
-def test_without_a_wish_everything_may_be_shown_but_row_0(filters):
-    assert shown(filters) == ALL
-    assert shown(filters, [0], [""], ["", ""]) == ALL
+def test_without_constraints_all_rows_but_0_are_allowed(filters):
+    assert allowed_rows(filters) == ALL
+    assert allowed_rows(filters, [0], [""], ["", ""]) == ALL
 
 
-def test_what_is_excluded_is_not_shown(filters):
-    assert shown(filters, [3, 6, 3, 0]) == [1, 2, 4, 5, 7]
+def test_excluded_rows_are_not_allowed(filters):
+    assert allowed_rows(filters, [3, 6, 3, 0]) == [1, 2, 4, 5, 7]
 
 
 @pytest.mark.parametrize(
@@ -57,26 +57,26 @@ def test_what_is_excluded_is_not_shown(filters):
         ("Nowhere", []),
     ],
 )
-def test_a_category_holds_for_all_below_it_and_an_unknown_name_for_nothing(filters, name, rows):
-    assert shown(filters, allow=[name]) == rows
-    assert shown(filters, deny=[name]) == [row for row in ALL if row not in rows]
+def test_a_category_includes_all_below_it_and_an_unknown_one_nothing(filters, name, rows):
+    assert allowed_rows(filters, allow=[name]) == rows
+    assert allowed_rows(filters, deny=[name]) == [row for row in ALL if row not in rows]
 
 
-def test_several_names_add_up_and_a_denied_category_is_not_shown_within_an_allowed_one(filters):
-    assert shown(filters, allow=["Food > Tea", "Home", "Nowhere"]) == [2, 3]
-    assert shown(filters, deny=["Food", "Food > Tea", "", "Home"]) == [5, 6, 7]
-    assert shown(filters, [4], ["Food"], ["Food > Tea"]) == [1]
-    assert shown(filters, allow=["Food > Tea"], deny=["Food"]) == []
+def test_names_add_up_and_denied_categories_win_over_allowed_ones(filters):
+    assert allowed_rows(filters, allow=["Food > Tea", "Home", "Nowhere"]) == [2, 3]
+    assert allowed_rows(filters, deny=["Food", "Food > Tea", "", "Home"]) == [5, 6, 7]
+    assert allowed_rows(filters, [4], ["Food"], ["Food > Tea"]) == [1]
+    assert allowed_rows(filters, allow=["Food > Tea"], deny=["Food"]) == []
 
 
-def test_each_user_has_a_filter_of_their_own(filters):
+def test_each_user_has_constraints_of_their_own(filters):
     excluded = tf.constant([[1], [0], [0]], tf.int64)
     allowed = filters.allowed(excluded, names([["Food"], [], ["Nowhere"]]), names([[], ["Home", "Food"], []]))
     assert [np.flatnonzero(row).tolist() for row in allowed] == [[2, 4], [5, 6, 7], []]
 
 
-def test_a_catalog_without_categories_allows_none_of_them():
+def test_a_catalog_without_categories_allows_no_named_category():
     filters = Filters(np.array([b"", b"", b""], object))
-    assert shown(filters) == [1, 2]
-    assert shown(filters, allow=["Food"]) == []
-    assert shown(filters, deny=["Food"]) == [1, 2]
+    assert allowed_rows(filters) == [1, 2]
+    assert allowed_rows(filters, allow=["Food"]) == []
+    assert allowed_rows(filters, deny=["Food"]) == [1, 2]

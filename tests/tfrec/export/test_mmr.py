@@ -22,7 +22,7 @@ SIMILARITY = np.array(
 
 def order(diversity: list[float], items: int = 4) -> list[list[int]]:
     batch = len(diversity)
-    is_item = tf.constant([[position < items for position in range(4)]] * batch)
+    is_item = tf.constant([[index < items for index in range(4)]] * batch)
     return mmr_order(tf.constant([SIMILARITY] * batch), is_item, tf.constant(diversity)).numpy().tolist()
 
 
@@ -41,22 +41,22 @@ def order(diversity: list[float], items: int = 4) -> list[list[int]]:
         (1.0, [0, 3, 2, 1]),
     ],
 )
-def test_each_place_goes_to_what_is_relevant_and_unlike_those_before(diversity, expected):
+def test_each_position_goes_to_a_relevant_item_unlike_those_before(diversity, expected):
     assert order([diversity]) == [expected]
 
 
-def test_each_row_has_a_weight_of_its_own():
+def test_each_row_has_a_diversity_of_its_own():
     assert order([0.0, 1.0, 0.5]) == [[0, 1, 2, 3], [0, 3, 2, 1], [0, 2, 1, 3]]
 
 
-def test_opposites_count_as_further_apart_than_strangers():
+def test_opposite_items_count_as_less_similar_than_unrelated_ones():
     similarity = tf.constant([[[1.0, 0.0, -0.9], [0.0, 1.0, 0.0], [-0.9, 0.0, 1.0]]])
     # After 0 at a weight of 0.5: 1 has 1/3 - 0, 2 has 1/6 + 0.45.
     assert mmr_order(similarity, tf.constant([[True] * 3]), tf.constant([0.5])).numpy().tolist() == [[0, 2, 1]]
 
 
 @pytest.mark.parametrize("diversity", [0.0, 0.5, 1.0])
-def test_empty_places_stay_behind(diversity):
+def test_empty_positions_stay_at_the_end(diversity):
     # Of three items relevance is 1, 2/3, 1/3: at 0.5 item 1 has 1/3 - 0.45, item 2 has 1/6 - 0.05.
     assert order([diversity], items=3) == [[0, 1, 2, 3] if diversity == 0 else [0, 2, 1, 3]]
     assert order([diversity], items=0) == [[0, 1, 2, 3]]

@@ -1,6 +1,4 @@
-"""The SavedModel of the shop of tests/conftest.py, called as TensorFlow Serving calls it: raw strings
-and numbers.
-"""
+"""Signatures of the shop's SavedModel, called with raw strings and numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +15,10 @@ from tfrec.examples.dataset import sequences
 from tfrec.language.tokenizer import word_piece_of
 
 Call = Callable[..., dict[str, np.ndarray]]
+"""Call a signature by name with arrays; return its outputs as arrays."""
 
 Event = tuple[str, str, str, float]  # item, kind, time, price
-ANN: list[Event] = [  # all that is known of her when the test window begins
+ANN: list[Event] = [  # her events before the test window
     ("pasta", "purchase", "2024-01-05 10:00:00", 1.5),
     ("sauce", "purchase", "2024-01-05 10:00:00", 2.5),
     ("tea", "view", "2024-01-20 09:00:00", 0.0),
@@ -43,12 +42,12 @@ def seconds(text: str) -> int:
 
 
 def request(*histories: list[Event], now: str = TEST_START, **inputs: list[str]) -> dict[str, np.ndarray]:
-    """The inputs of `embed_query` for a batch of users, padded by "" and 0."""
+    """Inputs of `embed_query` for a batch of users, padded by "" and 0."""
     length = max(len(history) for history in histories)
     rows = [[*history, *[("", "", "1970-01-01", 0.0)] * (length - len(history))] for history in histories]
     columns = {name: [[event[i] for event in row] for row in rows] for i, name in enumerate(("item_id", "kind", "at"))}
     batch = len(histories)
-    features = {
+    events = {
         "event_item_id": np.array(columns["item_id"], object).reshape(batch, length),
         "event_kind": np.array(columns["kind"], object).reshape(batch, length),
         "event_timestamp": np.array([[seconds(at) for at in row] for row in columns["at"]]).reshape(batch, length),
@@ -56,11 +55,11 @@ def request(*histories: list[Event], now: str = TEST_START, **inputs: list[str])
         "timestamp": np.full(batch, seconds(now)),
     }
     texts = {name: [""] * batch for name in ("query", "user_id", "user_age", "user_city")} | inputs
-    return features | {name: np.array(values, object) for name, values in texts.items()}
+    return events | {name: np.array(values, object) for name, values in texts.items()}
 
 
 def item(*rows: tuple[Any, ...]) -> dict[str, np.ndarray]:
-    """The inputs of `embed_item`, rows in the order of ITEM_COLUMNS."""
+    """Inputs of `embed_item`, rows in the order of ITEM_COLUMNS."""
     columns = dict(zip(ITEM_COLUMNS, zip(*rows, strict=True), strict=True))
     return {name: np.array(values, np.float32 if name == "item_price" else object) for name, values in columns.items()}
 
@@ -76,40 +75,37 @@ def signatures(exported_shop) -> Any:
 
 @pytest.fixture(scope="module")
 def call(signatures: Any) -> Call:
-    """One request to a signature; the outputs as arrays."""
-
-    def answer(signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    def call_signature(signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        given = {}
+        tensors = {}
         for name, value in inputs.items():
             dtype = signatures[signature].structured_input_signature[1][name].dtype
-            given[name] = tf.constant(value.tolist(), dtype, value.shape)
-        return {name: value.numpy() for name, value in signatures[signature](**given).items()}
+            tensors[name] = tf.constant(value.tolist(), dtype, value.shape)
+        return {name: value.numpy() for name, value in signatures[signature](**tensors).items()}
 
-    return answer
+    return call_signature
 
 
 @pytest.fixture(scope="module")
 def embed(call: Call) -> Callable[..., np.ndarray]:
-    """`embed_query` of `request`'s arguments."""
+    """Call `embed_query` with the arguments of `request`."""
     return lambda *histories, **inputs: call("embed_query", **request(*histories, **inputs))["embedding"]
 
 
-def constraints(batch: int, **changed: list[Any]) -> dict[str, np.ndarray]:
-    """The constraints of `recommend`, none but those in `changed`, with a value or row of names per user."""
-    lists = dict.fromkeys(("exclude_item_id", "allow_category", "deny_category"), [[]] * batch)
-    plain = {"exclude_seen": [False] * batch, "diversity": [0.0] * batch} | lists
-    assert changed.keys() <= plain.keys()
-    values = plain | changed
+def constraints(batch: int, **rows: list[Any]) -> dict[str, np.ndarray]:
+    """Inputs of `recommend` beside a request: `rows` by name, a list of names for each user."""
+    text_names = ("exclude_item_id", "allow_category", "deny_category")
+    assert rows.keys() <= {"exclude_seen", "diversity", *text_names}
     inputs = {
-        "exclude_seen": np.array(values["exclude_seen"]),
-        "diversity": np.array(values["diversity"], np.float32),
+        "exclude_seen": np.array(rows.get("exclude_seen", [False] * batch)),
+        "diversity": np.array(rows.get("diversity", [0.0] * batch), np.float32),
     }
-    for name in lists:
-        longest = max(map(len, values[name]))
-        rows = [[*row, *[""] * (longest - len(row))] for row in values[name]]
-        inputs[name] = np.array(rows, object).reshape(batch, longest)
+    for name in text_names:
+        texts = rows.get(name, [[]] * batch)
+        longest = max(map(len, texts))
+        padded = [[*row, *[""] * (longest - len(row))] for row in texts]
+        inputs[name] = np.array(padded, object).reshape(batch, longest)
     return inputs
 
 
@@ -118,9 +114,13 @@ def recommend(call: Call, *histories: list[Event], exclude_seen: bool = False, *
     return call("recommend", **request(*histories, **inputs), **constraints(len(histories), exclude_seen=seen))
 
 
-def constrained(call: Call, history: list[Event], query: str = "", **given: Any) -> dict[str, np.ndarray]:
-    """The answer for one user, with constraints as in one row of `constraints`."""
-    return call("recommend", **request(history, query=[query]), **constraints(1, **{n: [v] for n, v in given.items()}))
+def recommend_to_one(call: Call, history: list[Event], query: str = "", **values: Any) -> dict[str, np.ndarray]:
+    """Call `recommend` for one user with constraints, each as a row of `constraints`."""
+    return call(
+        "recommend",
+        **request(history, query=[query]),
+        **constraints(1, **{name: [row] for name, row in values.items()}),
+    )
 
 
 def ids(answer: dict[str, np.ndarray], row: int = 0) -> list[str]:
@@ -131,13 +131,13 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
     return np.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_the_signatures_are_those_that_clients_know(signatures: Any) -> None:
+def test_the_model_has_seven_signatures(signatures: Any) -> None:
     assert set(signatures) - {"keep the tables alive"} == {
         "serving_default", "recommend", "search", "rank", "similar_items", "embed_query", "embed_item",
     }  # fmt: skip
 
 
-def test_every_input_and_output_has_the_batch_first(signatures: Any) -> None:
+def test_the_first_dimension_of_inputs_and_outputs_is_the_batch(signatures: Any) -> None:
     for name, signature in signatures.items():
         if name != "keep the tables alive":
             for spec in signature.structured_input_signature[1].values():
@@ -147,7 +147,7 @@ def test_every_input_and_output_has_the_batch_first(signatures: Any) -> None:
 
 
 @pytest.mark.parametrize("histories", [[ANN], [[]], [ANN, [], CAI], [[], [], []]])
-def test_each_user_of_a_batch_gets_the_answer_that_they_get_alone(call: Call, histories: list[list[Event]]) -> None:
+def test_a_batch_of_users_gets_the_answers_of_single_requests(call: Call, histories: list[list[Event]]) -> None:
     together = recommend(call, *histories)
     assert together["score"].shape == together["item_id"].shape == together["title"].shape == (len(histories), 8)
     for row, history in enumerate(histories):
@@ -164,7 +164,7 @@ def test_recommend_search_and_the_default_signature_are_one_function(call: Call)
         np.testing.assert_array_equal(answer["score"], answers[0]["score"])
 
 
-def test_items_come_best_first_under_their_own_titles(call: Call) -> None:
+def test_items_come_by_falling_score_with_their_titles(call: Call) -> None:
     answer = recommend(call, ANN)
     assert set(ids(answer)) == ALL
     assert list(answer["score"][0]) == sorted(answer["score"][0], reverse=True)
@@ -174,17 +174,17 @@ def test_items_come_best_first_under_their_own_titles(call: Call) -> None:
     assert titles["pasta"] == "Penne, 500 g"
 
 
-def test_seen_items_are_excluded_on_request_only(call: Call) -> None:
+def test_seen_items_are_excluded_only_on_request(call: Call) -> None:
     assert set(ids(recommend(call, ANN))) == ALL
     answer = recommend(call, ANN, exclude_seen=True)
     assert set(ids(answer)[:5]) == ALL - {"pasta", "sauce", "tea"}
-    # Nothing else is left: the positions stay empty.
+    # No other item is left: the remaining positions stay empty.
     assert ids(answer)[5:] == ["", "", ""]
     assert (answer["score"][0, 5:] == np.finfo(np.float32).min).all()
     assert np.isfinite(answer["score"][0, :5]).all()
 
 
-def test_seen_items_are_excluded_for_each_user_on_their_own(call: Call) -> None:
+def test_exclude_seen_applies_to_its_own_row(call: Call) -> None:
     answer = call("recommend", **request(CAI, CAI), **constraints(2, exclude_seen=[True, False]))
     assert set(ids(answer, 0)) == ALL - {"lamp", "book"} | {""}
     assert set(ids(answer, 1)) == ALL
@@ -192,14 +192,14 @@ def test_seen_items_are_excluded_for_each_user_on_their_own(call: Call) -> None:
 
 def test_excluded_items_are_left_out_and_the_others_move_up(call: Call) -> None:
     plain = recommend(call, ANN)
-    answer = constrained(call, ANN, exclude_item_id=["mug", "no such item", "", ids(plain)[0]])
-    kept = [position for position, name in enumerate(ids(plain)) if name not in ("mug", ids(plain)[0])]
-    assert ids(answer) == [*(ids(plain)[position] for position in kept), *[""] * (8 - len(kept))]
+    answer = recommend_to_one(call, ANN, exclude_item_id=["mug", "no such item", "", ids(plain)[0]])
+    kept = [index for index, name in enumerate(ids(plain)) if name not in ("mug", ids(plain)[0])]
+    assert ids(answer) == [*(ids(plain)[index] for index in kept), *[""] * (8 - len(kept))]
     np.testing.assert_array_equal(answer["score"][0, : len(kept)], plain["score"][0, kept])
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("filters", "allowed"),
     [
         ({"allow_category": ["Food"]}, {"pasta", "sauce", "tea"}),
         ({"allow_category": ["Food > Pasta", "Books", "no such category"]}, {"pasta", "sauce", "book"}),
@@ -212,27 +212,27 @@ def test_excluded_items_are_left_out_and_the_others_move_up(call: Call) -> None:
 )
 @pytest.mark.parametrize("query", ["", "desk lamp"])
 def test_only_items_of_allowed_categories_are_recommended(
-    call: Call, given: dict[str, Any], shown: set[str], query: str
+    call: Call, filters: dict[str, Any], allowed: set[str], query: str
 ) -> None:
-    plain, answer = recommend(call, ANN, query=[query]), constrained(call, ANN, query, **given)
-    assert ids(answer) == [*(name for name in ids(plain) if name in shown), *[""] * (8 - len(shown))]
-    assert (answer["score"][0, len(shown) :] == np.finfo(np.float32).min).all()
+    plain, answer = recommend(call, ANN, query=[query]), recommend_to_one(call, ANN, query, **filters)
+    assert ids(answer) == [*(name for name in ids(plain) if name in allowed), *[""] * (8 - len(allowed))]
+    assert (answer["score"][0, len(allowed) :] == np.finfo(np.float32).min).all()
 
 
 def test_each_user_has_constraints_of_their_own(call: Call) -> None:
-    of_three = constraints(
+    three = constraints(
         3, allow_category=[["Food"], [], []], deny_category=[[], ["Food"], []], diversity=[0.0, 0.0, 1.0]
     )
-    answer = call("recommend", **request(ANN, ANN, ANN), **of_three)
+    answer = call("recommend", **request(ANN, ANN, ANN), **three)
     assert set(ids(answer, 0)) == {"pasta", "sauce", "tea", ""}
     assert set(ids(answer, 1)) == ALL - {"pasta", "sauce", "tea"} | {""}
-    assert ids(answer, 2) == ids(constrained(call, ANN, diversity=1.0))
+    assert ids(answer, 2) == ids(recommend_to_one(call, ANN, diversity=1.0))
     alone = recommend(call, ANN)
     assert [name for name in ids(answer, 1) if name] == [name for name in ids(alone) if name in ids(answer, 1)]
 
 
-def test_with_full_diversity_the_item_least_similar_to_the_first_is_second(call: Call, exported_shop) -> None:
-    plain, answer = recommend(call, ANN), constrained(call, ANN, diversity=1.0)
+def test_full_diversity_puts_the_text_least_similar_to_the_first_second(call: Call, exported_shop) -> None:
+    plain, answer = recommend(call, ANN), recommend_to_one(call, ANN, diversity=1.0)
     model, catalog = exported_shop.model, exported_shop.catalog
     vectors = model.texts.text_vectors.numpy()[catalog.text_row]
     row = {item_id.decode(): number for number, item_id in enumerate(catalog.item_ids)}
@@ -244,38 +244,38 @@ def test_with_full_diversity_the_item_least_similar_to_the_first_is_second(call:
     assert dict(zip(ids(answer), zip(answer["title"][0], answer["score"][0], strict=True), strict=True)) == of_item
 
 
-@pytest.mark.parametrize(("given", "meant"), [(-1.0, 0.0), (float("nan"), 0.0), (7.5, 1.0), (float("inf"), 1.0)])
-def test_an_invalid_diversity_is_clipped(call: Call, given: float, meant: float) -> None:
-    answer, expected = constrained(call, ANN, diversity=given), constrained(call, ANN, diversity=meant)
+@pytest.mark.parametrize(("value", "clipped"), [(-1.0, 0.0), (float("nan"), 0.0), (7.5, 1.0), (float("inf"), 1.0)])
+def test_diversity_is_clipped_and_nan_is_0(call: Call, value: float, clipped: float) -> None:
+    answer, expected = recommend_to_one(call, ANN, diversity=value), recommend_to_one(call, ANN, diversity=clipped)
     for name, values in expected.items():
         np.testing.assert_array_equal(answer[name], values)
 
 
 @pytest.mark.parametrize("query", ["", "desk lamp"])
-def test_rank_orders_items_as_recommend_does(call: Call, query: str) -> None:
+def test_rank_gives_candidates_their_scores_of_recommend(call: Call, query: str) -> None:
     plain = recommend(call, ANN, query=[query])
-    given = np.array([["tea", "no such item", "lamp", "", "fern", "lamp"]], object)
-    answer = call("rank", **request(ANN, query=[query]), candidate_item_id=given)
-    positions = sorted(ids(plain).index(name) for name in ("tea", "lamp", "lamp", "fern"))
-    assert ids(answer) == [*(ids(plain)[position] for position in positions), "", ""]
-    assert answer["title"][0, :4].tolist() == plain["title"][0, positions].tolist()
-    assert same(answer["score"][0, :4], plain["score"][0, positions])
+    candidates = np.array([["tea", "no such item", "lamp", "", "fern", "lamp"]], object)
+    answer = call("rank", **request(ANN, query=[query]), candidate_item_id=candidates)
+    indices = sorted(ids(plain).index(name) for name in ("tea", "lamp", "lamp", "fern"))
+    assert ids(answer) == [*(ids(plain)[index] for index in indices), "", ""]
+    assert answer["title"][0, :4].tolist() == plain["title"][0, indices].tolist()
+    assert same(answer["score"][0, :4], plain["score"][0, indices])
     assert (answer["score"][0, 4:] == np.finfo(np.float32).min).all()
 
 
-def test_each_user_ranks_items_of_their_own_or_none(call: Call) -> None:
-    given = np.array([["tea", "mug"], ["lamp", ""]], object)
-    answer = call("rank", **request(ANN, CAI), candidate_item_id=given)
+def test_each_user_has_candidates_of_their_own_and_may_have_none(call: Call) -> None:
+    candidates = np.array([["tea", "mug"], ["lamp", ""]], object)
+    answer = call("rank", **request(ANN, CAI), candidate_item_id=candidates)
     assert set(ids(answer, 0)) == {"tea", "mug"}
     assert ids(answer, 1) == ["lamp", ""]
-    alone = call("rank", **request(CAI), candidate_item_id=given[1:])
+    alone = call("rank", **request(CAI), candidate_item_id=candidates[1:])
     assert same(answer["score"][1], alone["score"][0])
     empty = call("rank", **request(ANN, CAI), candidate_item_id=np.empty((2, 0), object))
     assert {value.shape for value in empty.values()} == {(2, 0)}
 
 
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), -float("inf")])
-def test_a_price_that_is_not_finite_is_unknown(embed: Any, price: float) -> None:
+def test_a_price_that_is_not_finite_counts_as_unknown(embed: Any, price: float) -> None:
     assert same(embed([*ANN[:3], (*ANN[3][:3], price)]), embed([*ANN[:3], (*ANN[3][:3], 0.0)]))
 
 
@@ -287,7 +287,7 @@ def test_a_score_is_the_inner_product_of_the_two_embeddings(call: Call, embed: A
     assert same(answer["score"][0], np.array(expected))
 
 
-def test_a_search_adds_text_similarity_for_its_own_user_alone(
+def test_a_search_adds_text_similarity_to_the_scores_of_its_own_row(
     call: Call, embed: Any, signatures: Any, exported_shop, transformed_shop
 ) -> None:
     loaded, model = signatures["keep the tables alive"], exported_shop.model
@@ -321,7 +321,7 @@ def test_training_and_serving_embed_a_history_alike(exported_shop, transformed_s
     assert not same(served[0], served[1])
 
 
-def test_the_order_of_the_events_in_a_request_changes_nothing(embed: Any) -> None:
+def test_the_order_of_the_events_in_a_request_does_not_matter(embed: Any) -> None:
     events = [ANN[0], *ANN[2:], *CAI]
     assert same(embed(events[::-1]), embed(sorted(events, key=lambda event: event[2])))
 
@@ -332,14 +332,14 @@ def test_padding_between_events_changes_nothing(embed: Any) -> None:
 
 
 def test_only_the_latest_events_of_a_long_history_count(embed: Any) -> None:
-    # 8 events is the most that this model takes (make_config of conftest.py).
+    # This model takes 8 events at most (conftest.py's make_config).
     long: list[Event] = [(name, "click", f"2024-01-{day:02d}", 0.0) for day, name in enumerate(sorted(ALL) * 2, 1)]
     assert len(long) == 16
     assert same(embed(long[::-1]), embed(long[8:]))
     assert not same(embed(long), embed(long[:8]))
 
 
-def test_an_event_after_the_query_time_is_ignored(embed: Any) -> None:
+def test_events_after_the_query_time_are_ignored(embed: Any) -> None:
     later: Event = ("mug", "purchase", "2024-03-04 00:00:00", 6.0)
     assert same(embed([*ANN, later]), embed(ANN))
     assert not same(embed([*ANN, later], now="2024-03-05"), embed(ANN, now="2024-03-05"))
@@ -355,19 +355,19 @@ def test_timestamp_0_means_now(embed: Any) -> None:
     assert not same(zero, embed(ANN))
 
 
-def test_unknown_items_kinds_and_profiles_are_ignored(embed: Any, call: Call) -> None:
+def test_unknown_items_kinds_and_profiles_do_no_harm(embed: Any, call: Call) -> None:
     odd: Event = ("no such item, 'quoted'", "no such kind", "2024-02-20", 1e9)
     assert same(embed([*ANN, odd]), embed(ANN))
     answer = recommend(call, [*ANN, odd], user_id=["nobody"], user_age=["130"], user_city=["Atlantis"])
     assert set(ids(answer)) == ALL
     assert np.isfinite(answer["score"]).all()
     assert np.isfinite(embed([*ANN[:3], ("tea", "no such kind", "2024-02-20", 1e9)])).all()
-    # Cities that the model does not know are alike, but not like one that was.
+    # Unknown cities share one embedding, which differs from that of a known city.
     assert same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["El Dorado"]))
     assert not same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["Lyon"]))
 
 
-def test_a_search_in_chinese_counts_for_its_own_user_alone(embed: Any) -> None:
+def test_a_search_in_chinese_changes_the_embedding_of_its_own_row(embed: Any) -> None:
     both = embed(ANN, ANN, query=["西湖龙井", ""])
     assert np.isfinite(both).all()
     assert not same(both[0], both[1])
@@ -387,7 +387,7 @@ def test_similar_items_leave_out_the_item_and_are_empty_for_an_unknown_id(call: 
     assert (np.diff(cosines, axis=1) <= 0).all()
 
 
-def test_an_item_of_the_catalog_is_embedded_from_raw_text_as_in_training(call: Call, signatures: Any) -> None:
+def test_embed_item_gives_a_catalog_item_its_candidate_embedding(call: Call, signatures: Any) -> None:
     loaded = signatures["keep the tables alive"]
     candidates = dict(zip((i.decode() for i in loaded.item_ids.numpy()), loaded.candidates.numpy(), strict=True))
     embedded = call("embed_item", **item(("tea", *TEA[1:]), FERN))["embedding"]
@@ -396,7 +396,7 @@ def test_an_item_of_the_catalog_is_embedded_from_raw_text_as_in_training(call: C
     assert same(embedded[1], candidates["fern"])  # cold: nobody bought it in the training window
 
 
-def test_a_new_item_is_nearest_to_the_one_with_its_text(call: Call, signatures: Any) -> None:
+def test_a_new_item_is_nearest_to_the_item_with_the_same_text(call: Call, signatures: Any) -> None:
     loaded = signatures["keep the tables alive"]
     new = call("embed_item", **item(TEA))["embedding"][0, :-1]
     known = loaded.candidates.numpy()[1:, :-1]
@@ -412,13 +412,13 @@ def test_titles_of_10_000_characters_and_empty_ones_are_embedded(call: Call) -> 
     embedded = call("embed_item", **item(*(("", title, "", "", "", 0.0, "") for title in titles)))["embedding"]
     assert embedded.shape == (5, DIM)
     assert np.isfinite(embedded).all()
-    # The BERT reads the first 24 WordPieces: the rest of a long title changes nothing.
+    # The BERT encodes the first 24 WordPieces; the rest of a long title has no effect.
     (short,) = call("embed_item", **item(("", "tea " * 30, "", "", "", 0.0, "")))["embedding"]
     assert same(embedded[0], short)
 
 
 @pytest.mark.parametrize("signature", ["similar_items", "embed_item"])
-def test_items_are_answered_row_by_row(call: Call, signature: str) -> None:
+def test_a_batch_of_items_gets_the_answers_of_single_requests(call: Call, signature: str) -> None:
     rows = [("tea", *TEA[1:]), FERN, ("", "Mug", "", "", "Clay & Co", 6.0, "M2")]
     names = slice(0, 1) if signature == "similar_items" else slice(None)
     together = call(signature, **dict(list(item(*rows).items())[names]))
@@ -430,14 +430,14 @@ def test_items_are_answered_row_by_row(call: Call, signature: str) -> None:
             assert equal(together[name][number], value[0]), (name, row)
 
 
-def test_a_further_column_of_the_catalog_changes_the_embedding(call: Call, signatures: Any) -> None:
+def test_embeddings_depend_on_a_further_column_of_the_catalog(call: Call, signatures: Any) -> None:
     mug = ("mug", 'Mug "Blue"', "Holds 300 ml", "Home > Kitchen", "Clay & Co", 6.0)
-    found = call("embed_item", **item((*mug, "M2"), (*mug, "M1"), (*mug, "")))["embedding"]
+    embedded = call("embed_item", **item((*mug, "M2"), (*mug, "M1"), (*mug, "")))["embedding"]
     loaded = signatures["keep the tables alive"]
-    assert same(found[0], dict(zip(loaded.item_ids.numpy(), loaded.candidates.numpy(), strict=True))[b"mug"])
-    assert not same(found[0], found[1])
-    assert not same(found[0], found[2])
+    assert same(embedded[0], dict(zip(loaded.item_ids.numpy(), loaded.candidates.numpy(), strict=True))[b"mug"])
+    assert not same(embedded[0], embedded[1])
+    assert not same(embedded[0], embedded[2])
 
 
-def test_nothing_is_left_beside_an_export(exported_shop) -> None:
+def test_an_export_leaves_no_staging_folder(exported_shop) -> None:
     assert [path.name for path in exported_shop.folder.parent.iterdir()] == ["model"]

@@ -1,6 +1,4 @@
-"""Which ops a model may hold: TensorFlow's own and tensorflow-text's, wherever in the graph they
-stand.
-"""
+"""Ops that a SavedModel may use: those of TensorFlow and tensorflow-text."""
 
 from __future__ import annotations
 
@@ -28,14 +26,14 @@ print("own:", *sorted(own))
 
 @pytest.fixture(scope="module")
 def registered() -> tuple[set[str], set[str]]:
-    """TensorFlow's own ops and those that tensorflow-text adds, by the registry of a fresh process."""
+    """Ops of TensorFlow alone, and those that tensorflow-text adds, in a fresh process."""
     done = subprocess.run([sys.executable, "-c", REGISTERED], capture_output=True, text=True, check=True)
     *text, own = done.stdout.splitlines()
     return set(own.split()[1:]), set(text)
 
 
 def saved(folder: Path, *ops: str, in_function: str = "NoOp") -> str:
-    """A SavedModel whose graph holds `ops` and the call of a function that holds another."""
+    """Write a SavedModel whose graph has `ops` and calls a function with the op `in_function`."""
     model = SavedModel()
     graph = model.meta_graphs.add().graph_def
     for op in (*ops, "twice"):
@@ -47,32 +45,32 @@ def saved(folder: Path, *ops: str, in_function: str = "NoOp") -> str:
     return str(folder)
 
 
-def test_the_list_holds_every_op_of_tensorflow_text_and_no_other(registered):
+def test_text_ops_are_exactly_those_that_tensorflow_text_registers(registered):
     _, text = registered
     assert text == TEXT_OPS
 
 
-def test_the_ops_that_are_withheld_are_ops_of_tensorflow(registered):
+def test_python_ops_and_newer_ops_are_registered_by_tensorflow(registered):
     own, _ = registered
     assert own >= PYTHON_OPS | NEWER_OPS
 
 
-def test_ops_of_tensorflow_and_its_text_library_pass(tmp_path):
+def test_ops_of_tensorflow_and_tensorflow_text_pass(tmp_path):
     check_ops(saved(tmp_path, "MatMul", "TopKV2", "FastBertNormalize", in_function="TFText>RoundRobinTrim"))
 
 
 @pytest.mark.parametrize("op", ["Scann>ScannSearch", "EagerPyFunc", "DecodeJxl"])
-def test_an_op_that_the_server_lacks_is_named_in_the_graph_and_in_a_function(tmp_path, op):
+def test_an_unsupported_op_is_named_in_the_graph_and_in_a_function(tmp_path, op):
     assert foreign_ops(saved(tmp_path, "MatMul", op)) == [op]
     assert foreign_ops(saved(tmp_path, "MatMul", in_function=op)) == [op]
 
 
-def test_every_op_that_the_server_lacks_is_named_at_once(tmp_path):
+def test_all_unsupported_ops_are_named_together(tmp_path):
     with pytest.raises(ModelError, match="the model uses Mine, PyFunc, which stock TensorFlow Serving does not link; "):
         check_ops(saved(tmp_path, "PyFunc", in_function="Mine"))
 
 
-def test_an_export_uses_the_text_ops_that_the_dockerfile_names_and_no_other(exported_shop):
+def test_an_export_uses_exactly_the_text_ops_that_the_dockerfile_names(exported_shop):
     used = used_ops(str(exported_shop.folder)) & TEXT_OPS
     assert used == {"CaseFoldUTF8", "NormalizeUTF8", "RegexSplitWithOffsets", "WordpieceTokenizeWithOffsets"}
     dockerfile = (Path(__file__).parents[3] / "Dockerfile.serving").read_text(encoding="utf-8")

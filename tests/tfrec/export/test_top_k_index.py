@@ -1,4 +1,4 @@
-"""Index: the best items, exactly, and never one that is excluded."""
+"""Exact top-k of the index, without excluded items."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def top_k(index: Index, queries: list[list[float]], excluded: list[list[int]]) -
     return scores.numpy().tolist(), rows.numpy().tolist()
 
 
-def test_the_best_items_come_first_with_their_scores_and_row_0_never():
+def test_items_come_by_falling_score_without_row_0():
     assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[]]) == ([[3.0, 2.5, 1.0]], [[1, 2, 3]])
 
 
-def test_an_excluded_item_leaves_its_place_to_the_next():
+def test_the_next_item_takes_the_position_of_an_excluded_one():
     # The same row twice, and a 0 that pads a shorter list, change nothing.
     assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[1, 1, 0]]) == ([[2.5, 1.0, -4.0]], [[2, 3, 4]])
 
 
-def test_where_fewer_than_k_items_remain_the_rest_is_minus_infinity_and_row_0():
+def test_positions_without_an_item_have_row_0_and_minus_infinity():
     rest = [-np.inf, -np.inf]
     assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[1, 2, 4]]) == ([[1.0, *rest]], [[3, 0, 0]])
     assert top_k(Index(tf.constant(EMBEDDINGS), 3), ONE_QUERY, [[4, 3, 2, 1]]) == ([[-np.inf, *rest]], [[0, 0, 0]])
@@ -45,7 +45,7 @@ def test_a_catalog_of_fewer_than_k_items_leaves_positions_empty():
     assert scores == [[3.0, 2.5, 1.0, -4.0, -np.inf, -np.inf]]
 
 
-def test_nearest_goes_by_the_angle_not_by_length_or_bias_and_leaves_the_item_out():
+def test_nearest_ranks_by_cosine_without_bias_and_leaves_out_the_item():
     index = Index(tf.constant(EMBEDDINGS), 3)
     scores, rows = index.nearest(tf.constant([3, 1], tf.int64))
     # Row 3 lies at 45 degrees to rows 1 and 2 (cosine 0.7071) and at 135 to row 4 (-0.7071).
@@ -56,19 +56,19 @@ def test_nearest_goes_by_the_angle_not_by_length_or_bias_and_leaves_the_item_out
     assert rows[1].numpy().tolist() == [3, 2, 4]
 
 
-def test_nothing_is_near_an_unknown_item():
+def test_an_unknown_item_has_no_nearest_items():
     scores, rows = Index(tf.constant(EMBEDDINGS), 3).nearest(tf.constant([0], tf.int64))
     assert rows.numpy().tolist() == [[0, 0, 0]]
     assert np.isneginf(scores).all()
 
 
-def test_an_item_whose_embedding_is_zero_is_near_nothing_but_harms_nothing():
+def test_an_item_with_a_zero_embedding_has_cosine_0():
     scores, rows = Index(tf.constant([[0.0] * 3, [0.0] * 3, [1.0, 2.0, 0.0]]), 2).nearest(tf.constant([2], tf.int64))
     assert rows.numpy().tolist() == [[1, 0]]
     assert scores.numpy().tolist() == [[0.0, -np.inf]]
 
 
-def test_the_answers_equal_numpys_on_random_numbers():
+def test_top_k_equals_numpy_on_random_scores():
     random = np.random.default_rng(5)
     embeddings = random.normal(size=(60, 9)).astype(np.float32)
     queries = random.normal(size=(7, 9)).astype(np.float32)

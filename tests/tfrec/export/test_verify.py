@@ -126,7 +126,7 @@ def test_a_function_that_xla_must_compile_is_refused(tmp_path):
     module = tf.Module()
     module.twice = twice
     tf.saved_model.save(module, str(tmp_path / "model"))
-    refused(tmp_path / "model", "asks XLA to compile __inference_twice_")
+    refused(tmp_path / "model", "needs XLA to compile __inference_twice_")
 
 
 def test_a_call_back_into_python_is_named(tmp_path):

@@ -51,7 +51,7 @@ def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, 
         request: dict[str, Any] = {name: tf.constant(value[rows]) for name, value in histories.items()}
         request |= {"timestamp": tf.fill([len(rows)], np.int64(query_time)), "query": tf.fill([len(rows)], "")}
         answer = {name: value.numpy() for name, value in model.candidate_probabilities(**request).items()}
-        batch = _Batch(rows, answer["row"], answer["chance"], items.rows(histories["event_item_id"][rows]))
+        batch = _Batch(rows, answer["row"], answer["probability"], items.rows(histories["event_item_id"][rows]))
         parts += _table_rows(batch, items, positives, random)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in COLUMNS})
 
