@@ -1,7 +1,6 @@
-"""The SavedModel and its signatures: raw strings and numbers in, items out, for stock TensorFlow
-Serving.
+"""The SavedModel and its signatures for stock TensorFlow Serving: raw features in, items out.
 
-Every input is batched and every output batch-major, so that TensorFlow Serving may batch requests.
+The batch is the first dimension of every input and output, so that the server may batch requests.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ Signature = Callable[..., Tensors]
 class Recommender(tf.Module):
     """Signatures of the two towers.
 
-    `all_scores`, `candidates`, `item_ids`, `text_vectors` and `text_row` are there for the
-    evaluation, which ranks the whole catalog and measures how diverse lists are.
+    The evaluation reads `all_scores`, `candidates`, `item_ids`, `text_vectors` and `text_row`: it
+    ranks the whole catalog and measures the diversity of lists.
     """
 
     def __init__(self, trained: Trained, transformed: Transformed, config: Config):
@@ -75,7 +74,7 @@ class Recommender(tf.Module):
         }
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
-        """Best items for each history, profile and search: item_id, title, score [batch, k].
+        """Top k items for each history, profile and search: item_id, title, score [batch, k].
 
         `exclude_item_id`, `allow_category` and `deny_category` [batch, any] limit the candidates
         before they are ranked, so that a narrow category is ranked as well as the whole catalog.
@@ -85,24 +84,24 @@ class Recommender(tf.Module):
         allowed = self._allowed(inputs)
         scores = self._score_catalog(self._features.encode_request(inputs), allowed)
         no_exclusion = tf.zeros([tf.shape(scores)[0], 0], tf.int64)
-        best = self._index.top_k(tf.where(allowed, scores, float("-inf")), no_exclusion)
-        return self._answer(*self._diversify(*best, inputs["diversity"]))
+        top_scores, rows = self._index.top_k(tf.where(allowed, scores, float("-inf")), no_exclusion)
+        return self._answer(*self._diversify(top_scores, rows, inputs["diversity"]))
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
-        """`candidate_item_id` [batch, n] by falling score of `recommend`: item_id, title, score
-        [batch, n].
+        """Sort `candidate_item_id` [batch, n] by falling score: item_id, title, score [batch, n].
 
-        Each item is scored as a candidate of `recommend` is. Unknown ids come last, as "" with the
+        An item has its score as a candidate of `recommend`. Unknown ids come last, as "" with the
         lowest score.
         """
         rows = self._model.catalog_rows(inputs["candidate_item_id"])
         scores = self._score_items(self._features.encode_request(inputs), rows)
-        best, indices = tf.math.top_k(tf.where(rows > 0, scores, float("-inf")), tf.shape(rows)[1])
-        return self._answer(best, tf.gather(rows, indices, batch_dims=1))
+        sorted_scores, indices = tf.math.top_k(tf.where(rows > 0, scores, float("-inf")), tf.shape(rows)[1])
+        return self._answer(sorted_scores, tf.gather(rows, indices, batch_dims=1))
 
     def similar_items(self, item_id: tf.Tensor) -> Tensors:
-        """Items nearest to each item_id [batch] by cosine; "" with the lowest score for an unknown
-        id.
+        """Items nearest to each item_id [batch] by cosine.
+
+        An unknown id gets "" with the lowest score.
         """
         return self._answer(*self._index.nearest(self._model.catalog_rows(item_id)))
 
@@ -111,16 +110,15 @@ class Recommender(tf.Module):
         return {"embedding": self._features.encode_request(inputs).query}
 
     def embed_item(self, **inputs: tf.Tensor) -> Tensors:
-        """Embeddings [batch, dim + 1] of items by text and attributes, and by id where the model
-        has it.
-        """
+        """Embeddings [batch, dim + 1] of items by text and attributes, and by id if it is known."""
         embeddings = self._model.candidate_tower(self._features.encode_items(inputs))
         rows = self._model.catalog_rows(inputs["item_id"])
         return {"embedding": self._model.with_trend_bias(embeddings, rows)}
 
     def _score_catalog(self, request: Request, allowed: tf.Tensor | None = None) -> tf.Tensor:
-        """[batch, rows] scores of the whole catalog; candidates are taken from `allowed` [batch,
-        rows] bool alone.
+        """[batch, rows] scores of the whole catalog.
+
+        Only items that are `allowed` [batch, rows] bool become candidates.
         """
         return self._score_by_towers(request)
 
@@ -142,17 +140,17 @@ class Recommender(tf.Module):
         )
 
     def _allowed(self, inputs: Tensors) -> tf.Tensor:
-        """[batch, rows] bool: items that the constraints of each request leave."""
+        """[batch, rows] bool: items that pass the constraints of each request."""
         seen = self._model.catalog_rows(inputs["event_item_id"])
         seen = tf.where(inputs["exclude_seen"][:, tf.newaxis], seen, tf.zeros_like(seen))
         excluded = tf.concat([seen, self._model.catalog_rows(inputs["exclude_item_id"])], axis=1)
         return self._filters.allowed(excluded, inputs["allow_category"], inputs["deny_category"])
 
     def _diversify(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reorder scores and rows [batch, k] so that items with similar texts stand apart.
+        """Reorder scores and rows [batch, k] so that items with similar texts are apart.
 
-        Texts show what looks alike on a page. By the embeddings, items that are bought together are
-        alike too, and the sauce would move away from the pasta.
+        Items with similar texts look alike on a page. Embeddings are also similar for items that
+        are bought together: the sauce would move away from the pasta.
         """
         weight = tf.clip_by_value(tf.where(tf.math.is_nan(diversity), 0.0, diversity), 0.0, 1.0)
 

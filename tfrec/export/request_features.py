@@ -87,10 +87,11 @@ class RequestFeatures(tf.Module):
         return Request(history, query_times, search_vector, query, is_search)
 
     def encode_history(self, inputs: Tensors) -> tuple[Batch, tf.Tensor]:
-        """Dense features of the latest events in time order, as in training, and [batch] int64
-        query times.
+        """Dense features of the latest events in time order, and query times [batch] int64.
+
+        The features are those of training.
         """
-        # Training knows every item of a history; unknown ones are newer than the model.
+        # Unknown items are newer than the model: in training, every item is in the catalog.
         is_known = self._model.catalog_rows(inputs["event_item_id"]) > 0
         longest = self._config.examples.window_history or self._config.examples.max_events
         price = inputs["event_price"]
@@ -131,8 +132,8 @@ class RequestFeatures(tf.Module):
             vectors = self._model.texts.encoder(self._word_piece(query).to_tensor())
             return tf.where(is_search[:, tf.newaxis], vectors, 0.0)
 
-        nothing = tf.zeros([tf.shape(query)[0], self._model.texts.dim])
-        return tf.cond(tf.reduce_any(is_search), encode, lambda: nothing)
+        no_search = tf.zeros([tf.shape(query)[0], self._model.texts.dim])
+        return tf.cond(tf.reduce_any(is_search), encode, lambda: no_search)
 
 
 def specs(dtypes: dict[str, tf.DType], shape: list[None]) -> dict[str, tf.TensorSpec]:
@@ -152,7 +153,7 @@ def _in_time_order(events: Tensors, is_valid: tf.Tensor, longest: int) -> dict[s
 
 
 def _sparse_column(values: tf.Tensor) -> tf.SparseTensor:
-    """[batch] -> sparse [batch, 1] that holds every value, "" and 0 too, as an example does."""
+    """[batch] -> sparse [batch, 1] with every value, also "" and 0, as in an example."""
     batch = tf.shape(values, out_type=tf.int64)[0]
     indices = tf.stack([tf.range(batch), tf.zeros([batch], tf.int64)], axis=1)
     return tf.SparseTensor(indices, values, tf.stack([batch, 1]))
@@ -161,6 +162,6 @@ def _sparse_column(values: tf.Tensor) -> tf.SparseTensor:
 def _dense(sparse: tf.SparseTensor, width: int) -> tf.Tensor:
     """[batch, width] with 0 or "" for missing values."""
     batch = sparse.dense_shape[0]
-    wide = tf.sparse.reset_shape(sparse, tf.stack([batch, tf.maximum(sparse.dense_shape[1], width)]))
-    dense = tf.sparse.to_dense(wide)[:, :width]
+    padded = tf.sparse.reset_shape(sparse, tf.stack([batch, tf.maximum(sparse.dense_shape[1], width)]))
+    dense = tf.sparse.to_dense(padded)[:, :width]
     return tf.ensure_shape(dense, [None, width])

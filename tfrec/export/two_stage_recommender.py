@@ -1,4 +1,4 @@
-"""The SavedModel of both stages: requests without a search are answered by the ranker."""
+"""The SavedModel of both stages: the ranker scores requests without a search."""
 
 from __future__ import annotations
 
@@ -38,11 +38,10 @@ class TwoStageRecommender(Recommender):
         }
 
     def ctr(self, **inputs: tf.Tensor) -> Tensors:
-        """Probability [batch, n] of each kind of event with each of `candidate_item_id` [batch, n],
-        in their order.
+        """Probability [batch, n] of each kind of event with each `candidate_item_id` [batch, n].
 
-        The output item_id is "" for an unknown id, whose probabilities are 0. There is no search:
-        the ranker has not been trained with one.
+        The order of the candidates stays. An unknown id becomes "" with probability 0. There is no
+        input for a search, because the ranker is trained without searches.
         """
         rows = self._model.catalog_rows(inputs["candidate_item_id"])
         history, query_times = self._features.encode_history(inputs)
@@ -52,15 +51,17 @@ class TwoStageRecommender(Recommender):
         return {"item_id": tf.gather(self.item_ids, rows)} | by_kind
 
     def complementary_items(self, item_id: tf.Tensor) -> Tensors:
-        """Items bought together with each item_id [batch], without its substitutes; "" for an
-        unknown id.
+        """Items bought together with each item_id [batch], without its substitutes.
+
+        An unknown id gets "" with the lowest score.
         """
         rows = self._model.catalog_rows(item_id)
         return self._answer(*self._index.top_k(self._stage.score_complements(rows), rows[:, tf.newaxis]))
 
     def _candidate_probabilities(self, **inputs: tf.Tensor) -> Tensors:
-        """Candidates without a search: rows [batch, candidates], 0 pads; probabilities [batch,
-        candidates, heads].
+        """Candidates without a search: row [batch, candidates], 0 pads, and probability.
+
+        The probabilities are [batch, candidates, heads].
         """
         history, query_times = self._features.encode_history(inputs)
         queries = self._stage.embed_queries(history, query_times)
@@ -83,8 +84,9 @@ class TwoStageRecommender(Recommender):
 
 
 def _choose_by_search(request: Request, search: Callable[[], tf.Tensor], rank: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Scores by `search` for requests with a search, by `rank` for the others; neither runs without
-    such a request.
+    """Scores by `search` for requests with a search, by `rank` for the others.
+
+    Neither runs if the batch has no such request.
     """
     search_scores = tf.cond(tf.reduce_any(request.is_search), search, lambda: tf.zeros([1, 1]))
     rank_scores = tf.cond(tf.reduce_all(request.is_search), lambda: tf.zeros([1, 1]), rank)
