@@ -273,5 +273,5 @@ def _save_toy(folder: Path, likes: dict[tuple[str, str], float]) -> Path:
     }
     tensors["embed_query/out/embedding"] = matrix[[ids.index("tea"), ids.index("book")]]
     (folder / "assets.extra").mkdir()
-    np.savez(folder / "assets.extra" / "tfrec_probes.npz", **tensors)
+    np.savez(folder / "assets.extra" / "tfrec_golden_requests.npz", **tensors)
     return folder

@@ -20,7 +20,7 @@ from tfrec.export.request_features import FILTER_INPUTS, Tensors
 from tfrec.export.two_stage_recommender import TwoStageRecommender
 from tfrec.schema import CATEGORY_SEPARATOR, EVENT_KINDS
 
-GOLDEN_REQUESTS = "assets.extra/tfrec_probes.npz"
+GOLDEN_REQUESTS = "assets.extra/tfrec_golden_requests.npz"
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 
 USERS = 4

@@ -74,7 +74,7 @@ def graph_cut_off(model: Path) -> None:
 
 def golden_requests_missing(model: Path) -> None:
     """Remove the golden requests."""
-    (model / "assets.extra" / "tfrec_probes.npz").unlink()
+    (model / "assets.extra" / "tfrec_golden_requests.npz").unlink()
 
 
 def artifact(name: str, folder: Path) -> Artifact:
