@@ -1,5 +1,4 @@
-"""Golden requests: requests with answers that are stored in a SavedModel and repeated before a
-push.
+"""Golden requests: stored in a SavedModel with their answers, and repeated before a push.
 
 The answers are computed by the model in memory, before it is written. The first requests are also
 TensorFlow Serving's warm-up.
@@ -52,9 +51,7 @@ def write_golden_requests(recommender: Recommender, catalog: Catalog, config: Co
 
 
 def read_golden_requests(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
-    """Signature -> (inputs, outputs) as arrays; FileNotFoundError if the model has no golden
-    requests.
-    """
+    """Signature -> (inputs, outputs) as arrays; FileNotFoundError if the model has none."""
     with np.load(Path(folder) / GOLDEN_REQUESTS) as stored:
         golden: dict[str, tuple[Tensors, Tensors]] = {}
         for key in stored.files:

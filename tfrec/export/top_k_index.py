@@ -25,22 +25,22 @@ class Index(tf.Module):
         vectors = tf.gather(self.embeddings, rows) * tf.gather(self._scale, rows)[:, tf.newaxis]
         without_bias = tf.concat([vectors[:, :-1], tf.zeros_like(vectors[:, :1])], axis=1)
         scores = tf.matmul(without_bias, self.embeddings, transpose_b=True) * self._scale
-        unknown = (rows == 0)[:, tf.newaxis]
-        return self.top_k(tf.where(unknown, float("-inf"), scores), rows[:, tf.newaxis])
+        is_unknown = (rows == 0)[:, tf.newaxis]
+        return self.top_k(tf.where(is_unknown, float("-inf"), scores), rows[:, tf.newaxis])
 
     def top_k(self, scores: tf.Tensor, excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores [batch, k] float32, best first, and rows [batch, k] int64; -inf and row 0 where
-        none is left.
+        """Sorted scores [batch, k] float32, highest first, and their rows [batch, k] int64.
 
-        `scores` is [batch, rows]; `excluded` [batch, any] int64 rows that are left out.
+        `scores` is [batch, rows]; `excluded` [batch, any] int64 rows that are left out. Positions
+        without an item have -inf and row 0.
         """
         excluded = tf.pad(excluded, [[0, 0], [0, 1]])  # row 0 for everyone
         shape = tf.shape(excluded, out_type=tf.int64)
         batch = tf.repeat(tf.range(shape[0]), shape[1])
         indices = tf.stack([batch, tf.reshape(excluded, [-1])], axis=1)
         scores = tf.tensor_scatter_nd_update(scores, indices, tf.fill(tf.shape(batch), float("-inf")))
-        best, rows = tf.math.top_k(scores, tf.minimum(self.k, tf.shape(scores)[1]))
-        missing = [[0, 0], [0, self.k - tf.shape(best)[1]]]
-        best = tf.ensure_shape(tf.pad(best, missing, constant_values=float("-inf")), [None, self.k])
+        top_scores, rows = tf.math.top_k(scores, tf.minimum(self.k, tf.shape(scores)[1]))
+        missing = [[0, 0], [0, self.k - tf.shape(top_scores)[1]]]
+        top_scores = tf.ensure_shape(tf.pad(top_scores, missing, constant_values=float("-inf")), [None, self.k])
         rows = tf.ensure_shape(tf.pad(rows, missing), [None, self.k])
-        return best, tf.where(tf.math.is_inf(best), tf.zeros([], tf.int64), tf.cast(rows, tf.int64))
+        return top_scores, tf.where(tf.math.is_inf(top_scores), tf.zeros([], tf.int64), tf.cast(rows, tf.int64))

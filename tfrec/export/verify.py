@@ -1,8 +1,7 @@
-"""Check that stock TensorFlow Serving can load a SavedModel: `python -m tfrec.export.verify
-FOLDER`.
+"""Check that stock TensorFlow Serving can load a SavedModel.
 
-Run it in a fresh process. It loads the model as TensorFlow Serving does (a session on signature
-tensors), checks every op and repeats the golden requests.
+Run `python -m tfrec.export.verify FOLDER` in a fresh process. It loads the model as TensorFlow
+Serving does (a session on signature tensors), checks every op and repeats the golden requests.
 """
 
 from __future__ import annotations

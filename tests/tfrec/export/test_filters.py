@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrec.export.filters import Filters
 
-# Row 0 is no item, 6 has no category, and "Foodstuff" only begins as "Food" does.
+# Row 0 is no item, 6 has no category, and "Foodstuff" is not below "Food".
 PATHS = ["", "Food > Pasta > Dry > Long", "Food > Tea", "Home", "Food > Pasta", "Foodstuff > Pasta", "", "家居 > 茶"]
 ALL = [1, 2, 3, 4, 5, 6, 7]
 

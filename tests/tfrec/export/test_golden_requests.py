@@ -1,4 +1,4 @@
-"""The requests that travel with the SavedModel of the shop: kept answers, and the server's warm-up."""
+"""Golden requests in the shop's SavedModel: stored answers and the server's warm-up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_every_signature_has_requests_and_the_answers_of_the_model_in_memory(exp
     golden = read_golden_requests(str(exported_shop.folder))
     assert set(golden) == SIGNATURES
     inputs, outputs = golden["similar_items"]
-    # By hand: `similar_items` knows every id of the catalog, and not the last one.
+    # By hand: `similar_items` has answers for every id of the catalog, but not for the last one.
     assert outputs["item_id"].shape == (5, 8)
     assert inputs["item_id"][-1] == b"no such item"
     assert set(outputs["item_id"][-1]) == {b""}
@@ -43,7 +43,7 @@ def test_the_requests_hold_each_constraint(exported_shop):
     assert set(request["exclude_item_id"].ravel()) - {b""} < names
     assert request["allow_category"][2, 0] == request["deny_category"][3, 1] in (b"Food", b"Home", b"Books")
     assert request["diversity"].tolist() == [0.0, np.float32(0.2), 0.5, 1.0]
-    # The search wants nothing but its seen items left out: the answer's plain order is known too.
+    # The search only excludes seen items, so that golden answers in plain order exist too.
     for name in ("exclude_item_id", "allow_category", "deny_category", "diversity"):
         assert not requests["search"][name].any(), name
     candidates = requests["rank"]["candidate_item_id"]
@@ -52,7 +52,7 @@ def test_the_requests_hold_each_constraint(exported_shop):
     assert set(candidates.ravel()) - {b"", b"no such item"} < names
 
 
-def test_strings_in_any_script_come_back_as_they_were(exported_shop):
+def test_strings_in_any_script_are_read_as_they_were_written(exported_shop):
     _, outputs = read_golden_requests(str(exported_shop.folder))["recommend"]
     titles = {title.decode() for title in outputs["title"].ravel()}
     assert titles >= {"西湖龙井 绿茶", 'Mug "Blue"', "Penne, 500 g"}

@@ -30,14 +30,14 @@ def order(diversity: list[float], items: int = 4) -> list[list[int]]:
     ("diversity", "expected"),
     [
         (0.0, [0, 1, 2, 3]),
-        # After 0: item 1 has 0.9 * 0.75 - 0.1 * 0.9 = 0.585, item 2 has 0.9 * 0.5 - 0.1 * 0.1 =
-        # 0.44.
+        # After 0: item 1 has 0.9 * 0.75 - 0.1 * 0.9 = 0.585,
+        # item 2 has 0.9 * 0.5 - 0.1 * 0.1 = 0.44.
         (0.1, [0, 1, 2, 3]),
-        # After 0: 1 has 0.375 - 0.45 = -0.075, 2 has 0.25 - 0.05 = 0.2, 3 has 0.125. After 2: 1 has
-        # -0.075, 3 has 0.125 - 0.4 = -0.275.
+        # After 0: 1 has 0.375 - 0.45 = -0.075, 2 has 0.25 - 0.05 = 0.2, 3 has 0.125.
+        # After 2: 1 has -0.075, 3 has 0.125 - 0.4 = -0.275.
         (0.5, [0, 2, 1, 3]),
-        # Only unlikeness: 3 is furthest from 0 (0.0); then 2 is 0.8 near to 3, and 1 is 0.9 near to
-        # 0.
+        # Relevance has no weight: 3 is least similar to 0 (0.0). Then 2 is
+        # 0.8 similar to 3, and 1 is 0.9 similar to 0.
         (1.0, [0, 3, 2, 1]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Which SavedModels may be served: sound ones, and copies with one thing wrong."""
+"""Verification of sound SavedModels and of copies with one defect."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tfrec.export.verify import verify, verify_in_fresh_process
 
 @pytest.fixture
 def model(toys, tmp_path) -> Path:
-    """A copy of a toy of tests/conftest.py, with the one signature embed_query, to damage."""
+    """Copy of a toy model of tests/conftest.py, which has the one signature embed_query."""
     return Path(shutil.copytree(toys["wise"], tmp_path / "model"))
 
 
 @pytest.fixture
 def real(exported_shop, tmp_path) -> Path:
-    """A copy of the shop's own model, elsewhere than where it was exported."""
+    """Copy of the shop's own model in another folder than that of its export."""
     return Path(shutil.copytree(exported_shop.folder, tmp_path / "real"))
 
 
@@ -34,7 +34,7 @@ def refused(model: Path, reason: str) -> None:
 
 
 def rewrite_graph(model: Path, change: Callable[[list], None]) -> None:
-    """Applies a change to the nodes of every function, and of the graph."""
+    """Apply `change` to the nodes of the graph and of every function."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     saved = SavedModel.FromString((model / "saved_model.pb").read_bytes())
@@ -56,22 +56,22 @@ def flip(path: Path, position: float) -> None:
     path.write_bytes(content)
 
 
-def test_a_fresh_process_finds_a_sound_export_good(real):
+def test_a_sound_export_passes_in_a_fresh_process(real):
     assert verify_in_fresh_process(str(real)) is None
 
 
-def test_a_sound_toy_is_good(model):
+def test_a_sound_toy_passes(model):
     verify(str(model))
 
 
 @pytest.mark.parametrize("position", [0.0, 0.3, 0.7, 1.0])
-def test_a_flipped_byte_anywhere_in_the_weights_is_noticed(model, position):
+def test_a_flipped_byte_in_the_weights_is_refused(model, position):
     (data,) = (model / "variables").glob("variables.data*")
     flip(data, position)
     refused(model, "does not load")
 
 
-def test_weights_that_are_whole_but_others_are_noticed(model):
+def test_weights_of_another_model_are_refused(model):
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(model))
@@ -82,32 +82,32 @@ def test_weights_that_are_whole_but_others_are_noticed(model):
     refused(other, "differs from that of the trained model: the export is damaged")
 
 
-@pytest.mark.parametrize("kept", [0, 1000, -1000])
-def test_a_graph_that_was_cut_off_is_noticed(model, kept):
+@pytest.mark.parametrize("size", [0, 1000, -1000])
+def test_a_truncated_graph_is_refused(model, size):
     content = (model / "saved_model.pb").read_bytes()
-    (model / "saved_model.pb").write_bytes(content[:kept])
+    (model / "saved_model.pb").write_bytes(content[:size])
     refused(model, "saved_model.pb|does not load")
 
 
-@pytest.mark.parametrize("lost", ["saved_model.pb", "variables"])
-def test_a_lost_part_is_noticed(model, lost):
-    shutil.rmtree(model / lost) if (model / lost).is_dir() else os.remove(model / lost)
+@pytest.mark.parametrize("missing", ["saved_model.pb", "variables"])
+def test_a_missing_part_is_refused(model, missing):
+    shutil.rmtree(model / missing) if (model / missing).is_dir() else os.remove(model / missing)
     refused(model, "saved_model.pb|does not load")
 
 
-def test_a_lost_vocabulary_is_noticed(real):
+def test_a_missing_vocabulary_is_refused(real):
     shutil.rmtree(real / "assets")
     refused(real, "does not load")
 
 
-def test_a_vocabulary_of_other_words_is_noticed(real):
+def test_a_vocabulary_in_another_order_is_refused(real):
     longest = max((real / "assets").iterdir(), key=lambda path: path.stat().st_size)
     words = longest.read_text(encoding="utf-8").splitlines()
     longest.write_text("\n".join(words[:1000] + words[:999:-1]) + "\n", encoding="utf-8")
     refused(real, "differs from that of the trained model")
 
 
-def test_an_op_that_the_server_does_not_link_is_named(model):
+def test_an_op_that_the_server_does_not_link_is_refused_by_name(model):
     def change(nodes: list) -> None:
         next(node for node in nodes if node.op == "MatMul").op = "ShopsOwnMatMul"
 
@@ -129,7 +129,7 @@ def test_a_function_that_xla_must_compile_is_refused(tmp_path):
     refused(tmp_path / "model", "needs XLA to compile __inference_twice_")
 
 
-def test_a_call_back_into_python_is_named(tmp_path):
+def test_a_call_back_into_python_is_refused_by_name(tmp_path):
     import tensorflow as tf
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
@@ -143,7 +143,7 @@ def test_a_call_back_into_python_is_named(tmp_path):
     refused(tmp_path / "model", "uses EagerPyFunc")
 
 
-def test_the_export_uses_ops_of_tensorflow_and_its_text_library_alone(exported_shop):
+def test_an_export_has_no_foreign_op_and_no_compiled_function(exported_shop):
     assert foreign_ops(str(exported_shop.folder)) == []
     assert compiled_functions(str(exported_shop.folder)) == []
 
@@ -153,7 +153,7 @@ def test_a_model_without_golden_requests_is_refused(model):
     refused(model, "has no readable golden requests")
 
 
-def test_golden_requests_that_were_cut_off_are_refused(model):
+def test_truncated_golden_requests_are_refused(model):
     content = (model / GOLDEN_REQUESTS).read_bytes()
     (model / GOLDEN_REQUESTS).write_bytes(content[: len(content) // 2])
     refused(model, "has no readable golden requests")
@@ -179,7 +179,7 @@ def test_a_golden_request_of_a_missing_signature_is_refused(model):
     ],
     ids=["a little more", "not a number", "a column less", "a row less"],
 )
-def test_an_answer_that_is_not_the_trained_models_is_refused(model, change):
+def test_an_answer_that_differs_from_the_stored_one_is_refused(model, change):
     name = "embed_query/out/embedding"
     rewrite_golden_requests(model, lambda arrays: arrays.update({name: change(arrays[name])}))
     refused(model, "output embedding of signature embed_query differs from that of the trained model")
