@@ -74,6 +74,7 @@ def test_the_warmup_file_holds_a_readable_request_for_every_signature(exported_s
     assert tf.make_ndarray(search.inputs["event_item_id"]).shape == (4, 6)
 
 
+@pytest.mark.slow
 def test_the_server_replays_the_warmup_and_gives_the_stored_answers(exported_shop):
     from serving.lifecycle.warmup import load, warm_up
 

@@ -56,6 +56,7 @@ def flip(path: Path, position: float) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_sound_export_passes_in_a_fresh_process(real):
     assert verify_in_fresh_process(str(real)) is None
 
@@ -100,6 +101,7 @@ def test_a_missing_vocabulary_is_refused(real):
     refused(real, "does not load")
 
 
+@pytest.mark.slow
 def test_a_vocabulary_in_another_order_is_refused(real):
     longest = max((real / "assets").iterdir(), key=lambda path: path.stat().st_size)
     words = longest.read_text(encoding="utf-8").splitlines()
