@@ -28,7 +28,7 @@ from tfrec.schema import DAY_SECONDS, EVENT_KINDS, INTERACTIONS, ITEMS, USERS, C
 
 _BAD_TIME = "bad timestamp"
 _BROKEN_ID = "control character in an id"  # a line feed would break the vocabularies
-_REPEATED_ID = "described twice"
+_DUPLICATE_ID = "described twice"
 _EXAMPLE_CHARACTERS = 160
 
 
@@ -136,17 +136,17 @@ def _clean_items(raw: pa.Table, sold: pa.ChunkedArray, report: CleaningReport) -
 
 def _fill_gaps(kept: pa.Table, rows: pa.Table, report: CleaningReport) -> pa.Table:
     """Fill the nulls in the first row of each item from the item's later rows."""
-    is_repeat = pc.equal(report.rejected["rule"], _REPEATED_ID)
-    repeated_ids = pa.array(sorted(set(report.rejected.filter(is_repeat)["item_id"].to_pylist())), pa.string())
-    is_repeated = pc.is_in(kept["item_id"], repeated_ids)
-    descriptions = rows.filter(pc.is_in(rows["item_id"], repeated_ids)).to_pandas()
+    is_repeat = pc.equal(report.rejected["rule"], _DUPLICATE_ID)
+    duplicate_ids = pa.array(sorted(set(report.rejected.filter(is_repeat)["item_id"].to_pylist())), pa.string())
+    is_duplicate = pc.is_in(kept["item_id"], duplicate_ids)
+    descriptions = rows.filter(pc.is_in(rows["item_id"], duplicate_ids)).to_pandas()
     merged = descriptions.groupby("item_id", sort=False).first().reset_index()  # first known values
     merged = conform(pa.Table.from_pandas(merged, preserve_index=False), kept.schema)
-    first = kept.filter(is_repeated)
+    first = kept.filter(is_duplicate)
     gaps = [pc.and_(first[name].is_null(), merged[name].is_valid()) for name in kept.column_names]
     filled = int(np.any([to_bools(gap) for gap in gaps], axis=0).sum()) if len(first) else 0
     report.add_change("gaps filled from the later rows", filled, kept.num_rows)
-    return pa.concat_tables([kept.filter(pc.invert(is_repeated)), merged])
+    return pa.concat_tables([kept.filter(pc.invert(is_duplicate)), merged])
 
 
 def _clean_users(raw: pa.Table, report: CleaningReport) -> pa.Table:
@@ -169,7 +169,7 @@ def _check_descriptions(rows: pa.Table, key: str) -> dict[str, np.ndarray]:
     return {
         f"missing {key}": to_bools(rows[key].is_null()),
         _BROKEN_ID: has_control(rows[key]),
-        _REPEATED_ID: mark_repeats(rows, [key]),
+        _DUPLICATE_ID: mark_repeats(rows, [key]),
     }
 
 

@@ -46,17 +46,17 @@ def fit_second_stage(
     """
     stage = SecondStage(trained.model, trained.catalog, _heads(validation_files, config), config)
     data = sequences(validation_files, config.features.profile_columns, USERS_AT_ONCE)
-    past, later = (read_events(files, trained.catalog) for files in (train_files, validation_files))
+    train_events, validation_events = (read_events(files, trained.catalog) for files in (train_files, validation_files))
     start = window_start(data) if config.clock == "utc" else None
     data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
     buffer = ExampleBuffer()
     if start is not None:
-        buffer.add(_collect_earlier_windows(stage, trained.model, past, data, start, config))
+        buffer.add(_collect_earlier_windows(stage, trained.model, train_events, data, start, config))
     first = buffer.count
     if first:
         log(f"second stage: {first:,} repeat candidates of earlier windows")
-    follow_trend(trained.model, past)
-    stage.set_known_events(past, start)
+    follow_trend(trained.model, train_events)
+    stage.set_known_events(train_events, start)
     if config.ranking.n_cold:
         _fit_cold_candidates(stage, data, start, config.train.seed)
     log("second stage: collecting the candidates of the validation window")
@@ -71,7 +71,7 @@ def fit_second_stage(
         trained.curve.add(epoch)
     calibrate_ranker(stage.ranker, examples.part(end, None))
     catch_up(trained.model, validation_files)
-    everything = pd.concat([past, later], ignore_index=True)
+    everything = pd.concat([train_events, validation_events], ignore_index=True)
     follow_trend(trained.model, everything)
     stage.set_known_events(everything, None)
     return stage
@@ -93,7 +93,7 @@ def _heads(files: Sequence[str], config: Config) -> Heads:
 
 
 def _collect_earlier_windows(
-    stage: SecondStage, model: TwoTower, past: pd.DataFrame, data: tf.data.Dataset, start: int, config: Config
+    stage: SecondStage, model: TwoTower, train_events: pd.DataFrame, data: tf.data.Dataset, start: int, config: Config
 ) -> Iterator[Examples]:
     """Collect the repeats of the windows before second `start`: what users buy again differs from
     month to month.
@@ -101,7 +101,7 @@ def _collect_earlier_windows(
     length = config.examples.split.validation_days * DAY_SECONDS
     for number in range(config.ranking.repeat_windows if config.ranking.n_repeat else 0, 0, -1):
         begin = start - number * length
-        before = past[past.timestamp < begin]
+        before = train_events[train_events.timestamp < begin]
         if len(before):
             follow_trend(model, before)
             stage.set_known_events(before, begin)

@@ -56,7 +56,7 @@ def test_a_single_user_is_not_enough():
     assert not decide_verdict(model, {"popularity": baseline}, None, CONFIG).blessed
 
 
-def test_a_mean_that_is_better_only_by_chance_is_refused():
+def test_a_better_mean_within_the_noise_is_refused():
     # 65 of 100 users gain 0.1 and 35 lose it: the mean gain of 0.03 has a standard error of 0.0095.
     # With 55 it is 0.01 with 0.00995: its interval, about 0.02 either way, holds 0.
     for gainers, blessed in ((65, True), (55, False)):

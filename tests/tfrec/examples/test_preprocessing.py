@@ -257,5 +257,5 @@ def test_unseen_brands_and_categories_share_a_bucket(transformed):
 
 def filled(values: tf.Tensor) -> tf.SparseTensor:
     """[n] values of one row, "" and 0 among them."""
-    places = tf.stack([tf.zeros_like(values, tf.int64), tf.range(len(values), dtype=tf.int64)], axis=1)
-    return tf.SparseTensor(places, values, [1, len(values)])
+    positions = tf.stack([tf.zeros_like(values, tf.int64), tf.range(len(values), dtype=tf.int64)], axis=1)
+    return tf.SparseTensor(positions, values, [1, len(values)])

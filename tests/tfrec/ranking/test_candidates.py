@@ -62,23 +62,23 @@ def candidates_of(generator: CandidateGenerator, rows: list[int], days_ago: list
         tf.zeros([1, len(rows) + 1]),
         tf.constant([[True] * len(rows) + [False]]),
     )
-    found = generator.generate(history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]))
-    assert found.towers.shape == (1, ROWS)
-    pairs = zip(found.rows[0].numpy(), found.scores[0].numpy(), strict=True)
+    candidates = generator.generate(history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]))
+    assert candidates.towers.shape == (1, ROWS)
+    pairs = zip(candidates.rows[0].numpy(), candidates.scores[0].numpy(), strict=True)
     return {int(row): dict(zip(SCORE_NAMES, values.tolist(), strict=True)) for row, values in pairs if row > 0}
 
 
 def test_each_source_proposes_its_best_and_each_candidate_has_all_scores(generator):
-    found = candidates_of(generator, [1], [60])
+    candidates = candidates_of(generator, [1], [60])
     # Item 6 by the towers, 2 by co-purchase, 1 is a repeat, 5 is popular.
-    assert sorted(found) == [1, 2, 5, 6]
-    assert found[6]["towers"] == 6
-    assert found[6]["towers_below_best"] == 0
-    assert found[5]["towers_below_best"] == -1
-    assert found[2]["copurchase_below_best"] == 0
-    assert found[2]["copurchase"] > 0.5
-    assert found[1]["repeat"] == pytest.approx(np.log1p(0.5))
-    assert found[6]["repeat"] == 0
+    assert sorted(candidates) == [1, 2, 5, 6]
+    assert candidates[6]["towers"] == 6
+    assert candidates[6]["towers_below_best"] == 0
+    assert candidates[5]["towers_below_best"] == -1
+    assert candidates[2]["copurchase_below_best"] == 0
+    assert candidates[2]["copurchase"] > 0.5
+    assert candidates[1]["repeat"] == pytest.approx(np.log1p(0.5))
+    assert candidates[6]["repeat"] == 0
 
 
 def test_copurchase_scores_are_high_for_items_bought_together(generator):
@@ -110,9 +110,9 @@ def test_each_user_of_a_batch_gets_their_own_candidates(generator):
         tf.zeros([3, length]),
         tf.constant(valid, tf.bool),
     )
-    found = generator.generate(history, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]))
+    candidates = generator.generate(history, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]))
     for user, (rows, days) in enumerate(histories):
-        pairs = zip(found.rows[user].numpy(), found.scores[user].numpy(), strict=True)
+        pairs = zip(candidates.rows[user].numpy(), candidates.scores[user].numpy(), strict=True)
         together = {int(row): values for row, values in pairs if row > 0}
         alone = candidates_of(generator, rows, days)
         assert together.keys() == alone.keys()
@@ -130,15 +130,15 @@ def test_only_allowed_items_are_candidates_and_their_scores_stay(generator):
         tf.constant([[True]]),
     )
     query_times, queries = tf.constant([NOW], tf.int64), tf.constant([[1.0]])
-    found = generator.generate(history, query_times, queries, allowed)
+    candidates = generator.generate(history, query_times, queries, allowed)
     # 1 is a repeat; of 3 and 4 the towers prefer 4.
-    assert {1, 4} <= set(found.rows[0].numpy()) - {0} <= {1, 3, 4}
-    scores = dict(zip(found.rows[0].numpy().tolist(), found.scores[0].numpy(), strict=True))
+    assert {1, 4} <= set(candidates.rows[0].numpy()) - {0} <= {1, 3, 4}
+    scores = dict(zip(candidates.rows[0].numpy().tolist(), candidates.scores[0].numpy(), strict=True))
     assert scores[4][SCORE_NAMES.index("towers_below_best")] == -2  # below item 6, which is not allowed
-    of_given = generator.score(history, query_times, queries, tf.constant([[6, 4, 2]], tf.int64)).numpy()[0]
-    np.testing.assert_array_equal(of_given[1], scores[4])
-    assert of_given[0, SCORE_NAMES.index("towers_below_best")] == 0
-    assert of_given[2, SCORE_NAMES.index("copurchase_below_best")] == 0
+    of_rows = generator.score(history, query_times, queries, tf.constant([[6, 4, 2]], tf.int64)).numpy()[0]
+    np.testing.assert_array_equal(of_rows[1], scores[4])
+    assert of_rows[0, SCORE_NAMES.index("towers_below_best")] == 0
+    assert of_rows[2, SCORE_NAMES.index("copurchase_below_best")] == 0
 
 
 def test_the_popular_candidates_are_the_most_popular_allowed_items(make_generator):
@@ -146,16 +146,16 @@ def test_the_popular_candidates_are_the_most_popular_allowed_items(make_generato
     made._users.assign([0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0])
     nothing = no_history(3)
     allowed = tf.constant([[True] * 7, [True, True, True, False, True, True, True], [False] * 4 + [True] * 3])
-    found = made.generate(nothing, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]), allowed)
-    assert [sorted(set(rows) - {0}) for rows in found.rows.numpy().tolist()] == [[3], [2], []]
+    candidates = made.generate(nothing, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]), allowed)
+    assert [sorted(set(rows) - {0}) for rows in candidates.rows.numpy().tolist()] == [[3], [2], []]
 
 
 def test_items_of_the_history_are_proposed_as_repeats_alone(generator):
-    found = candidates_of(generator, [6, 5, 2], [1, 1, 400])
+    candidates = candidates_of(generator, [6, 5, 2], [1, 1, 400])
     # The towers' best new item is 4; 6 and 5 are the two most frequent recent items, and 5 is
     # popular.
-    assert {4, 5, 6} <= set(found)
-    assert 2 not in found
+    assert {4, 5, 6} <= set(candidates)
+    assert 2 not in candidates
 
 
 @pytest.mark.parametrize(("n_cold", "expected"), [(0, [5]), (1, [5, 6]), (3, [4, 5, 6])])
@@ -184,8 +184,8 @@ def test_the_fit_of_the_cold_candidates_decides_which_cold_item_is_one(contrary)
 def test_the_next_cold_item_replaces_one_that_is_not_allowed(contrary):
     history = no_history(1)
     allowed = tf.constant([[True] * 4 + [False] + [True] * 2])
-    found = contrary.generate(history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]), allowed)
-    assert set(found.rows.numpy()[0].tolist()) - {0} == {6}
+    candidates = contrary.generate(history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]), allowed)
+    assert set(candidates.rows.numpy()[0].tolist()) - {0} == {6}
 
 
 def test_a_saved_model_holds_the_fit_of_the_cold_candidates(contrary, tmp_path):
@@ -200,22 +200,22 @@ def test_a_saved_model_holds_the_fit_of_the_cold_candidates(contrary, tmp_path):
 
     tf.saved_model.save(Served(), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
-    found = loaded.rows(tf.constant([[1]], tf.int64), tf.constant([NOW], tf.int64))
-    assert found.numpy().tolist() == [[4]]
+    candidates = loaded.rows(tf.constant([[1]], tf.int64), tf.constant([NOW], tf.int64))
+    assert candidates.numpy().tolist() == [[4]]
 
 
 def test_a_user_without_a_history_gets_the_towers_and_popular_items(generator):
-    found = candidates_of(generator, [], [])
+    candidates = candidates_of(generator, [], [])
     # Without a history all co-purchase scores are equal: one item is proposed, not all.
-    assert {5, 6} <= set(found)
-    assert len(found) <= 3
-    assert all(scores["repeat"] == 0 for scores in found.values())
+    assert {5, 6} <= set(candidates)
+    assert len(candidates) <= 3
+    assert all(scores["repeat"] == 0 for scores in candidates.values())
 
 
 def test_for_a_user_of_all_items_scores_are_compared_with_the_best_of_all(generator):
-    found = candidates_of(generator, [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
-    assert found[5]["towers_below_best"] == -1  # below item 6
-    assert all(abs(score) < 100 for scores in found.values() for score in scores.values())
+    candidates = candidates_of(generator, [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
+    assert candidates[5]["towers_below_best"] == -1  # below item 6
+    assert all(abs(score) < 100 for scores in candidates.values() for score in scores.values())
 
 
 def test_unknown_items_of_a_history_are_no_candidates(generator):

@@ -64,8 +64,8 @@ def test_scores_are_a_linear_function_of_the_ranking_features(cold):
     assert cold.fit(drawn, random.random(2000) < 0.3)
     coefficients = cold._coefficients.numpy()
     assert (coefficients != 0).sum() > 3
-    found, expected = cold.score(HISTORY, QUERY_TIMES, TOWERS).numpy(), features @ coefficients
-    centered = [scores - scores.mean(axis=1, keepdims=True) for scores in (found, expected)]
+    scores, expected = cold.score(HISTORY, QUERY_TIMES, TOWERS).numpy(), features @ coefficients
+    centered = [values - values.mean(axis=1, keepdims=True) for values in (scores, expected)]
     np.testing.assert_allclose(*centered, atol=1e-4)
 
 

@@ -49,33 +49,33 @@ def compute(features: CandidateFeatures, history: History, rows: list[int]) -> d
 
 
 @pytest.fixture(scope="module")
-def found(features) -> dict[str, np.ndarray]:
+def values(features) -> dict[str, np.ndarray]:
     return compute(features, history_of(ROWS, DAYS_AGO), [1, 2])
 
 
-def test_a_pair_has_counts_and_ages_and_gaps(found):
-    np.testing.assert_allclose(found["times"], [3, 1], rtol=1e-5)
-    np.testing.assert_allclose(found["times_30"], [0.5**3 + 0.5 + 0.5 ** (1 / 3), 0.5], rtol=1e-5)
-    np.testing.assert_allclose(found["times_in_5_baskets"], [3, 1], rtol=1e-5)
-    np.testing.assert_allclose(found["idle_days"], [10, 30], rtol=1e-5)
-    np.testing.assert_allclose(found["age_days"], [90, 30], rtol=1e-5)
+def test_a_pair_has_counts_and_ages_and_gaps(values):
+    np.testing.assert_allclose(values["times"], [3, 1], rtol=1e-5)
+    np.testing.assert_allclose(values["times_30"], [0.5**3 + 0.5 + 0.5 ** (1 / 3), 0.5], rtol=1e-5)
+    np.testing.assert_allclose(values["times_in_5_baskets"], [3, 1], rtol=1e-5)
+    np.testing.assert_allclose(values["idle_days"], [10, 30], rtol=1e-5)
+    np.testing.assert_allclose(values["age_days"], [90, 30], rtol=1e-5)
     # Item 1 came after 60 and 20 days, 40 on average; item 2 once.
-    np.testing.assert_allclose(found["gap_days"], [40, NEVER_DAYS], rtol=1e-5)
-    np.testing.assert_allclose(found["due"], [10 / 40, 30 / NEVER_DAYS], rtol=1e-5)
-    np.testing.assert_allclose(found["item_due"], [10 / 20, 30 / 5], rtol=1e-5)
-    np.testing.assert_allclose(found["per_basket"], [1, 1 / 3], rtol=1e-5)
+    np.testing.assert_allclose(values["gap_days"], [40, NEVER_DAYS], rtol=1e-5)
+    np.testing.assert_allclose(values["due"], [10 / 40, 30 / NEVER_DAYS], rtol=1e-5)
+    np.testing.assert_allclose(values["item_due"], [10 / 20, 30 / 5], rtol=1e-5)
+    np.testing.assert_allclose(values["per_basket"], [1, 1 / 3], rtol=1e-5)
 
 
-def test_a_category_sums_its_items_and_an_unknown_brand_has_no_events(found):
-    np.testing.assert_allclose(found["category_0_times"], [4, 4], rtol=1e-5)
-    np.testing.assert_allclose(found["category_0_idle_days"], [10, 10], rtol=1e-5)
+def test_a_category_sums_its_items_and_an_unknown_brand_has_no_events(values):
+    np.testing.assert_allclose(values["category_0_times"], [4, 4], rtol=1e-5)
+    np.testing.assert_allclose(values["category_0_idle_days"], [10, 10], rtol=1e-5)
     by_120 = [0.5 ** (days / 120) for days in (90, 30, 10, 30)]
     np.testing.assert_allclose(
-        found["category_0_share"], [sum(by_120[:3]) / sum(by_120), by_120[3] / sum(by_120)], rtol=1e-4
+        values["category_0_share"], [sum(by_120[:3]) / sum(by_120), by_120[3] / sum(by_120)], rtol=1e-4
     )
-    np.testing.assert_allclose(found["text_times"], [3, 1], rtol=1e-5)
-    assert found["brand_times"].tolist() == [0, 0]
-    assert found["brand_share"].tolist() == [0, 0]
+    np.testing.assert_allclose(values["text_times"], [3, 1], rtol=1e-5)
+    assert values["brand_times"].tolist() == [0, 0]
+    assert values["brand_share"].tolist() == [0, 0]
 
 
 def test_a_cold_item_gets_the_users_of_its_groups(make_catalog):
@@ -86,18 +86,18 @@ def test_a_cold_item_gets_the_users_of_its_groups(make_catalog):
     )
     assert compute(features, history_of([], []), [2])["item_category_0_users"].tolist() == [0]
     features.set_statistics(statistics)
-    found = compute(features, history_of([], []), [1, 2, 3])
-    np.testing.assert_allclose(found["item_category_0_users"], [4, 4, 6], rtol=1e-5)
-    np.testing.assert_allclose(found["item_category_0_users_per_item"], [2, 2, 6], rtol=1e-5)
-    assert found["item_brand_users"].tolist() == [0, 0, 0]  # all unknown: no group
+    values = compute(features, history_of([], []), [1, 2, 3])
+    np.testing.assert_allclose(values["item_category_0_users"], [4, 4, 6], rtol=1e-5)
+    np.testing.assert_allclose(values["item_category_0_users_per_item"], [2, 2, 6], rtol=1e-5)
+    assert values["item_brand_users"].tolist() == [0, 0, 0]  # all unknown: no group
 
 
-def test_a_user_has_baskets_events_and_prices(found):
+def test_a_user_has_baskets_events_and_prices(values):
     for name, value in (("baskets", 3), ("baskets_28", 1), ("events", 5), ("events_28", 1), ("idle_days", 10)):
-        np.testing.assert_allclose(found[f"user_{name}"], [value, value], rtol=1e-5)
-    np.testing.assert_allclose(found["user_mean_price"], [1, 1], rtol=1e-5)
-    assert found["first"].tolist() == [0.5, 0.5]
-    assert found["second"].tolist() == [-2, -2]
+        np.testing.assert_allclose(values[f"user_{name}"], [value, value], rtol=1e-5)
+    np.testing.assert_allclose(values["user_mean_price"], [1, 1], rtol=1e-5)
+    assert values["first"].tolist() == [0.5, 0.5]
+    assert values["second"].tolist() == [-2, -2]
 
 
 def test_each_user_of_a_batch_gets_features_of_their_own_history(features):
@@ -105,10 +105,10 @@ def test_each_user_of_a_batch_gets_features_of_their_own_history(features):
     together = History(*(tf.concat(parts, axis=0) for parts in zip(*histories, strict=True)))
     query_times, rows = tf.constant([NOW] * 3, tf.int64), tf.constant([[1, 3], [3, 0], [2, 3]], tf.int64)
     scores = tf.zeros([3, 2, 2])
-    found = features.compute(together, query_times, rows, scores).numpy()
+    values = features.compute(together, query_times, rows, scores).numpy()
     for user, history in enumerate(histories):
         alone = features.compute(history, query_times[:1], rows[user : user + 1], scores[:1]).numpy()[0]
-        np.testing.assert_allclose(found[user], alone, rtol=1e-6)
+        np.testing.assert_allclose(values[user], alone, rtol=1e-6)
 
 
 def test_a_user_without_a_history_gets_finite_features(features):

@@ -178,7 +178,7 @@ def test_plots_take_their_colors_from_the_page(html):
     assert re.findall(r"#[0-9a-f]{6}\b", re.sub(r'href="#[^"]*"|url\(#[^)]*\)', "", drawn)) == []
 
 
-def test_parts_that_an_older_evaluation_does_not_hold_are_said_to_be_missing():
+def test_parts_missing_in_an_older_evaluation_are_named():
     old = {}
     for name, each in EVALUATION.scores.items():
         slices = {key: dataclasses.replace(part, intervals={}) for key, part in each.slices.items()}

@@ -374,7 +374,7 @@ def still_after_one_step(layer: tf.keras.layers.Layer, answer) -> list[str]:
     optimizer = tf.keras.optimizers.SGD(1.0)
     optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
     has_changed = [np.abs(weight - old).max() > 1e-6 for weight, old in zip(weights, before, strict=True)]
-    return [weight.name for weight, has_moved in zip(weights, has_changed, strict=True) if not has_moved]
+    return [weight.name for weight, changed in zip(weights, has_changed, strict=True) if not changed]
 
 
 def restore(saved: tf.keras.layers.Layer, other: tf.keras.layers.Layer, folder) -> None:

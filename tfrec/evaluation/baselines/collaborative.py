@@ -49,8 +49,8 @@ def interactions(holdout: Holdout, weight: Weight = "binary") -> sp.csr_matrix:
 def item_knn(holdout: Holdout, neighbors: int = 100, weight: Weight = "binary") -> Scorer:
     """Sum of cosines to the items of the user's history, of each item's nearest neighbors only."""
     matrix = interactions(holdout, weight)
-    norms = np.maximum(np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()), 1e-9)
-    by_item = sp.csr_matrix(sp.diags((1 / norms).astype(np.float32)) @ matrix.T)
+    lengths = np.maximum(np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=0)).ravel()), 1e-9)
+    by_item = sp.csr_matrix(sp.diags((1 / lengths).astype(np.float32)) @ matrix.T)
     similar = sp.vstack(
         [_largest(by_item[start : start + _BLOCK] @ by_item.T, neighbors) for start in _starts(by_item)]
     )

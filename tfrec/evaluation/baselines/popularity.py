@@ -110,11 +110,11 @@ def _decayed(holdout: Holdout, half_life_days: float) -> sp.csr_matrix:
         raise ConfigError(f"`half_life_days` is {half_life_days} but the data has only an order; set it to None")
     if not half_life_days > 0:
         raise ConfigError(f"`half_life_days` is {half_life_days}; use a positive number of days, or None for no decay")
-    is_held_out = holdout.event_user < len(holdout.user_ids)
-    age_days = (holdout.window_start - holdout.event_timestamp[is_held_out]) / DAY_SECONDS
+    is_holdout_user = holdout.event_user < len(holdout.user_ids)
+    age_days = (holdout.window_start - holdout.event_timestamp[is_holdout_user]) / DAY_SECONDS
     weights = (0.5 ** (age_days / half_life_days)).astype(np.float32)
     return sp.csr_matrix(
-        (weights, (holdout.event_user[is_held_out], holdout.event_item[is_held_out])), holdout.history.shape
+        (weights, (holdout.event_user[is_holdout_user], holdout.event_item[is_holdout_user])), holdout.history.shape
     )
 
 

@@ -59,7 +59,7 @@ def world(users: int, seed: int) -> tuple[Holdout, dict]:
 
 @needs_gomp
 def test_boosting_fits_on_an_earlier_window_which_scorer_is_right():
-    (past_holdout, past), (now_holdout, now) = world(300, 1), world(200, 2)
-    scores = boosted(past, past_holdout, now)(np.arange(200))
+    (earlier_holdout, earlier), (now_holdout, now) = world(300, 1), world(200, 2)
+    scores = boosted(earlier, earlier_holdout, now)(np.arange(200))
     labels = now_holdout.labels.toarray() > 0
     assert (scores.argmax(axis=1) == labels.argmax(axis=1)).mean() > 0.95
