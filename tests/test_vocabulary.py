@@ -55,8 +55,8 @@ EXCEPTIONS = {
     "labelled": "`aria-labelledby` is HTML's",
 }
 
-STORED_KEYS = ROOT / "tfrec" / "evaluation" / "details.py"
-"""Reads evaluation.json files of older versions, whose keys are strings of this file."""
+STORED_KEYS = (ROOT / "tfrec" / "evaluation" / "details.py", ROOT / "tfrec" / "reports" / "sections.py")
+"""Read evaluation.json files of older versions, whose keys are strings in these files."""
 
 
 def test_no_identifier_is_a_private_word():
@@ -65,7 +65,7 @@ def test_no_identifier_is_a_private_word():
 
 def test_no_prose_of_the_code_holds_a_private_word():
     assert [
-        line for path in SOURCES if path != STORED_KEYS for line in private_words(path, identifiers_only=False)
+        line for path in SOURCES if path not in STORED_KEYS for line in private_words(path, identifiers_only=False)
     ] == []
 
 

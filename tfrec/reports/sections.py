@@ -98,7 +98,7 @@ def _item_ages(evaluation: Evaluation) -> list[Plot]:
         Line(scores.name, range(len(ages)), [part[age].metrics["recall@20"] for age in ages], color(evaluation, scores))
         for scores, part in zip(models, parts, strict=True)
     ]
-    short = {" to ": "–", " days": " d", " or more": "+", "never selected before": "new"}  # the last one in older files
+    short = {" to ": "–", " days": " d", " or more": "+", "never chosen before": "new"}  # the last one in older files
     ticks = list(ages)
     for long, replacement in short.items():
         ticks = [tick.replace(long, replacement) for tick in ticks]
