@@ -2,7 +2,7 @@
 
     python benchmarks/demo.py [--run laptop]
 
-Memory is the sum of the resident_bytes sets of all processes. It is an upper bound, because shared
+Memory is the sum of the resident sets of all processes. It is an upper bound, because shared
 pages count in each process. Prints a table and writes out/benchmarks/demo.json.
 """
 

@@ -1,4 +1,7 @@
-"""Evaluation from files to verdict: model against baselines and model in production."""
+"""Evaluation from files to verdict: model against baselines and model in production.
+
+verdict.py decides whether the result is BLESSED or REFUSED.
+"""
 
 from __future__ import annotations
 

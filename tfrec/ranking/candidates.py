@@ -2,9 +2,10 @@
 items.
 
 Each source scores items; the highest-scored become candidates, and each candidate carries the
-scores of all sources. To add a source: add its score to SourceScores and `_score_all`, and a line
-to `_sources`. If the ranker is to see the score, add a name to SCORE_NAMES and a column to
-`_score_columns`.
+scores of all sources. To add a source: add its count `n_...` to RankingConfig, its score to
+SourceScores and `_score_all`, and a line to `_sources`. If the ranker is to see the score, add a
+name to SCORE_NAMES and a column to `_score_columns`. Cold items are a source of their own kind: they
+are scored apart, in cold_candidates.py.
 """
 
 from __future__ import annotations

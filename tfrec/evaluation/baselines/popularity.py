@@ -66,8 +66,8 @@ def personal_frequency(holdout: Holdout, half_life_days: float | None = None) ->
     """The user's baskets with the item, halved for every `half_life_days` of age.
 
     Recent popularity breaks ties: it adds at most a ten-thousandth of a basket, and fills up the
-    list. ConfigError
-    when the half-life is not positive, or when the clock is an order, in which events have no age.
+    list. Raises ConfigError when the half-life is not positive, or when the clock is an order, in
+    which events have no age.
     """
     counts = holdout.history if half_life_days is None else _decayed(holdout, half_life_days)
     recent = _recent_users(holdout, RECENT_DAYS)
