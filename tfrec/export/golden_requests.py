@@ -16,7 +16,6 @@ from tfrec.config import Config
 from tfrec.examples.catalog import Catalog
 from tfrec.export.recommender import Recommender
 from tfrec.export.request_features import FILTER_INPUTS, Tensors
-from tfrec.export.two_stage_recommender import TwoStageRecommender
 from tfrec.schema import CATEGORY_SEPARATOR, EVENT_KINDS
 
 GOLDEN_REQUESTS = "assets.extra/tfrec_golden_requests.npz"
@@ -31,10 +30,7 @@ HOUR = 3600
 
 def write_golden_requests(recommender: Recommender, catalog: Catalog, config: Config, folder: str) -> None:
     """Write requests, answers and warm-up into the SavedModel's assets.extra."""
-    requests = make_requests(catalog, config)
-    if isinstance(recommender, TwoStageRecommender):
-        requests["complementary_items"] = requests["similar_items"]
-        requests["ctr"] = {name: value for name, value in requests["rank"].items() if name != "query"}
+    requests = recommender.complete_requests(make_requests(catalog, config))
     arrays = {}
     for signature, inputs in requests.items():
         method = getattr(recommender, "recommend" if signature == "search" else signature)
@@ -63,7 +59,7 @@ def read_golden_requests(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
 
 
 def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
-    """Signature -> inputs, for users with and without history, search and constraints.
+    """Inputs by signature of the towers, for users with and without history, search and constraints.
 
     Items are known, cold and unknown.
     """

