@@ -26,6 +26,7 @@ from tfrec.ranking.training_data import (
     collect_candidates,
     collect_cold_items,
     collect_repeats,
+    mask_tower_scores,
 )
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS
@@ -65,7 +66,9 @@ def fit_second_stage(
     shares = zip(stage.ranker.heads, examples.labels[first:].mean(axis=0), strict=True)
     by_head = ", ".join(f"{head} {share:.2%}" for head, share in shares)
     log(f"second stage: {len(examples.rows) - first:,} candidates, positives: {by_head}")
-    _mask_tower_scores(stage, examples, first)
+    if first:
+        names, features = stage.features.names, examples.features
+        features[:first] = mask_tower_scores(names, features[:first], features[first:])
     end = held_out_start(examples, first, config.ranking.calibration_share)
     for epoch in fit_ranker(stage.ranker, examples.part(0, end), config, checkpoint_dir).epochs:
         trained.curve.add(epoch)
@@ -112,16 +115,3 @@ def _fit_cold_candidates(stage: SecondStage, data: tf.data.Dataset, start: int |
     features, labels = collect_cold_items(stage, data, start, seed)
     if stage.cold.fit(features, labels):
         log(f"second stage: cold candidates fitted on {labels.sum():,} positives")
-
-
-def _mask_tower_scores(stage: SecondStage, examples: Examples, first: int) -> None:
-    """Set the towers' scores before candidate `first` to the mean of later repeats.
-
-    The candidates before `first` are of earlier windows, on whose positives the towers have been
-    trained.
-    """
-    names = stage.features.names
-    columns = [names.index("towers"), names.index("towers_below_best")]
-    is_repeat = examples.features[first:, names.index("repeat")] > 0
-    if first and is_repeat.any():
-        examples.features[:first, columns] = examples.features[first:, columns][is_repeat].mean(axis=0)

@@ -5,7 +5,7 @@ it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,6 +139,21 @@ def collect_cold_items(
         features.append(values[rows > 0])
         labels.append(is_label[rows > 0])
     return np.concatenate(features), np.concatenate(labels)
+
+
+def mask_tower_scores(names: Sequence[str], earlier: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Features `earlier` [n, names] whose towers' scores are the mean of the repeats in `window`.
+
+    The towers have been trained on the positives of earlier windows, so their scores there would
+    give the labels away. `window` [m, names] are features of the validation window. If it holds no
+    repeat, the scores stay.
+    """
+    columns = [names.index("towers"), names.index("towers_below_best")]
+    is_repeat = window[:, names.index("repeat")] > 0
+    masked = earlier.copy()
+    if is_repeat.any():
+        masked[:, columns] = window[:, columns][is_repeat].mean(axis=0)
+    return masked
 
 
 @tf.function(reduce_retracing=True)

@@ -12,7 +12,11 @@ import pytest
 from tfrec.config import Config, EvaluationConfig
 from tfrec.errors import ConfigError, DataError
 from tfrec.ranking.fit import fit_second_stage
+from tfrec.ranking.fit_ranker import fit_ranker
+from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.second_stage import SecondStage
+from tfrec.ranking.training_data import Examples
+from tfrec.training.learning_curve import LearningCurve
 
 Fit = Callable[..., SecondStage]
 
@@ -80,6 +84,25 @@ def test_repeats_of_earlier_windows_are_collected(fit, capfd):
     fit()
     output = capfd.readouterr()
     assert "2 repeat candidates of earlier windows" in output.out + output.err
+
+
+def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, monkeypatch):
+    fitted: list[Examples] = []
+
+    def fit_on(ranker: Ranker, examples: Examples, config: Config, checkpoint_dir: str) -> LearningCurve:
+        fitted.append(examples)
+        return fit_ranker(ranker, examples, config, checkpoint_dir)
+
+    monkeypatch.setattr("tfrec.ranking.fit.fit_ranker", fit_on)
+    names = fit().features.names
+    features = fitted[0].features
+    columns = [names.index("towers"), names.index("towers_below_best")]
+    # The first two candidates are of an earlier window.
+    window = features[2:, columns]
+    repeats = window[features[2:, names.index("repeat")] > 0]
+    assert 0 < len(repeats) < len(window)
+    np.testing.assert_allclose(features[:2, columns], [repeats.mean(axis=0)] * 2, rtol=1e-5)
+    assert len(np.unique(window[:, 0])) > 1
 
 
 def test_kinds_of_events_that_are_no_positives_have_auxiliary_heads(fit, two_stage_shop):

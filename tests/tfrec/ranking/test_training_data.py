@@ -22,6 +22,7 @@ from tfrec.ranking.training_data import (
     collect_candidates,
     collect_cold_items,
     collect_repeats,
+    mask_tower_scores,
 )
 from tfrec.schema import EVENT_KINDS
 
@@ -154,6 +155,25 @@ def test_repeat_candidates_of_an_earlier_window_are_labeled_by_its_events(stage,
     for name, value in (("times", 1), ("idle_days", 11), ("user_events", 2)):
         assert np.expm1(soap[stage.features.names.index(name)]) == pytest.approx(value, rel=1e-4), name
     assert examples.profile["user_city"].tolist() == [3, 3, 2, 2]
+
+
+NAMES = ("times", "towers", "towers_below_best", "copurchase", "repeat")
+
+
+def test_the_towers_scores_of_earlier_windows_are_the_mean_of_later_repeats():
+    earlier = np.array([[1, 9, -1, 3, 1], [2, 8, -2, 4, 0]], np.float32)
+    window = np.array([[3, 2, -6, 5, 1], [4, 7, 0, 6, 0], [5, 4, -3, 7, 2]], np.float32)
+    stored = earlier.copy(), window.copy()
+    masked = mask_tower_scores(NAMES, earlier, window)
+    # The first and the last of the window are repeats: towers (2 + 4) / 2, below best (-6 - 3) / 2.
+    assert masked.tolist() == [[1, 3, -4.5, 3, 1], [2, 3, -4.5, 4, 0]]
+    np.testing.assert_array_equal(earlier, stored[0])
+    np.testing.assert_array_equal(window, stored[1])
+
+
+def test_the_towers_scores_of_earlier_windows_stay_without_later_repeats():
+    earlier, window = np.ones((2, 5), np.float32), np.zeros((3, 5), np.float32)
+    np.testing.assert_array_equal(mask_tower_scores(NAMES, earlier, window), earlier)
 
 
 @pytest.fixture
