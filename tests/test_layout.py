@@ -263,7 +263,7 @@ def unused_doors(paths: list[Path], root: Path) -> Iterator[str]:
 
 def circle(paths: list[Path], root: Path) -> list[str]:
     """The modules of one import circle; none where there is no circle."""
-    names = {".".join(path.relative_to(root).with_suffix("").parts): path for path in paths}
+    names = {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
     graph = {
         name: {
             target for each in imports(ast.parse(path.read_text("utf-8"))) for target in modules_of(each) & set(names)

@@ -17,20 +17,20 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tfrec.config import Clock
 from tfrec.errors import DataError
 
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
 """User actions, from view to purchase by growing intent; only `search` may lack an item_id."""
 
-Clock = Literal["utc", "order"]
-"""`utc`: real timestamps. `order`: the data has only an order, event n gets second n of 1970."""
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
+"""`utc`: real timestamps. `order`: the data has only an order, event n gets second n of 1970."""
 
 CATEGORY_SEPARATOR = " > "
 DAY_SECONDS = 86_400

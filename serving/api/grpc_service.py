@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving.api import handlers
 from serving.api.options import Options
-from serving.lifecycle.manager import Models
+from serving.lifecycle.models import Models
 from serving.request.deadline import Deadline
 from serving.request.monitoring import count_request
 from serving.request.request_log import HEADER, log_request

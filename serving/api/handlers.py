@@ -5,7 +5,7 @@ Each takes a request message and returns a response message; it raises StatusErr
 
 from __future__ import annotations
 
-from serving.lifecycle.manager import Models
+from serving.lifecycle.models import Models
 from serving.request.deadline import Deadline
 from serving.request.monitoring import first_values
 from serving.request.status import Code, StatusError, invalid

@@ -6,7 +6,7 @@ import logging
 import threading
 from pathlib import Path
 
-from serving.lifecycle.manager import Models
+from serving.lifecycle.models import Models
 from serving.request.status import StatusError
 from serving.wire import config_protos
 from serving.wire.protos import ModelServerConfig

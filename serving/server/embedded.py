@@ -15,7 +15,7 @@ from collections.abc import Callable
 from serving.api.grpc_service import GrpcServer
 from serving.api.options import Options
 from serving.api.rest.app import application
-from serving.lifecycle.manager import Models
+from serving.lifecycle.models import Models
 from serving.request.status import StatusError
 from serving.server.http_server import HttpServer, bind
 from serving.wire.protos import ModelServerConfig

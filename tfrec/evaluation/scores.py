@@ -10,9 +10,14 @@ import dataclasses
 from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from tfrec.results_json import Number
+
+
+def _current_masks(masks: str) -> str:
+    """The sentence for the same masks in files of older versions becomes the present one."""
+    return masks.replace("what the user chose before the window", "the user's history")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Protocol:
     items: int
     cold_items: int
     ties: str
-    masks: str
+    masks: Annotated[str, BeforeValidator(_current_masks)]
     data: str = ""  # a hash of users, candidates, labels and histories
 
 

@@ -10,6 +10,19 @@ import tensorflow as tf
 
 from tfrec.schema import DAY_SECONDS
 
+Batch = dict[str, tf.Tensor]
+"""Dense features of event sequences by name (preprocessing.py), padded with 0 and ""."""
+
+
+class History(NamedTuple):
+    """Event sequences in time order, padded at the end by row 0."""
+
+    row: tf.Tensor  # [batch, length] int64 catalog row
+    kind: tf.Tensor  # [batch, length] int64
+    timestamp: tf.Tensor  # [batch, length] int64 seconds
+    price: tf.Tensor  # [batch, length] float32 standard score
+    valid: tf.Tensor  # [batch, length] bool: an event, not padding
+
 
 def window_start(batches: Iterable[Batch]) -> int:
     """Midnight (UTC) before the first target, in seconds; 0 without targets."""
@@ -31,19 +44,6 @@ def history_only(batch: Batch) -> Batch:
         if name.startswith("event_"):
             kept[name] = tf.where(_is_context(batch), value, tf.zeros([], value.dtype))[:, :length]
     return kept
-
-
-def _is_context(batch: Batch) -> tf.Tensor:
-    return tf.logical_and(batch["event_is_target"] == 0, batch["event_item_id"] != "")
-
-
-def _target_timestamps(batch: Batch) -> tf.Tensor:
-    """Timestamps [batch, length] of the targets; the largest int64 elsewhere."""
-    return tf.where(batch["event_is_target"] > 0, batch["event_timestamp"], np.iinfo(np.int64).max)
-
-
-Batch = dict[str, tf.Tensor]
-"""Dense features of event sequences by name (preprocessing.py), padded with 0 and ""."""
 
 
 def latest(batch: Batch, longest: int) -> Batch:
@@ -68,11 +68,10 @@ def earlier(batch: Batch, start: int, end: int) -> Batch:
     return cut | {"event_is_target": tf.cast(tf.logical_and(is_before_end, time >= start), tf.int64)}
 
 
-class History(NamedTuple):
-    """Event sequences in time order, padded at the end by row 0."""
+def _is_context(batch: Batch) -> tf.Tensor:
+    return tf.logical_and(batch["event_is_target"] == 0, batch["event_item_id"] != "")
 
-    row: tf.Tensor  # [batch, length] int64 catalog row
-    kind: tf.Tensor  # [batch, length] int64
-    timestamp: tf.Tensor  # [batch, length] int64 seconds
-    price: tf.Tensor  # [batch, length] float32 standard score
-    valid: tf.Tensor  # [batch, length] bool: an event, not padding
+
+def _target_timestamps(batch: Batch) -> tf.Tensor:
+    """Timestamps [batch, length] of the targets; the largest int64 elsewhere."""
+    return tf.where(batch["event_is_target"] > 0, batch["event_timestamp"], np.iinfo(np.int64).max)

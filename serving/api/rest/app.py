@@ -20,7 +20,7 @@ from serving.api.options import Options
 from serving.api.rest import errors, json_examples, json_request, json_text
 from serving.api.rest.gzip_body import unzipped
 from serving.api.rest.json_response import reply
-from serving.lifecycle.manager import Models
+from serving.lifecycle.models import Models
 from serving.request import monitoring
 from serving.request.deadline import NO_DEADLINE, Deadline
 from serving.request.monitoring import count_request

@@ -62,7 +62,8 @@ def _rows(instances: list[Any], dtypes: Dtypes) -> dict[str, np.ndarray]:
     for index, instance in enumerate(instances):
         if are_objects != _is_object(instance):
             raise errors.mixed_instances(index, expects_object=are_objects)
-        row = instance if are_objects else dict.fromkeys(dtypes, instance)
+        # A plain value, or {"b64": ...}, is the value of the first input, as in the stock server.
+        row = instance if are_objects else dict.fromkeys([*dtypes][:1], instance)
         for name, value in row.items():
             try:
                 if name not in dtypes:
@@ -71,7 +72,7 @@ def _rows(instances: list[Any], dtypes: Dtypes) -> dict[str, np.ndarray]:
             except StatusError as error:
                 position = f"element: {index} key: {name}" if are_objects else f"element: {index}"
                 raise errors.wrong_instance(position, error) from error
-        if row.keys() != dtypes.keys():
+        if are_objects and row.keys() != dtypes.keys():
             raise errors.wrong_keys(index, instance, dtypes)
     return {name: np.stack(arrays) for name, arrays in columns.items() if arrays}
 

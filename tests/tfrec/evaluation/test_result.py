@@ -99,3 +99,14 @@ def test_a_file_that_is_no_evaluation_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"other\.json is not an evaluation \(.*\); give the evaluation\.json of"):
         Evaluation.read(path)
+
+
+def test_the_masks_of_an_older_evaluation_are_those_of_a_new_one():
+    text = (
+        evaluation()
+        .to_json()
+        .replace(
+            '"masks": "history"', '"masks": "what the user chose before the window, in novel, cold and cold_among"'
+        )
+    )
+    assert Evaluation.from_json(text).protocol.masks == "the user's history, in novel, cold and cold_among"

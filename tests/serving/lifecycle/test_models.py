@@ -26,7 +26,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.api.options import Options
-from serving.lifecycle.manager import Models
+from serving.lifecycle.models import Models
 from serving.lifecycle.options import LifecycleOptions
 from serving.request.status import StatusError
 from serving.server.config_poll import ConfigPoll
