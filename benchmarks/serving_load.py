@@ -112,7 +112,7 @@ def measure_reloads(model: Path, requests: Sequence[bytes], seconds: float) -> d
 
 
 def compute_ratios(results: dict[str, Any]) -> dict[str, float]:
-    """Compute the ratios that the server's speed is judged by."""
+    """Compute the ratios that measure the server's speed."""
     in_process, loads = results["in_process"], results["loads"]
     open_loop = loads[f"open loop at {OPEN_LOOP_SHARE:.0%}"]
     reloads = results["reloads"]

@@ -34,7 +34,7 @@ class Outcome:
         return self.export_error or ("" if verdict.blessed else "; ".join(verdict.reasons))
 
     def sentence(self, run: Run) -> str:
-        """What the run did, for the terminal."""
+        """Outcome of the run in one sentence, for the terminal."""
         latest = latest_version(run.serving)
         in_service = f"{latest} stays in service" if latest else "nothing is in service"
         if self.refusal:

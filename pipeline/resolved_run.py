@@ -18,7 +18,7 @@ from tfrec.schema import Manifest, read_table_set
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedRun:
-    """What `create_pipeline` needs to know of a run."""
+    """A run with everything that `create_pipeline` reads: configuration, data and boundaries."""
 
     run: Run
     config: Config  # the run's, completed by the tables and the BERT

@@ -1,1 +1,1 @@
-"""What several benchmarks share: shops, models and load in, tables out."""
+"""Parts that several benchmarks share: generated shops, served models, load and tables."""

@@ -203,6 +203,6 @@ def write_scores(scores: Scores, holdout: Holdout, path: Path, cpu_minutes: floa
     }
     np.savez(path.with_suffix(".npz"), **values, cpu_minutes=cpu_minutes)
     temporary = path.with_suffix(".json.part")
-    evaluation = Evaluation(protocol_of(holdout), {scores.name: scores}, Verdict(False, ("not judged",)))
+    evaluation = Evaluation(protocol_of(holdout), {scores.name: scores}, Verdict(False, ("no verdict",)))
     temporary.write_text(evaluation.to_json(), encoding="utf-8")
     temporary.rename(path)

@@ -145,5 +145,5 @@ def _complete(entries: Any) -> Any:
 
 
 def _is_same_engine(entry: dict[str, Any], default: dict[str, Any]) -> bool:
-    """Whether the default's settings fit the entry: those of another Beam engine don't."""
+    """True if the default's settings fit the entry; those of another Beam engine do not."""
     return entry.get("engine", default.get("engine")) == default.get("engine")

@@ -73,7 +73,7 @@ def evaluate_model(
     production: Parameter[str],
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
-    """Evaluate the export beside baselines and the latest model in `production`, and judge it.
+    """Evaluate the export beside baselines and the latest model in `production`; bless or refuse.
 
     `production` is a folder of versions, read when the node runs. As an input artifact it would
     change with every push, and a run with nothing changed would evaluate again.

@@ -47,7 +47,7 @@ class TrainingTask:
 
     @property
     def is_done(self) -> bool:
-        """Whether the checkpoints are complete."""
+        """True once the checkpoints are complete."""
         return (Path(self.checkpoints) / DONE_FILE).exists()
 
     def job(self) -> TrainingJob:

@@ -29,7 +29,7 @@ from serving.request.monitoring import (
 from serving.request.status import Code, StatusError
 
 Run: TypeAlias = Callable[[Mapping[Any, np.ndarray], Sequence[Any], Deadline], list[np.ndarray]]
-"""Takes an array for each fed tensor, returns the fetched values; raises StatusError."""
+"""Function from an array for each fed tensor to the fetched values; raises StatusError."""
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from serving.wire.protos import ModelConfig, ModelServerConfig
 from tfrec.errors import ServingError
 
 MAX_PREVIOUS = 10
-"""How many previous stable versions are remembered."""
+"""Number of previous stable versions that are kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Release:
         return Release(stable, canary if has_canary else None, share, tuple(notes.get("previous", ())))
 
     def to_notes(self) -> dict[str, Any]:
-        """What the labels do not hold: the share and the previous versions."""
+        """State that the labels do not hold: the share and the previous versions."""
         return {"share": self.share, "previous": list(self.previous)}
 
     def labels(self) -> dict[str, int]:

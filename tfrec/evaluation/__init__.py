@@ -1,1 +1,1 @@
-"""Takes a model and held-out interactions; gives metrics over the whole catalog and a verdict."""
+"""Evaluation: a model and held-out interactions in, metrics over the whole catalog and a verdict out."""

@@ -33,7 +33,7 @@ SEQUENCE_SPLITS = ("train", "validation", "test")
 SPLITS = (*SEQUENCE_SPLITS, "catalog")
 
 SEARCH_MILLISECONDS = 30 * 60 * 1000
-"""How long a search explains the user's next event when the shop records no sessions."""
+"""Longest time from a search to the event it explains, when the shop records no sessions."""
 
 ENCODE_ROWS = 4096
 """Examples serialized at once; bounds the memory held both as Arrow and as bytes."""

@@ -1,1 +1,1 @@
-"""Takes an evaluation; gives tables for the terminal and an HTML page with plots."""
+"""Reports: an evaluation in, tables for the terminal and an HTML page with plots out."""

@@ -1,1 +1,1 @@
-"""Takes scores of models; gives breakdowns by group, history length and probability."""
+"""Analysis: scores of models in, breakdowns by group, history length and probability out."""

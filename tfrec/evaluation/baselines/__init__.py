@@ -1,1 +1,1 @@
-"""Takes a holdout; gives scorers of its users that a model must beat."""
+"""Baselines that a model must beat: a holdout in, scorers of its users out."""
