@@ -58,20 +58,25 @@ class SourceScores(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class CandidateSource:
-    """A source gives the `count` eligible items with the highest scores, or all if there are fewer."""
+    """A source proposes the `count` eligible items with the highest scores."""
 
     name: str
     count: int
     scores: tf.Tensor  # [batch, n] float32
     is_eligible: tf.Tensor  # [batch, n] bool
     items: tf.Tensor  # [n] int32 catalog row of each score
+    fills_up: bool = False
+    """With fewer eligible items than `count`: add the first of the others, not 0. `_distinct_rows`
+    drops those of them that are not allowed.
+    """
 
     def propose(self) -> tf.Tensor:
-        """[batch, up to count] int32 catalog rows, 0 pads; of equal scores the first item wins."""
+        """[batch, up to count] int32 catalog rows; of equal scores the first item wins."""
         lowest = self.scores.dtype.min
         scores = tf.where(self.is_eligible, self.scores, lowest)
-        best, indices = tf.math.top_k(scores, tf.minimum(self.count, tf.shape(scores)[1]))
-        return tf.where(best > lowest, tf.gather(self.items, indices), 0)
+        top_scores, indices = tf.math.top_k(scores, tf.minimum(self.count, tf.shape(scores)[1]))
+        rows = tf.gather(self.items, indices)
+        return rows if self.fills_up else tf.where(top_scores > lowest, rows, 0)
 
 
 class CandidateGenerator(tf.Module):
@@ -137,14 +142,18 @@ class CandidateGenerator(tf.Module):
         return tf.matmul(tf.gather(self._encoder, rows), self._decoder, transpose_b=True)
 
     def _sources(self, scores: SourceScores, allowed: tf.Tensor) -> list[CandidateSource]:
-        """All sources but the cold items; `allowed` [batch, rows] bool."""
+        """All sources but the cold items; `allowed` [batch, rows] bool.
+
+        The towers and co-purchase propose new items first, then fill up: in a narrow category also
+        with items of the history.
+        """
         config, items = self._config, tf.range(self._rows)
         is_new = tf.logical_and(scores.is_new, allowed)
         users = tf.broadcast_to(scores.users, tf.shape(allowed))
         is_popular = tf.logical_and(users > 0, allowed)
         return [
-            CandidateSource("towers", config.n_towers, scores.towers, is_new, items),
-            CandidateSource("copurchase", config.n_copurchase, scores.copurchase, is_new, items),
+            CandidateSource("towers", config.n_towers, scores.towers, is_new, items, fills_up=True),
+            CandidateSource("copurchase", config.n_copurchase, scores.copurchase, is_new, items, fills_up=True),
             self._repeat_source(scores.repeat, allowed),
             CandidateSource("popular", config.n_popular, users, is_popular, items),
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,7 +152,29 @@ def test_the_popular_candidates_are_the_most_popular_allowed_items(make_generato
     assert [sorted(set(rows) - {0}) for rows in candidates.rows.numpy().tolist()] == [[3], [2], []]
 
 
-def test_items_of_the_history_are_proposed_as_repeats_alone(generator):
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("n_towers", [1, 2]), ("n_copurchase", [1, 2]), ("n_repeat", [1]), ("n_popular", []), ("n_cold", [])],
+)
+def test_known_items_fill_up_the_new_items_of_the_towers_and_of_copurchase_alone(make_generator, source, expected):
+    # Of the allowed items 1 and 2 the history holds 1. The towers and co-purchase propose 2, their
+    # one new item, and the first two other rows, 0 and 1. Only 1 is a repeat. Item 5, the only
+    # popular one, and 4 and 6, the cold ones, are not allowed.
+    allowed = tf.constant([[False, True, True, False, False, False, False]])
+    history = History(
+        tf.constant([[1]], tf.int64),
+        tf.zeros([1, 1], tf.int64),
+        tf.constant([[NOW - 60 * DAY]], tf.int64),
+        tf.zeros([1, 1]),
+        tf.constant([[True]]),
+    )
+    candidates = make_generator(only(**{source: 3})).generate(
+        history, tf.constant([NOW], tf.int64), tf.constant([[1.0]]), allowed
+    )
+    assert candidates.rows.numpy()[0].tolist() == expected
+
+
+def test_items_of_the_history_are_proposed_as_repeats_where_enough_items_are_new(generator):
     candidates = candidates_of(generator, [6, 5, 2], [1, 1, 400])
     # The towers' best new item is 4; 6 and 5 are the two most frequent recent items, and 5 is
     # popular.
@@ -222,9 +246,10 @@ def test_unknown_items_of_a_history_are_no_candidates(generator):
     assert 0 not in candidates_of(generator, [0, 0], [1, 2])
 
 
-def only(n_popular: int = 0, n_cold: int = 0) -> RankingConfig:
-    """No candidates but of these sources."""
-    return RankingConfig(n_towers=0, n_copurchase=0, n_repeat=0, n_popular=n_popular, n_cold=n_cold, copurchase_rank=4)
+def only(**counts: int) -> RankingConfig:
+    """No candidates but of the sources with these counts."""
+    none = dict.fromkeys(("n_towers", "n_copurchase", "n_repeat", "n_popular", "n_cold"), 0)
+    return dataclasses.replace(RankingConfig(copurchase_rank=4), **none | counts)
 
 
 def no_history(users: int) -> History:
