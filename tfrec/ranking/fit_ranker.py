@@ -61,8 +61,10 @@ def fit_ranker(ranker: Ranker, examples: Examples, config: Config, checkpoint_di
                 callbacks=[reporter],
             )
         curve.add(reporter.epoch(epoch + 1))
-        progress.end_epoch(math.nan)
-        log(f"second stage epoch {epoch + 1} of {settings.epochs}: mean loss {curve.epochs[-1].loss:.4f}")
+        progress.next_epoch()
+        loss = curve.epochs[-1].loss  # NaN: the epoch's last run had no step
+        mean_loss = "unknown" if math.isnan(loss) else f"{loss:.4f}"
+        log(f"second stage epoch {epoch + 1} of {settings.epochs}: mean loss {mean_loss}")
     ranker.optimizer = None
     return curve
 

@@ -27,7 +27,7 @@ class Phase:
     steps: int | None = None  # of an epoch; None is all data
     live_text: bool = False
     cure: str = "lower learning_rate ({rate}) or raise temperature"
-    """What helps against a NaN loss; `{rate}` stands for the learning rate."""
+    """What helps against an infinite or NaN loss; `{rate}` stands for the learning rate."""
 
 
 class Checkpointed(Protocol):
@@ -90,6 +90,10 @@ class Progress:
             if self.worker.is_chief:
                 self._best.save()
         self.waited.assign(0 if is_best else self.waited + 1)
+        self.next_epoch()
+
+    def next_epoch(self) -> None:
+        """Count the epoch and write the state, without the best weights."""
         self.epoch.assign_add(1)
         self.step.assign(0)
         self.save()
@@ -111,7 +115,7 @@ class Progress:
 
 
 class Reporter(tf.keras.callbacks.Callback):
-    """Count steps, record and log their loss, save now and then, and stop at a NaN loss."""
+    """Count steps, log their loss, save now and then, and stop at an infinite or NaN loss."""
 
     SECONDS = 10.0
 
@@ -124,7 +128,7 @@ class Reporter(tf.keras.callbacks.Callback):
         self._targets = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the step's loss and number of targets; ModelError if the loss is not finite."""
+        """Record the step's loss and number of targets; ModelError if the loss is infinite or NaN."""
         logs = logs or {}
         loss, now = float(logs["loss"]), time.monotonic()
         self._losses.append(loss)

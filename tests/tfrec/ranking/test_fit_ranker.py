@@ -104,6 +104,7 @@ def test_a_fit_takes_each_step_once_and_records_each_epoch(ranker, tmp_path):
     assert [(epoch.phase, epoch.number) for epoch in curve.epochs] == [("second stage", n + 1) for n in range(EPOCHS)]
     assert [[step for step, _ in epoch.steps] for epoch in curve.epochs] == [[1, 2, 3, 4]] * EPOCHS
     assert all(np.isfinite(epoch.loss) for epoch in curve.epochs)
+    assert not list(tmp_path.glob("best/*"))  # the last epoch's weights count
 
 
 def test_an_infinite_loss_is_an_error_with_its_cure(ranker, tmp_path):
@@ -134,14 +135,14 @@ fit_ranker(Ranker(catalog, 2, ("purchase",), 2, config.ranking), examples, confi
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("saves", "position"),
+    ("saves", "position", "has_unknown_loss"),
     [
-        (STEPS, f"epoch 1, step {STEPS}"),  # after the last step of an epoch, before its end
-        (STEPS + 3, "epoch 2, step 2"),
+        (STEPS, f"epoch 1, step {STEPS}", True),  # after the last step of an epoch, before its end
+        (STEPS + 3, "epoch 2, step 2", False),
     ],
 )
 def test_a_killed_fit_resumes_and_ends_with_the_weights_of_an_uninterrupted_one(
-    catalog, tmp_path, capsys, saves, position
+    catalog, tmp_path, capsys, saves, position, has_unknown_loss
 ):
     whole = make_ranker(catalog)
     fit_ranker(whole, EXAMPLES, CONFIG, str(tmp_path / "whole"))
@@ -152,7 +153,10 @@ def test_a_killed_fit_resumes_and_ends_with_the_weights_of_an_uninterrupted_one(
 
     resumed = make_ranker(catalog)
     curve = fit_ranker(resumed, EXAMPLES, CONFIG, str(tmp_path / "killed"))
-    assert position in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert position in output
+    assert ("second stage epoch 1 of 3: mean loss unknown" in output) is has_unknown_loss
+    assert "nan" not in output
     assert steps_taken(tmp_path / "killed") == EPOCHS * STEPS
     assert [epoch.number for epoch in curve.epochs] == [1, 2, 3]
     for weight, expected in zip(resumed.get_weights(), whole.get_weights(), strict=True):
