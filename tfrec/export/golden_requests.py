@@ -59,7 +59,7 @@ def read_golden_requests(folder: str) -> dict[str, tuple[Tensors, Tensors]]:
 
 
 def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
-    """Inputs by signature of the towers, for users with and without history, search and constraints.
+    """Inputs by signature of the towers: users with and without history, search, constraints.
 
     Items are known, cold and unknown.
     """

@@ -12,8 +12,9 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 MIN_LABELS = 30
-"""Labels of each kind, 0 and 1, that a fit needs; with fewer the bias has a standard error of about
-0.2.
+"""Labels of each kind, 0 and 1, that a fit needs.
+
+With fewer the bias has a standard error of about 0.2.
 """
 
 MIN_SLOPE = 0.1  # above 0, so that the order of one head's probabilities stays

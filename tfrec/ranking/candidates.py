@@ -1,11 +1,10 @@
-"""Candidates of a request from several sources: towers, co-purchase, repeats, popularity, cold
-items.
+"""Candidates from several sources: towers, co-purchase, repeats, popularity, cold items.
 
 Each source scores items; the highest-scored become candidates, and each candidate carries the
 scores of all sources. To add a source: add its count `n_...` to RankingConfig, its score to
 SourceScores and `_score_all`, and a line to `_sources`. If the ranker is to see the score, add a
-name to SCORE_NAMES and a column to `_score_columns`. Cold items are a source of their own kind: they
-are scored apart, in cold_candidates.py.
+name to SCORE_NAMES and a column to `_score_columns`. Cold items are a source of their own kind:
+they are scored apart, in cold_candidates.py.
 """
 
 from __future__ import annotations
@@ -26,9 +25,7 @@ from tfrec.ranking.linear_autoencoder import factorize
 from tfrec.schema import DAY_SECONDS
 
 SCORE_NAMES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "repeat")
-"""Scores that a candidate carries; `below_best` is the distance from the best item that is new to
-the user.
-"""
+"""Scores that a candidate carries; `below_best`: the distance from the best new item."""
 
 REPEAT_HALF_LIFE_DAYS = 60.0
 USERS_COLUMN = STATISTIC_NAMES.index("item_users_28")
@@ -66,8 +63,9 @@ class CandidateSource:
     is_eligible: tf.Tensor  # [batch, n] bool
     items: tf.Tensor  # [n] int32 catalog row of each score
     fills_up: bool = False
-    """With fewer eligible items than `count`: add the first of the others, not 0. `_distinct_rows`
-    drops those of them that are not allowed.
+    """With fewer eligible items than `count`, add the first of the others instead of 0.
+
+    `_distinct_rows` drops those of them that are not allowed.
     """
 
     def propose(self) -> tf.Tensor:
@@ -93,9 +91,7 @@ class CandidateGenerator(tf.Module):
         self._users = tf.Variable(tf.zeros([self._rows]), trainable=False, name="users")
 
     def fit(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
-        """Fit co-purchase to events with the columns user and row; set popularity from the item
-        statistics.
-        """
+        """Fit co-purchase to events (columns user, row); set popularity from item statistics."""
         users = pd.factorize(events.user)[0]
         interactions = sp.csr_matrix(
             (np.ones(len(events), np.float32), (users, events.row)), (users.max(initial=0) + 1, len(statistics))
@@ -136,9 +132,7 @@ class CandidateGenerator(tf.Module):
         return tf.cast(self._repeat_source(repeat, tf.range(self._rows) > 0).propose(), tf.int64)
 
     def score_copurchases(self, rows: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] co-purchase scores of all items for users whose history is the item `rows`
-        [batch] alone.
-        """
+        """[batch, rows] co-purchase scores for users whose history is the item `rows` [batch]."""
         return tf.matmul(tf.gather(self._encoder, rows), self._decoder, transpose_b=True)
 
     def _sources(self, scores: SourceScores, allowed: tf.Tensor) -> list[CandidateSource]:
@@ -190,7 +184,7 @@ class CandidateGenerator(tf.Module):
         )
 
     def _score_repeats(self, history: History, query_times: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] events with each item, each halved with every REPEAT_HALF_LIFE_DAYS of age."""
+        """[batch, rows] events with each item, halved with every REPEAT_HALF_LIFE_DAYS of age."""
         age = tf.cast(tf.maximum(query_times[:, tf.newaxis] - history.timestamp, 0), tf.float32) / self._seconds
         weight = tf.where(history.valid, tf.maximum(tf.pow(0.5, age / REPEAT_HALF_LIFE_DAYS), 1e-6), 0.0)
         batch, length = tf.unstack(tf.shape(history.row))
@@ -214,9 +208,7 @@ class CandidateGenerator(tf.Module):
 
 
 def _distinct_rows(proposed: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
-    """[batch, n] int64 distinct allowed rows of `proposed` [batch, any] int32 in rising order, 0
-    pads.
-    """
+    """[batch, n] int64 distinct allowed rows of `proposed` [batch, any], rising, 0 pads."""
     shape = tf.shape(allowed)
     users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], tf.shape(proposed)[1], axis=1)
     times = tf.scatter_nd(tf.stack([users, proposed], axis=-1), tf.ones_like(proposed), shape)

@@ -1,5 +1,4 @@
-"""Scores of cold items, which nobody has interacted with, from a history's events with their
-groups.
+"""Scores of cold items (without interactions) from a history's events with their groups.
 
 The model is a logistic regression over the ranking features of an item's groups (category, text,
 brand ...) and the two towers' score. It is linear, so it is a sum over the history's groups:
@@ -74,9 +73,7 @@ class ColdCandidates(tf.Module):
         return self._rows[: self._count]
 
     def score(self, history: History, query_times: tf.Tensor, towers: tf.Tensor) -> tf.Tensor:
-        """[batch, cold items] scores, comparable within a user; `towers` [batch, rows] are the
-        towers' scores.
-        """
+        """[batch, cold items] scores, comparable within a user; `towers` [batch, rows] scores."""
         by_history = self._features.score_history_groups(history, query_times, self.rows, self._coefficients)
         weight = self._coefficients[self._features.names.index(TOWERS)]
         return by_history + tf.gather(self._item_scores, self.rows) + weight * tf.gather(towers, self.rows, axis=1)

@@ -40,7 +40,7 @@ class GroupEvents(NamedTuple):
 
 
 class CandidateFeatures(tf.Module):
-    """Features [batch, candidates, len(names)] float32 of candidate rows, on a logarithmic scale."""
+    """Features [batch, candidates, len(names)] float32 of candidates, on a logarithmic scale."""
 
     def __init__(self, catalog: Catalog, statistics: np.ndarray, clock: str, score_names: tuple[str, ...]):
         super().__init__(name="candidate_features")
@@ -101,8 +101,7 @@ class CandidateFeatures(tf.Module):
     def score_history_groups(
         self, history: History, query_times: tf.Tensor, rows: tf.Tensor, coefficients: tf.Tensor
     ) -> tf.Tensor:
-        """[batch, n] sum of `coefficients` [len(names)] times the features of the items' groups in
-        each history.
+        """[batch, n] sum of `coefficients` [len(names)] times the group features of each history.
 
         The items `rows` [n] are the same for all users. The sum lacks a constant that all items
         share.
@@ -111,8 +110,7 @@ class CandidateFeatures(tf.Module):
         events = self._aggregate(history, age, _baskets_ago(history))
         counts = _log(tf.gather(events.sums, GROUP_WEIGHTS, axis=1))
         idle = _log(tf.minimum(events.youngest, NEVER_DAYS)) - np.log1p(NEVER_DAYS)  # 0 where there is no event
-        # Column 0 is the item itself, which a cold item's history can't hold: its coefficients are
-        # 0.
+        # Column 0 is the item itself, which no history holds if it is cold: its coefficients are 0.
         by_column = tf.pad(tf.gather(coefficients, self._group_history_indices), [[1, 0], [0, 0]])
         column = (tf.range(tf.shape(idle)[0]) - 1) % len(by_column)
         values = tf.concat([counts, idle[:, tf.newaxis]], axis=1)
@@ -126,8 +124,9 @@ class CandidateFeatures(tf.Module):
         return tf.linalg.matvec(statistics, tf.gather(coefficients, self._item_group_indices))
 
     def _with_groups(self, statistics: np.ndarray) -> np.ndarray:
-        """Append the users of the last 28 days of each item's groups: the only statistics of a cold
-        item.
+        """Append the users of the last 28 days of each item's groups.
+
+        A cold item has no other statistics.
         """
         users = statistics[:, STATISTIC_NAMES.index("item_users_28")]
         columns = [statistics]
@@ -180,8 +179,9 @@ def _aggregate_by_group(
 
 
 def _gather_groups(events: GroupEvents, groups: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Sums [batch, candidates, columns, weights], youngest and oldest age of `groups` [batch,
-    candidates, columns].
+    """Sums, youngest and oldest age of `groups` [batch, candidates, columns].
+
+    The sums are [batch, candidates, columns, weights], the ages [batch, candidates, columns].
     """
     slot = tf.gather(events.slot, groups, batch_dims=1)
     return (
@@ -203,7 +203,7 @@ def _pair_features(
 
 
 def _group_features(times: tf.Tensor, idle: tf.Tensor) -> tf.Tensor:
-    """[batch, candidates, groups * len(GROUP_FEATURES)] of the events with the candidates' groups."""
+    """[batch, candidates, groups * len(GROUP_FEATURES)] of the events with a candidate's groups."""
     by_half_life = tf.stack([times[..., index] for index in GROUP_WEIGHTS], axis=-1)[:, :, 1:]
     share = tf.math.divide_no_nan(times[:, :, :1, GROUP_WEIGHTS[-1]], by_half_life[..., -1])
     columns = tf.concat([by_half_life, idle[:, :, 1:, tf.newaxis], share[..., tf.newaxis]], axis=-1)

@@ -1,5 +1,4 @@
-"""Fit the second stage on the candidates at the start of the validation window and the positives in
-it.
+"""Fit the second stage on the validation window: candidates at its start, positives in it.
 
 The two towers have not been trained on that window: it only decided which of their epochs is the
 best. After the ranker's fit the window joins the known events.
@@ -38,8 +37,7 @@ USERS_AT_ONCE = 32
 def fit_second_stage(
     trained: Trained, train_files: Sequence[str], validation_files: Sequence[str], config: Config, checkpoint_dir: str
 ) -> SecondStage:
-    """Fit a second stage on the validation window, then set what it knows to the events of both
-    splits.
+    """Fit a second stage on the validation window, then set the known events to both splits.
 
     An interrupted call with the same arguments resumes: it collects the candidates again, then the
     ranker's fit goes on from its last checkpoint in `checkpoint_dir`. Raises DataError when the
@@ -52,7 +50,11 @@ def fit_second_stage(
     data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
     buffer = ExampleBuffer()
     if start is not None:
-        buffer.add(_collect_earlier_windows(stage, trained.model, train_events, data, start, config))
+        buffer.add(
+            _collect_earlier_windows(
+                stage, model=trained.model, train_events=train_events, data=data, start=start, config=config
+            )
+        )
     first = buffer.count
     if first:
         log(f"second stage: {first:,} repeat candidates of earlier windows")
@@ -96,10 +98,17 @@ def _heads(files: Sequence[str], config: Config) -> Heads:
 
 
 def _collect_earlier_windows(
-    stage: SecondStage, model: TwoTower, train_events: pd.DataFrame, data: tf.data.Dataset, start: int, config: Config
+    stage: SecondStage,
+    *,
+    model: TwoTower,
+    train_events: pd.DataFrame,
+    data: tf.data.Dataset,
+    start: int,
+    config: Config,
 ) -> Iterator[Examples]:
-    """Collect the repeats of the windows before second `start`: what users buy again differs from
-    month to month.
+    """Collect the repeats of the windows before second `start`.
+
+    What users buy again differs from month to month.
     """
     length = config.examples.split.validation_days * DAY_SECONDS
     for number in range(config.ranking.repeat_windows if config.ranking.n_repeat else 0, 0, -1):

@@ -1,4 +1,4 @@
-"""Fit and calibrate the ranker on candidates in memory; an interrupted fit resumes within an epoch."""
+"""Fit and calibrate the ranker on candidates in memory; a fit resumes within an epoch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ from tfrec.training.progress import Phase, Progress, Reporter
 
 PREDICTED_AT_ONCE = 16_384
 STEPS, SMALLEST_BATCH = 100, 32
-"""A small shop gets smaller batches, for STEPS steps an epoch: an epoch of one step would teach
-nothing.
-"""
+"""A small shop gets smaller batches, for STEPS steps an epoch: one step would change little."""
 
 
 def fit_ranker(ranker: Ranker, examples: Examples, config: Config, checkpoint_dir: str) -> LearningCurve:
@@ -101,8 +99,7 @@ def calibrate_ranker(ranker: Ranker, examples: Examples) -> None:
 
 
 def held_out_start(examples: Examples, first: int, share: float) -> int:
-    """Index of the first candidate of the last `share` of the users, whose labels calibrate the
-    ranker.
+    """Index of the first candidate of the last `share` of the users, held out for calibration.
 
     Only users from candidate `first` on count: those before it are of earlier windows. The number
     of examples, if those users have too few positives to calibrate by. Raises ConfigError when

@@ -19,8 +19,9 @@ from tfrec.examples.catalog import Catalog
 
 LIMIT = 8.0  # standard deviations at which features are clipped
 MIN_SPREAD = 1e-3
-"""On the logarithmic scale. A feature that varies less in training would be magnified when it
-varies later.
+"""Smallest spread of a feature that is scaled, on the logarithmic scale.
+
+A feature that varies less in training would be magnified when it varies later.
 """
 
 
@@ -28,7 +29,7 @@ class Ranker(tfrs.Model):
     """Logits [n, heads] of candidates from their features, catalog rows and profiles."""
 
     def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], levels: int, config: RankingConfig):
-        """Embed the first `levels` of an item's categories: thousands of makers would be memorized."""
+        """Embed the first `levels` of the categories: thousands of makers would be memorized."""
         super().__init__()
         self.heads = heads
         self._category = tf.Variable(catalog.category[:, :levels], trainable=False, name="ranked_category")
@@ -63,7 +64,7 @@ class Ranker(tfrs.Model):
         return {"ranker_weights": list(self.weights)}
 
     def fit_scale(self, features: np.ndarray) -> None:
-        """Set mean and spread of each feature from [n, features]; one that hardly varies becomes 0."""
+        """Set each feature's mean and spread from [n, features]; a near constant one becomes 0."""
         # One column at a time: all features in float64 would take twice their memory.
         statistics = [(column.mean(), column.std()) for column in (values.astype(np.float64) for values in features.T)]
         mean, spread = np.array(statistics).T
@@ -85,11 +86,10 @@ class Ranker(tfrs.Model):
         return self._out(tf.concat([crossed, deep], axis=-1))
 
     def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """[n, heads] calibrated probabilities, for the `inputs` of `call`; all that are served are
-        made here.
+        """[n, heads] calibrated probabilities for the `inputs` of `call`.
 
-        `slope` (above 0) and `bias` [heads] apply to the logits, so the order stays. 1 and 0 change
-        nothing.
+        All probabilities that are served are made here. `slope` (above 0) and `bias` [heads] apply
+        to the logits, so the order stays. 1 and 0 change nothing.
         """
         return tf.sigmoid(self.slope * self(inputs) + self.bias)
 

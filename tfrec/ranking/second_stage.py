@@ -1,6 +1,4 @@
-"""The second stage: candidates, their ranking features and the ranker, the same in training and
-serving.
-"""
+"""The second stage: the same candidates, features and ranker in training and serving."""
 
 from __future__ import annotations
 
@@ -95,9 +93,7 @@ class SecondStage(tf.Module):
         return self.generator.find_repeats(self._history(batch), query_times)
 
     def compute_features(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """[batch, n, features] float32 features of the items `rows` [batch, n] int64, candidates or
-        not.
-        """
+        """[batch, n, features] float32 of the items `rows` [batch, n] int64, candidates or not."""
         history = self._history(batch)
         scores = self.generator.score(history, query_times, queries, rows)
         return self.features.compute(history, query_times, rows, scores)
@@ -137,11 +133,11 @@ class SecondStage(tf.Module):
         return tf.tensor_scatter_nd_update(others, indices, self.positive_probability(by_head))
 
     def predict(self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """[batch, n, heads] probabilities of the items `rows` [batch, n] int64, candidates or not."""
+        """[batch, n, heads] probabilities of items `rows` [batch, n] int64, candidates or not."""
         return self._predict(batch, rows, self.compute_features(batch, query_times, queries, rows))
 
     def positive_probability(self, by_head: tf.Tensor) -> tf.Tensor:
-        """[batch, n] probability of a positive: any of the heads that count, of [batch, n, heads]."""
+        """[batch, n] probability of a positive, any head that counts, from [batch, n, heads]."""
         return 1.0 - tf.reduce_prod(1.0 - by_head[..., -len(self._heads.positive) :], axis=-1)
 
     def _history(self, batch: Batch) -> History:

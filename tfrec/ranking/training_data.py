@@ -1,6 +1,4 @@
-"""Training data of the ranker: the candidates at the start of a window, labeled by the positives in
-it.
-"""
+"""Training data of the ranker: candidates at a window's start, labeled by its positives."""
 
 from __future__ import annotations
 
@@ -114,11 +112,10 @@ def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: 
 def collect_cold_items(
     stage: SecondStage, data: Iterable[Batch], start: int | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features [n, features] and bool labels [n] of cold items at second `start` (None: at each
-    user's first target).
+    """Features [n, features] and bool labels [n] of cold items at second `start`.
 
-    Each user has their positives, of the kinds that count, and up to COLD_NEGATIVES random
-    negatives.
+    Where `start` is None, at each user's own first target. Each user has their positives, of the
+    kinds that count, and up to COLD_NEGATIVES random negatives.
     """
     cold, random = stage.cold.rows.numpy(), np.random.default_rng(seed)
     kinds = [_kind_index(head) for head in stage.positive_heads]
@@ -173,7 +170,7 @@ def _compute_features(stage: SecondStage, history: Batch, query_times: tf.Tensor
 
 
 def _label(stage: SecondStage, batch: Batch, rows: np.ndarray, features: np.ndarray) -> Examples:
-    """Label `rows` [batch, candidates], 0 pads, with their features [batch, candidates, features]."""
+    """Label `rows` [batch, candidates], 0 pads; `features` [batch, candidates, features]."""
     users, indices = np.nonzero(rows)
     rows = rows[users, indices]
     profile = {name: batch[name].numpy()[users] for name in stage.profile_names}

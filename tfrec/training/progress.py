@@ -128,7 +128,7 @@ class Reporter(tf.keras.callbacks.Callback):
         self._targets = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the step's loss and number of targets; ModelError if the loss is infinite or NaN."""
+        """Record the step's loss and targets; ModelError if the loss is infinite or NaN."""
         logs = logs or {}
         loss, now = float(logs["loss"]), time.monotonic()
         self._losses.append(loss)
