@@ -82,6 +82,7 @@ def test_no_training_starts_before_the_examples_are_checked(run: Run) -> None:
         assert "check_examples" in {node.id for node in nodes[name].upstream_nodes}
 
 
+@pytest.mark.slow
 def test_a_warm_start_gets_the_serving_folder_as_a_path_so_that_a_push_trains_nothing_again(run: Run) -> None:
     warm = changed(run, train=dataclasses.replace(run.config.train, warm_start=True))
     assert nodes_that_differ(run, warm) == {"Trainer", "RankingTrainer"}
@@ -145,6 +146,7 @@ def test_a_search_feeds_both_trainers(run: Run) -> None:
         assert producer(nodes[name], "hyperparameters") == "Tuner"
 
 
+@pytest.mark.slow
 def test_a_search_runs_again_only_for_settings_that_change_its_result(run: Run) -> None:
     searching = changed(run, tune=SEARCH)
     more = changed(searching, tune=dataclasses.replace(SEARCH, max_trials=3))

@@ -135,6 +135,7 @@ def test_the_learning_rate_falls_to_a_hundredth_at_the_last_step(finished):
     assert rate == pytest.approx(Config().train.learning_rate / 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("days", "clock"), [(7.0, "utc"), (0.0, "utc"), (7.0, "order")])
 def test_the_trend_covers_training_and_validation_events_at_the_end(transformed_shop, tmp_path, days, clock):
     shop = dataclasses.replace(transformed_shop, config=dataclasses.replace(transformed_shop.config, clock=clock))
@@ -171,6 +172,7 @@ def test_catching_up_trains_on_the_validation_window(run, transformed_shop):
     assert target_loss(model, files) < before - 0.1
 
 
+@pytest.mark.slow
 def test_without_a_catch_up_rate_the_model_stays_as_it_is(run, transformed_shop):
     model = run(epochs=1).model
     before = model.all_candidates().numpy()
@@ -294,6 +296,7 @@ def progress_of(transformed_shop, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_a_run_killed_after_the_last_step_of_an_epoch_finishes_the_epoch(run, progress_of, capsys):
     # That is likely: all texts are encoded again and the validation users are scored then.
     model, progress = progress_of()

@@ -287,6 +287,7 @@ def test_a_warm_start_has_its_own_epochs_and_learning_rate():
     assert [(phase.epochs, phase.learning_rate) for phase in phases(same_rate, is_warm=True)] == [(1, 0.5)]
 
 
+@pytest.mark.slow
 def test_everything_trains_after_a_warm_start(exported_shop, transformed_shop, version, tmp_path, capsys):
     config = warm_config(exported_shop.config, warm_learning_rate=0.01, validation_users=0)
     model = train_warm(transformed_shop, config, tmp_path, begin_of(version, transformed_shop, config))
