@@ -58,7 +58,6 @@ EXCEPTIONS = {
     ("pipeline/kubeflow/compiler.py", "told"): "the same flag",
     ("tfrec/training/lazy_adam.py", "moment"): "Adam's first and second moments",
     ("docs/scale.md", "moment"): "Adam's two moments",
-    ("docs/decisions/0009-verdict.md", "chance"): "a statistical accident, not a probability",
     ("tfrec/evaluation/details.py", "stranger"): "key of older evaluation.json files",
     ("tfrec/evaluation/details.py", "chosen"): "key of older evaluation.json files",
     ("tfrec/evaluation/details.py", "shopper"): "key of older evaluation.json files",

@@ -112,7 +112,7 @@ def alone_and_together(transformed_shop) -> tuple[dict, dict]:
 @pytest.mark.slow
 def test_the_loss_of_replicas_is_that_of_one_model_over_the_whole_batch(alone_and_together):
     alone, together = (result["steps"] for result in alone_and_together)
-    np.testing.assert_allclose([step["loss"] for step in together], [step["loss"] for step in alone], rtol=1e-3)
+    np.testing.assert_allclose([step["loss"] for step in together], [step["loss"] for step in alone], rtol=1e-4)
     assert [step["targets"] for step in together] == [step["targets"] for step in alone]
     assert len({step["targets"] for step in alone}) > 1  # batches of different sizes
 
