@@ -103,7 +103,7 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
     from tfrec.examples.preprocessing import Transformed
     from tfrec.export.recommender import Recommender, export
     from tfrec.export.two_stage_recommender import TwoStageRecommender
-    from tfrec.ranking.fit import fit_second_stage
+    from tfrec.ranking.fit_second_stage import fit_second_stage
     from tfrec.training.train import TrainingJob, catch_up, fit
 
     prepare(run)

@@ -16,7 +16,7 @@ from pipeline.nodes.trainer_inputs import checkpoint_dir, read_inputs
 def run_fn(fn_args: FnArgs) -> None:
     """Fit the ranker on the validation window and write the SavedModel of both stages."""
     from tfrec.export.two_stage_recommender import TwoStageRecommender
-    from tfrec.ranking.fit import fit_second_stage
+    from tfrec.ranking.fit_second_stage import fit_second_stage
     from tfrec.training.learning_curve import IN_MODEL
     from tfrec.training.restore import load_towers
 

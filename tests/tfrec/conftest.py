@@ -280,7 +280,7 @@ def two_stage_shop(
     exported_shop: ExportedShop, transformed_shop: TransformedSplits, tmp_path_factory: pytest.TempPathFactory
 ) -> TwoStageShop:
     from tfrec.config import RankingConfig
-    from tfrec.ranking.fit import fit_second_stage
+    from tfrec.ranking.fit_second_stage import fit_second_stage
     from tfrec.training.train import Trained
 
     ranking = RankingConfig(

@@ -19,7 +19,7 @@ from tfrec.examples.read import read_histories
 from tfrec.export.golden_requests import read_golden_requests
 from tfrec.export.two_stage_recommender import TwoStageRecommender
 from tfrec.export.verify import verify_in_fresh_process
-from tfrec.ranking.fit import fit_second_stage
+from tfrec.ranking.fit_second_stage import fit_second_stage
 from tfrec.ranking.second_stage import SecondStage
 
 PROFILE = ("age", "city")

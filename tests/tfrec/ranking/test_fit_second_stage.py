@@ -11,8 +11,8 @@ import pytest
 
 from tfrec.config import Config, EvaluationConfig
 from tfrec.errors import ConfigError, DataError
-from tfrec.ranking.fit import fit_second_stage
 from tfrec.ranking.fit_ranker import fit_ranker
+from tfrec.ranking.fit_second_stage import fit_second_stage
 from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.second_stage import SecondStage
 from tfrec.ranking.training_data import Examples
@@ -93,7 +93,7 @@ def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, 
         fitted.append(examples)
         return fit_ranker(ranker, examples, config, checkpoint_dir)
 
-    monkeypatch.setattr("tfrec.ranking.fit.fit_ranker", fit_on)
+    monkeypatch.setattr("tfrec.ranking.fit_second_stage.fit_ranker", fit_on)
     names = fit().features.names
     features = fitted[0].features
     columns = [names.index("towers"), names.index("towers_below_best")]
