@@ -86,9 +86,10 @@ def build_sequences(
     A user's training events are cut into chunks of up to `max_events`. All events of the first
     chunk are targets; each further chunk adds `stride` targets after as much context as fits. In
     the validation and test splits a user has one example: up to `window_history` events before the
-    window, then all events of the window. Without timestamps the last event is test and the one
-    before it validation. A user's first event is never held out: of two events the last is test
-    and none validation, a single one is training.
+    window, then all events of the window. Without timestamps, events of equal rank are a basket: a
+    user's last basket is test and the one before it validation, each as a whole. The first basket
+    is never held out: of two baskets the last is test and none validation, a single one is
+    training.
 
     Raises DataError when rows are not sorted by user and time or a profile column is missing,
     ConfigError when `stride` is not in [1, max_events].
@@ -174,14 +175,27 @@ def _window_starts(events: _Events, bounds: Boundaries) -> tuple[np.ndarray, np.
     """First event row of each user's validation window [users] and test window [users]."""
     first, last = events.starts[:-1], events.starts[1:]
     if bounds.clock == "order":
-        test = np.maximum(last - 1, np.minimum(first + 1, last))
-        return np.maximum(test - 1, first + 1), test
+        return _last_baskets(events)
 
     def start_of(window_start: int | None) -> np.ndarray:
         before = np.append(0, np.cumsum(events.timestamp < window_start))
         return first + before[last] - before[first]
 
     return start_of(bounds.validation_start), start_of(bounds.test_start)
+
+
+def _last_baskets(events: _Events) -> tuple[np.ndarray, np.ndarray]:
+    """First row of each user's last basket but one [users], and of the last [users].
+
+    A basket is a user's events of one rank. The first basket counts as neither.
+    """
+    is_first = np.append(True, np.diff(events.timestamp) != 0)[: len(events.timestamp)]
+    is_first[events.starts[:-1]] = True
+    basket_starts = np.append(np.flatnonzero(is_first), len(events.timestamp))
+    basket = np.searchsorted(basket_starts, events.starts)  # of each user's first event
+    first, last = basket[:-1], basket[1:]
+    test = np.maximum(last - 1, np.minimum(first + 1, last))
+    return basket_starts[np.maximum(test - 1, first + 1)], basket_starts[test]
 
 
 def _train_chunks(first: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:

@@ -28,13 +28,13 @@ def find_leaks(examples_dir: str | Path, validation_start: int | None, test_star
     """One sentence for each kind of leak, with an example; [] where the splits are sound.
 
     The windows start at these seconds since the epoch. None, for data without timestamps, skips the
-    checks that need a clock. Raises DataError when a split cannot be read.
+    check of the windows' starts. Raises DataError when a split cannot be read.
     """
     splits = {split: read_events(examples_dir, split) for split in ("train", *WINDOWS)}
     leaks: list[str] = []
     for split, events in splits.items():
         leaks += _after_the_split(split, events, validation_start, test_start)
-        leaks += _inside_an_example(split, events, test_start is not None)
+        leaks += _inside_an_example(split, events)
     leaks += _duplicates(splits)
     return leaks
 
@@ -57,7 +57,7 @@ def _after_the_split(
     yield from _described(f"{split} context from second {limit} on", context.timestamp >= limit, context)
 
 
-def _inside_an_example(split: str, events: pd.DataFrame, is_dated: bool) -> Iterator[str]:
+def _inside_an_example(split: str, events: pd.DataFrame) -> Iterator[str]:
     earlier = (events.timestamp.diff() < 0) & (events.example.diff() == 0)
     yield from _described(f"{split} events out of time order", earlier, events)
     if split not in WINDOWS:
@@ -66,10 +66,9 @@ def _inside_an_example(split: str, events: pd.DataFrame, is_dated: bool) -> Iter
     keys = ["example", "item_id", "kind", "timestamp"]
     is_known = pd.MultiIndex.from_frame(targets[keys]).isin(pd.MultiIndex.from_frame(context[keys]))
     yield from _described(f"{split} targets in their own history", is_known, targets)
-    if is_dated:
-        first = targets.groupby("example").timestamp.min().reindex(context.example).to_numpy()
-        is_late = context.timestamp.to_numpy() >= first
-        yield from _described(f"{split} context at the time of a target or later", is_late, context)
+    first = targets.groupby("example").timestamp.min().reindex(context.example).to_numpy()
+    is_late = context.timestamp.to_numpy() >= first
+    yield from _described(f"{split} context at the time of a target or later", is_late, context)
 
 
 def _duplicates(splits: dict[str, pd.DataFrame]) -> Iterator[str]:

@@ -203,6 +203,16 @@ def test_without_timestamps_the_last_event_is_test_and_the_one_before_validation
     assert marked(splits["test"]) == ["0 1*", "0 1 2 3*"]
 
 
+def test_without_timestamps_a_basket_of_equal_ranks_is_held_out_as_a_whole() -> None:
+    ranks = {"a": [0, 0, 1, 1, 2, 2, 2], "b": [0, 0, 0], "c": [0, 0, 1, 1]}
+    rows = [event(user, f"{user}{n}", rank) for user, of_user in ranks.items() for n, rank in enumerate(of_user)]
+    splits = sequences(rows, bounds=boundaries(Manifest("", "", "order", 1, {}, 0, 2, (), (), []), SplitConfig()))
+    # a has 3 baskets: train, validation, test. b's only basket is training. c's second is test, none validation.
+    assert marked(splits["train"]) == ["a0* a1*", "b0* b1* b2*", "c0* c1*"]
+    assert marked(splits["validation"]) == ["a0 a1 a2* a3*"]
+    assert marked(splits["test"]) == ["a0 a1 a2 a3 a4* a5* a6*", "c0 c1 c2* c3*"]
+
+
 def test_events_with_the_same_timestamp_stay_in_the_order_of_the_table() -> None:
     rows = [event("u", item, second) for item, second in [("c", 5), ("a", 5), ("b", 5), ("d", 6)]]
     assert marked(sequences(rows)["train"]) == ["c* a* b* d*"]

@@ -125,6 +125,18 @@ def test_without_timestamps_an_event_of_two_splits_is_a_leak_too(write):
     assert leak.startswith("1 events that are targets of two splits, the first of them user 'ann', item 'mug'")
 
 
+def test_without_timestamps_the_rest_of_a_targets_basket_in_its_context_is_a_leak(write):
+    splits = {
+        "train": [("ann", [("tea", 0, 1)])],
+        "validation": [],
+        "test": [("ann", [("tea", 0, 0), ("mug", 1, 0), ("cup", 1, 1)])],
+    }
+    (leak,) = find_leaks(write(splits), None, None)
+    assert leak == (
+        "1 test context at the time of a target or later, the first of them user 'ann', item 'mug', purchase at 1"
+    )
+
+
 def test_empty_splits_are_sound_and_a_missing_one_is_an_error(write, tmp_path):
     root = write({"train": SOUND["train"], "validation": [], "test": []})
     assert find_leaks(root, VALIDATION, TEST) == []
