@@ -1,7 +1,7 @@
 """Mapping of a shop's files and columns to the schema, from a YAML file or from flags.
 
     interactions:
-      path: logs/*.csv.gz            # a file, a folder or a glob, relative to this YAML file
+      path: logs/*.csv.gz            # a file, folder or glob, or a list; relative to this YAML file
       columns: {user_id: CustomerID, item_id: StockCode, timestamp: InvoiceDate}
       kind: purchase                 # of all rows; or a column `kind` and `kinds: {buy: purchase}`
       cancelled: {column: InvoiceNo, prefix: C}
@@ -18,6 +18,7 @@
 Every table also takes `encoding` (default utf-8), `delimiter` (default a comma, a tab for .tsv) and
 `only`. `only` maps a column of the file to a regular expression (RE2): rows whose text does not
 match, such as postage, are not read. A required column without an entry keeps its name.
+`interactions` may be a list of such tables, for example orders in one file and clicks in another.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "order", "can
 class TableMapping:
     """Files of a table and the names of its columns in them."""
 
-    path: Path  # a file, a folder or a glob
+    paths: tuple[Path, ...]  # files, folders or globs
     columns: dict[str, tuple[str, ...]]  # schema column -> file columns, joined to a category path
     encoding: str = "utf-8"
     delimiter: str = ""  # "": by the file's name
@@ -83,7 +84,8 @@ class Mapping:
     """Mapping of all tables of a shop."""
 
     source: str  # the YAML file's name, or "flags"
-    interactions: EventMapping
+    interactions: tuple[EventMapping, ...]
+    """At least one, all of one clock; their rows together are the table."""
     items: TableMapping | None = None
     users: TableMapping | None = None
 
@@ -142,7 +144,19 @@ def _parse_mapping(raw: Any, base: Path, source: str) -> Mapping:
     if "interactions" not in raw:
         raise ConfigError(f"mapping {source} has no `interactions`; name at least their path and columns")
     tables = {name: _parse_table(raw[name], name, base) for name in ("items", "users") if name in raw}
-    return Mapping(source, _parse_events(raw["interactions"], base), tables.get("items"), tables.get("users"))
+    return Mapping(source, _parse_event_tables(raw["interactions"], base), tables.get("items"), tables.get("users"))
+
+
+def _parse_event_tables(raw: Any, base: Path) -> tuple[EventMapping, ...]:
+    tables = tuple(_parse_events(table, base) for table in (raw if isinstance(raw, list) else [raw]))
+    if not tables:
+        raise ConfigError("interactions is an empty list, expected one or more tables; give at least path and columns")
+    if len({table.clock for table in tables}) > 1:
+        raise ConfigError(
+            "interactions has `order` in one table and timestamps in another, which have no common order; "
+            "use one of the two in all tables"
+        )
+    return tables
 
 
 def _parse_table(raw: Any, name: str, base: Path) -> TableMapping:
@@ -176,8 +190,6 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
 
 def _parse_shared(raw: dict[str, Any], name: str, base: Path, further: dict[str, str]) -> dict[str, Any]:
     encoding, columns = raw.get("encoding", "utf-8"), raw.get("columns", {})
-    if not isinstance(raw.get("path"), str) or not raw["path"]:
-        raise ConfigError(f"{name}.path is missing; give a file, a folder or a glob of {name}")
     if not isinstance(columns, dict) or not all(map(_is_column, columns.values())):
         raise ConfigError(
             f"{name}.columns is {columns!r}, expected pairs of a schema column and a file column; "
@@ -192,12 +204,19 @@ def _parse_shared(raw: dict[str, Any], name: str, base: Path, further: dict[str,
     named: dict[str, Any] = {column: column for column in _REQUIRED[name]} | further | columns
     groups = {column: tuple(value) if isinstance(value, list) else (value,) for column, value in named.items()}
     return {
-        "path": base / raw["path"],
+        "paths": _parse_paths(raw.get("path"), name, base),
         "columns": groups,
         "encoding": encoding,
         "delimiter": raw.get("delimiter", ""),
         "only": _parse_only(raw.get("only", {}), name),
     }
+
+
+def _parse_paths(raw: Any, name: str, base: Path) -> tuple[Path, ...]:
+    paths = raw if isinstance(raw, list) else [raw]
+    if not paths or not all(isinstance(path, str) and path for path in paths):
+        raise ConfigError(f"{name}.path is missing; give a file, a folder or a glob of {name}, or a list of these")
+    return tuple(base / path for path in paths)
 
 
 def _parse_only(raw: Any, name: str) -> dict[str, str]:

@@ -554,3 +554,30 @@ def test_ingest_does_not_import_tensorflow_and_prints_nothing(tmp_path: Path) ->
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, cwd=Path(__file__).parents[3])
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_tables_of_interactions_are_read_together_each_with_its_columns_and_time_format(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("buyer,sku,day,paid\nu1,a,31/01/2024,2.5\n", encoding="utf-8")
+    (tmp_path / "more.csv").write_text("buyer,sku,day,paid\nu2,a,01/02/2024,3\n", encoding="utf-8")
+    (tmp_path / "clicks.csv").write_text("user_id,item_id,at\nu1,b,1706749200\n", encoding="utf-8")
+    (tmp_path / "shop.yaml").write_text(
+        "interactions:\n"
+        "- path: [orders.csv, more.csv, orders.csv]\n"
+        "  kind: purchase\n"
+        "  columns: {user_id: buyer, item_id: sku, timestamp: day, price: paid}\n"
+        "  timestamp_format: '%d/%m/%Y'\n"
+        "- path: clicks.csv\n"
+        "  kind: click\n"
+        "  columns: {timestamp: at}\n"
+        "  timestamp_format: seconds\n",
+        encoding="utf-8",
+    )
+    tables = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out", 1).tables
+    rows = _rows(tables, "interactions").select(["user_id", "item_id", "kind", "timestamp", "price"]).to_pylist()
+    day = datetime.datetime(2024, 1, 31, tzinfo=datetime.UTC)
+    # 1706749200 is 2024-02-01 01:00; a file named twice is read once.
+    assert sorted(tuple(row.values()) for row in rows) == [
+        ("u1", "a", "purchase", day, 2.5),
+        ("u1", "b", "click", day + datetime.timedelta(hours=25), None),
+        ("u2", "a", "purchase", day + datetime.timedelta(hours=24), 3.0),
+    ]

@@ -26,18 +26,29 @@ def test_paths_are_relative_to_the_yaml_file_and_required_columns_keep_their_nam
         "users: {path: users.jsonl, profile: [age]}\n",
     )
     assert mapping.source == "shop.yaml"
-    assert mapping.interactions.path == tmp_path / "logs/*.csv"
-    assert mapping.interactions.columns == {
+    (events,) = mapping.interactions
+    assert events.paths == (tmp_path / "logs/*.csv",)
+    assert events.columns == {
         "user_id": ("用户",),
         "item_id": ("item_id",),
         "timestamp": ("timestamp",),
     }
     assert mapping.items is not None
-    assert mapping.items.path == Path("/shop/items.csv")
+    assert mapping.items.paths == (Path("/shop/items.csv"),)
     assert mapping.items.columns["category"] == ("aisle", "shelf")
     assert mapping.items.columns["size"] == ("size",)
     assert mapping.users is not None
     assert mapping.users.columns == {"user_id": ("user_id",), "age": ("age",)}
+
+
+def test_a_path_may_be_a_list_and_interactions_a_list_of_tables(tmp_path: Path) -> None:
+    mapping = _read(
+        tmp_path,
+        "interactions: [{path: [a.csv, b/*.csv], kind: purchase}, {path: c, kind: click, columns: {item_id: sku}}]",
+    )
+    orders, clicks = mapping.interactions
+    assert orders.paths == (tmp_path / "a.csv", tmp_path / "b/*.csv")
+    assert (clicks.kind, clicks.columns["item_id"]) == ("click", ("sku",))
 
 
 def test_yaml_scalars_stay_text(tmp_path: Path) -> None:
@@ -45,16 +56,16 @@ def test_yaml_scalars_stay_text(tmp_path: Path) -> None:
         tmp_path,
         "interactions: {path: a.csv, columns: {kind: no, user_id: 007}, kinds: {yes: purchase, 1: view}}",
     )
-    assert mapping.interactions.columns["kind"] == ("no",)
-    assert mapping.interactions.columns["user_id"] == ("007",)
-    assert mapping.interactions.kinds == {"yes": "purchase", "1": "view"}
+    assert mapping.interactions[0].columns["kind"] == ("no",)
+    assert mapping.interactions[0].columns["user_id"] == ("007",)
+    assert mapping.interactions[0].kinds == {"yes": "purchase", "1": "view"}
 
 
 def test_the_example_files_are_valid_mappings() -> None:
     retail = read_mapping(ROOT / "examples/online_retail.yaml")
-    assert retail.interactions.cancelled == Cancellation("InvoiceNo", "C")
+    assert retail.interactions[0].cancelled == Cancellation("InvoiceNo", "C")
     beauty = read_mapping(ROOT / "examples/amazon_beauty.yaml")
-    assert (beauty.interactions.clock, beauty.interactions.columns["timestamp"]) == ("order", ("position",))
+    assert (beauty.interactions[0].clock, beauty.interactions[0].columns["timestamp"]) == ("order", ("position",))
 
 
 def test_a_column_flag_applies_to_its_table_or_to_all_tables_with_that_column() -> None:
@@ -66,7 +77,7 @@ def test_a_column_flag_applies_to_its_table_or_to_all_tables_with_that_column() 
         kind="purchase",
         order="n",
     )
-    assert mapping.interactions.columns == {
+    assert mapping.interactions[0].columns == {
         "user_id": ("CustomerID",),
         "item_id": ("Code",),
         "timestamp": ("n",),
@@ -91,6 +102,12 @@ def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
         ("a: [", "is not YAML"),
         ("items: {path: a.csv}", "has no `interactions`"),
         ("interactions: {kind: view}", "interactions.path is missing"),
+        ("interactions: {kind: view, path: []}", "interactions.path is missing; give .* or a list of these"),
+        ("interactions: []", "interactions is an empty list"),
+        (
+            "interactions: [{path: a, kind: view}, {path: b, kind: view, order: n}]",
+            "has `order` in one table and timestamps in another",
+        ),
         ("interactions: {path: a, kind: view, colums: {}}", "unknown 'colums'; it takes path, columns"),
         (
             "interactions: {path: a, kind: view, columns: {stars: b}}",

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from tfrec.data.file_readers import find_files, read_file
 from tfrec.data.mapping import EventMapping, Mapping, TableMapping
 from tfrec.data.raw_tables import RawTables
+from tfrec.data.timestamps import parse_times
 from tfrec.errors import DataError
 from tfrec.schema import CATEGORY_SEPARATOR, ITEMS, TABLES, USERS
 
@@ -26,12 +27,25 @@ def load(mapping: Mapping) -> RawTables:
     """Read the raw tables of a mapping; DataError if a file does not match the mapping."""
     events = mapping.interactions
     return RawTables(
-        _read_interactions(events),
+        _read_event_tables(events),
         _read_descriptions(mapping.items, "items", events),
         _read_descriptions(mapping.users, "users", events),
-        events.clock,
-        events.timestamp_format,
+        events[0].clock,
+        events[0].timestamp_format,
     )
+
+
+def _read_event_tables(events: tuple[EventMapping, ...]) -> pa.Table:
+    """Read the rows of all tables; null where a table lacks a column of another."""
+    tables = [_read_interactions(table) for table in events]
+    if len({table.timestamp_format for table in events}) > 1:
+        tables = [_parse_timestamps(rows, table) for rows, table in zip(tables, events, strict=True)]
+    return _concat(tables)
+
+
+def _parse_timestamps(rows: pa.Table, events: EventMapping) -> pa.Table:
+    times = parse_times(rows["timestamp"], events.timestamp_format)
+    return _replace_column(rows, "timestamp", pa.chunked_array([pa.array(times)]))
 
 
 def _read_interactions(events: EventMapping) -> pa.Table:
@@ -44,21 +58,24 @@ def _read_interactions(events: EventMapping) -> pa.Table:
     return _replace_column(table, "kind", _rename_values(table["kind"], events.kinds))
 
 
-def _read_descriptions(mapped: TableMapping | None, name: str, events: EventMapping) -> pa.Table:
-    """Read items or users; from the interactions' own file, take the most common values."""
+def _read_descriptions(mapped: TableMapping | None, name: str, events: tuple[EventMapping, ...]) -> pa.Table:
+    """Read items or users; from the interactions' own files, take the most common values."""
     if mapped is None:
         return (ITEMS if name == "items" else USERS).empty_table()
     table = _read_table(mapped, name, {})
-    return _take_most_common(table, TABLES[name].names[0]) if mapped.path == events.path else table
+    is_log = any(mapped.paths == table.paths for table in events)
+    return _take_most_common(table, TABLES[name].names[0]) if is_log else table
 
 
 def _read_table(mapped: TableMapping, name: str, further: dict[str, tuple[str, ...]]) -> pa.Table:
     columns = mapped.columns | further
-    table = _concat([_read_columns(path, mapped, name, columns) for path in find_files(mapped.path)])
+    files = [file for path in mapped.paths for file in find_files(path)]
+    table = _concat([_read_columns(path, mapped, name, columns) for path in dict.fromkeys(files)])
+    paths = ", ".join(map(str, mapped.paths))
     if not table.num_rows and mapped.only:
-        raise DataError(f"{mapped.path} holds no {name} that match {name}.only; correct {mapped.only}")
+        raise DataError(f"{paths} holds no {name} that match {name}.only; correct {mapped.only}")
     if not table.num_rows:
-        raise DataError(f"{mapped.path} holds a header but no {name}; write it again or correct the path")
+        raise DataError(f"{paths} holds a header but no {name}; write it again or correct the path")
     for column in set(_IDS) & set(table.column_names):
         table = _replace_column(table, column, _strip_float_tail(table[column]))
     return table
@@ -121,11 +138,17 @@ def _to_numbers(column: pa.ChunkedArray, field: pa.Field, path: str, row_origin:
 
 
 def _concat(tables: list[pa.Table]) -> pa.Table:
-    if any(table.schema != tables[0].schema for table in tables):  # timestamps here, text there
-        names = [n for n in tables[0].column_names if len({table.schema.field(n).type for table in tables}) > 1]
-        for name in names:
-            tables = [_replace_column(table, name, table[name].cast(pa.string())) for table in tables]
-    return pa.concat_tables(tables).combine_chunks()
+    names = list(dict.fromkeys(name for table in tables for name in table.column_names))
+    for name in names:
+        if len({table.schema.field(name).type for table in tables if name in table.column_names}) > 1:
+            tables = [_to_text(table, name) for table in tables]  # timestamps here, text there
+    return pa.concat_tables(tables, promote_options="default").combine_chunks()
+
+
+def _to_text(table: pa.Table, name: str) -> pa.Table:
+    if name not in table.column_names:
+        return table
+    return _replace_column(table, name, table[name].cast(pa.string()))
 
 
 def _strip_float_tail(ids: pa.ChunkedArray) -> pa.ChunkedArray:
