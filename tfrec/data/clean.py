@@ -46,7 +46,7 @@ class CleanTables:
 
 def clean(raw: RawTables) -> CleanTables:
     """Apply every rule to the raw tables; DataError if no interaction is left."""
-    reports = [CleaningReport("interactions"), CleaningReport("items"), CleaningReport("users")]
+    reports = [_begin_report(raw, name) for name in ("interactions", "items", "users")]
     interactions = _clean_interactions(raw, reports[0])
     items = _clean_items(raw.items, interactions["item_id"], reports[1])
     users = _clean_users(raw.users, reports[2])
@@ -60,13 +60,20 @@ def clean(raw: RawTables) -> CleanTables:
     )
 
 
+def _begin_report(raw: RawTables, table: str) -> CleaningReport:
+    report = CleaningReport(table)
+    for rule, changed in raw.changes.get(table, {}).items():
+        report.add_change(rule, changed, getattr(raw, table).num_rows)
+    return report
+
+
 def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:
     rows = strip_text(raw.interactions, skip=("timestamp",))
     times = _read_times(rows["timestamp"], raw)
     is_kept = report.drop(rows, _check_interactions(rows, times, raw.clock))
     if not is_kept.any():
         raise _no_rows_error(report)
-    rows, times = rows.filter(pa.array(is_kept)), times[is_kept]
+    rows, times = _drop_negative_prices(rows.filter(pa.array(is_kept)), report), times[is_kept]
     if raw.clock == "order":
         times = _number_events(rows["user_id"], times) * 1000
     timestamps = pa.array(times.astype("int64")).cast(pa.timestamp("ms", tz="UTC"))
@@ -89,6 +96,17 @@ def _check_interactions(rows: pa.Table, times: np.ndarray, clock: Clock) -> dict
         "quantity not positive": _has_no_quantity(rows),
         "exact duplicate": mark_repeats(rows, rows.column_names),
     }
+
+
+def _drop_negative_prices(rows: pa.Table, report: CleaningReport) -> pa.Table:
+    """Make negative prices unknown: coupons, and marks such as -1."""
+    if "price" not in rows.column_names:
+        return rows
+    is_negative = pc.less(rows["price"], 0)
+    if count := pc.sum(is_negative).as_py():
+        report.add_change("negative price", count, rows.num_rows)
+    price = pc.if_else(is_negative, None, rows["price"])
+    return rows.set_column(rows.column_names.index("price"), "price", price)
 
 
 def _is_canceled(rows: pa.Table) -> np.ndarray:
@@ -121,7 +139,7 @@ def _clean_items(raw: pa.Table, sold: pa.ChunkedArray, report: CleaningReport) -
     _check_column_names(raw, "item column", "pack_size")
     rows = strip_text(raw)
     kept = rows.filter(pa.array(report.drop(rows, _check_descriptions(rows, "item_id"))))
-    kept = _fill_gaps(kept, rows, report)
+    kept = _drop_negative_prices(_fill_gaps(kept, rows, report), report)
     kept = conform(kept, ITEMS)
     untitled = kept["title"].null_count
     title = pc.fill_null(kept["title"], "")

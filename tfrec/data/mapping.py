@@ -15,9 +15,11 @@
       path: users.jsonl
       profile: [age, city]
 
-Every table also takes `encoding` (default utf-8), `delimiter` (default a comma, a tab for .tsv) and
-`only`. `only` maps a column of the file to a regular expression (RE2): rows whose text does not
-match, such as postage, are not read. A required column without an entry keeps its name.
+Every table also takes `encoding` (default utf-8), `delimiter` (default a comma, a tab for .tsv),
+`missing` (further words for a missing value) and `only`. `only` maps a column of the file to a
+regular expression (RE2): rows whose text does not match, such as postage, are not read. A required
+column without an entry keeps its name. A list of columns gives the levels of a category; of any
+other column, the first known value counts: `user_id: [account, cookie]`.
 `interactions` may be a list of such tables, for example orders in one file and clicks in another.
 """
 
@@ -43,7 +45,7 @@ _REQUIRED = {
     "users": ("user_id",),
 }
 _FURTHER = {"items": "extra", "users": "profile"}
-_SHARED_KEYS = ("path", "columns", "encoding", "delimiter", "only")
+_SHARED_KEYS = ("path", "columns", "encoding", "delimiter", "only", "missing")
 _EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "order", "cancelled")
 
 
@@ -52,11 +54,14 @@ class TableMapping:
     """Files of a table and the names of its columns in them."""
 
     paths: tuple[Path, ...]  # files, folders or globs
-    columns: dict[str, tuple[str, ...]]  # schema column -> file columns, joined to a category path
+    columns: dict[str, tuple[str, ...]]
+    """Schema column -> file columns: the levels of a category, else the first known counts."""
     encoding: str = "utf-8"
     delimiter: str = ""  # "": by the file's name
     only: dict[str, str] = dataclasses.field(default_factory=dict)
     """File column -> regular expression that its text must match."""
+    missing: tuple[str, ...] = ()
+    """Further words that mean a missing value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +214,7 @@ def _parse_shared(raw: dict[str, Any], name: str, base: Path, further: dict[str,
         "encoding": encoding,
         "delimiter": raw.get("delimiter", ""),
         "only": _parse_only(raw.get("only", {}), name),
+        "missing": _parse_words(raw.get("missing", []), f"{name}.missing", "[NA, '-']"),
     }
 
 
@@ -217,6 +223,13 @@ def _parse_paths(raw: Any, name: str, base: Path) -> tuple[Path, ...]:
     if not paths or not all(isinstance(path, str) and path for path in paths):
         raise ConfigError(f"{name}.path is missing; give a file, a folder or a glob of {name}, or a list of these")
     return tuple(base / path for path in paths)
+
+
+def _parse_words(raw: Any, where: str, example: str) -> tuple[str, ...]:
+    words = [raw] if isinstance(raw, str) else raw
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        raise ConfigError(f"{where} is {raw!r}, expected a list of words; write {example}")
+    return tuple(words)
 
 
 def _parse_only(raw: Any, name: str) -> dict[str, str]:

@@ -25,5 +25,7 @@ class RawTables:
     """user_id and profile columns."""
     clock: Clock = "utc"
     """Under "order" the timestamp column holds ranks instead of times."""
+    changes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    """Table -> rule -> rows whose values it changed while they were read."""
     timestamp_format: str = "auto"
     """Format of timestamps in text, a `pattern` of timestamps.parse_times."""

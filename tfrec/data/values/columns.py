@@ -1,0 +1,165 @@
+"""Columns of text in, values under the schema's names out: missing words, ids and numbers.
+
+A schema column that several columns of the file give has a choice for each, in the order of the
+mapping: the first that is known counts. Each change of a value is counted under a rule.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.data.values.ids import first_known, join_anonymous, remove_tails
+from tfrec.data.values.missing import ID_WORDS, TEXT_WORDS, drop_words
+from tfrec.data.values.numbers import read_numbers
+from tfrec.errors import DataError
+from tfrec.schema import CATEGORY_SEPARATOR
+
+_LOGGER = logging.getLogger(__name__)
+
+ID_COLUMNS = ("user_id", "item_id", "session")
+_FREE_TEXT = ("title", "description", "query")  # "NULL" can be a title
+_UNCOUNTED = ("cancelled",)  # NULL is what most rows hold
+_CHOICE = "/"
+_JOINED = "anonymous event joined to a user"
+_REFUSED_ROWS = 10  # so many values, none of them a number: the mapping names the wrong column
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """A table and the number of rows that each rule changed."""
+
+    name: str
+    rows: pa.Table
+    changes: dict[str, int]
+
+
+def choice_name(column: str, number: int) -> str:
+    """Name of a schema column's choice: `user_id`, `user_id/1`, `user_id/2`."""
+    return f"{column}{_CHOICE}{number}" if number else column
+
+
+def drop_missing_words(name: str, rows: pa.Table, words: Sequence[str]) -> Values:
+    """Replace words for a missing value by null."""
+    changes: dict[str, int] = {}
+    for choice in rows.column_names:
+        column = choice.partition(_CHOICE)[0]
+        if pa.types.is_string(rows[choice].type):
+            kept, count = drop_words(rows[choice], [*_known_words(column), *words])
+            rows = replace_column(rows, choice, kept)
+            _add(changes, f"missing word as {column}", count if column not in _UNCOUNTED else 0)
+    return Values(name, rows, changes)
+
+
+def _known_words(column: str) -> Sequence[str]:
+    return ID_WORDS if column in (*ID_COLUMNS, "timestamp") else () if column in _FREE_TEXT else TEXT_WORDS
+
+
+def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
+    """Columns of an id in all tables, further choices included."""
+    return [
+        table.rows[name] for table in tables for name in table.rows.column_names if name.partition(_CHOICE)[0] == column
+    ]
+
+
+def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Values:
+    """Read ids (without ".0" where `tails` names them), numbers and the first known choices.
+
+    The choices of a user id stay columns of their own.
+    """
+    changes = dict(texts.changes)
+    choices: dict[str, list[pa.ChunkedArray]] = {}
+    for name in texts.rows.column_names:
+        choices.setdefault(name.partition(_CHOICE)[0], []).append(texts.rows[name])
+    for column in ID_COLUMNS:
+        choices[column] = [ids.cast(pa.string()) for ids in choices.get(column, [])]
+        if column in tails:
+            choices[column] = [_without_tails(ids, column, changes) for ids in choices[column]]
+    rows: dict[str, pa.ChunkedArray] = {}
+    for name, group in choices.items():
+        if name == "user_id":
+            rows |= {choice_name(name, n): ids for n, ids in enumerate(group)}
+        elif group:
+            rows[name] = _combine(name, group)
+    for field in schema:
+        if field.name in rows and _is_number(field.type):
+            rows[field.name] = _to_numbers(rows[field.name], field, texts.name, changes)
+    return Values(texts.name, pa.table(rows), changes)
+
+
+def join_users(rows: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    """Combine the choices of a user id, the anonymous events joined to the user that signs in."""
+    names = [name for name in rows.column_names if name.partition(_CHOICE)[0] == "user_id"]
+    if len(names) == 1:
+        return rows, {}
+    users, joined = join_anonymous([rows[name] for name in names])
+    return replace_column(rows.drop_columns(names[1:]), "user_id", users), {_JOINED: joined} if joined else {}
+
+
+def add_changes(changes: Iterable[dict[str, int]]) -> dict[str, int]:
+    """The sum of the changes by rule."""
+    total: dict[str, int] = {}
+    for part in changes:
+        for rule, count in part.items():
+            _add(total, rule, count)
+    return total
+
+
+def replace_column(rows: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:
+    """The rows with another column in the same position."""
+    return rows.set_column(rows.column_names.index(name), name, column)
+
+
+def _combine(name: str, choices: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    if len(choices) == 1:
+        return choices[0]
+    return _join_levels(choices) if name == "category" else first_known(choices)
+
+
+def _join_levels(levels: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    # Arrow 18's binary_join_element_wise(null_handling="skip") loses rows of nulls alone.
+    texts = [level.cast(pa.string()) for level in levels]
+    prefixed = [pc.fill_null(pc.binary_join_element_wise(CATEGORY_SEPARATOR, text, ""), "") for text in texts]
+    return pc.utf8_slice_codeunits(pc.binary_join_element_wise(*prefixed, ""), len(CATEGORY_SEPARATOR))
+
+
+def _without_tails(ids: pa.ChunkedArray, column: str, changes: dict[str, int]) -> pa.ChunkedArray:
+    ids, count = remove_tails(ids)
+    _add(changes, f"'.0' removed from {column}", count)
+    return ids
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+
+
+def _to_numbers(column: pa.ChunkedArray, field: pa.Field, table: str, changes: dict[str, int]) -> pa.ChunkedArray:
+    numbers = read_numbers(column, field.type)
+    known = len(column) - numbers.values.null_count
+    if not known and numbers.unreadable >= _REFUSED_ROWS:
+        raise DataError(
+            f"{table}.{field.name} holds no {_noun(field)} in {numbers.unreadable:,} rows, for example "
+            f"{numbers.example!r}; map another column, or remove {field.name} from the mapping"
+        )
+    if numbers.unreadable:
+        share = numbers.unreadable / (known + numbers.unreadable)
+        _LOGGER.warning(
+            f"{table}.{field.name}: {numbers.unreadable:,} values ({share:.1%}) are no {_noun(field)} and count as "
+            f"unknown, for example {numbers.example!r}"
+        )
+    _add(changes, f"missing word as {field.name}", numbers.missing)
+    _add(changes, f"unreadable {field.name}", numbers.unreadable)
+    return numbers.values
+
+
+def _noun(field: pa.Field) -> str:
+    return "whole number" if pa.types.is_integer(field.type) else "number"
+
+
+def _add(changes: dict[str, int], rule: str, count: int) -> None:
+    if count:
+        changes[rule] = changes.get(rule, 0) + count
