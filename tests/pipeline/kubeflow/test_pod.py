@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from google.protobuf import json_format
 from ml_metadata.errors import UnavailableError
-from tfx import v1 as tfx
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
+from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing, String
 
 from pipeline.kubeflow.pod import launch
@@ -51,10 +53,10 @@ def planned(tmp_path: Path):
 
     def plan(weight: int, run_id: str, server: str = "") -> Path:
         trained = train(weight=weight)
-        latest = tfx.dsl.Resolver(
-            strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-            model=tfx.dsl.Channel(type=Model),
-            model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+        latest = Resolver(
+            strategy_class=LatestBlessedModelStrategy,
+            model=Channel(type=Model),
+            model_blessing=Channel(type=ModelBlessing),
         ).with_id("latest_blessed")
         blessed = bless(model=trained.outputs["model"])
         latest.add_upstream_node(blessed)

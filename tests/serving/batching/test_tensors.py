@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -27,9 +29,17 @@ def test_rows_are_joined_in_order() -> None:
     assert concatenate([strings(b"a"), strings(b"", b"c")]).tolist() == [b"a", b"", b"c"]
 
 
-@pytest.mark.parametrize("other", [floats([1, 2, 3]), floats(1), np.array([[1, 2]], np.float64), strings(b"a", b"b")])
-def test_arrays_that_differ_are_not_joined(other: np.ndarray) -> None:
-    with pytest.raises((TypeError, ValueError)):
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (floats([1, 2, 3]), "along dimension 1, the array at index 0 has size 2"),
+        (floats(1), "the array at index 1 has 1 dimension"),
+        (np.array([[1, 2]], np.float64), "Cannot cast array data"),
+        (strings(b"a", b"b"), "the array at index 1 has 1 dimension"),
+    ],
+)
+def test_arrays_that_differ_are_not_joined(other: np.ndarray, text: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=text):
         concatenate([floats([1, 2]), other])
 
 
@@ -63,9 +73,8 @@ def test_the_size_of_a_request_is_the_first_dimension_of_all_its_tensors() -> No
     ],
 )
 def test_a_request_without_a_size_is_an_invalid_argument(arrays: list[np.ndarray], text: str) -> None:
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=f"^INVALID_ARGUMENT: {re.escape(text)}$"):
         batch_size(arrays)
-    assert code_and_text(caught.value) == (Code.INVALID_ARGUMENT, text)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +92,5 @@ def test_an_output_without_a_row_for_each_row_of_the_batch_is_a_failed_precondit
     value: np.ndarray, text: str
 ) -> None:
     check_output(np.ones((4, 2)), 4)
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=f"^FAILED_PRECONDITION: {re.escape(text)}$"):
         check_output(value, 4)
-    assert code_and_text(caught.value) == (Code.FAILED_PRECONDITION, text)

@@ -59,7 +59,7 @@ def test_the_request_id_reaches_the_server_and_is_part_of_an_error(proxy: Proxy)
     with Client(proxy.target, "toy", 20) as client:
         client.using(request_id="order-7").recommend([], k=1)
         assert [request_id for _, request_id in proxy.requests] == ["order-7", "order-7"]
-        with pytest.raises(CallError) as caught:
+        with pytest.raises(CallError, match="Servable not found") as caught:
             client.using(version=7, request_id="order-8").version()
         assert caught.value.request_id == "order-8"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -75,9 +76,8 @@ TOY_REFUSALS = {
 def test_a_failing_request_fails_the_load(base_path: Path, case: tuple[list[PredictionLog], str]) -> None:
     logs, text = case
     write_warmup(base_path / "1", logs)
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=f"^[A-Z_]+: {re.escape(text)}"):
         load(base_path / "1", "toy")
-    assert caught.value.message.startswith(text)
 
 
 PEOPLE_REFUSALS = {
@@ -112,16 +112,12 @@ def test_a_failing_request_of_another_api_fails_the_load(
 ) -> None:
     log, code, text = case
     write_warmup(people_path / "1", [log])
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=f"^{code.name}: {re.escape(text)}"):
         load(people_path / "1", "people")
-    assert caught.value.code == code
-    assert caught.value.message.startswith(text)
 
 
 def test_a_file_that_is_not_a_tfrecord_fails_the_load(base_path: Path) -> None:
     (base_path / "1" / WARMUP_FILE).parent.mkdir()
     (base_path / "1" / WARMUP_FILE).write_bytes(b"these are no records at all")
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=r"(?s)^DATA_LOSS: .*Please verify your warmup data is in TFRecord format\.$"):
         load(base_path / "1", "toy")
-    assert caught.value.code == Code.DATA_LOSS
-    assert caught.value.message.endswith("Please verify your warmup data is in TFRecord format.")

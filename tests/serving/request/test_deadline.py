@@ -7,7 +7,7 @@ import math
 import pytest
 
 from serving.request.deadline import NO_DEADLINE, Deadline
-from serving.request.status import Code, StatusError
+from serving.request.status import StatusError
 
 
 def test_the_time_left_is_in_milliseconds() -> None:
@@ -27,15 +27,13 @@ def test_a_far_deadline_fits_into_the_31_bits_of_run_options() -> None:
 def test_a_deadline_that_has_passed_is_exceeded() -> None:
     deadline = Deadline(0)
     assert deadline.has_passed()
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=r"^DEADLINE_EXCEEDED: Deadline Exceeded$"):
         deadline.remaining_milliseconds()
-    assert (caught.value.code, caught.value.message) == (Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
 
 
 def test_a_request_whose_client_has_gone_is_canceled() -> None:
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=r"^CANCELLED: "):
         Deadline(600, is_awaited=lambda: False).check()
-    assert caught.value.code == Code.CANCELLED
 
 
 def test_the_deadline_of_several_requests_is_their_latest_whoever_waits() -> None:

@@ -78,7 +78,7 @@ def test_a_file_in_a_missing_folder_can_not_be_replaced(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_file_and_no_temporary_file(file: ConfigFile, tmp_path: Path) -> None:
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(UnicodeEncodeError, match="surrogates not allowed"):
         file.replace("half of it " * 10_000 + "\udc80")
     assert file.text() == TEXT
     assert os.listdir(tmp_path) == ["models.config"]

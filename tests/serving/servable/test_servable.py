@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -133,9 +134,8 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], list[str], Code, str]] = {
 @pytest.mark.parametrize("case", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_refusal_has_the_stock_code_and_text(servable: Servable, case: tuple[Any, ...]) -> None:
     signature, inputs, output_filter, code, text = case
-    with pytest.raises(StatusError) as caught:
+    with pytest.raises(StatusError, match=f"^{code.name}: {re.escape(text)}$"):
         servable.predict(signature, inputs, output_filter)
-    assert (caught.value.code, caught.value.message) == (code, text)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,16 @@ def test_a_folder_without_a_model_is_not_found(tmp_path: Path) -> None:
     assert caught.value.code == Code.NOT_FOUND
 
 
-@pytest.mark.parametrize("victim", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
-def test_a_truncated_file_does_not_load(exported: Path, tmp_path: Path, victim: str) -> None:
+@pytest.mark.parametrize(
+    ("victim", "text"),
+    [
+        ("saved_model.pb", "Cannot parse file .*saved_model.pb"),
+        ("variables/variables.data-00000-of-00001", "Read less bytes than requested"),
+    ],
+)
+def test_a_truncated_file_does_not_load(exported: Path, tmp_path: Path, victim: str, text: str) -> None:
     shutil.copytree(exported / "1", tmp_path / "1")
     file = tmp_path / "1" / victim
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(StatusError):
+    with pytest.raises(StatusError, match=text):
         Servable(tmp_path / "1")

@@ -78,7 +78,7 @@ def test_a_stopped_server_releases_its_ports(base_path: Path) -> None:
     with start(single("toy", base_path)) as running:
         ports = (running.port, running.rest_api_port)
     for port in ports:
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises(ConnectionRefusedError, match="Connection refused"):
             socket.create_connection(("127.0.0.1", port or 0), timeout=1)
     with start(single("toy", base_path), Options(port=ports[0], rest_api_port=ports[1])) as running:
         assert (running.port, running.rest_api_port) == ports

@@ -65,7 +65,7 @@ def test_each_flag_sets_its_option(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_flag_is_refused_with_its_value(capsys: pytest.CaptureFixture[str], word: str, text: str) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^2$"):
         parsed(word)
     assert text in capsys.readouterr().err
 

@@ -87,9 +87,8 @@ def test_a_client_without_a_certificate_is_served_only_without_client_verify(ser
         if not mutual:
             assert predict(channel) == 11.0
             return
-        with pytest.raises(grpc.RpcError) as caught:
+        with pytest.raises(grpc.RpcError, match=r"StatusCode\.UNAVAILABLE"):
             predict(channel)
-    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
 def test_a_client_of_another_authority_is_served_only_without_client_verify(served: Server, mutual: bool) -> None:
@@ -97,17 +96,15 @@ def test_a_client_of_another_authority_is_served_only_without_client_verify(serv
         if not mutual:
             assert predict(channel) == 11.0
             return
-        with pytest.raises(grpc.RpcError) as caught:
+        with pytest.raises(grpc.RpcError, match=r"StatusCode\.UNAVAILABLE"):
             predict(channel)
-    assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
 def test_a_client_without_tls_or_without_trust_in_the_server_gets_no_answer(served: Server) -> None:
     plain = grpc.insecure_channel(f"localhost:{served.port}")
     for channel in (plain, secure(served, OTHER_AUTHORITY, CLIENT)):
-        with channel, pytest.raises(grpc.RpcError) as caught:
+        with channel, pytest.raises(grpc.RpcError, match=r"StatusCode\.UNAVAILABLE"):
             predict(channel)
-        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tfrec.evaluation.scores import Protocol, Verdict
 
 
 def test_help_lists_every_verb_and_marks_those_for_pods(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main(["kubeflow", "--help"])
     output = " ".join(capsys.readouterr().out.split())
     assert [name for name, _, _ in VERBS] == ["compile", "submit", "run-local", "plan", "node", "outcome"]

@@ -539,8 +539,13 @@ def test_only_the_current_and_the_previous_snapshot_are_kept(tmp_path: Path) -> 
 def test_a_failed_ingest_leaves_the_current_tables_unchanged(tmp_path: Path) -> None:
     good = _ingested(tmp_path)
     before = _state(tmp_path / "out")
-    for files in ({"lines": "u1,a\n"}, {"lines": _line(when="")}, {"items": "x\n1\n"}, {"users": "{"}):
-        with pytest.raises(DataError):
+    for text, files in (
+        ("Expected 7 columns, got 2", {"lines": "u1,a\n"}),
+        ("rule 'bad timestamp' dropped 1", {"lines": _line(when="")}),
+        ("has no column 'sku'", {"items": "x\n1\n"}),
+        ("line 1 is not JSON", {"users": "{"}),
+    ):
+        with pytest.raises(DataError, match=text):
             _ingested(tmp_path, **files)
     assert _state(tmp_path / "out") == before
     assert read_table_set(tmp_path / "out") == good.tables

@@ -59,7 +59,7 @@ def test_strings_in_any_script_are_read_as_they_were_written(exported_shop):
 
 
 def test_a_model_without_golden_requests_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="golden_requests"):
         read_golden_requests(str(tmp_path))
 
 

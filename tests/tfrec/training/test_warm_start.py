@@ -311,10 +311,10 @@ def test_a_killed_warm_start_resumes_from_its_own_checkpoint(
     config = warm_config(exported_shop.config, warm_epochs=2)
 
     def kill(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("during validation")
 
     monkeypatch.setattr(Validation, "ndcg", kill)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="during validation"):
         train_warm(transformed_shop, config, tmp_path, begin_of(version, transformed_shop, config))
     monkeypatch.undo()
     capsys.readouterr()
