@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import logging
 import re
 
 import numpy as np
@@ -27,9 +28,14 @@ from tfrec.errors import ConfigError, DataError
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS, INTERACTIONS, ITEMS, USERS, Clock
 
 _BAD_TIME = "bad timestamp"
+_FUTURE = "timestamp in the future"
+_FORMAT_HINT = "set `timestamp_format` in the mapping, such as '%d/%m/%Y %H:%M'"
+_FIRST_YEAR = 1990  # no shop's log is older
 _BROKEN_ID = "control character in an id"  # a line feed would break the vocabularies
 _DUPLICATE_ID = "described twice"
-_EXAMPLE_CHARACTERS = 160
+_WARNING_SHARE = 0.01  # of the rows
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +82,8 @@ def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:
     rows, times = _drop_negative_prices(rows.filter(pa.array(is_kept)), report), times[is_kept]
     if raw.clock == "order":
         times = _number_events(rows["user_id"], times) * 1000
+    else:
+        _warn_of_times(times, report)
     timestamps = pa.array(times.astype("int64")).cast(pa.timestamp("ms", tz="UTC"))
     known = [name for name in rows.column_names if name in INTERACTIONS.names and name != "timestamp"]
     return conform(rows.select(known).append_column("timestamp", timestamps), INTERACTIONS)
@@ -91,7 +99,7 @@ def _check_interactions(rows: pa.Table, times: np.ndarray, clock: Clock) -> dict
         _BROKEN_ID: has_control(rows["user_id"]) | has_control(rows["item_id"]),
         "unknown kind": ~to_bools(pc.is_in(rows["kind"], pa.array(EVENT_KINDS))),
         _BAD_TIME: np.isnan(times),
-        "timestamp in the future": times > latest,
+        _FUTURE: times > latest,
         "cancellation or return": _is_canceled(rows),
         "quantity not positive": _has_no_quantity(rows),
         "exact duplicate": mark_repeats(rows, rows.column_names),
@@ -126,8 +134,21 @@ def _read_times(column: pa.ChunkedArray, raw: RawTables) -> np.ndarray:
     if raw.clock == "order":
         numbers = pd.to_numeric(column.cast(pa.string()).to_pandas(), errors="coerce").astype("float64")
         return np.where(np.isfinite(numbers), numbers, np.nan)
-    times = parse_times(column, raw.timestamp_format)
+    times = parse_times(column, raw.timestamp_format, raw.timezone)
     return np.where(np.isnat(times), np.nan, times.astype("int64").astype("float64"))
+
+
+def _warn_of_times(times: np.ndarray, report: CleaningReport) -> None:
+    """Warn where the timestamps may have another format than the one assumed."""
+    latest = np.datetime64(int(times.max()), "ms")
+    if latest < np.datetime64(str(_FIRST_YEAR)):
+        _LOGGER.warning(f"the last of {len(times):,} interactions is of {latest}; if that is wrong, {_FORMAT_HINT}")
+    for rule in report.rules:
+        if rule.rule in (_BAD_TIME, _FUTURE) and rule.dropped > _WARNING_SHARE * (rule.dropped + rule.kept):
+            _LOGGER.warning(
+                f"{rule.rule}: {rule.dropped:,} of {rule.dropped + rule.kept:,} interactions were dropped "
+                f"({report.example(rule.rule)}); {_FORMAT_HINT}"
+            )
 
 
 def _number_events(user_ids: pa.ChunkedArray, ranks: np.ndarray) -> np.ndarray:
@@ -193,10 +214,8 @@ def _check_descriptions(rows: pa.Table, key: str) -> dict[str, np.ndarray]:
 
 def _no_rows_error(report: CleaningReport) -> DataError:
     worst = max(report.rules, key=lambda rule: rule.dropped)
-    dropped = report.rejected.filter(pc.equal(report.rejected["rule"], worst.rule)).slice(0, 1).to_pylist()[0]
-    example = ", ".join(f"{name}={value!r}" for name, value in dropped.items() if name != "rule")
     return DataError(
         f"none of {report.rejected.num_rows:,} interactions is left after cleaning; rule {worst.rule!r} dropped "
-        f"{worst.dropped:,} (for example {example[:_EXAMPLE_CHARACTERS]}); correct the mapping or the data"
-        + (", or set `timestamp_format` in the mapping, such as '%d/%m/%Y %H:%M'" if worst.rule == _BAD_TIME else "")
+        f"{worst.dropped:,} (for example {report.example(worst.rule)}); correct the mapping or the data"
+        + (f", or {_FORMAT_HINT}" if worst.rule in (_BAD_TIME, _FUTURE) else "")
     )

@@ -6,6 +6,9 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+_EXAMPLE_CHARACTERS = 160
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,11 @@ class CleaningReport:
     def add_change(self, rule: str, changed: int, kept: int) -> None:
         """Record a rule that adds or alters rows and drops none."""
         self.rules.append(Rule(self.table, rule, 0, kept, changed))
+
+    def example(self, rule: str) -> str:
+        """Text of the first row that a rule dropped."""
+        row = self.rejected.filter(pc.equal(self.rejected["rule"], rule)).slice(0, 1).to_pylist()[0]
+        return ", ".join(f"{name}={value!r}" for name, value in row.items() if name != "rule")[:_EXAMPLE_CHARACTERS]
 
 
 def _collect_rejected(rows: pa.Table, rules: list[str], first: np.ndarray, is_dropped: np.ndarray) -> pa.Table:

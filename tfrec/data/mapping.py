@@ -6,6 +6,7 @@
       kind: purchase                 # of all rows; or a column `kind` and `kinds: {buy: purchase}`
       cancelled: {column: InvoiceNo, prefix: C}
       timestamp_format: auto         # or seconds, milliseconds, a strptime pattern: %d/%m/%Y
+      timezone: Europe/Berlin        # of times that name no zone; default UTC
       order: position                # without timestamps: an event's rank among its user's events
     items:
       path: products.parquet
@@ -27,6 +28,8 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import difflib
+import zoneinfo
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
 from tfrec.schema import EVENT_KINDS, TABLES, Clock
 
@@ -46,7 +50,7 @@ _REQUIRED = {
 }
 _FURTHER = {"items": "extra", "users": "profile"}
 _SHARED_KEYS = ("path", "columns", "encoding", "delimiter", "only", "missing")
-_EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "order", "cancelled")
+_EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order", "cancelled")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +84,7 @@ class EventMapping(TableMapping):
     kinds: dict[str, str] = dataclasses.field(default_factory=dict)
     """Value in the file -> one of EVENT_KINDS."""
     timestamp_format: str = "auto"
+    timezone: str = "UTC"  # of times that name none
     clock: Clock = "utc"  # "order": the timestamp column holds ranks
     cancelled: Cancellation | None = None
 
@@ -188,6 +193,7 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
         **shared,
         **_parse_kinds(raw, shared["columns"]),
         timestamp_format=_check_timestamp_format(raw.get("timestamp_format", "auto")),
+        timezone=_check_zone(raw.get("timezone", "UTC")),
         clock="order" if "order" in raw else "utc",
         cancelled=Cancellation(**cancelled) if cancelled else None,
     )
@@ -273,6 +279,15 @@ def _check_timestamp_format(text: str) -> str:
             "strptime pattern; write %d/%m/%Y %H:%M for 31/12/2011 23:59"
         )
     return text
+
+
+def _check_zone(name: str) -> str:
+    if not names_zone(name):
+        nearest = difflib.get_close_matches(name, zoneinfo.available_timezones(), n=1, cutoff=0.0)
+        raise ConfigError(
+            f"interactions.timezone is {name!r}, expected a zone of the IANA database; did you mean {nearest[0]}?"
+        )
+    return name
 
 
 def _check_keys(raw: Any, known: tuple[str, ...], where: str, needs_all: bool = False) -> None:

@@ -29,3 +29,5 @@ class RawTables:
     """Table -> rule -> rows whose values it changed while they were read."""
     timestamp_format: str = "auto"
     """Format of timestamps in text, a `pattern` of timestamps.parse_times."""
+    timezone: str = "UTC"
+    """Zone of timestamps that name none."""

@@ -154,6 +154,36 @@ def test_a_timestamp_of_today_is_kept_and_one_after_tomorrow_is_not(tmp_path: Pa
     assert _rule(report, "interactions", "timestamp in the future")["dropped"] == 1
 
 
+def test_a_log_of_1976_and_bad_or_future_timestamps_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _ingested(tmp_path, lines=_line(when="200000000") + _line(when="soon") + _line(when="2199-01-01"))
+    # Second 200,000,000 is 2,314 days and 70,400 s: 1976-05-03 19:33:20.
+    assert (
+        "the last of 1 interactions is of 1976-05-03T19:33:20.000; if that is wrong, set `timestamp_for" in caplog.text
+    )
+    assert re.search(r"bad timestamp: 1 of 3 interactions were dropped \(row=2, .*'soon'", caplog.text)
+    assert re.search(r"timestamp in the future: 1 of 2 .*'2199-01-01'.*set `timestamp_format`", caplog.text)
+
+
+def test_the_error_for_future_timestamps_alone_names_the_format(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'timestamp in the future' dropped 1 .* or set `timestamp_format` in the map"):
+        _ingested(tmp_path, lines=_line(when="2199-01-01"))
+
+
+def test_local_times_of_several_zones_are_read(tmp_path: Path) -> None:
+    for city in ("berlin", "tokyo"):
+        (tmp_path / f"{city}.csv").write_text(f"user_id,item_id,timestamp\n{city},a,2024-01-01 10:00\n")
+    (tmp_path / "shop.yaml").write_text(
+        "interactions:\n"
+        "  - {path: berlin.csv, kind: view, timezone: Europe/Berlin}\n"
+        "  - {path: tokyo.csv, kind: view, timezone: Asia/Tokyo}\n"
+    )
+    rows = _rows(ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out").tables, "interactions").to_pylist()
+    # Berlin is an hour ahead of UTC in winter, Tokyo nine.
+    assert {row["user_id"]: row["timestamp"].hour for row in rows} == {"berlin": 9, "tokyo": 1}
+
+
 def test_equal_lines_are_duplicates_only_within_a_basket(tmp_path: Path) -> None:
     report = _ingested(tmp_path, lines=_line() * 3 + _line(basket="b2"))
     assert _rule(report, "interactions", "exact duplicate")["dropped"] == 2
@@ -643,7 +673,7 @@ def test_a_further_column_that_cannot_name_a_model_input_is_refused(tmp_path: Pa
 
 
 def test_ingest_does_not_import_tensorflow_and_prints_nothing(tmp_path: Path) -> None:
-    mapping = _shop(tmp_path / "shop")
+    mapping = _shop(tmp_path / "shop", lines=_line())
     program = (
         "import sys; from pathlib import Path; "
         "from tfrec.data.ingest import ingest; from tfrec.data.mapping import read_mapping; "

@@ -128,6 +128,11 @@ def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
         ("interactions: {path: a, kind: view, encoding: utf-88}", "'utf-88', which is unknown to Python"),
         ("interactions: {path: a, kind: view, timestamp_format: days}", "strptime pattern; write %d/%m/%Y"),
         (
+            "interactions: {path: a, kind: view, timezone: Europe/Berlni}",
+            "expected a zone .* did you mean Europe/Berlin",
+        ),
+        ("interactions: {path: a, kind: view, missing: {a: b}}", r"interactions.missing is .* write \[NA, '-'\]"),
+        (
             "interactions: {path: a, kind: view, order: n, columns: {timestamp: t}}",
             "remove `order`",
         ),

@@ -47,20 +47,21 @@ def load(mapping: Mapping) -> RawTables:
         clock=mapping.interactions[0].clock,
         changes=changes | {"interactions": add_changes([*(table.changes for table in logs), joined])},
         timestamp_format=mapping.interactions[0].timestamp_format,
+        timezone=mapping.interactions[0].timezone,
     )
 
 
 def _read_events(logs: Sequence[Values], events: tuple[EventMapping, ...]) -> tuple[pa.Table, dict[str, int]]:
     """Read the rows of all tables, null where a table lacks a column of another."""
     tables = [_label_events(log.rows, table) for log, table in zip(logs, events, strict=True)]
-    if len({table.timestamp_format for table in events}) > 1:
+    if len({(table.timestamp_format, table.timezone) for table in events}) > 1:
         tables = [_parse_timestamps(rows, table) for rows, table in zip(tables, events, strict=True)]
     return join_users(_concat(tables))
 
 
 def _parse_timestamps(rows: pa.Table, events: EventMapping) -> pa.Table:
-    times = parse_times(rows["timestamp"], events.timestamp_format)
-    return replace_column(rows, "timestamp", pa.chunked_array([pa.array(times)]))
+    times = parse_times(rows["timestamp"], events.timestamp_format, events.timezone)
+    return replace_column(rows, "timestamp", pa.chunked_array([pa.array(times)]).cast(pa.timestamp("ms", "UTC")))
 
 
 def _label_events(rows: pa.Table, events: EventMapping) -> pa.Table:
