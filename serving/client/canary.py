@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
+from serving.client.texts import encode
 from tfrec.errors import ServingError
 
 STABLE, CANARY = "stable", "canary"
@@ -33,6 +34,6 @@ class Canary:
 
     def label(self, user_id: str) -> str:
         """The label of the user's version, CANARY or STABLE."""
-        digest = hashlib.blake2b(f"{self.salt}:{user_id}".encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(encode("salt", self.salt) + b":" + encode("user_id", user_id), digest_size=8).digest()
         is_drawn = int.from_bytes(digest, "big") < self.share * 2**64
         return CANARY if user_id and is_drawn else STABLE

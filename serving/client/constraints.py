@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from serving.client.texts import strings
 from tfrec.errors import ServingError
 
 INPUTS = {
@@ -65,9 +66,9 @@ class Constraints:
                     "train and push a model with this tfrec, or drop it"
                 )
         inputs = {
-            "exclude_item_id": _row(self.exclude),
-            "allow_category": _row(self.categories),
-            "deny_category": _row(self.not_categories),
+            "exclude_item_id": strings("exclude", self.exclude)[None],
+            "allow_category": strings("categories", self.categories)[None],
+            "deny_category": strings("not_categories", self.not_categories)[None],
             "exclude_seen": np.array([self.exclude_seen]),
             "diversity": np.array([self.diversity], np.float32),
         }
@@ -75,8 +76,3 @@ class Constraints:
 
 
 NO_CONSTRAINTS = Constraints()
-
-
-def _row(values: Sequence[str]) -> np.ndarray:
-    """[1, values] of bytes."""
-    return np.array([[value.encode() for value in values]], object).reshape(1, len(values))

@@ -10,6 +10,7 @@ from serving.client.connection import Arrays
 from serving.client.constraints import Constraints
 from serving.client.model_info import Tensor
 from serving.client.session import Session
+from serving.client.texts import strings
 from serving.client.types import (
     NO_PROFILE,
     Event,
@@ -21,7 +22,6 @@ from serving.client.types import (
     item_inputs,
     probabilities,
     recommendations,
-    strings,
 )
 
 
@@ -149,7 +149,7 @@ class RecommenderStub(Session):
 
     async def _neighbors(self, signature: str, item_ids: Sequence[str], k: int) -> list[list[Recommendation]]:
         check_k(k)
-        outputs = await self.predict_for_user(signature, lambda _: {"item_id": strings(item_ids)})
+        outputs = await self.predict_for_user(signature, lambda _: {"item_id": strings("item_id", item_ids)})
         return recommendations(outputs, k)
 
     async def _predict_user(self, signature: str, user: User) -> Arrays:
@@ -158,7 +158,7 @@ class RecommenderStub(Session):
         )
 
     async def _predict_candidates(self, signature: str, user: User, item_ids: Sequence[str]) -> Arrays:
-        candidates = {"candidate_item_id": strings(item_ids)[None]}
+        candidates = {"candidate_item_id": strings("item_id", item_ids)[None]}
         return await self.predict_for_user(
             signature, lambda known: user.inputs(known, _history_length(known)) | candidates, user.user_id
         )

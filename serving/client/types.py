@@ -7,16 +7,19 @@ The tensors have the names that tfrec/export/recommender.py writes.
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from serving.client.constraints import NO_CONSTRAINTS, Constraints, UnknownInput
+from serving.client.texts import strings
 from tfrec.errors import ServingError
 
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
 """Equal to tfrec.schema.EVENT_KINDS, as a test checks; tfrec.schema itself imports pandas."""
 PROFILE_PREFIX, ITEM_PREFIX = "user_", "item_"
+YEAR_3000 = 32_503_680_000  # seconds since the epoch
 NO_PROFILE: Mapping[str, str] = {}
 
 
@@ -30,6 +33,7 @@ class Event:
     price: float = 0.0  # of one unit, in the shop's currency; 0: unknown
 
     def __post_init__(self) -> None:
+        check_seconds("timestamp", self.timestamp)
         if self.kind not in EVENT_KINDS:
             raise ServingError(f"kind is {self.kind!r} but must be one of {', '.join(EVENT_KINDS)}; use one of them")
 
@@ -84,6 +88,11 @@ class User:
     user_id: str = ""
     constraints: Constraints = NO_CONSTRAINTS
 
+    def __post_init__(self) -> None:
+        check_seconds("now", self.now)
+        if self.now < 0:
+            raise ServingError(f"now is {self.now} but no query was before 1970; 0 is the server's clock")
+
     def inputs(self, names: Collection[str], length: int = 0) -> dict[str, np.ndarray]:
         """The tensors of one request, restricted to `names` (a signature's inputs).
 
@@ -94,17 +103,18 @@ class User:
         self._check_profile(names)
         events = self._events(length)
         inputs = {
-            "event_item_id": strings([event.item_id for event in events])[None],
-            "event_kind": strings([event.kind if event.item_id else "" for event in events])[None],
+            "event_item_id": strings("item_id", [event.item_id for event in events])[None],
+            "event_kind": strings("kind", [event.kind if event.item_id else "" for event in events])[None],
             "event_timestamp": np.array([[event.timestamp for event in events]], np.int64),
             "event_price": np.array([[event.price for event in events]], np.float32),
             "timestamp": np.array([self.now], np.int64),
-            "query": strings([self.query]),
+            "query": strings("query", [self.query]),
         } | self.constraints.inputs(names)
         for name in names:
             if name.startswith(PROFILE_PREFIX):
-                inputs[name] = strings([self.profile.get(name.removeprefix(PROFILE_PREFIX), "")])
-        inputs["user_id"] = strings([self.user_id])
+                column = name.removeprefix(PROFILE_PREFIX)
+                inputs[name] = strings(f"profile column {column}", [self.profile.get(column, "")])
+        inputs["user_id"] = strings("user_id", [self.user_id])
         return {name: array for name, array in inputs.items() if name in names}
 
     def _events(self, length: int) -> list[Event]:
@@ -130,7 +140,7 @@ def item_inputs(items: Sequence[Item], names: Collection[str]) -> dict[str, np.n
     """
     fields = ("item_id", "title", "description", "category", "brand")
     inputs = {
-        name if name == "item_id" else f"item_{name}": strings([getattr(item, name) for item in items])
+        name if name == "item_id" else f"item_{name}": strings(name, [getattr(item, name) for item in items])
         for name in fields
     }
     inputs["item_price"] = np.array([item.price for item in items], np.float32)
@@ -141,7 +151,10 @@ def item_inputs(items: Sequence[Item], names: Collection[str]) -> dict[str, np.n
             f"item attribute is {column!r} but the served model knows {known}; drop it, or train with it"
         )
     return inputs | {
-        f"{ITEM_PREFIX}{column}": strings([item.attributes.get(column, "") for item in items]) for column in attributes
+        f"{ITEM_PREFIX}{column}": strings(
+            f"item attribute {column}", [item.attributes.get(column, "") for item in items]
+        )
+        for column in attributes
     }
 
 
@@ -177,12 +190,19 @@ def probabilities(outputs: Mapping[str, np.ndarray], item_ids: Sequence[str]) ->
     ]
 
 
+def check_seconds(name: str, value: object) -> None:
+    """Raise ServingError for a time that is no number of seconds before the year 3000.
+
+    The graph takes any number: milliseconds would be an event of the far future.
+    """
+    if not (isinstance(value, numbers.Real) and abs(float(value)) < YEAR_3000):
+        raise ServingError(
+            f"{name} is {value!r} but must be in seconds since the epoch, before the year 3000; "
+            "divide milliseconds by 1000, and take int(time.timestamp()) of a datetime"
+        )
+
+
 def check_k(k: int) -> None:
     """Raise ServingError if k is below 1."""
     if k < 1:
         raise ServingError(f"k is {k} but must be at least 1; ask for one item or more")
-
-
-def strings(values: Sequence[str]) -> np.ndarray:
-    """String tensor [values] of bytes."""
-    return np.array([value.encode() for value in values], object)

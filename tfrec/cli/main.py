@@ -8,6 +8,7 @@ so `tfrec --help` takes less than half a second.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import shlex
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from tfrec.cli import flags, kubeflow, recommend, recommend_flags, release, workflow
 from tfrec.cli.doctor import doctor
-from tfrec.errors import TfrecError
+from tfrec.errors import ConfigError, TfrecError
 
 DESCRIPTION = "From a shop's raw logs to a served recommender. `tfrec VERB --help` says more."
 
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(words)
     _configure_logging()
+    _configure_stdout()
     try:
+        _check_utf8(words)
         return options.command(options) or 0
     except TfrecError as error:
         print(f"tfrec: error: {error}", file=sys.stderr)
@@ -81,6 +84,24 @@ def _parser() -> argparse.ArgumentParser:
         verb.set_defaults(command=command)
         add_flags(verb)
     return parser
+
+
+def _check_utf8(words: Sequence[str]) -> None:
+    """Raise ConfigError for a word of bytes that are not UTF-8, which Python reads as halves of characters."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(
+                f"an argument is {os.fsencode(word)!r} but must be UTF-8; set the terminal to UTF-8, "
+                "or convert the text or rename the file"
+            ) from None
+
+
+def _configure_stdout() -> None:
+    """Print characters that the terminal's encoding lacks by their number: \\u8336."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _configure_logging() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
 import pytest
 
 from serving.client import Event
@@ -15,6 +19,34 @@ HISTORY = [Event("b", "purchase", 200), Event("a", "view", 100, 2.5), Event("b",
 def test_an_unknown_event_kind_is_refused() -> None:
     with pytest.raises(ServingError, match="kind is 'bought' but must be one of view, click"):
         Event("a", "bought")
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        1_512_000_000_000,
+        32_503_680_000,
+        -1_512_000_000_000,
+        float("nan"),
+        datetime(2017, 11, 30, tzinfo=UTC),
+        "1512000000",
+    ],
+)
+def test_a_time_that_is_not_in_seconds_is_refused(timestamp: Any) -> None:
+    # 32,503,680,000 is 3000-01-01.
+    for name, make in (("timestamp", lambda: Event("a", timestamp=timestamp)), ("now", lambda: User([], timestamp))):
+        with pytest.raises(ServingError, match=f"{name} is .* but must be in seconds since the epoch, before the year"):
+            make()
+
+
+def test_times_up_to_the_year_3000_pass() -> None:
+    assert Event("a", timestamp=32_503_679_999).timestamp == 32_503_679_999
+    assert User([Event("a", timestamp=np.int64(1_512_000_000))], now=0).now == 0
+
+
+def test_a_query_time_before_1970_is_refused() -> None:
+    with pytest.raises(ServingError, match="now is -1 but no query was before 1970; 0 is the server's clock"):
+        User([], now=-1)
 
 
 def test_event_kinds_equal_those_of_the_schema() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -36,6 +37,49 @@ def test_an_error_is_one_line_without_a_traceback_and_exit_code_2(capsys, tmp_pa
     assert out == ""
     assert err.startswith(f"tfrec: error: {tmp_path} holds no ingested tables")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["similar", "caf\udce9"],
+        ["search", "caf\udce9"],
+        ["recommend", "--user", "caf\udce9"],
+        ["rank", "1", "caf\udce9", "--user", "900"],
+        ["embed", "--item", "caf\udce9"],
+        ["status", "--server", "caf\udce9"],
+        ["serve", "--model", "caf\udce9"],
+        ["ingest", "caf\udce9"],
+        ["train", "--run", "caf\udce9"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_argument_of_bytes_that_are_not_utf8_is_refused(capsys, words):
+    # The shell's $'caf\xe9', café in Latin-1; Python decodes the arguments with surrogateescape.
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        "tfrec: error: an argument is b'caf\\xe9' but must be UTF-8; set the terminal to UTF-8, "
+        "or convert the text or rename the file\n",
+    )
+
+
+def test_a_terminal_without_a_character_shows_its_number(tmp_path):
+    # status prints the folder 茶 as a table set.
+    folder = tmp_path / "data" / "茶"
+    folder.mkdir(parents=True)
+    manifest = dict(snapshot="", source="", clock="utc", partitions=1, rows={"items": 3}, first_timestamp=0)
+    manifest |= dict(last_timestamp=0, profile_columns=(), item_columns=(), rules=[])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    done = subprocess.run(
+        [sys.executable, "-m", "tfrec.cli", "status", "--server", "127.0.0.1:1"],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert done.stdout.splitlines()[0] == rb"tables   data/\u8336: 3 items", done.stderr
 
 
 @pytest.mark.parametrize(
