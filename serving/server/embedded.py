@@ -17,7 +17,7 @@ from serving.api.options import Options
 from serving.api.rest.app import application
 from serving.lifecycle.models import Models
 from serving.request.status import StatusError
-from serving.server.http_server import HttpServer, bind
+from serving.server.http_server import HttpServer, address, bind
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
@@ -84,8 +84,7 @@ def start(
             raise ServingError(f"Failed to start server. Error: {error}") from error
         port = reserved.getsockname()[1]
         reserved.close()
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        server = GrpcServer(models, address, options)
+        server = GrpcServer(models, address(host, port), options)
         if http:
             http.start(application(models, options))
         server.start()

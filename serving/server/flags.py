@@ -38,7 +38,9 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
     ports.add_argument(
         "--rest_api_port", "--rest-port", type=int, default=8501, help="REST port; 0 opens none (%(default)s)"
     )
-    ports.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves other machines too (%(default)s)")
+    ports.add_argument(
+        "--host", type=_host, default="127.0.0.1", help="0.0.0.0 serves other machines too (%(default)s)"
+    )
     ports.add_argument("--ssl_config_file", help="SSLConfig, TLS for gRPC: key, certificate, authority of clients")
     answers = parser.add_argument_group("requests")
     answers.add_argument("--monitoring_config_file", help="MonitoringConfig: Prometheus metrics on the REST port")
@@ -66,6 +68,11 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
 def _switch(group: argparse._ArgumentGroup, name: str, help_: str, default: bool = False) -> None:
     """Add a flag that takes no value, `=true` or `=false`, as in TensorFlow Serving."""
     group.add_argument(f"--{name}", type=_boolean, nargs="?", const=True, default=default, help=help_)
+
+
+def _host(text: str) -> str:
+    """An IPv6 address may stand in brackets, as clients write it."""
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
 def _channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:

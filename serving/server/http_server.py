@@ -14,6 +14,11 @@ from tfrec.errors import ServingError
 START_SECONDS = 10.0
 
 
+def address(host: str, port: int) -> str:
+    """host:port as clients write it, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def bind(host: str, port: int) -> socket.socket:
     """Bind a socket to `host` and `port` (0: any free one) that does not accept connections yet.
 
@@ -28,7 +33,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise ServingError(
-            f"port is {port} but {host}:{port} can't be listened on ({error.strerror}); "
+            f"port is {port} but {address(host, port)} can't be listened on ({error.strerror}); "
             "stop what listens there or choose another port"
         ) from error
     return bound

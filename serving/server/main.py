@@ -27,6 +27,7 @@ from serving.servable.servable import Threads
 from serving.server import flags, tls
 from serving.server.config_poll import ConfigPoll
 from serving.server.embedded import Server, Stopped, start
+from serving.server.http_server import address
 from serving.wire import config_protos
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ConfigError, TfrecError
@@ -51,9 +52,9 @@ def run(arguments: argparse.Namespace) -> None:
     except Stopped:
         return
     with server, _config_poll(arguments, server):
-        _print(f"Running gRPC ModelServer at {options.host}:{server.port} ...")
+        _print(f"Running gRPC ModelServer at {address(options.host, server.port)} ...")
         if server.rest_api_port is not None:
-            _print(f"Exporting HTTP/REST API at:{options.host}:{server.rest_api_port} ...")
+            _print(f"Exporting HTTP/REST API at:{address(options.host, server.rest_api_port)} ...")
         while not stopping.wait(_SLICE_SECONDS):
             pass
         _print("Stopping: answering the requests in flight ...")
@@ -101,14 +102,26 @@ def options_of(arguments: argparse.Namespace) -> Options:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    words = sys.argv[1:] if words is None else words
     parser = argparse.ArgumentParser("python -m serving.server", description=__doc__)
     flags.add(parser)
     try:
-        run(parser.parse_args(words))
+        arguments = parser.parse_args(words)
+        _check_utf8(words)
+        run(arguments)
     except TfrecError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _check_utf8(words: Sequence[str]) -> None:
+    """Raise ConfigError for a word of other bytes, which no message can hold; tfrec/cli/main.py does the same."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"an argument is {os.fsencode(word)!r} but must be UTF-8; rename it") from None
 
 
 def _print(line: str) -> None:

@@ -56,6 +56,10 @@ def test_each_flag_sets_its_option(tmp_path: Path) -> None:
     assert config_of(parsed(*words)) == single("default", tmp_path)
 
 
+def test_an_ipv6_host_may_stand_in_brackets() -> None:
+    assert options_of(parsed("--host=[::1]")).host == "::1"
+
+
 @pytest.mark.parametrize(
     ("word", "text"),
     [

@@ -13,7 +13,23 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving.client import Client
+from serving.server.main import main
 from tests.serving import processes
+
+
+@pytest.mark.slow
+def test_the_printed_ipv6_addresses_are_those_that_clients_take(base_path: Path) -> None:
+    with processes.running("--host=::1", base_path=base_path) as server:
+        assert server.target.startswith("[::1]:")
+        for target in (server.target, server.rest.replace("127.0.0.1", "[::1]")):
+            with Client(target, "toy", 20) as client:
+                assert client.version() == 1
+
+
+def test_a_flag_of_bytes_that_are_not_utf8_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--model_name=caf\udce9", "--model_base_path=/nowhere"]) == 1
+    assert capsys.readouterr().err == "an argument is b'--model_name=caf\\xe9' but must be UTF-8; rename it\n"
 
 
 @pytest.mark.slow
