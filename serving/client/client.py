@@ -16,6 +16,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from serving.client.address import check_target, is_rest
 from serving.client.canary import Canary
 from serving.client.connection import Connection, ModelVersion, run_blocking
 from serving.client.grpc_connection import GrpcConnection
@@ -173,7 +174,8 @@ def _connection(target: str, tls: Tls | None, is_async: bool) -> Connection:
             asyncio.get_running_loop()
         except RuntimeError as error:
             raise ServingError("AsyncClient is created outside of an event loop; create it in a coroutine") from error
-    if not target.startswith(("http://", "https://")):
+    check_target(target)
+    if not is_rest(target):
         return GrpcConnection(target, tls, is_async)
     from serving.client.rest.rest_connection import RestConnection  # httpx doubles the import time
 

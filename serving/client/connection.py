@@ -18,7 +18,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from grpc import StatusCode as Code
 
+from serving.client.address import host_of, proxy_variable
 from serving.client.model_info import Metadata, Tensor, VersionStatus
+from serving.client.texts import encode
 from serving.wire.protos import ModelServerConfig
 from tfrec.errors import ServingError
 
@@ -52,6 +54,8 @@ class ModelVersion:
     label: str = ""
 
     def __post_init__(self) -> None:
+        encode("model", self.model)
+        encode("label", self.label)
         if self.version is not None and self.label:
             raise ServingError(
                 f"version is {self.version} and label is {self.label!r} but one excludes the other; drop one"
@@ -140,27 +144,41 @@ def call_error(code: Code, details: str, subject: str, call: Call, *, is_reached
 
 
 def _refusal(code: Code, details: str, subject: str, call: Call) -> str:
+    server = f"the server at {call.target}{_through_proxy(call)}"
     if code == Code.UNAVAILABLE:
-        return f"the server at {call.target} can't answer {subject} now: {details} (UNAVAILABLE); try again in a while"
+        return f"{server} can't answer {subject} now: {details} (UNAVAILABLE); try again in a while{_bypass(call)}"
     if code == Code.DEADLINE_EXCEEDED:
         return (
-            f"the server at {call.target} did not answer {subject} within timeout_seconds={call.timeout_seconds:g}; "
+            f"{server} did not answer {subject} within timeout_seconds={call.timeout_seconds:g}; "
             "raise timeout_seconds or request less at once"
         )
     cure = "; check the model's name and its `status`" if code == Code.NOT_FOUND else ""
     model = call.model_version.model
-    return f"the server at {call.target} refused {subject} of {model!r}: {details} ({code.name}){cure}"
+    return f"{server} refused {subject} of {model!r}: {details} ({code.name}){cure}"
 
 
 def _network_failure(code: Code, details: str, subject: str, call: Call) -> str:
     if code != Code.UNAVAILABLE:
         return _refusal(code, details, subject, call)
+    target = f"target is {call.target}{_through_proxy(call)}"
     if any(word in details.lower() for word in ("ssl", "tls", "certificate", "handshake")):
         return (
-            f"target is {call.target} but no TLS connection to it can be made ({details}); check that it "
+            f"{target} but no TLS connection to it can be made ({details}); check that it "
             "speaks TLS and that the certificates in tls are valid today, issued by its authority and for its name"
+            f"{_bypass(call)}"
         )
     return (
-        f"target is {call.target} but no model server answers there ({details}); start one with `tfrec serve`, "
-        "pass the target of a running one, or pass tls if the server requires it"
+        f"{target} but no model server answers there ({details}); start one with `tfrec serve`, "
+        f"pass the target of a running one, or pass tls if the server requires it{_bypass(call)}"
     )
+
+
+def _through_proxy(call: Call) -> str:
+    """Words for the proxy of the environment that requests to the target pass, "" without one."""
+    variable = proxy_variable(call.target)
+    return f" (through the proxy of {variable})" if variable else ""
+
+
+def _bypass(call: Call) -> str:
+    """The cure for a proxy that does not reach the target, "" without a proxy."""
+    return f", or name {host_of(call.target)} in no_proxy" if proxy_variable(call.target) else ""

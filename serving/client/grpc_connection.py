@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from serving.client.address import is_loopback
 from serving.client.connection import Arrays, Call, ModelVersion, await_reply, call_error
 from serving.client.model_info import Metadata, Tensor, VersionStatus, signatures, statuses
 from serving.client.retries import GRPC_RETRY_OPTIONS
@@ -31,7 +32,14 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", 2**31 - 1),
     ("grpc.max_send_message_length", 2**31 - 1),
 ]
-_NETWORK_FAILURES = ("failed to connect", "resolution failed", "socket closed", "connection reset", "handshake")
+_NETWORK_FAILURES = (
+    "failed to connect",
+    "errors resolving",
+    "resolution failed",
+    "socket closed",
+    "connection reset",
+    "handshake",
+)
 """Parts of gRPC's error details that mean the server was not reached."""
 
 
@@ -48,10 +56,11 @@ class GrpcConnection:
         """Create the channel; it connects at the first call."""
         self.target = target
         api: Any = grpc.aio if is_async else grpc
+        options = [*_OPTIONS, ("grpc.enable_http_proxy", int(not is_loopback(target)))]
         self._channel = (
-            api.secure_channel(target, tls.channel_credentials(), options=_OPTIONS)
+            api.secure_channel(target, tls.channel_credentials(), options=options)
             if tls
-            else api.insecure_channel(target, options=_OPTIONS)
+            else api.insecure_channel(target, options=options)
         )
         self._prediction_stub = PredictionServiceStub(self._channel)
         self._model_stub = ModelServiceStub(self._channel)

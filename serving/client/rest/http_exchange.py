@@ -47,8 +47,8 @@ class Exchange(Protocol):
 class BlockingExchange:
     """A blocking Exchange, which threads may share; its coroutines never suspend."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._client = httpx.Client(verify=True if context is None else context)
+    def __init__(self, context: ssl.SSLContext, *, may_use_proxy: bool) -> None:
+        self._client = httpx.Client(verify=context, trust_env=may_use_proxy)
 
     async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpResponse:
         end = time.monotonic() + timeout_seconds
@@ -76,8 +76,8 @@ class BlockingExchange:
 class AsyncExchange:
     """An Exchange bound to the event loop of its first use."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
-        self._client = httpx.AsyncClient(verify=True if context is None else context)
+    def __init__(self, context: ssl.SSLContext, *, may_use_proxy: bool) -> None:
+        self._client = httpx.AsyncClient(verify=context, trust_env=may_use_proxy)
 
     async def send(self, request: HttpRequest, timeout_seconds: float) -> HttpResponse:
         async with asyncio.timeout(timeout_seconds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import httpx
 import numpy as np
 from google.protobuf.json_format import ParseDict, ParseError
 
+from serving.client.address import is_loopback
 from serving.client.connection import Arrays, Call, Code, ModelVersion, SignatureMismatch, call_error
 from serving.client.model_info import Metadata, Tensor, VersionStatus, signatures, statuses
 from serving.client.rest.http_exchange import AsyncExchange, BlockingExchange, Exchange, HttpRequest, HttpResponse
@@ -46,11 +48,10 @@ class RestConnection:
     needs_signature = True
 
     def __init__(self, target: str, tls: Tls | None, is_async: bool) -> None:
-        if tls and target.startswith("http://"):
+        if tls and target.lower().startswith("http://"):
             raise ServingError(f"tls is given but target is {target}; write https://, or leave tls out")
         self.target = target.rstrip("/")
-        context = tls.context() if tls else None
-        self._http: Exchange = AsyncExchange(context) if is_async else BlockingExchange(context)
+        self._http = _exchange(self.target, tls.context() if tls else httpx.create_ssl_context(), is_async)
 
     async def predict(
         self, call: Call, signature: str, inputs: Arrays, outputs: Collection[str], described: Mapping[str, Tensor]
@@ -130,6 +131,17 @@ class RestConnection:
             f"target is {self.target} but its reply to a request for {subject} is not one of TensorFlow Serving "
             f"({reason!r}); give the address of its REST API"
         )
+
+
+def _exchange(target: str, context: ssl.SSLContext, is_async: bool) -> Exchange:
+    kind = AsyncExchange if is_async else BlockingExchange
+    try:
+        return kind(context, may_use_proxy=not is_loopback(target))
+    except (ImportError, ValueError, httpx.InvalidURL) as error:  # whose texts may hold a password
+        raise ServingError(
+            f"target is {target} but REST can't use a proxy that http_proxy, https_proxy or all_proxy names; "
+            "write it as http://host:port, or unset the variable"
+        ) from error
 
 
 def _path(model_version: ModelVersion) -> str:
