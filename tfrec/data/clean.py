@@ -29,11 +29,15 @@ from tfrec.schema import DAY_SECONDS, EVENT_KINDS, INTERACTIONS, ITEMS, USERS, C
 
 _BAD_TIME = "bad timestamp"
 _FUTURE = "timestamp in the future"
+_UNKNOWN_KIND = "unknown kind"
 _FORMAT_HINT = "set `timestamp_format` in the mapping, such as '%d/%m/%Y %H:%M'"
 _FIRST_YEAR = 1990  # no shop's log is older
 _BROKEN_ID = "control character in an id"  # a line feed would break the vocabularies
 _DUPLICATE_ID = "described twice"
+_KINDS_HINT = "map them under `kinds`"
 _WARNING_SHARE = 0.01  # of the rows
+_MOST_KINDS = 10  # in a warning
+_USER_SHARE, _USER_EVENTS, _USER_FACTOR = 0.2, 50, 5  # a user with more may be a word for unknown users
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -79,11 +83,13 @@ def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:
     is_kept = report.drop(rows, _check_interactions(rows, times, raw.clock))
     if not is_kept.any():
         raise _no_rows_error(report)
+    _warn_of_kinds(report)
     rows, times = _drop_negative_prices(rows.filter(pa.array(is_kept)), report), times[is_kept]
     if raw.clock == "order":
         times = _number_events(rows["user_id"], times) * 1000
     else:
         _warn_of_times(times, report)
+    _warn_of_user(rows["user_id"])
     timestamps = pa.array(times.astype("int64")).cast(pa.timestamp("ms", tz="UTC"))
     known = [name for name in rows.column_names if name in INTERACTIONS.names and name != "timestamp"]
     return conform(rows.select(known).append_column("timestamp", timestamps), INTERACTIONS)
@@ -97,7 +103,7 @@ def _check_interactions(rows: pa.Table, times: np.ndarray, clock: Clock) -> dict
         "missing user_id": to_bools(rows["user_id"].is_null()),
         "missing item_id": to_bools(pc.and_not(rows["item_id"].is_null(), is_search)),
         _BROKEN_ID: has_control(rows["user_id"]) | has_control(rows["item_id"]),
-        "unknown kind": ~to_bools(pc.is_in(rows["kind"], pa.array(EVENT_KINDS))),
+        _UNKNOWN_KIND: ~to_bools(pc.is_in(rows["kind"], pa.array(EVENT_KINDS))),
         _BAD_TIME: np.isnan(times),
         _FUTURE: times > latest,
         "cancellation or return": _is_canceled(rows),
@@ -136,6 +142,30 @@ def _read_times(column: pa.ChunkedArray, raw: RawTables) -> np.ndarray:
         return np.where(np.isfinite(numbers), numbers, np.nan)
     times = parse_times(column, raw.timestamp_format, raw.timezone)
     return np.where(np.isnat(times), np.nan, times.astype("int64").astype("float64"))
+
+
+def _warn_of_kinds(report: CleaningReport) -> None:
+    """Name the unknown kinds and their rows."""
+    dropped = report.rejected.filter(pc.equal(report.rejected["rule"], _UNKNOWN_KIND))
+    if not dropped.num_rows:
+        return
+    kinds = dropped["kind"].to_pandas().fillna("").value_counts()
+    names = ", ".join(f"{kind!r} {rows:,}" for kind, rows in kinds.head(_MOST_KINDS).items())
+    further = f" and {len(kinds) - _MOST_KINDS} others" if len(kinds) > _MOST_KINDS else ""
+    _LOGGER.warning(f"{dropped.num_rows:,} interactions of unknown kinds were dropped: {names}{further}; {_KINDS_HINT}")
+
+
+def _warn_of_user(user_ids: pa.ChunkedArray) -> None:
+    """Warn of one user with a large share of all events, such as NA or guest."""
+    counts = pc.value_counts(user_ids)
+    rows = counts.field("counts").to_numpy()
+    events, next_events = (*np.sort(rows)[::-1][:2].tolist(), 0)[:2]
+    if events >= _USER_EVENTS and events > max(_USER_SHARE * len(user_ids), _USER_FACTOR * next_events):
+        name = counts.field("values")[int(rows.argmax())].as_py()
+        _LOGGER.warning(
+            f"user {name!r} has {events:,} of {len(user_ids):,} interactions ({events / len(user_ids):.0%}); if this "
+            f"stands for unknown users, add `missing: [{name!r}]` to interactions"
+        )
 
 
 def _warn_of_times(times: np.ndarray, report: CleaningReport) -> None:
@@ -218,4 +248,5 @@ def _no_rows_error(report: CleaningReport) -> DataError:
         f"none of {report.rejected.num_rows:,} interactions is left after cleaning; rule {worst.rule!r} dropped "
         f"{worst.dropped:,} (for example {report.example(worst.rule)}); correct the mapping or the data"
         + (f", or {_FORMAT_HINT}" if worst.rule in (_BAD_TIME, _FUTURE) else "")
+        + (f", or {_KINDS_HINT}" if worst.rule == _UNKNOWN_KIND else "")
     )

@@ -4,7 +4,8 @@
       path: logs/*.csv.gz            # a file, folder or glob, or a list; relative to this YAML file
       columns: {user_id: CustomerID, item_id: StockCode, timestamp: InvoiceDate}
       kind: purchase                 # of all rows; or a column `kind` and `kinds: {buy: purchase}`
-      cancelled: {column: InvoiceNo, prefix: C}
+      cancelled: {column: InvoiceNo, prefix: C}  # without a prefix: any value but false, 0 or no
+      per_session: [cancelled, user_id]  # stands on one line of an order and holds for all of them
       timestamp_format: auto         # or seconds, milliseconds, a strptime pattern: %d/%m/%Y
       timezone: Europe/Berlin        # of times that name no zone; default UTC
       order: position                # without timestamps: an event's rank among its user's events
@@ -38,6 +39,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from tfrec.data.values.events import fold
 from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
 from tfrec.schema import EVENT_KINDS, TABLES, Clock
@@ -50,7 +52,7 @@ _REQUIRED = {
 }
 _FURTHER = {"items": "extra", "users": "profile"}
 _SHARED_KEYS = ("path", "columns", "encoding", "delimiter", "only", "missing")
-_EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order", "cancelled")
+_EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order", "cancelled", "per_session")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +72,13 @@ class TableMapping:
 
 @dataclasses.dataclass(frozen=True)
 class Cancellation:
-    """A row is a cancellation or return if its `column` starts with `prefix`."""
+    """A row is a cancellation or return if its `column` starts with `prefix`.
+
+    Without a prefix: if the column holds any value but false, 0 or no.
+    """
 
     column: str
-    prefix: str
+    prefix: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +92,8 @@ class EventMapping(TableMapping):
     timezone: str = "UTC"  # of times that name none
     clock: Clock = "utc"  # "order": the timestamp column holds ranks
     cancelled: Cancellation | None = None
+    per_session: tuple[str, ...] = ()
+    """Columns of the schema, or `cancelled`, that hold for a session when any row has them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +195,9 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
         raise ConfigError("interactions has both `order` and a column `timestamp`; remove `order`")
     cancelled = raw.get("cancelled")
     if cancelled is not None:
-        _check_keys(cancelled, ("column", "prefix"), "interactions.cancelled", needs_all=True)
+        _check_keys(cancelled, ("column", "prefix"), "interactions.cancelled")
+        if not cancelled.get("column"):
+            raise ConfigError("interactions.cancelled has no `column`; write {column: cancelled_at}")
     return EventMapping(
         **shared,
         **_parse_kinds(raw, shared["columns"]),
@@ -196,6 +205,7 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
         timezone=_check_zone(raw.get("timezone", "UTC")),
         clock="order" if "order" in raw else "utc",
         cancelled=Cancellation(**cancelled) if cancelled else None,
+        per_session=_parse_per_session(raw, shared["columns"]),
     )
 
 
@@ -269,6 +279,10 @@ def _parse_kinds(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> di
     for name in [*([kind] if kind else []), *kinds.values()]:
         if name not in EVENT_KINDS:
             raise ConfigError(f"kind is {name!r}, expected one of {', '.join(EVENT_KINDS)}; use the nearest")
+    folded: dict[str, str] = {}
+    for value, name in kinds.items():
+        if folded.setdefault(fold(value), name) != name:
+            raise ConfigError(f"kinds maps {value!r} to several kinds, as case and blanks do not count; keep one")
     return {"kind": kind, "kinds": kinds}
 
 
@@ -281,6 +295,19 @@ def _check_timestamp_format(text: str) -> str:
     return text
 
 
+def _parse_per_session(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    names = _parse_words(raw.get("per_session", []), "interactions.per_session", "[cancelled, user_id]")
+    known = [*columns, *(["cancelled"] if "cancelled" in raw else [])]
+    for name in names:
+        if name not in known or name == "session":
+            raise ConfigError(
+                f"interactions.per_session names {name!r}, expected one of {', '.join(known)}; map it, or remove it"
+            )
+    if names and "session" not in columns:
+        raise ConfigError("interactions has `per_session` but no column `session`; map the order's number to it")
+    return names
+
+
 def _check_zone(name: str) -> str:
     if not names_zone(name):
         nearest = difflib.get_close_matches(name, zoneinfo.available_timezones(), n=1, cutoff=0.0)
@@ -290,10 +317,9 @@ def _check_zone(name: str) -> str:
     return name
 
 
-def _check_keys(raw: Any, known: tuple[str, ...], where: str, needs_all: bool = False) -> None:
+def _check_keys(raw: Any, known: tuple[str, ...], where: str) -> None:
     if not isinstance(raw, dict):
         raise ConfigError(f"{where} is {raw!r}, expected a table of settings; it takes {', '.join(known)}")
     unknown = [key for key in raw if key not in known]
-    if unknown or (needs_all and len(raw) < len(known)):
-        keys = f"unknown {unknown[0]!r}" if unknown else f"only {', '.join(raw)}"
-        raise ConfigError(f"{where} has {keys}; it takes {', '.join(known)}")
+    if unknown:
+        raise ConfigError(f"{where} has unknown {unknown[0]!r}; it takes {', '.join(known)}")

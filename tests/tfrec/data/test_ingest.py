@@ -327,7 +327,7 @@ ANONYMOUS = """\
 {"user": null, "cookie": "shared", "item": "e", "time": "2024-03-03T10:00:00Z"}
 {"user": "u1", "cookie": "shared", "item": "e", "time": "2024-03-03T11:00:00Z"}
 {"user": "u2", "cookie": "shared", "item": "e", "time": "2024-03-03T12:00:00Z"}
-{"user": null, "cookie": "c5", "item": "f", "time": "2024-03-04T10:00:00Z"}
+{"user": " ", "cookie": "c5", "item": "f", "time": "2024-03-04T10:00:00Z"}
 """
 
 
@@ -415,6 +415,91 @@ def test_an_order_becomes_the_seconds_of_1970(tmp_path: Path) -> None:
         0,
         2,
     )
+
+
+def test_kinds_are_matched_without_case_and_blanks_and_unknown_ones_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kinds = ["View", "AddToCart", "BUY", " buy ", "purchase", "Product Added", "Product Added", "lick"]
+    (tmp_path / "log.csv").write_text(
+        "user_id,item_id,timestamp,event\n" + "".join(f"u,{n},2024-01-01,{kind}\n" for n, kind in enumerate(kinds))
+    )
+    (tmp_path / "shop.yaml").write_text(
+        "interactions: {path: log.csv, columns: {kind: event}, kinds: {addtocart: cart, buy: purchase}}"
+    )
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+    rows = sorted(_rows(report.tables, "interactions").to_pylist(), key=lambda row: row["item_id"])
+    assert [row["kind"] for row in rows] == ["view", "cart", "purchase", "purchase", "purchase"]
+    assert (
+        "3 interactions of unknown kinds were dropped: 'Product Added' 2, 'lick' 1; map them under `kinds`"
+        in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        (["2024-03-03 08:00:00", "", "NULL"], ["b", "c"]),
+        (["true", "False", "0"], ["b", "c"]),
+        (["1", "no", "yes"], ["b"]),
+    ],
+)
+def test_a_canceled_row_has_any_value_in_its_column(tmp_path: Path, values: list[str], kept: list[str]) -> None:
+    lines = "".join(f"u,{item},2024-01-01,{value}\n" for item, value in zip("abc", values, strict=True))
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp,canceled\n" + lines)
+    (tmp_path / "shop.yaml").write_text("interactions: {path: log.csv, kind: purchase, cancelled: {column: canceled}}")
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+    assert _ids(report, "interactions", "item_id") == kept
+
+
+@pytest.mark.parametrize("cancelled", ["{column: canceled_at}", "{column: canceled_at, prefix: '2'}"])
+def test_a_canceled_row_has_a_timestamp_of_parquet(tmp_path: Path, cancelled: str) -> None:
+    canceled = pa.array([datetime.datetime(2024, 1, 2), None], pa.timestamp("us"))
+    rows = {"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": ["2024-01-01"] * 2, "canceled_at": canceled}
+    pq.write_table(pa.table(rows), tmp_path / "log.parquet")
+    (tmp_path / "shop.yaml").write_text(f"interactions: {{path: log.parquet, kind: purchase, cancelled: {cancelled}}}")
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+    assert _ids(report, "interactions", "item_id") == ["b"]
+
+
+ORDERS = """\
+Name,Email,Status,Created at,Sku
+#1,ada@shop.test,paid,2024-03-01 09:50:26 -0400,a
+#1,,,,b
+#2,bo@shop.test,refunded,2024-03-02 10:00:00 -0400,c
+#2,,,,d
+#3,bo@shop.test,,2024-03-03 10:00:00 -0400,e
+,bo@shop.test,,,f
+"""
+
+
+def test_what_stands_on_the_first_line_of_an_order_holds_for_all_of_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    (tmp_path / "shop.yaml").write_text(
+        "interactions:\n  path: orders.csv\n  kind: purchase\n"
+        "  columns: {user_id: Email, item_id: Sku, timestamp: Created at, session: Name}\n"
+        "  cancelled: {column: Status, prefix: refunded}\n  per_session: [cancelled, user_id, timestamp]\n"
+    )
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+    rows = {row["item_id"]: row for row in _rows(report.tables, "interactions").to_pylist()}
+    # Order 2 is refunded as a whole; f has no order, so its time stays unknown.
+    assert sorted(rows) == ["a", "b", "e"]
+    assert rows["b"]["user_id"] == "ada@shop.test"
+    assert rows["b"]["timestamp"] == rows["a"]["timestamp"]
+    assert _rule(report, "interactions", "user_id filled from its session")["changed"] == 2
+    assert _rule(report, "interactions", "cancellation or return")["dropped"] == 2
+
+
+def test_a_user_with_a_large_share_of_all_events_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [_line("guest", f"i{n}") for n in range(50)] + [_line(f"u{n}") for n in range(50)]
+    _ingested(tmp_path, lines="".join(lines))
+    assert (
+        "user 'guest' has 50 of 100 interactions (50%); if this stands for unknown users, add `missing: ['guest']`"
+        in caplog.text
+    )
+    caplog.clear()
+    _ingested(tmp_path, lines="".join(lines[1:]))  # 49 events are too few to say
+    assert "stands for unknown users" not in caplog.text
 
 
 def test_one_row_of_one_user_works_without_items_and_users(tmp_path: Path) -> None:

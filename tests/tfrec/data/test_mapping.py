@@ -137,8 +137,21 @@ def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
             "remove `order`",
         ),
         (
-            "interactions: {path: a, kind: view, cancelled: {column: n}}",
-            "cancelled has only column; it takes",
+            "interactions: {path: a, kind: view, cancelled: {prefix: C}}",
+            "cancelled has no `column`; write {column: can",
+        ),
+        (
+            "interactions: {path: a, kind: view, cancelled: {col: C}}",
+            "cancelled has unknown 'col'; it takes column, pre",
+        ),
+        ("interactions: {path: a, kind: view, per_session: [user_id]}", "`per_session` but no column `session`; map"),
+        (
+            "interactions: {path: a, kind: view, columns: {session: s}, per_session: [cancelled]}",
+            "per_session names 'cancelled', expected one of user_id, item_id, timestamp, session; map it",
+        ),
+        (
+            "interactions: {path: a, columns: {kind: b}, kinds: {Buy: purchase, ' buy': cart}}",
+            "kinds maps ' buy' to several kinds, as case and blanks do not count; keep one",
         ),
         (
             "interactions: {path: a, kind: view}\nusers: {path: u, profile: age}",

@@ -18,12 +18,14 @@ from tfrec.data.values.columns import (
     Values,
     add_changes,
     choice_name,
+    column_of,
     drop_missing_words,
     id_columns,
     join_users,
     read_values,
     replace_column,
 )
+from tfrec.data.values.events import fill_sessions, is_canceled, rename_kinds
 from tfrec.data.values.ids import has_tails
 from tfrec.errors import DataError
 from tfrec.schema import TABLES
@@ -36,7 +38,7 @@ def load(mapping: Mapping) -> RawTables:
     described = {name: table for name, table in (("items", mapping.items), ("users", mapping.users)) if table}
     values = _read_values([*(("interactions", table) for table in mapping.interactions), *described.items()])
     logs, others = values[: len(mapping.interactions)], values[len(mapping.interactions) :]
-    interactions, joined = _read_events(logs, mapping.interactions)
+    interactions, filled = _read_events(logs, mapping.interactions)
     changes = {table.name: table.changes for table in others}
     descriptions = {name: TABLES[name].empty_table() for name in ("items", "users")} | {
         table.name: _describe(table, described[table.name], mapping.interactions) for table in others
@@ -45,18 +47,21 @@ def load(mapping: Mapping) -> RawTables:
         interactions,
         **descriptions,
         clock=mapping.interactions[0].clock,
-        changes=changes | {"interactions": add_changes([*(table.changes for table in logs), joined])},
+        changes=changes | {"interactions": add_changes([*(table.changes for table in logs), *filled])},
         timestamp_format=mapping.interactions[0].timestamp_format,
         timezone=mapping.interactions[0].timezone,
     )
 
 
-def _read_events(logs: Sequence[Values], events: tuple[EventMapping, ...]) -> tuple[pa.Table, dict[str, int]]:
+def _read_events(logs: Sequence[Values], events: tuple[EventMapping, ...]) -> tuple[pa.Table, list[dict[str, int]]]:
     """Read the rows of all tables, null where a table lacks a column of another."""
-    tables = [_label_events(log.rows, table) for log, table in zip(logs, events, strict=True)]
+    tables, filled = zip(
+        *(_label_events(log.rows, table) for log, table in zip(logs, events, strict=True)), strict=True
+    )
     if len({(table.timestamp_format, table.timezone) for table in events}) > 1:
-        tables = [_parse_timestamps(rows, table) for rows, table in zip(tables, events, strict=True)]
-    return join_users(_concat(tables))
+        tables = tuple(_parse_timestamps(rows, table) for rows, table in zip(tables, events, strict=True))
+    rows, joined = join_users(_concat(tables))
+    return rows, [*filled, joined]
 
 
 def _parse_timestamps(rows: pa.Table, events: EventMapping) -> pa.Table:
@@ -64,14 +69,16 @@ def _parse_timestamps(rows: pa.Table, events: EventMapping) -> pa.Table:
     return replace_column(rows, "timestamp", pa.chunked_array([pa.array(times)]).cast(pa.timestamp("ms", "UTC")))
 
 
-def _label_events(rows: pa.Table, events: EventMapping) -> pa.Table:
-    """Add or rename the kinds, and mark the canceled rows."""
+def _label_events(rows: pa.Table, events: EventMapping) -> tuple[pa.Table, dict[str, int]]:
+    """Add or rename the kinds, mark the canceled rows and fill what holds for a session."""
     if events.cancelled:
-        starts = pc.starts_with(rows["cancelled"], events.cancelled.prefix)
-        rows = replace_column(rows, "cancelled", pc.fill_null(starts, False))
+        rows = replace_column(rows, "cancelled", is_canceled(rows["cancelled"], events.cancelled.prefix))
     if events.kind:
-        return rows.append_column("kind", pa.array([events.kind] * rows.num_rows, pa.string()))
-    return replace_column(rows, "kind", _rename_values(rows["kind"], events.kinds))
+        rows = rows.append_column("kind", pa.array([events.kind] * rows.num_rows, pa.string()))
+    else:
+        rows = replace_column(rows, "kind", rename_kinds(rows["kind"], events.kinds))
+    names = [name for name in rows.column_names if column_of(name) in events.per_session]
+    return fill_sessions(rows, names) if names else (rows, {})
 
 
 def _describe(values: Values, mapped: TableMapping, events: tuple[EventMapping, ...]) -> pa.Table:
@@ -120,7 +127,7 @@ def _filter_rows(raw: pa.Table, only: dict[str, str]) -> pa.Table:
     return raw
 
 
-def _concat(tables: list[pa.Table]) -> pa.Table:
+def _concat(tables: Sequence[pa.Table]) -> pa.Table:
     names = list(dict.fromkeys(name for table in tables for name in table.column_names))
     for name in names:
         if len({table.schema.field(name).type for table in tables if name in table.column_names}) > 1:
@@ -132,12 +139,6 @@ def _to_text(table: pa.Table, name: str) -> pa.Table:
     if name not in table.column_names:
         return table
     return replace_column(table, name, table[name].cast(pa.string()))
-
-
-def _rename_values(values: pa.ChunkedArray, names: dict[str, str]) -> pa.ChunkedArray:
-    coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
-    renamed = [names.get(value, value) for value in coded.dictionary.to_pylist()]
-    return pa.chunked_array([pa.array(renamed, pa.string()).take(coded.indices)])
 
 
 def _take_most_common(table: pa.Table, key: str) -> pa.Table:

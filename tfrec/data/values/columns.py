@@ -43,11 +43,16 @@ def choice_name(column: str, number: int) -> str:
     return f"{column}{_CHOICE}{number}" if number else column
 
 
+def column_of(choice: str) -> str:
+    """Name of the schema column that a choice is of."""
+    return choice.partition(_CHOICE)[0]
+
+
 def drop_missing_words(name: str, rows: pa.Table, words: Sequence[str]) -> Values:
     """Replace words for a missing value by null."""
     changes: dict[str, int] = {}
     for choice in rows.column_names:
-        column = choice.partition(_CHOICE)[0]
+        column = column_of(choice)
         if pa.types.is_string(rows[choice].type):
             kept, count = drop_words(rows[choice], [*_known_words(column), *words])
             rows = replace_column(rows, choice, kept)
@@ -61,9 +66,7 @@ def _known_words(column: str) -> Sequence[str]:
 
 def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
     """Columns of an id in all tables, further choices included."""
-    return [
-        table.rows[name] for table in tables for name in table.rows.column_names if name.partition(_CHOICE)[0] == column
-    ]
+    return [table.rows[name] for table in tables for name in table.rows.column_names if column_of(name) == column]
 
 
 def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Values:
@@ -74,7 +77,7 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
     changes = dict(texts.changes)
     choices: dict[str, list[pa.ChunkedArray]] = {}
     for name in texts.rows.column_names:
-        choices.setdefault(name.partition(_CHOICE)[0], []).append(texts.rows[name])
+        choices.setdefault(column_of(name), []).append(texts.rows[name])
     for column in ID_COLUMNS:
         choices[column] = [ids.cast(pa.string()) for ids in choices.get(column, [])]
         if column in tails:
@@ -93,7 +96,7 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
 
 def join_users(rows: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """Combine the choices of a user id, the anonymous events joined to the user that signs in."""
-    names = [name for name in rows.column_names if name.partition(_CHOICE)[0] == "user_id"]
+    names = [name for name in rows.column_names if column_of(name) == "user_id"]
     if len(names) == 1:
         return rows, {}
     users, joined = join_anonymous([rows[name] for name in names])

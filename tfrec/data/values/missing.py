@@ -15,8 +15,12 @@ TEXT_WORDS = ("NULL", r"\N", "NaN", "<NA>", "#N/A")
 
 
 def drop_words(column: pa.ChunkedArray, words: Sequence[str]) -> tuple[pa.ChunkedArray, int]:
-    """Replace the words by null, surrounding blanks aside; return the number of values replaced."""
+    """Replace the words and blanks by null; return the number of words.
+
+    Blanks around a word do not count.
+    """
     trimmed = pc.utf8_trim_whitespace(column)
     is_word = pc.is_in(trimmed, pa.array(words, pa.string()))
-    count = pc.sum(is_word).as_py() or 0
-    return (pc.if_else(is_word, None, column) if count else column), count
+    is_nothing = pc.or_(is_word, pc.equal(trimmed, ""))
+    kept = pc.if_else(is_nothing, None, column) if pc.any(is_nothing).as_py() else column
+    return kept, pc.sum(is_word).as_py() or 0

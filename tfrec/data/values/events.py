@@ -1,0 +1,61 @@
+"""Event kinds, canceled rows, and values that stand on one line of an order alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.data.arrow import encode_values, to_bools
+from tfrec.schema import EVENT_KINDS
+
+_NOT_CANCELED = ("", "false", "f", "0", "0.0", "no", "n", "none", "null", "nan", "-")
+
+
+def rename_kinds(values: pa.ChunkedArray, names: Mapping[str, str]) -> pa.ChunkedArray:
+    """Names of EVENT_KINDS, whatever the case and the blanks around; unknown values stay."""
+    folded = {fold(kind): kind for kind in EVENT_KINDS} | {fold(value): kind for value, kind in names.items()}
+    coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
+    renamed = [names.get(value, folded.get(fold(value), value)) for value in coded.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(renamed, pa.string()).take(coded.indices)])
+
+
+def fold(value: str) -> str:
+    """The value without case and blanks around."""
+    return value.strip().casefold()
+
+
+def is_canceled(values: pa.ChunkedArray, prefix: str) -> pa.ChunkedArray:
+    """Rows whose text begins with `prefix`; without one, that hold any value but false, 0 or no."""
+    text = values.cast(pa.string())
+    if prefix:
+        return pc.fill_null(pc.starts_with(text, prefix), False)
+    is_no = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), pa.array(_NOT_CANCELED))
+    return pc.and_(text.is_valid(), pc.invert(is_no))
+
+
+def fill_sessions(rows: pa.Table, columns: Sequence[str]) -> tuple[pa.Table, dict[str, int]]:
+    """Give each row the first known value of its session; of `cancelled`, whether any row is.
+
+    Rows without a session stay as they are.
+    """
+    session, changes = encode_values(rows["session"]), {}
+    for name in columns:
+        values = rows[name]
+        first = _first_rows(session, to_bools(values if name == "cancelled" else values.is_valid()))
+        is_filled = (first >= 0) & ~to_bools(values if name == "cancelled" else values.is_valid())
+        filled = values.take(pa.array(np.where(is_filled, first, np.arange(len(first)))))
+        rows = rows.set_column(rows.column_names.index(name), name, filled)
+        if is_filled.any() and name != "cancelled":
+            changes[f"{name.partition('/')[0]} filled from its session"] = int(is_filled.sum())
+    return rows, changes
+
+
+def _first_rows(session: np.ndarray, is_known: np.ndarray) -> np.ndarray:
+    """[rows] the first row of the same session that is known, -1 where there is none."""
+    first = np.full(session.max(initial=-1) + 2, -1)  # the last one of rows without a session
+    known = np.flatnonzero(is_known & (session >= 0))[::-1]
+    first[session[known]] = known
+    return first[session]
