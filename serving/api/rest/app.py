@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,6 +22,7 @@ from serving.api.options import Options
 from serving.api.rest import errors, json_examples, json_request, json_text
 from serving.api.rest.gzip_body import unzipped
 from serving.api.rest.json_response import reply
+from serving.api.rest.request_target import in_origin_form
 from serving.lifecycle.models import Models
 from serving.request import monitoring
 from serving.request.deadline import NO_DEADLINE, Deadline
@@ -66,7 +69,17 @@ def application(models: Models, options: Options) -> Starlette:
         return Response(content, status, headers, media_type="application/json")
 
     # One route: Starlette's routes are case-sensitive and cannot match ":predict".
-    return Starlette(routes=[Route("/{path:path}", answer, methods=_METHODS)])
+    return Starlette(
+        routes=[Route("/{path:path}", answer, methods=_METHODS)],
+        middleware=[Middleware(in_origin_form)],
+        exception_handlers={HTTPException: _refuse},
+    )
+
+
+async def _refuse(request: Request, error: Any) -> Response:
+    """JSON for an HTTPException of Starlette: another method, or a target that is no path."""
+    text = f"{error.detail.capitalize()}: {request.method} {_path(request)}"
+    return Response(_error(text), error.status_code, error.headers, media_type="application/json")
 
 
 def _path(request: Request) -> str:
