@@ -106,18 +106,31 @@ class TableSet:
 
 
 def read_table_set(root: str | Path) -> TableSet:
-    """Read the manifest in `root`; DataError if `root` holds no ingested tables."""
+    """Read the manifest in `root`; DataError if it is missing, damaged or of a newer tfrec."""
     root = Path(root)
     path = root / "manifest.json"
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        return TableSet(root, _parse_manifest(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(
             f"{root} holds no ingested tables (no manifest.json); run `tfrec ingest` into it first"
         ) from None
-    raw["profile_columns"] = tuple(raw["profile_columns"])
-    raw["item_columns"] = tuple(raw["item_columns"])
-    return TableSet(root, Manifest(**raw))
+    except (OSError, ValueError, TypeError) as error:  # a JSONDecodeError is a ValueError
+        raise DataError(
+            f"{path} is damaged or of another version of tfrec ({error}); run `tfrec ingest` again, which replaces it"
+        ) from None
+
+
+def _parse_manifest(text: str) -> Manifest:
+    raw = json.loads(text)
+    if not isinstance(raw, dict):
+        raise ValueError(f"a {type(raw).__name__} instead of an object")
+    fields = {field.name: field for field in dataclasses.fields(Manifest)}
+    unknown = [name for name in raw if name not in fields]
+    if unknown:
+        raise ValueError(f"unknown field {unknown[0]!r}")
+    lists = {name: tuple(raw[name]) for name in raw if str(fields[name].type).startswith("tuple")}
+    return Manifest(**raw | lists)
 
 
 def part_name(index: int, partitions: int) -> str:

@@ -2,7 +2,8 @@
 
 A snapshot's name is a hash of its content, so the same data gives the same folder. An existing
 complete folder stays untouched, because TFX's cache looks at the files' times. A new snapshot is
-written to a temporary folder and renamed; manifest.json is replaced last. The current tables stay
+written to a temporary folder and renamed; manifest.json is replaced last. Files are
+on the disk before they are renamed. The current tables stay
 readable if the process is killed at any time. Only the previous snapshot is kept beside the
 current.
 """
@@ -14,6 +15,7 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -32,6 +34,8 @@ from tfrec.schema import ITEMS, TABLES, Clock, Manifest, TableSet, part_name, pa
 
 _ID_CHARACTERS = 16
 
+_LOGGER = logging.getLogger(__name__)
+
 
 @dataclasses.dataclass(frozen=True)
 class Partitioned:
@@ -42,7 +46,10 @@ class Partitioned:
 
 
 def write_snapshot(tables: CleanTables, root: Path, source: str, clock: Clock, partitions: int) -> TableSet:
-    """Write the tables to `root` and make them current; DataError while another ingest runs."""
+    """Write the tables to `root` and make them current.
+
+    DataError while another ingest runs, and where the disk is full or read-only.
+    """
     parts = {
         "interactions": _partition(tables.interactions, "user_id", partitions),
         "users": _partition(tables.users, "user_id", partitions),
@@ -50,11 +57,23 @@ def write_snapshot(tables: CleanTables, root: Path, source: str, clock: Clock, p
     }
     snapshot = _hash_content([*(part.rows for part in parts.values()), *tables.rejected.values()], partitions)
     result = TableSet(root, _make_manifest(snapshot, tables, source, clock, partitions))
-    with _exclusive_lock(root):
+    with _translated_errors(root), _exclusive_lock(root):
         if not _is_complete(result):
             _write_folder(result, parts, tables.rejected)
         _make_current(result)
     return result
+
+
+@contextlib.contextmanager
+def _translated_errors(root: Path) -> Iterator[None]:
+    """Turn an OSError, such as of a full disk, into a DataError that says what stays in force."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        raise DataError(
+            f"{root} can't be written ({reason}); former tables stay in force; free space there, or give another folder"
+        ) from None
 
 
 def _partition(table: pa.Table, key: str, partitions: int) -> Partitioned:
@@ -147,6 +166,7 @@ def _write_folder(tables: TableSet, parts: dict[str, Partitioned], rejected: dic
         (temporary / "rejected").mkdir()
         for name, rows in rejected.items():
             pq.write_table(rows, temporary / "rejected" / f"{name}.parquet", compression="zstd")
+        _sync_files(temporary)
         if tables.snapshot.exists():  # an incomplete copy
             tables.snapshot.rename(temporary / "damaged")
         temporary.rename(tables.snapshot)
@@ -161,15 +181,42 @@ def _write_parts(part: Partitioned, folder: Path, partitions: int) -> None:
         pq.write_table(part.rows.slice(begin, end - begin), folder / part_name(index, partitions), compression="zstd")
 
 
+def _sync_files(folder: Path) -> None:
+    """Write the files and folders to the disk: a power cut after the rename must not empty them."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _make_current(tables: TableSet) -> None:
     path = tables.root / "manifest.json"
-    previous = read_table_set(tables.root).manifest.snapshot if path.exists() else None
+    previous = _previous_snapshot(tables)
     text = json.dumps(dataclasses.asdict(tables.manifest), ensure_ascii=False, indent=1)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
+    if not path.exists() or path.read_bytes() != text.encode():
         temporary = path.with_name(".tmp-manifest.json")
         temporary.write_text(text, encoding="utf-8")
+        _sync(temporary)
         os.replace(temporary, path)
+        _sync(path.parent)
     _delete_leftovers(tables, previous)
+
+
+def _previous_snapshot(tables: TableSet) -> str | None:
+    """Name of the current snapshot; of a damaged manifest the new one, so that none is deleted."""
+    if not (tables.root / "manifest.json").exists():
+        return None
+    try:
+        return read_table_set(tables.root).manifest.snapshot
+    except DataError as error:
+        _LOGGER.warning(f"{error.args[0].partition(';')[0]}; it is replaced")
+        return tables.manifest.snapshot
 
 
 def _delete_leftovers(tables: TableSet, previous: str | None) -> None:

@@ -639,6 +639,53 @@ def test_shifted_text_and_null_instead_of_zero_change_the_snapshot(tmp_path: Pat
     assert len({report.tables.manifest.snapshot for report in texts + prices}) == 4
 
 
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda text: "", r"Expecting value"),
+        (lambda text: text[:40], r"Unterminated string|Expecting"),
+        (lambda text: "[1]", "a list instead of an object"),
+        (lambda text: text.replace('"source"', '"sauce"'), "unknown field 'sauce'"),
+        (lambda text: text.replace('"source": "shop.yaml",', ""), "missing 1 required positional argument: 'source'"),
+        (lambda text: text.encode("utf-16"), "can't decode"),
+    ],
+)
+def test_a_damaged_manifest_is_one_sentence_and_the_next_ingest_replaces_it(
+    tmp_path: Path, damage: Any, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = _ingested(tmp_path)
+    manifest = tmp_path / "out/manifest.json"
+    damaged = damage(manifest.read_text())
+    manifest.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
+    with pytest.raises(DataError, match=rf"manifest\.json is damaged or of another .*({reason}).*run `tfrec ingest`"):
+        read_table_set(tmp_path / "out")
+    second = _ingested(tmp_path, lines=_line())
+    assert read_table_set(tmp_path / "out") == second.tables
+    assert "it is replaced" in caplog.text
+    assert _snapshots(tmp_path / "out") == sorted(report.tables.manifest.snapshot for report in (first, second))
+
+
+def test_a_full_disk_is_one_sentence_and_the_tables_stay(tmp_path: Path) -> None:
+    good = _ingested(tmp_path)
+    mapping = _shop(tmp_path / "shop", lines="".join(_line(user=f"u{n}") for n in range(5000)))
+    program = (
+        "import resource, sys; from pathlib import Path; "
+        "from tfrec.data.ingest import ingest; from tfrec.data.mapping import read_mapping; "
+        "from tfrec.errors import DataError; "
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
+        f"try: ingest(read_mapping(Path({str(mapping)!r})), {str(tmp_path / 'out')!r}, 2)\n"
+        "except DataError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
+    # A limit on the size of a file fails a write like a full disk does.
+    assert re.search(r"out can't be written \(File too large\); former tables stay in force; free space", done.stdout)
+    assert read_table_set(tmp_path / "out") == good.tables
+    assert not list((tmp_path / "out/snapshots").glob(".tmp-*"))
+
+
 def test_only_the_current_and_the_previous_snapshot_are_kept(tmp_path: Path) -> None:
     def snapshot_of(user: str) -> str:
         return _ingested(tmp_path, lines=_line(user=user)).tables.manifest.snapshot
