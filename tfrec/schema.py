@@ -29,6 +29,11 @@ from tfrec.errors import DataError
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
 """User actions, from view to purchase by growing intent; only `search` may lack an item_id."""
 
+RECORDED_KINDS = ("impression", "favorite", "dislike", "return", "share")
+"""Kinds that the tables hold and no model knows yet: no history, target or label is made of them."""
+
+KINDS = (*EVENT_KINDS, *RECORDED_KINDS)
+
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
 """`utc`: real timestamps. `order`: the data has only an order, event n gets second n of 1970."""
 
@@ -39,7 +44,7 @@ INTERACTIONS = pa.schema(
     [
         pa.field("user_id", pa.string(), nullable=False),
         pa.field("item_id", pa.string()),  # null for a search
-        pa.field("kind", pa.string(), nullable=False),  # one of EVENT_KINDS
+        pa.field("kind", pa.string(), nullable=False),  # one of KINDS
         pa.field("timestamp", pa.timestamp("ms", tz="UTC"), nullable=False),
         pa.field("quantity", pa.float32()),
         pa.field("price", pa.float32()),  # per unit, in the shop's currency
@@ -76,7 +81,7 @@ class Manifest:
     clock: Clock
     partitions: int
     rows: dict[str, int]  # table name -> rows kept
-    first_timestamp: int  # of the first interaction, seconds since the epoch
+    first_timestamp: int  # of the first interaction of EVENT_KINDS, seconds since the epoch
     last_timestamp: int
     profile_columns: tuple[str, ...]  # of the users table, user_id excluded
     item_columns: tuple[str, ...]  # of the items table beyond ITEMS

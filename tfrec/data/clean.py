@@ -25,7 +25,7 @@ from tfrec.data.cleaning_report import CleaningReport, Rule
 from tfrec.data.raw_tables import RawTables
 from tfrec.data.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
-from tfrec.schema import DAY_SECONDS, EVENT_KINDS, INTERACTIONS, ITEMS, USERS, Clock
+from tfrec.schema import DAY_SECONDS, INTERACTIONS, ITEMS, KINDS, RECORDED_KINDS, USERS, Clock
 
 _BAD_TIME = "bad timestamp"
 _FUTURE = "timestamp in the future"
@@ -90,6 +90,7 @@ def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:
     else:
         _warn_of_times(times, report)
     _warn_of_user(rows["user_id"])
+    _count_recorded(rows["kind"], report)
     timestamps = pa.array(times.astype("int64")).cast(pa.timestamp("ms", tz="UTC"))
     known = [name for name in rows.column_names if name in INTERACTIONS.names and name != "timestamp"]
     return conform(rows.select(known).append_column("timestamp", timestamps), INTERACTIONS)
@@ -103,7 +104,7 @@ def _check_interactions(rows: pa.Table, times: np.ndarray, clock: Clock) -> dict
         "missing user_id": to_bools(rows["user_id"].is_null()),
         "missing item_id": to_bools(pc.and_not(rows["item_id"].is_null(), is_search)),
         _BROKEN_ID: has_control(rows["user_id"]) | has_control(rows["item_id"]),
-        _UNKNOWN_KIND: ~to_bools(pc.is_in(rows["kind"], pa.array(EVENT_KINDS))),
+        _UNKNOWN_KIND: ~to_bools(pc.is_in(rows["kind"], pa.array(KINDS))),
         _BAD_TIME: np.isnan(times),
         _FUTURE: times > latest,
         "cancellation or return": _is_canceled(rows),
@@ -132,7 +133,8 @@ def _is_canceled(rows: pa.Table) -> np.ndarray:
 def _has_no_quantity(rows: pa.Table) -> np.ndarray:
     if "quantity" not in rows.column_names:
         return np.zeros(rows.num_rows, bool)
-    return to_bools(pc.less_equal(rows["quantity"], 0))
+    is_return = pc.equal(rows["kind"], "return")
+    return to_bools(pc.and_not(pc.less_equal(rows["quantity"], 0), pc.fill_null(is_return, False)))
 
 
 def _read_times(column: pa.ChunkedArray, raw: RawTables) -> np.ndarray:
@@ -153,6 +155,18 @@ def _warn_of_kinds(report: CleaningReport) -> None:
     names = ", ".join(f"{kind!r} {rows:,}" for kind, rows in kinds.head(_MOST_KINDS).items())
     further = f" and {len(kinds) - _MOST_KINDS} others" if len(kinds) > _MOST_KINDS else ""
     _LOGGER.warning(f"{dropped.num_rows:,} interactions of unknown kinds were dropped: {names}{further}; {_KINDS_HINT}")
+
+
+def _count_recorded(kinds: pa.ChunkedArray, report: CleaningReport) -> None:
+    """Count the events that no training uses yet; DataError if there are no others."""
+    count = pc.sum(pc.is_in(kinds, pa.array(RECORDED_KINDS))).as_py()
+    if count:
+        report.add_change("kind that no training uses yet", count, len(kinds))
+    if count == len(kinds):
+        raise DataError(
+            f"all {count:,} interactions are of kinds that no training uses yet ({', '.join(RECORDED_KINDS)}); add "
+            "views, clicks or purchases"
+        )
 
 
 def _warn_of_user(user_ids: pa.ChunkedArray) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from tfrec.errors import DataError
-from tfrec.schema import TableSet, partition_of
+from tfrec.schema import EVENT_KINDS, TableSet, partition_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +18,7 @@ class User:
 
     user_id: str
     profile: Mapping[str, str]  # profile column -> value; unknown ones are left out
-    history: pd.DataFrame  # the columns of schema.INTERACTIONS, oldest event first
+    history: pd.DataFrame  # the columns of schema.INTERACTIONS, events of EVENT_KINDS, oldest first
 
     def until(self, timestamp: int) -> User:
         """Return the user with the events before a timestamp (seconds since the epoch)."""
@@ -36,6 +36,7 @@ def read_user(tables: TableSet, user_id: str) -> User:
     """Read a user's profile and history; DataError if the tables hold neither."""
     part = int(partition_of(pd.Series([user_id]), tables.manifest.partitions)[0])
     history = _read_rows(tables, "interactions", part, "user_id", [user_id])
+    history = history[history["kind"].isin(EVENT_KINDS)]
     profiles = _read_rows(tables, "users", part, "user_id", [user_id])
     if history.empty and profiles.empty:
         raise DataError(f"user {user_id!r} is not in {tables.root}; give a user id of these tables, or other tables")

@@ -42,7 +42,7 @@ import yaml
 from tfrec.data.values.events import fold
 from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
-from tfrec.schema import EVENT_KINDS, TABLES, Clock
+from tfrec.schema import KINDS, TABLES, Clock
 
 TIMESTAMP_FORMATS = ("auto", "seconds", "milliseconds")
 _REQUIRED = {
@@ -87,7 +87,7 @@ class EventMapping(TableMapping):
 
     kind: str = ""
     kinds: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Value in the file -> one of EVENT_KINDS."""
+    """Value in the file -> one of KINDS."""
     timestamp_format: str = "auto"
     timezone: str = "UTC"  # of times that name none
     clock: Clock = "utc"  # "order": the timestamp column holds ranks
@@ -277,8 +277,8 @@ def _parse_kinds(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> di
             "write `kind: purchase` if every row is one"
         )
     for name in [*([kind] if kind else []), *kinds.values()]:
-        if name not in EVENT_KINDS:
-            raise ConfigError(f"kind is {name!r}, expected one of {', '.join(EVENT_KINDS)}; use the nearest")
+        if name not in KINDS:
+            raise ConfigError(f"kind is {name!r}, expected one of {', '.join(KINDS)}; use the nearest")
     folded: dict[str, str] = {}
     for value, name in kinds.items():
         if folded.setdefault(fold(value), name) != name:

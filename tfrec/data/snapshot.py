@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from tfrec.data.clean import CleanTables
 from tfrec.errors import DataError
-from tfrec.schema import ITEMS, TABLES, Clock, Manifest, TableSet, part_name, partition_of, read_table_set
+from tfrec.schema import EVENT_KINDS, ITEMS, TABLES, Clock, Manifest, TableSet, part_name, partition_of, read_table_set
 
 _ID_CHARACTERS = 16
 
@@ -113,7 +113,8 @@ def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:
 
 
 def _make_manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock, partitions: int) -> Manifest:
-    span = pc.min_max(tables.interactions["timestamp"].cast(pa.int64()))
+    is_used = pc.is_in(tables.interactions["kind"], pa.array(EVENT_KINDS))
+    span = pc.min_max(tables.interactions["timestamp"].filter(is_used).cast(pa.int64()))
     return Manifest(
         snapshot=snapshot,
         source=source,

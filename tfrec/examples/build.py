@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from tfrec.config import ExamplesConfig
 from tfrec.errors import ConfigError, DataError
 from tfrec.examples.split import Boundaries, boundaries
-from tfrec.schema import TableSet
+from tfrec.schema import EVENT_KINDS, TableSet
 
 SEQUENCE_SPLITS = ("train", "validation", "test")
 SPLITS = (*SEQUENCE_SPLITS, "catalog")
@@ -96,7 +96,7 @@ def build_sequences(
     """
     if not 1 <= config.stride <= config.max_events:
         raise ConfigError(f"stride is {config.stride}; give 1 to max_events, which is {config.max_events}")
-    events = _item_events(interactions)
+    events = _item_events(_of_known_kinds(interactions))
     first, last = events.starts[:-1], events.starts[1:]
     validation, test = _window_starts(events, bounds)
     chunks = {
@@ -122,6 +122,12 @@ def encode(batch: pa.RecordBatch) -> list[bytes]:
     from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder  # imports TensorFlow
 
     return RecordBatchToExamplesEncoder().encode(batch)
+
+
+def _of_known_kinds(interactions: pa.Table) -> pa.Table:
+    """The rows without impressions, returns and others that no model knows."""
+    is_known = pc.is_in(interactions["kind"], pa.array(EVENT_KINDS))
+    return interactions if pc.all(is_known).as_py() else interactions.filter(is_known)
 
 
 def _item_events(interactions: pa.Table) -> _Events:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfrec.data.ingest import IngestReport, ingest, ingest_tables
+from tfrec.data.lookup import read_user
 from tfrec.data.mapping import mapping_from_flags, read_mapping
 from tfrec.data.raw_tables import RawTables
 from tfrec.errors import ConfigError, DataError
@@ -488,6 +489,53 @@ def test_what_stands_on_the_first_line_of_an_order_holds_for_all_of_its_lines(tm
     assert rows["b"]["timestamp"] == rows["a"]["timestamp"]
     assert _rule(report, "interactions", "user_id filled from its session")["changed"] == 2
     assert _rule(report, "interactions", "cancellation or return")["dropped"] == 2
+
+
+def test_lines_of_canceled_orders_without_a_value_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS.replace("#2,,,,d", "#2,bo@shop.test,,2024-03-02,d"))
+    (tmp_path / "shop.yaml").write_text(
+        "interactions:\n  path: orders.csv\n  kind: purchase\n"
+        "  columns: {user_id: Email, item_id: Sku, timestamp: Created at, session: Name}\n"
+        "  cancelled: {column: Status, prefix: refunded}\n"
+    )
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+    assert "d" in _ids(report, "interactions", "item_id")
+    assert "1 of 1 canceled orders have lines without a value of Status, which stay; if it stands" in caplog.text
+
+
+KINDS_MAPPING = """\
+interactions:
+  path: log.csv
+  columns: {kind: event, quantity: n}
+  kinds: {shown: impression, refund: return, wishlist: favorite}
+"""
+
+
+def _ingest_kinds(tmp_path: Path, lines: str) -> IngestReport:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp,event,n\n" + lines)
+    (tmp_path / "shop.yaml").write_text(KINDS_MAPPING)
+    return ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+
+
+def test_kinds_for_later_are_stored_and_counted_and_give_no_bounds(tmp_path: Path) -> None:
+    report = _ingest_kinds(
+        tmp_path,
+        "u,a,2024-01-02,purchase,1\nu,a,2024-01-03,refund,-1\nu,b,2024-01-04,shown,\nu,c,2024-01-01,wishlist,\n",
+    )
+    kinds = {row["kind"]: row["quantity"] for row in _rows(report.tables, "interactions").to_pylist()}
+    assert kinds == {"purchase": 1.0, "return": -1.0, "impression": None, "favorite": None}
+    assert _rule(report, "interactions", "kind that no training uses yet")["changed"] == 3
+    # 2024-01-02 is 19,724 days after 1970; the others would move the windows of the split.
+    manifest = report.tables.manifest
+    assert manifest.first_timestamp == manifest.last_timestamp == 19_724 * 86_400
+    assert read_user(report.tables, "u").history["kind"].tolist() == ["purchase"]
+
+
+def test_a_log_of_impressions_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="all 1 interactions are of kinds that no training uses yet"):
+        _ingest_kinds(tmp_path, "u,a,2024-01-02,shown,\n")
 
 
 def test_a_user_with_a_large_share_of_all_events_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

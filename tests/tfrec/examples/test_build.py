@@ -213,6 +213,20 @@ def test_without_timestamps_a_basket_of_equal_ranks_is_held_out_as_a_whole() -> 
     assert marked(splits["test"]) == ["a0 a1 a2 a3 a4* a5* a6*", "c0 c1 c2* c3*"]
 
 
+def test_kinds_that_no_model_knows_are_neither_targets_nor_history_nor_between_search_and_click() -> None:
+    rows = [
+        event("u", "a", 1),
+        search("u", 2, "tea"),
+        *(event("u", "x", 3 + n, kind) for n, kind in enumerate(("impression", "dislike", "return", "favorite"))),
+        event("u", "b", 8, "click"),
+        event("v", "x", TEST, "impression"),
+    ]
+    splits = sequences(rows)
+    assert marked(splits["train"]) == ["a* b*"]
+    assert splits["train"][0]["event_query"] == [b"", b"tea"]
+    assert splits["test"] == []
+
+
 def test_events_with_the_same_timestamp_stay_in_the_order_of_the_table() -> None:
     rows = [event("u", item, second) for item, second in [("c", 5), ("a", 5), ("b", 5), ("d", 6)]]
     assert marked(sequences(rows)["train"]) == ["c* a* b* d*"]

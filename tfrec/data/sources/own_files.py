@@ -72,13 +72,28 @@ def _parse_timestamps(rows: pa.Table, events: EventMapping) -> pa.Table:
 def _label_events(rows: pa.Table, events: EventMapping) -> tuple[pa.Table, dict[str, int]]:
     """Add or rename the kinds, mark the canceled rows and fill what holds for a session."""
     if events.cancelled:
+        is_blank = rows["cancelled"].is_null()
         rows = replace_column(rows, "cancelled", is_canceled(rows["cancelled"], events.cancelled.prefix))
+        if "session" in rows.column_names and "cancelled" not in events.per_session:
+            _warn_of_half_canceled(rows, is_blank, events.cancelled.column)
     if events.kind:
         rows = rows.append_column("kind", pa.array([events.kind] * rows.num_rows, pa.string()))
     else:
         rows = replace_column(rows, "kind", rename_kinds(rows["kind"], events.kinds))
     names = [name for name in rows.column_names if column_of(name) in events.per_session]
     return fill_sessions(rows, names) if names else (rows, {})
+
+
+def _warn_of_half_canceled(rows: pa.Table, is_blank: pa.ChunkedArray, column: str) -> None:
+    """Warn where canceled orders have lines without a value: it may hold for the whole order."""
+    canceled = pc.unique(rows["session"].filter(rows["cancelled"])).drop_null()
+    is_left = pc.and_(is_blank, pc.is_in(rows["session"], canceled))
+    orders = len(pc.unique(rows["session"].filter(is_left)))
+    if orders:
+        _LOGGER.warning(
+            f"{orders:,} of {len(canceled):,} canceled orders have lines without a value of {column}, which stay; if "
+            "it stands on the first line and holds for the order, add `per_session: [cancelled]` to interactions"
+        )
 
 
 def _describe(values: Values, mapped: TableMapping, events: tuple[EventMapping, ...]) -> pa.Table:

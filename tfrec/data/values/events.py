@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.data.arrow import encode_values, to_bools
-from tfrec.schema import EVENT_KINDS
+from tfrec.schema import KINDS
 
 _NOT_CANCELED = ("", "false", "f", "0", "0.0", "no", "n", "none", "null", "nan", "-")
 
 
 def rename_kinds(values: pa.ChunkedArray, names: Mapping[str, str]) -> pa.ChunkedArray:
-    """Names of EVENT_KINDS, whatever the case and the blanks around; unknown values stay."""
-    folded = {fold(kind): kind for kind in EVENT_KINDS} | {fold(value): kind for value, kind in names.items()}
+    """Names of KINDS, whatever the case and the blanks around; unknown values stay."""
+    folded = {fold(kind): kind for kind in KINDS} | {fold(value): kind for value, kind in names.items()}
     coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
     renamed = [names.get(value, folded.get(fold(value), value)) for value in coded.dictionary.to_pylist()]
     return pa.chunked_array([pa.array(renamed, pa.string()).take(coded.indices)])
