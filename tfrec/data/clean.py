@@ -25,7 +25,7 @@ from tfrec.data.cleaning_report import CleaningReport, Rule
 from tfrec.data.raw_tables import RawTables
 from tfrec.data.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
-from tfrec.schema import DAY_SECONDS, INTERACTIONS, ITEMS, KINDS, RECORDED_KINDS, USERS, Clock
+from tfrec.schema import DAY_SECONDS, INTERACTIONS, ITEMS, KINDS, RECORDED_KINDS, TABLES, USERS, Clock
 
 _BAD_TIME = "bad timestamp"
 _FUTURE = "timestamp in the future"
@@ -64,17 +64,23 @@ def clean(raw: RawTables) -> CleanTables:
         interactions,
         items,
         users,
-        rejected={report.table: report.rejected for report in reports},
-        read={"interactions": raw.interactions.num_rows, "items": raw.items.num_rows, "users": raw.users.num_rows},
+        rejected={report.table: report.all_rejected() for report in reports},
+        read={name: getattr(raw, name).num_rows + _count_broken(raw, name) for name in TABLES},
         rules=tuple(rule for report in reports for rule in report.rules),
     )
 
 
 def _begin_report(raw: RawTables, table: str) -> CleaningReport:
     report = CleaningReport(table)
+    if _count_broken(raw, table):
+        report.add_broken(raw.broken[table], getattr(raw, table).num_rows)
     for rule, changed in raw.changes.get(table, {}).items():
         report.add_change(rule, changed, getattr(raw, table).num_rows)
     return report
+
+
+def _count_broken(raw: RawTables, table: str) -> int:
+    return raw.broken[table].num_rows if table in raw.broken else 0
 
 
 def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:

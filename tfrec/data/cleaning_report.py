@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 _EXAMPLE_CHARACTERS = 160
 
+_BROKEN_ROW = "broken row"
+
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
@@ -29,6 +31,7 @@ class CleaningReport:
         self.table = table
         self.rules: list[Rule] = []
         self.rejected = pa.table({"rule": pa.array([], pa.string()), "row": pa.array([], pa.int64())})
+        self._broken: pa.Table | None = None
 
     def drop(self, rows: pa.Table, violations: dict[str, np.ndarray]) -> np.ndarray:
         """Record the rows that break a rule, and return [rows] bool, true where a row breaks none.
@@ -46,6 +49,19 @@ class CleaningReport:
         is_kept = first == len(violations)
         self.rejected = _collect_rejected(rows, list(violations), first, ~is_kept)
         return is_kept
+
+    def add_broken(self, broken: pa.Table, kept: int) -> None:
+        """Record rows that could not be read: their file, line, reason and text."""
+        self.rules.append(Rule(self.table, _BROKEN_ROW, broken.num_rows, kept))
+        self._broken = broken
+
+    def all_rejected(self) -> pa.Table:
+        """Rows dropped by all rules; broken ones have a file, line, reason and text in place of values."""
+        if self._broken is None:
+            return self.rejected
+        rules = pa.array([_BROKEN_ROW] * self._broken.num_rows, pa.string())
+        broken = self._broken.add_column(0, "rule", rules)
+        return pa.concat_tables([self.rejected.slice(0, 0), broken, self.rejected], promote_options="default")
 
     def add_change(self, rule: str, changed: int, kept: int) -> None:
         """Record a rule that adds or alters rows and drops none."""

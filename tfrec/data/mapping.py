@@ -17,17 +17,16 @@
       path: users.jsonl
       profile: [age, city]
 
-Every table also takes `encoding` (default utf-8), `delimiter` (default a comma, a tab for .tsv),
-`missing` (further words for a missing value) and `only`. `only` maps a column of the file to a
-regular expression (RE2): rows whose text does not match, such as postage, are not read. A required
-column without an entry keeps its name. A list of columns gives the levels of a category; of any
-other column, the first known value counts: `user_id: [account, cookie]`.
+Every table also takes the options of its files (readers/options.py: `format`, `encoding`,
+`delimiter`, `header` ...), `missing` (further words for a missing value) and `only`. `only` maps a
+column of the file to a regular expression (RE2): rows whose text does not match, such as postage,
+are not read. A required column without an entry keeps its name. A list of columns gives the levels
+of a category; of any other column, the first known value counts: `user_id: [account, cookie]`.
 `interactions` may be a list of such tables, for example orders in one file and clicks in another.
 """
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import difflib
 import zoneinfo
@@ -39,6 +38,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from tfrec.data.readers.options import DEFAULT_OPTIONS, OPTION_KEYS, FileOptions, parse_options
 from tfrec.data.values.events import fold
 from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
@@ -51,7 +51,7 @@ _REQUIRED = {
     "users": ("user_id",),
 }
 _FURTHER = {"items": "extra", "users": "profile"}
-_SHARED_KEYS = ("path", "columns", "encoding", "delimiter", "only", "missing")
+_SHARED_KEYS = ("path", "columns", *OPTION_KEYS, "only", "missing")
 _EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order", "cancelled", "per_session")
 
 
@@ -62,8 +62,7 @@ class TableMapping:
     paths: tuple[Path, ...]  # files, folders or globs
     columns: dict[str, tuple[str, ...]]
     """Schema column -> file columns: the levels of a category, else the first known counts."""
-    encoding: str = "utf-8"
-    delimiter: str = ""  # "": by the file's name
+    options: FileOptions = DEFAULT_OPTIONS
     only: dict[str, str] = dataclasses.field(default_factory=dict)
     """File column -> regular expression that its text must match."""
     missing: tuple[str, ...] = ()
@@ -210,25 +209,18 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
 
 
 def _parse_shared(raw: dict[str, Any], name: str, base: Path, further: dict[str, str]) -> dict[str, Any]:
-    encoding, columns = raw.get("encoding", "utf-8"), raw.get("columns", {})
+    columns = raw.get("columns", {})
     if not isinstance(columns, dict) or not all(map(_is_column, columns.values())):
         raise ConfigError(
             f"{name}.columns is {columns!r}, expected pairs of a schema column and a file column; "
             "write {user_id: CustomerID}"
         )
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise ConfigError(
-            f"{name}.encoding is {encoding!r}, which is unknown to Python; try utf-8, latin-1 or gb18030"
-        ) from None
     named: dict[str, Any] = {column: column for column in _REQUIRED[name]} | further | columns
     groups = {column: tuple(value) if isinstance(value, list) else (value,) for column, value in named.items()}
     return {
         "paths": _parse_paths(raw.get("path"), name, base),
         "columns": groups,
-        "encoding": encoding,
-        "delimiter": raw.get("delimiter", ""),
+        "options": parse_options(raw, name),
         "only": _parse_only(raw.get("only", {}), name),
         "missing": _parse_words(raw.get("missing", []), f"{name}.missing", "[NA, '-']"),
     }

@@ -31,3 +31,5 @@ class RawTables:
     """Format of timestamps in text, a `pattern` of timestamps.parse_times."""
     timezone: str = "UTC"
     """Zone of timestamps that name none."""
+    broken: dict[str, pa.Table] = dataclasses.field(default_factory=dict)
+    """Table -> rows of its files that could not be read: file, line, reason, text."""

@@ -580,7 +580,7 @@ def test_a_mapping_whose_only_matches_no_row_is_refused(tmp_path: Path) -> None:
 def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"log\.csv holds a header but no interactions; write it again"):
         _ingested(tmp_path, lines="")
-    with pytest.raises(DataError, match=r"items\.csv is empty, expected a header and rows"):
+    with pytest.raises(DataError, match=r"items\.csv holds a header but no items; write it again"):
         _ingested(tmp_path, items=ITEM_LINES.splitlines()[0])
 
 
@@ -594,7 +594,7 @@ def test_the_error_for_a_log_without_valid_rows_names_the_most_frequent_rule_and
 
 
 def test_the_error_for_a_missing_column_names_its_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"items\.csv has no column 'name', it has sku, title"):
+    with pytest.raises(DataError, match=r"items\.csv has no column 'name', it has 'sku', 'title'"):
         _ingested(tmp_path, items="sku,title\na,x\n")
 
 
@@ -750,7 +750,7 @@ def test_a_failed_ingest_leaves_the_current_tables_unchanged(tmp_path: Path) -> 
     good = _ingested(tmp_path)
     before = _state(tmp_path / "out")
     for text, files in (
-        ("Expected 7 columns, got 2", {"lines": "u1,a\n"}),
+        ("line 2 has 2 columns, expected 7", {"lines": "u1,a\n"}),
         ("rule 'bad timestamp' dropped 1", {"lines": _line(when="")}),
         ("has no column 'sku'", {"items": "x\n1\n"}),
         ("line 1 is not JSON", {"users": "{"}),
@@ -888,4 +888,45 @@ def test_tables_of_interactions_are_read_together_each_with_its_columns_and_time
         ("u1", "a", "purchase", day, 2.5),
         ("u1", "b", "click", day + datetime.timedelta(hours=25), None),
         ("u2", "a", "purchase", day + datetime.timedelta(hours=24), 3.0),
+    ]
+
+
+def test_broken_rows_are_counted_and_stored_with_their_file_and_line(tmp_path: Path) -> None:
+    report = _ingested(tmp_path, lines=LINES + "u9,a,buy\n")
+    assert report.rows_read["interactions"] == 13
+    assert report.tables.manifest.rules[0] == {
+        **{"table": "interactions", "rule": "broken row", "dropped": 1, "kept": 12, "changed": 0},
+    }
+    broken = pq.read_table(report.rejected / "interactions.parquet").to_pylist()[0]
+    # The header is line 1 of the file, the 12 good rows are lines 2 to 13.
+    assert {name: value for name, value in broken.items() if value is not None} == {
+        **{"rule": "broken row", "file": "log.csv", "line": 14, "text": "u9,a,buy"},
+        "reason": "has 3 columns, expected 7",
+    }
+
+
+def test_the_snapshot_of_a_moved_folder_with_a_broken_row_is_the_same(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        _ingested(tmp_path / name, lines=LINES + "u9,a,buy\n")
+    one, two = (read_table_set(tmp_path / name / "out").manifest.snapshot for name in ("one", "two"))
+    assert one == two
+
+
+def test_an_event_for_each_item_in_its_list_is_read(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(
+        '{"user": 1, "at": 1709287200, "name": "purchase", "items": [{"id": "a", "n": 2}, {"id": "b", "n": 1}]}\n'
+        '{"user": 2, "at": 1709287300, "name": "view", "items": {"id": "a"}}\n'
+    )
+    (tmp_path / "shop.yaml").write_text(
+        "interactions:\n"
+        "  path: log.jsonl\n"
+        "  columns: {user_id: user, item_id: items.id, timestamp: at, kind: name, quantity: items.n}\n"
+    )
+    tables = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out", 1).tables
+    rows = _rows(tables, "interactions").select(["user_id", "item_id", "kind", "quantity"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("1", "a", "purchase", 2.0),
+        ("1", "b", "purchase", 1.0),
+        ("2", "a", "view", None),
     ]

@@ -6,13 +6,14 @@ because genres are a set, not a path; the further column `genres` holds all of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
-from tfrec.data.file_readers import read_file, read_headerless
 from tfrec.data.raw_tables import RawTables
+from tfrec.data.readers.options import NO_QUOTE, FileOptions
+from tfrec.data.readers.read import read_file
 from tfrec.errors import DataError
 from tfrec.schema import USERS
 
@@ -54,30 +55,32 @@ def load(folder: str | Path) -> RawTables:
 
 def _load_ml_100k(folder: Path) -> RawTables:
     names = ("item_id", "title", "release_date", "video_release_date", "url", *_GENRES)
-    films = read_headerless(_require_file(folder, "u.item"), names, "|", "latin-1")
+    films = _read_headerless(_require_file(folder, "u.item"), names, "|")
     flags = zip(*(films[genre].to_pylist() for genre in _GENRES), strict=True)
     genres = [[g for g, flag in zip(_GENRES, row, strict=True) if flag == "1" and g != "unknown"] for row in flags]
     profile = ("user_id", "age", "gender", "occupation", "zip_code")
-    users = read_headerless(_require_file(folder, "u.user"), profile, "|", "latin-1")
-    return _make_tables(read_headerless(folder / "u.data", _RATINGS, "\t", "latin-1"), films, genres, users)
+    users = _read_headerless(_require_file(folder, "u.user"), profile, "|")
+    return _make_tables(_read_headerless(folder / "u.data", _RATINGS, "\t"), films, genres, users)
 
 
 def _load_ml_1m(folder: Path) -> RawTables:
-    films = read_headerless(_require_file(folder, "movies.dat"), ("item_id", "title", "genres"), "::", "latin-1")
+    films = _read_headerless(_require_file(folder, "movies.dat"), ("item_id", "title", "genres"), "::")
     profile = ("user_id", "gender", "age", "occupation", "zip_code")
-    users = read_headerless(_require_file(folder, "users.dat"), profile, "::", "latin-1")
-    return _make_tables(
-        read_headerless(folder / "ratings.dat", _RATINGS, "::", "latin-1"), films, _split_genres(films), users
-    )
+    users = _read_headerless(_require_file(folder, "users.dat"), profile, "::")
+    return _make_tables(_read_headerless(folder / "ratings.dat", _RATINGS, "::"), films, _split_genres(films), users)
 
 
 def _load_ml_latest(folder: Path) -> RawTables:
-    ratings = read_file(folder / "ratings.csv", ["userId", "movieId", "rating", "timestamp"]).rename_columns(
-        list(_RATINGS)
-    )
-    films = read_file(_require_file(folder, "movies.csv"), ["movieId", "title", "genres"])
+    ratings = read_file(folder / "ratings.csv", ["userId", "movieId", "rating", "timestamp"]).rows
+    ratings = ratings.rename_columns(list(_RATINGS))
+    films = read_file(_require_file(folder, "movies.csv"), ["movieId", "title", "genres"]).rows
     films = films.rename_columns(["item_id", "title", "genres"])
     return _make_tables(ratings, films, _split_genres(films), USERS.empty_table())
+
+
+def _read_headerless(path: Path, names: Sequence[str], delimiter: str) -> pa.Table:
+    options = FileOptions(encoding="latin-1", delimiter=delimiter, quote=NO_QUOTE, header=tuple(names))
+    return read_file(path, names, options).rows
 
 
 def _require_file(folder: Path, name: str) -> Path:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.data.file_readers import find_files, read_file
 from tfrec.data.mapping import EventMapping, Mapping, TableMapping
 from tfrec.data.raw_tables import RawTables
+from tfrec.data.sources.table_text import TableText, concat, read_text
 from tfrec.data.timestamps import parse_times
 from tfrec.data.values.columns import (
     ID_COLUMNS,
     Values,
     add_changes,
-    choice_name,
     column_of,
     drop_missing_words,
     id_columns,
@@ -27,7 +25,6 @@ from tfrec.data.values.columns import (
 )
 from tfrec.data.values.events import fill_sessions, is_canceled, rename_kinds
 from tfrec.data.values.ids import has_tails
-from tfrec.errors import DataError
 from tfrec.schema import TABLES
 
 _LOGGER = logging.getLogger(__name__)
@@ -36,7 +33,10 @@ _LOGGER = logging.getLogger(__name__)
 def load(mapping: Mapping) -> RawTables:
     """Read the raw tables of a mapping; DataError if a file does not match the mapping."""
     described = {name: table for name, table in (("items", mapping.items), ("users", mapping.users)) if table}
-    values = _read_values([*(("interactions", table) for table in mapping.interactions), *described.items()])
+    tables = [*(("interactions", table) for table in mapping.interactions), *described.items()]
+    texts = [read_text(table, name) for name, table in tables]
+    broken = _collect_broken(texts)
+    values = _read_values(texts, [table for _, table in tables])
     logs, others = values[: len(mapping.interactions)], values[len(mapping.interactions) :]
     interactions, filled = _read_events(logs, mapping.interactions)
     changes = {table.name: table.changes for table in others}
@@ -50,7 +50,13 @@ def load(mapping: Mapping) -> RawTables:
         changes=changes | {"interactions": add_changes([*(table.changes for table in logs), *filled])},
         timestamp_format=mapping.interactions[0].timestamp_format,
         timezone=mapping.interactions[0].timezone,
+        broken=broken,
     )
+
+
+def _collect_broken(texts: Sequence[TableText]) -> dict[str, pa.Table]:
+    names = dict.fromkeys(text.name for text in texts)
+    return {name: pa.concat_tables([text.broken for text in texts if text.name == name]) for name in names}
 
 
 def _read_events(logs: Sequence[Values], events: tuple[EventMapping, ...]) -> tuple[pa.Table, list[dict[str, int]]]:
@@ -60,7 +66,7 @@ def _read_events(logs: Sequence[Values], events: tuple[EventMapping, ...]) -> tu
     )
     if len({(table.timestamp_format, table.timezone) for table in events}) > 1:
         tables = tuple(_parse_timestamps(rows, table) for rows, table in zip(tables, events, strict=True))
-    rows, joined = join_users(_concat(tables))
+    rows, joined = join_users(concat(tables))
     return rows, [*filled, joined]
 
 
@@ -102,58 +108,11 @@ def _describe(values: Values, mapped: TableMapping, events: tuple[EventMapping, 
     return _take_most_common(values.rows, TABLES[values.name].names[0]) if is_log else values.rows
 
 
-def _read_table(mapped: TableMapping, name: str) -> pa.Table:
-    """Read the text of all files, under the schema's column names."""
-    columns = dict(mapped.columns)
-    if isinstance(mapped, EventMapping) and mapped.cancelled:
-        columns["cancelled"] = (mapped.cancelled.column,)
-    files = [file for path in mapped.paths for file in find_files(path)]
-    table = _concat([_read_columns(path, mapped, name, columns) for path in dict.fromkeys(files)])
-    paths = ", ".join(map(str, mapped.paths))
-    if not table.num_rows and mapped.only:
-        raise DataError(f"{paths} holds no {name} that match {name}.only; correct {mapped.only}")
-    if not table.num_rows:
-        raise DataError(f"{paths} holds a header but no {name}; write it again or correct the path")
-    return table
-
-
-def _read_columns(path: Path, mapped: TableMapping, name: str, columns: dict[str, tuple[str, ...]]) -> pa.Table:
-    """Read one file's rows that match `only`, a column for each further choice of a value."""
-    source_columns = [column for group in columns.values() for column in group]
-    rows = read_file(path, [*source_columns, *mapped.only], mapped.encoding, mapped.delimiter)
-    matching = _filter_rows(rows, mapped.only)
-    if mapped.only:
-        _LOGGER.info("%s.only keeps %s of %s rows of %s", name, f"{len(matching):,}", f"{len(rows):,}", path.name)
-    choices = [(column, n, source) for column, group in columns.items() for n, source in enumerate(group)]
-    return pa.table({choice_name(column, n): matching.column(source) for column, n, source in choices})
-
-
-def _read_values(tables: Sequence[tuple[str, TableMapping]]) -> list[Values]:
+def _read_values(tables: Sequence[TableText], mapped: Sequence[TableMapping]) -> list[Values]:
     """Read the values of all tables; whether ids have a tail ".0" is decided for all together."""
-    texts = [drop_missing_words(name, _read_table(mapped, name), mapped.missing) for name, mapped in tables]
+    texts = [drop_missing_words(text.name, text.rows, by.missing) for text, by in zip(tables, mapped, strict=True)]
     tails = [key for key in ID_COLUMNS if has_tails(id_columns(texts, key))]
     return [read_values(table, TABLES[table.name], tails) for table in texts]
-
-
-def _filter_rows(raw: pa.Table, only: dict[str, str]) -> pa.Table:
-    for column, pattern in only.items():
-        matches = pc.match_substring_regex(raw[column].cast(pa.string()), pattern)
-        raw = raw.filter(pc.fill_null(matches, False))
-    return raw
-
-
-def _concat(tables: Sequence[pa.Table]) -> pa.Table:
-    names = list(dict.fromkeys(name for table in tables for name in table.column_names))
-    for name in names:
-        if len({table.schema.field(name).type for table in tables if name in table.column_names}) > 1:
-            tables = [_to_text(table, name) for table in tables]  # timestamps here, text there
-    return pa.concat_tables(tables, promote_options="default").combine_chunks()
-
-
-def _to_text(table: pa.Table, name: str) -> pa.Table:
-    if name not in table.column_names:
-        return table
-    return replace_column(table, name, table[name].cast(pa.string()))
 
 
 def _take_most_common(table: pa.Table, key: str) -> pa.Table:

@@ -1,0 +1,74 @@
+"""Data files of a folder, a glob or a name."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+from tfrec.errors import DataError
+
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
+CSV = (".csv", ".tsv", ".txt")
+JSON = (".jsonl", ".ndjson", ".json")
+PARQUET = (".parquet", ".pq")
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """List the data files of files, folders (any depth, linked ones too) and globs, each once.
+
+    Files of a folder need a known suffix; names that begin with . or _ are left out there. Sorted
+    within a path. DataError for a path without any file.
+    """
+    return list(dict.fromkeys(file for path in paths for file in _find(path)))
+
+
+def data_suffix(path: Path) -> str:
+    """Suffix of a file's name in lower case, without that of a compression."""
+    name = path.name.lower()
+    for suffix in COMPRESSED:
+        if name.endswith(suffix) and Path(name.removesuffix(suffix)).suffix:
+            name = name.removesuffix(suffix)
+    return Path(name).suffix
+
+
+def partition_values(path: Path) -> dict[str, str | None]:
+    """Columns in the names of the file's folders: {"dt": "2024-03-01"} of dt=2024-03-01/."""
+    pairs = [part.partition("=") for part in path.parent.parts]
+    values = {name: unquote(value) for name, equals, value in pairs if name and equals}
+    return {name: None if value in ("", _NULL_PARTITION) else value for name, value in values.items()}
+
+
+def _find(path: Path) -> list[Path]:
+    if path.exists():  # first: a folder's name may hold * or [
+        files = [path] if not path.is_dir() else list(_walk(path))
+    else:
+        matched = [Path(name) for name in glob.glob(_escape_existing(path), recursive=True)]
+        folders = [one for one in matched if one.is_dir() and "**" not in path.parts]
+        files = [one for one in matched if one.is_file() and not one.name.startswith("_")]
+        files += [file for folder in folders for file in _walk(folder)]
+    if not files:
+        raise DataError(f"{path} matches no CSV, JSON or Parquet file; correct the path in the mapping")
+    return sorted(files)
+
+
+def _escape_existing(path: Path) -> str:
+    """Pattern of a glob in which the characters of folders that exist stand for themselves."""
+    existing = next((parent for parent in path.parents if parent.exists()), Path())
+    return str(Path(glob.escape(str(existing))) / path.relative_to(existing))
+
+
+def _walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:  # a link to a folder above
+        return
+    for path in folder.iterdir():
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_dir():
+            yield from _walk(path, (*above, real))
+        elif path.is_file() and data_suffix(path) in CSV + JSON + PARQUET + COMPRESSED:
+            yield path

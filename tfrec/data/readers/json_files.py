@@ -1,0 +1,218 @@
+"""Reader of JSON files: an object a line, one array of objects, or objects one after the other."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tfrec.data.readers.file_rows import BrokenRow, FileRows, check_broken
+from tfrec.data.readers.json_paths import ABSENT, NestedValueError, Step, explode, parse_path, to_text, value_at
+from tfrec.data.readers.messages import ENCODING_CURE, UNDECODABLE, shorten, translated_errors
+from tfrec.data.readers.options import FileOptions
+from tfrec.data.readers.streams import CHUNK_BYTES, decode, open_text
+from tfrec.errors import DataError
+
+_BATCH_ROWS = 50_000
+_BLANK = "\ufeff \t\r\n"
+_BLANKS = re.compile(f"[{_BLANK}]*")
+# Numbers stay as written: the id 007.0 is not 7.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambda _: None)
+
+
+def read_json(path: Path, requested: Sequence[str], options: FileOptions) -> FileRows:
+    """Read the values at the requested paths; DataError if a path ends at an object."""
+    collector = _Collector(path, requested, parse_path(options.explode) if options.explode else ())
+    broken: list[BrokenRow] = []
+    with translated_errors(path), open_text(path, options.encoding) as stream:
+        for line, row in _read_objects(path, decode(stream), options, broken):
+            if isinstance(row, dict):
+                collector.add(line, row)
+            else:
+                broken.append(BrokenRow(line, str(row), "is not a JSON object", "write one {...} a line"))
+    rows = collector.table()
+    check_broken(path, broken, rows.num_rows, options)
+    absent = tuple(name for name in requested if name not in collector.seen)
+    return FileRows(path, "json", rows, absent, tuple(collector.keys), tuple(broken))
+
+
+class _Collector:
+    """Columns of text, from the objects of a file."""
+
+    def __init__(self, path: Path, requested: Sequence[str], exploded: tuple[Step, ...]) -> None:
+        self.seen: set[str] = set()  # requested columns that a row has
+        self.keys: dict[str, None] = {}  # of all rows, and of the objects in the first one
+        self._path = path
+        self._steps = {name: parse_path(name) for name in requested}
+        self._exploded = exploded
+        self._values: dict[str, list[str | None]] = {name: [] for name in requested}
+        self._batches: list[pa.Table] = []
+        self._size = 0
+
+    def add(self, line: int, row: dict[str, Any]) -> None:
+        """Add the row, or the rows that it is exploded to."""
+        self.keys |= dict.fromkeys(row) if self.keys else dict.fromkeys(_list_paths(row))
+        for one in explode(row, self._exploded) if self._exploded else (row,):
+            for name, values in self._values.items():
+                values.append(self._read_value(line, one, name))
+            self._size += 1
+        if self._size >= _BATCH_ROWS:
+            self._flush()
+
+    def table(self) -> pa.Table:
+        """All rows."""
+        self._flush()
+        return pa.concat_tables(self._batches)
+
+    def _read_value(self, line: int, row: dict[str, Any], name: str) -> str | None:
+        value = row[name] if name in row else value_at(row, name, self._steps[name])
+        if value is ABSENT:
+            return None
+        self.seen.add(name)
+        try:
+            return value if value and type(value) is str and value.isascii() else to_text(value)
+        except NestedValueError as error:
+            first = str(error).split(",")[0]
+            raise DataError(
+                f"{self._path} line {line} has an object as {name!r}, with {shorten(str(error))}; name the value in "
+                f"it under `columns` in the mapping, such as {name}.{first}"
+            ) from None
+
+    def _flush(self) -> None:
+        self._batches.append(pa.table({name: pa.array(v, pa.string()) for name, v in self._values.items()}))
+        self._values = {name: [] for name in self._values}
+        self._size = 0
+
+
+def _list_paths(row: dict[str, Any]) -> Iterator[str]:
+    """Keys of an object, and of the objects in it: "items.item_id"."""
+    for key, value in row.items():
+        yield key
+        inner = value[0] if isinstance(value, list) and value else value
+        if isinstance(inner, dict):
+            yield from (f"{key}.{name}" for name in inner)
+
+
+def _read_objects(
+    path: Path, text: io.TextIOWrapper, options: FileOptions, broken: list[BrokenRow]
+) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(text, 1):
+        start = line.strip(_BLANK)
+        if start:
+            lines = itertools.chain([line], text)
+            is_document = start[0] == "[" or (start[0] == "{" and start[-1] != "}")
+            is_document &= start[0] == "[" or not _is_json(start)
+            reader = _read_document if is_document else _read_lines
+            yield from reader(path, lines, number, options, broken)
+            return
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _DECODER.decode(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _read_lines(
+    path: Path, lines: Iterator[str], first: int, options: FileOptions, broken: list[BrokenRow]
+) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(lines, first):
+        stripped = line.strip(_BLANK)
+        if not stripped:
+            continue
+        if UNDECODABLE in stripped:
+            broken.append(BrokenRow(number, stripped, f"is not {options.encoding} text", ENCODING_CURE))
+            continue
+        try:
+            yield number, _DECODER.decode(stripped)
+        except json.JSONDecodeError as error:
+            broken.append(BrokenRow(number, stripped, f"is not JSON: {error.msg}", "correct or delete the line"))
+
+
+def _read_document(
+    path: Path, lines: Iterator[str], first: int, options: FileOptions, broken: list[BrokenRow]
+) -> Iterator[tuple[int, Any]]:
+    """Yield the members of one array, or objects that stand one after the other over several lines."""
+    document = _Document(path, lines, first)
+    is_array = document.skip("[")
+    while not document.is_at_end():
+        if is_array and document.skip("]"):
+            if not document.is_at_end():
+                raise DataError(f"{path} line {document.line} has text after its array; write one array of objects")
+            return
+        yield document.line, document.decode()
+        document.skip(",")
+    if is_array:
+        raise DataError(f"{path} ends within its array; write the file again, it is cut off")
+
+
+class _Document:
+    """JSON text read piece by piece."""
+
+    def __init__(self, path: Path, lines: Iterator[str], first: int) -> None:
+        self.line = first  # of the next character
+        self._path = path
+        self._lines = lines
+        self._text = ""
+        self._position = 0
+
+    def is_at_end(self) -> bool:
+        """Skip blanks, and tell whether nothing is left."""
+        while True:
+            blanks = _BLANKS.match(self._text, self._position)
+            self._move(blanks.end() if blanks else self._position)
+            if self._position < len(self._text):
+                return False
+            if not self._read_more(1):
+                return True
+
+    def skip(self, character: str) -> bool:
+        """Skip one character after blanks, and tell whether it was there."""
+        if self.is_at_end() or self._text[self._position] != character:
+            return False
+        self._move(self._position + 1)
+        return True
+
+    def decode(self) -> Any:
+        """Decode the next value."""
+        size = CHUNK_BYTES
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._position)
+                break
+            except json.JSONDecodeError as error:
+                line = self.line + self._text.count("\n", self._position, error.pos)
+                if not self._read_more(size):
+                    raise DataError(
+                        f"{self._path} line {line} is not JSON ({error.msg}); correct it, or write the file again if "
+                        "it is cut off"
+                    ) from None
+                size *= 2
+        if self._text.find(UNDECODABLE, self._position, end) >= 0:
+            raise DataError(f"{self._path} line {self.line} is not text of its encoding; {ENCODING_CURE}")
+        self._move(end)
+        return value
+
+    def _move(self, position: int) -> None:
+        self.line += self._text.count("\n", self._position, position)
+        self._position = position
+
+    def _read_more(self, size: int) -> bool:
+        more: list[str] = []
+        length = 0
+        for line in self._lines:
+            more.append(line)
+            length += len(line)
+            if length >= size:
+                break
+        self._text = self._text[self._position :] + "".join(more)
+        self._position = 0
+        return bool(more)

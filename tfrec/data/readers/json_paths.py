@@ -1,0 +1,110 @@
+"""Paths into nested values: `items.item_id`, `event_params[key=ga_session_id]`, `_id.$oid`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tfrec.schema import CATEGORY_SEPARATOR
+
+ABSENT: Any = object()
+"""Value of a path that a row does not have."""
+
+_STEP = re.compile(r"([^.\[\]]+)(?:\[([^=\]]+)=([^\]]*)\])?(?:\.|$)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A key of an object, and optionally the member of its list whose `select_key` is `select_value`."""
+
+    key: str
+    select_key: str = ""
+    select_value: str = ""
+
+
+class NestedValueError(ValueError):
+    """A path ends at an object; its message names the keys in it."""
+
+
+def parse_path(name: str) -> tuple[Step, ...]:
+    """Parse a path; a name that is no path is a single step."""
+    steps = [Step(*(part or "" for part in match.groups())) for match in _STEP.finditer(name)]
+    is_whole = "".join(match.group() for match in _STEP.finditer(name)) == name and not name.endswith(".")
+    return tuple(steps) if steps and is_whole else (Step(name),)
+
+
+def value_at(row: dict[str, Any], name: str, steps: tuple[Step, ...]) -> Any:
+    """Value at a path of a JSON object, ABSENT if it is not there; a key named as the path comes first."""
+    return row[name] if name in row else _follow_all(row, steps)
+
+
+def explode(row: dict[str, Any], steps: tuple[Step, ...]) -> Iterator[dict[str, Any]]:
+    """Yield a copy of the row for each member of the list at a path, with the member in its place.
+
+    A row without the list, or with an empty one, is yielded once.
+    """
+    members = _follow_all(row, steps)
+    if not isinstance(members, list) or not members:
+        yield _replaced(row, steps, None) if members == [] else row
+        return
+    for member in members:
+        yield _replaced(row, steps, member)
+
+
+def to_text(value: Any) -> str | None:
+    """Text of a value as written, null if empty; NestedValueError for an object.
+
+    Lists are joined to a category path. MongoDB's {"$oid": ...} and Google Analytics'
+    {"string_value": ..., "int_value": ...} are the one value in them.
+    """
+    if value is None or value == "" or value is ABSENT:
+        return None
+    if isinstance(value, list):
+        return CATEGORY_SEPARATOR.join(filter(None, map(to_text, value))) or None
+    if isinstance(value, dict):
+        return to_text(_unwrap(value))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate is not UTF-8
+
+
+def is_typed(keys: list[str]) -> bool:
+    """Whether an object of these keys holds one value under the name of its type."""
+    return bool(keys) and (all(key.endswith("_value") for key in keys) or (len(keys) == 1 and keys[0][:1] == "$"))
+
+
+def _follow_all(value: Any, steps: tuple[Step, ...]) -> Any:
+    for step in steps:
+        value = _follow(value, step)
+        if value is ABSENT:
+            return ABSENT
+    return value
+
+
+def _follow(value: Any, step: Step) -> Any:
+    if isinstance(value, list):
+        followed = [found for member in value if (found := _follow(member, step)) is not ABSENT]
+        return followed or ABSENT
+    if not isinstance(value, dict) or step.key not in value:
+        return ABSENT
+    return _select(value[step.key], step) if step.select_key else value[step.key]
+
+
+def _select(members: Any, step: Step) -> Any:
+    for member in members if isinstance(members, list) else []:
+        if isinstance(member, dict) and str(member.get(step.select_key)) == step.select_value:
+            return member.get("value", member)
+    return ABSENT
+
+
+def _replaced(row: dict[str, Any], steps: tuple[Step, ...], member: Any) -> dict[str, Any]:
+    key, rest = steps[0].key, steps[1:]
+    return row | {key: _replaced(row[key], rest, member) if rest else member}
+
+
+def _unwrap(value: dict[str, Any]) -> Any:
+    if not is_typed(list(value)):
+        raise NestedValueError(", ".join(map(str, value)))
+    return next((one for one in value.values() if one is not None), None)

@@ -1,0 +1,96 @@
+"""Text of one table's files, under the schema's column names."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.data.mapping import EventMapping, TableMapping
+from tfrec.data.readers.file_rows import BROKEN_ROWS, FileRows
+from tfrec.data.readers.find import find_files
+from tfrec.data.readers.options import FileOptions
+from tfrec.data.readers.read import read_files
+from tfrec.data.values.columns import ID_COLUMNS, choice_name, replace_column
+from tfrec.errors import DataError
+
+_LOGGER = logging.getLogger(__name__)
+_REQUIRED = (*ID_COLUMNS, "timestamp", "kind")
+
+
+@dataclasses.dataclass(frozen=True)
+class TableText:
+    """Rows of one table's files."""
+
+    name: str
+    rows: pa.Table
+    """[rows] strings, or timestamps; `user_id/1` is the second choice of a user_id."""
+    broken: pa.Table  # of BROKEN_ROWS
+
+
+def read_text(mapped: TableMapping, name: str) -> TableText:
+    """Read the files of a table; DataError if a column is in none of them or no row is left."""
+    columns = dict(mapped.columns)
+    if isinstance(mapped, EventMapping) and mapped.cancelled:
+        columns["cancelled"] = (mapped.cancelled.column,)
+    sources = [source for group in columns.values() for source in group]
+    required = {columns[name][0] for name in _REQUIRED if len(columns.get(name, ())) == 1} | set(mapped.only)
+    tables, broken = [], [BROKEN_ROWS.empty_table()]
+    files = find_files(mapped.paths)
+    folder = os.path.commonpath([os.path.abspath(file.parent) for file in files])
+    for read in read_files(files, [*sources, *mapped.only], required, _options(mapped)):
+        tables.append(_to_columns(read, mapped, name, columns))
+        broken.append(read.broken_table(folder))
+    rows = concat(tables)
+    if not rows.num_rows:
+        raise _no_rows_error(mapped, name)
+    return TableText(name, rows, pa.concat_tables(broken))
+
+
+def concat(tables: Sequence[pa.Table]) -> pa.Table:
+    """Rows of all tables; null where a table lacks a column, text where columns are of several types."""
+    names = list(dict.fromkeys(name for table in tables for name in table.column_names))
+    for name in names:
+        if len({table.schema.field(name).type for table in tables if name in table.column_names}) > 1:
+            tables = [_to_text(table, name) for table in tables]  # timestamps here, text there
+    return pa.concat_tables(tables, promote_options="default").combine_chunks()
+
+
+def _options(mapped: TableMapping) -> FileOptions:
+    """Options of the files; without `explode`, the list that the item_id is in is exploded."""
+    parent = mapped.columns.get("item_id", ("",))[0].rpartition(".")[0]
+    return mapped.options if mapped.options.explode else dataclasses.replace(mapped.options, explode=parent)
+
+
+def _to_columns(read: FileRows, mapped: TableMapping, name: str, columns: dict[str, tuple[str, ...]]) -> pa.Table:
+    """Rows of one file that match `only`, a column for each further choice of a value."""
+    rows = read.rows
+    matching = _filter_rows(rows, mapped.only)
+    if mapped.only:
+        _LOGGER.info("%s.only keeps %s of %s rows of %s", name, f"{len(matching):,}", f"{len(rows):,}", read.path.name)
+    choices = [(column, n, source) for column, group in columns.items() for n, source in enumerate(group)]
+    return pa.table({choice_name(column, n): matching.column(source) for column, n, source in choices})
+
+
+def _filter_rows(rows: pa.Table, only: dict[str, str]) -> pa.Table:
+    for column, pattern in only.items():
+        matches = pc.match_substring_regex(rows[column].cast(pa.string()), pattern)
+        rows = rows.filter(pc.fill_null(matches, False))
+    return rows
+
+
+def _to_text(table: pa.Table, name: str) -> pa.Table:
+    if name not in table.column_names:
+        return table
+    return replace_column(table, name, table[name].cast(pa.string()))
+
+
+def _no_rows_error(mapped: TableMapping, name: str) -> DataError:
+    paths = ", ".join(map(str, mapped.paths))
+    if mapped.only:
+        return DataError(f"{paths} holds no {name} that match {name}.only; correct {mapped.only}")
+    return DataError(f"{paths} holds a header but no {name}; write it again or correct the path")
