@@ -54,6 +54,18 @@ INTERACTIONS = pa.schema(
     ]
 )
 
+FEEDBACK = pa.schema(
+    [
+        pa.field("rating", pa.float32()),  # the user's, in the shop's scale
+        pa.field("dwell_seconds", pa.float32()),
+        pa.field("answer_id", pa.string()),  # the recommendation that showed the item
+    ]
+)
+"""Columns of interactions that are stored only where a shop has them.
+
+Columns of the context may follow, such as store and device; they are strings.
+"""
+
 ITEMS = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),
@@ -64,10 +76,13 @@ ITEMS = pa.schema(
         pa.field("price", pa.float32()),
     ]
 )
-"""Further columns may follow; they are strings."""
+"""Further columns may follow: strings, float32 numbers and vectors (lists of float32)."""
 
 USERS = pa.schema([pa.field("user_id", pa.string(), nullable=False)])
-"""Profile columns follow; they are strings (one category each), null where unknown."""
+"""Profile columns follow; they are strings (one category each), null where unknown.
+
+Float32 numbers and vectors may follow them.
+"""
 
 TABLES = {"interactions": INTERACTIONS, "items": ITEMS, "users": USERS}
 
@@ -83,10 +98,15 @@ class Manifest:
     rows: dict[str, int]  # table name -> rows kept
     first_timestamp: int  # of the first interaction of EVENT_KINDS, seconds since the epoch
     last_timestamp: int
-    profile_columns: tuple[str, ...]  # of the users table, user_id excluded
-    item_columns: tuple[str, ...]  # of the items table beyond ITEMS
+    profile_columns: tuple[str, ...]  # of the users table, user_id excluded; strings
+    item_columns: tuple[str, ...]  # of the items table beyond ITEMS; strings
     rules: list[dict[str, Any]]
     """{"table", "rule", "dropped", "kept", "changed"} of each rule, in the order applied."""
+    interaction_columns: tuple[str, ...] = ()  # of the interactions table beyond INTERACTIONS
+    item_numbers: tuple[str, ...] = ()
+    item_vectors: tuple[str, ...] = ()
+    user_numbers: tuple[str, ...] = ()
+    user_vectors: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,12 +25,25 @@ def strip_text(rows: pa.Table, skip: tuple[str, ...] = ()) -> pa.Table:
 
 
 def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Arrange rows as `schema` (null where absent), then further columns as strings."""
-    further = [pa.field(name, pa.string()) for name in rows.column_names if name not in schema.names]
+    """Arrange rows as `schema` (null where absent), then further columns: strings, numbers, vectors."""
+    further = [
+        pa.field(field.name, _further_type(field.type)) for field in rows.schema if field.name not in schema.names
+    ]
     fields = [*schema, *further]
     nulls = {field.name: pa.nulls(rows.num_rows, field.type) for field in fields}
     known = {f.name: rows[f.name].cast(f.type) for f in fields if f.name in rows.column_names}
     return pa.table([(nulls | known)[field.name] for field in fields], schema=pa.schema(fields))
+
+
+def is_vector(kind: pa.DataType) -> bool:
+    """Whether this is the type of a vector."""
+    return pa.types.is_list(kind)
+
+
+def _further_type(kind: pa.DataType) -> pa.DataType:
+    if is_vector(kind):
+        return pa.list_(pa.float32())
+    return pa.float32() if pa.types.is_floating(kind) else pa.string()
 
 
 def mark_repeats(rows: pa.Table, names: list[str]) -> np.ndarray:

@@ -84,13 +84,14 @@ def _count_broken(raw: RawTables, table: str) -> int:
 
 
 def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:
+    _check_column_names(raw.interactions, "context column", "store")
     rows = strip_text(raw.interactions, skip=("timestamp",))
     times = _read_times(rows["timestamp"], raw)
     is_kept = report.drop(rows, _check_interactions(rows, times, raw.clock))
     if not is_kept.any():
         raise _no_rows_error(report)
     _warn_of_kinds(report)
-    rows, times = _drop_negative_prices(rows.filter(pa.array(is_kept)), report), times[is_kept]
+    rows, times = _drop_negatives(rows.filter(pa.array(is_kept)), report), times[is_kept]
     if raw.clock == "order":
         times = _number_events(rows["user_id"], times) * 1000
     else:
@@ -98,7 +99,7 @@ def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:
     _warn_of_user(rows["user_id"])
     _count_recorded(rows["kind"], report)
     timestamps = pa.array(times.astype("int64")).cast(pa.timestamp("ms", tz="UTC"))
-    known = [name for name in rows.column_names if name in INTERACTIONS.names and name != "timestamp"]
+    known = [name for name in rows.column_names if name not in ("timestamp", "cancelled")]
     return conform(rows.select(known).append_column("timestamp", timestamps), INTERACTIONS)
 
 
@@ -119,15 +120,15 @@ def _check_interactions(rows: pa.Table, times: np.ndarray, clock: Clock) -> dict
     }
 
 
-def _drop_negative_prices(rows: pa.Table, report: CleaningReport) -> pa.Table:
-    """Make negative prices unknown: coupons, and marks such as -1."""
-    if "price" not in rows.column_names:
-        return rows
-    is_negative = pc.less(rows["price"], 0)
-    if count := pc.sum(is_negative).as_py():
-        report.add_change("negative price", count, rows.num_rows)
-    price = pc.if_else(is_negative, None, rows["price"])
-    return rows.set_column(rows.column_names.index("price"), "price", price)
+def _drop_negatives(rows: pa.Table, report: CleaningReport) -> pa.Table:
+    """Make negative prices, such as coupons and -1 for none, and negative dwell times unknown."""
+    for name in (name for name in ("price", "dwell_seconds") if name in rows.column_names):
+        is_negative = pc.less(rows[name], 0)
+        if count := pc.sum(is_negative).as_py():
+            report.add_change(f"negative {name}", count, rows.num_rows)
+        values = pc.if_else(is_negative, None, rows[name])
+        rows = rows.set_column(rows.column_names.index(name), name, values)
+    return rows
 
 
 def _is_canceled(rows: pa.Table) -> np.ndarray:
@@ -210,7 +211,7 @@ def _clean_items(raw: pa.Table, sold: pa.ChunkedArray, report: CleaningReport) -
     _check_column_names(raw, "item column", "pack_size")
     rows = strip_text(raw)
     kept = rows.filter(pa.array(report.drop(rows, _check_descriptions(rows, "item_id"))))
-    kept = _drop_negative_prices(_fill_gaps(kept, rows, report), report)
+    kept = _drop_negatives(_fill_gaps(kept, rows, report), report)
     kept = conform(kept, ITEMS)
     untitled = kept["title"].null_count
     title = pc.fill_null(kept["title"], "")

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrec.data.arrow import is_vector
+
 _EXAMPLE_CHARACTERS = 160
 
 _BROKEN_ROW = "broken row"
@@ -80,4 +82,11 @@ def _collect_rejected(rows: pa.Table, rules: list[str], first: np.ndarray, is_dr
         "rule": pa.array(names, pa.string()),
         "row": pa.array(np.flatnonzero(is_dropped) + 1, pa.int64()),
     }
-    return pa.table(columns | {name: dropped[name].cast(pa.string()) for name in rows.column_names})
+    return pa.table(columns | {name: _to_text(dropped[name]) for name in rows.column_names})
+
+
+def _to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if is_vector(column.type):
+        texts = [None if vector is None else str(vector) for vector in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+    return column.cast(pa.string())

@@ -40,7 +40,7 @@ def read_user(tables: TableSet, user_id: str) -> User:
     profiles = _read_rows(tables, "users", part, "user_id", [user_id])
     if history.empty and profiles.empty:
         raise DataError(f"user {user_id!r} is not in {tables.root}; give a user id of these tables, or other tables")
-    values = () if profiles.empty else profiles.iloc[0].drop("user_id").dropna().items()
+    values = () if profiles.empty else profiles.iloc[0][list(tables.manifest.profile_columns)].dropna().items()
     profile = {str(name): str(value) for name, value in values}
     return User(user_id, profile, history.sort_values("timestamp", kind="stable", ignore_index=True))
 

@@ -8,11 +8,14 @@
       per_session: [cancelled, user_id]  # stands on one line of an order and holds for all of them
       timestamp_format: auto         # or seconds, milliseconds, a strptime pattern: %d/%m/%Y
       timezone: Europe/Berlin        # of times that name no zone; default UTC
+      context: [store, device]       # further columns of an event
       order: position                # without timestamps: an event's rank among its user's events
     items:
       path: products.parquet
       columns: {item_id: sku, title: name, category: [department, aisle]}  # widest first
       extra: [package_size]          # further columns, names unchanged
+      numbers: [weight]              # further columns of numbers
+      vectors: {image: embedding}    # further columns of lists of numbers, renamed here
     users:
       path: users.jsonl
       profile: [age, city]
@@ -42,7 +45,7 @@ from tfrec.data.readers.options import DEFAULT_OPTIONS, OPTION_KEYS, FileOptions
 from tfrec.data.values.events import fold
 from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
-from tfrec.schema import KINDS, TABLES, Clock
+from tfrec.schema import FEEDBACK, KINDS, TABLES, Clock
 
 TIMESTAMP_FORMATS = ("auto", "seconds", "milliseconds")
 _REQUIRED = {
@@ -50,9 +53,12 @@ _REQUIRED = {
     "items": ("item_id", "title"),
     "users": ("user_id",),
 }
-_FURTHER = {"items": "extra", "users": "profile"}
+_FURTHER = {"items": "extra", "users": "profile", "interactions": "context"}
 _SHARED_KEYS = ("path", "columns", *OPTION_KEYS, "only", "missing")
-_EVENT_KEYS = (*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order", "cancelled", "per_session")
+_EVENT_KEYS = (
+    *(*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order"),
+    *("cancelled", "per_session", "context"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +73,8 @@ class TableMapping:
     """File column -> regular expression that its text must match."""
     missing: tuple[str, ...] = ()
     """Further words that mean a missing value."""
+    numbers: tuple[str, ...] = ()  # further columns that are numbers
+    vectors: tuple[str, ...] = ()  # further columns that are lists of numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,20 +184,38 @@ def _parse_event_tables(raw: Any, base: Path) -> tuple[EventMapping, ...]:
 
 
 def _parse_table(raw: Any, name: str, base: Path) -> TableMapping:
-    _check_keys(raw, (*_SHARED_KEYS, _FURTHER[name]), name)
-    further = raw.get(_FURTHER[name], [])
-    if not isinstance(further, list):
-        raise ConfigError(f"{name}.{_FURTHER[name]} is {further!r}, expected a list of columns; write [{further}]")
-    return TableMapping(**_parse_shared(raw, name, base, {column: column for column in further}))
+    _check_keys(raw, (*_SHARED_KEYS, _FURTHER[name], "numbers", "vectors"), name)
+    further = {key: _parse_further(raw, name, key) for key in (_FURTHER[name], "numbers", "vectors")}
+    columns = {column: source for group in further.values() for column, source in group.items()}
+    shared = _parse_shared(raw, name, base, columns)
+    return TableMapping(**shared, numbers=tuple(further["numbers"]), vectors=tuple(further["vectors"]))
+
+
+def _parse_further(raw: dict[str, Any], name: str, key: str) -> dict[str, str]:
+    """Further column -> column of the file, of a list or of pairs."""
+    further = raw.get(key, [])
+    pairs = {str(column): column for column in further} if isinstance(further, list) else further
+    if not isinstance(pairs, dict) or not all(isinstance(source, str) and source for source in pairs.values()):
+        raise ConfigError(f"{name}.{key} is {further!r}, expected a list of columns; write [{further}]")
+    taken = [*TABLES[name].names, *raw.get("columns", {})] if key not in ("extra", "profile") else []
+    for column in pairs:
+        if column in taken:
+            raise ConfigError(f"{name}.{key} names {column!r}, which is another column of {name}; rename it")
+    return pairs
 
 
 def _parse_events(raw: Any, base: Path) -> EventMapping:
     _check_keys(raw, _EVENT_KEYS, "interactions")
-    shared = _parse_shared(raw, "interactions", base, {"timestamp": raw["order"]} if "order" in raw else {})
-    unknown = [name for name in shared["columns"] if name not in TABLES["interactions"].names]
+    order = {"timestamp": raw["order"]} if "order" in raw else {}
+    context = _parse_further(raw, "interactions", "context")
+    shared = _parse_shared(raw, "interactions", base, order | context)
+    known = (*TABLES["interactions"].names, *FEEDBACK.names)
+    unknown = [name for name in shared["columns"] if name not in (*known, *context)]
     if unknown:
-        known = ", ".join(TABLES["interactions"].names)
-        raise ConfigError(f"interactions.columns names {unknown[0]!r}, expected one of {known}; remove it")
+        raise ConfigError(
+            f"interactions.columns names {unknown[0]!r}, expected one of {', '.join(known)}; remove it, or name it "
+            "under `context`"
+        )
     if "order" in raw and "timestamp" in raw.get("columns", {}):
         raise ConfigError("interactions has both `order` and a column `timestamp`; remove `order`")
     cancelled = raw.get("cancelled")

@@ -19,7 +19,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +28,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tfrec.data.arrow import is_vector
 from tfrec.data.clean import CleanTables
 from tfrec.errors import DataError
-from tfrec.schema import EVENT_KINDS, ITEMS, TABLES, Clock, Manifest, TableSet, part_name, partition_of, read_table_set
+from tfrec.schema import (
+    EVENT_KINDS,
+    INTERACTIONS,
+    ITEMS,
+    TABLES,
+    USERS,
+    Clock,
+    Manifest,
+    TableSet,
+    part_name,
+    partition_of,
+    read_table_set,
+)
 
 _ID_CHARACTERS = 16
 
@@ -103,7 +116,10 @@ def _hash_content(tables: list[pa.Table], partitions: int) -> str:
 
 def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:
     """Add the values to the digest, without the padding of Arrow's buffers and bytes of nulls."""
-    if pa.types.is_string(array.type):
+    if is_vector(array.type):
+        digest.update(pc.fill_null(pc.list_value_length(array), -1).to_numpy(zero_copy_only=False).tobytes())
+        _hash_values(digest, array.flatten())
+    elif pa.types.is_string(array.type):
         filled = array.fill_null("")
         digest.update(pc.binary_length(filled).to_numpy(zero_copy_only=False).tobytes())
         digest.update(pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0].as_buffer())
@@ -123,10 +139,19 @@ def _make_manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock
         rows={name: getattr(tables, name).num_rows for name in TABLES},
         first_timestamp=span["min"].as_py() // 1000,
         last_timestamp=span["max"].as_py() // 1000,
-        profile_columns=tuple(tables.users.column_names[1:]),
-        item_columns=tuple(tables.items.column_names[len(ITEMS) :]),
+        profile_columns=_further_columns(tables.users, USERS, pa.types.is_string),
+        item_columns=_further_columns(tables.items, ITEMS, pa.types.is_string),
         rules=[dataclasses.asdict(rule) for rule in tables.rules],
+        interaction_columns=tuple(tables.interactions.column_names[len(INTERACTIONS) :]),
+        item_numbers=_further_columns(tables.items, ITEMS, pa.types.is_floating),
+        item_vectors=_further_columns(tables.items, ITEMS, is_vector),
+        user_numbers=_further_columns(tables.users, USERS, pa.types.is_floating),
+        user_vectors=_further_columns(tables.users, USERS, is_vector),
     )
+
+
+def _further_columns(rows: pa.Table, schema: pa.Schema, is_type: Callable[[pa.DataType], bool]) -> tuple[str, ...]:
+    return tuple(field.name for field in rows.schema if field.name not in schema.names and is_type(field.type))
 
 
 @contextlib.contextmanager

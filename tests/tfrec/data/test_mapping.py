@@ -111,7 +111,7 @@ def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
         ("interactions: {path: a, kind: view, colums: {}}", "unknown 'colums'; it takes path, columns"),
         (
             "interactions: {path: a, kind: view, columns: {stars: b}}",
-            "names 'stars', expected one of user_id",
+            "names 'stars', expected one of user_id, .*, rating, .*; remove it, or name it under `context`",
         ),
         (
             "interactions: {path: a, kind: view, columns: [user_id]}",

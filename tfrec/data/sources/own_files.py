@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrec.data.arrow import is_vector
 from tfrec.data.mapping import EventMapping, Mapping, TableMapping
 from tfrec.data.raw_tables import RawTables
 from tfrec.data.sources.table_text import TableText, concat, read_text
@@ -25,7 +26,7 @@ from tfrec.data.values.columns import (
 )
 from tfrec.data.values.events import fill_sessions, is_canceled, rename_kinds
 from tfrec.data.values.ids import has_tails
-from tfrec.schema import TABLES
+from tfrec.schema import FEEDBACK, TABLES
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -112,7 +113,13 @@ def _read_values(tables: Sequence[TableText], mapped: Sequence[TableMapping]) ->
     """Read the values of all tables; whether ids have a tail ".0" is decided for all together."""
     texts = [drop_missing_words(text.name, text.rows, by.missing) for text, by in zip(tables, mapped, strict=True)]
     tails = [key for key in ID_COLUMNS if has_tails(id_columns(texts, key))]
-    return [read_values(table, TABLES[table.name], tails) for table in texts]
+    return [read_values(text, _schema_of(text.name, by), tails) for text, by in zip(texts, mapped, strict=True)]
+
+
+def _schema_of(name: str, mapped: TableMapping) -> pa.Schema:
+    numbers = [pa.field(column, pa.float32()) for column in mapped.numbers]
+    vectors = [pa.field(column, pa.list_(pa.float32())) for column in mapped.vectors]
+    return pa.schema([*TABLES[name], *(FEEDBACK if name == "interactions" else ()), *numbers, *vectors])
 
 
 def _take_most_common(table: pa.Table, key: str) -> pa.Table:
@@ -120,6 +127,9 @@ def _take_most_common(table: pa.Table, key: str) -> pa.Table:
     frame = table.to_pandas()
     ids = frame[[key]].dropna().drop_duplicates()
     for column in frame.columns.drop(key):
+        if is_vector(table.schema.field(column).type):  # NumPy arrays: neither hashed nor counted
+            ids = ids.merge(frame[[key, column]].dropna().drop_duplicates(key), on=key, how="left")
+            continue
         pairs = frame[[key, column]].dropna().groupby([key, column], sort=False).size().reset_index(name="rows")
         pairs = pairs.sort_values("rows", ascending=False, kind="stable").drop_duplicates(key)
         ids = ids.merge(pairs[[key, column]], on=key, how="left")

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrec.data.arrow import is_vector
 from tfrec.data.values.ids import first_known, join_anonymous, remove_tails
 from tfrec.data.values.missing import ID_WORDS, TEXT_WORDS, drop_words
 from tfrec.data.values.numbers import read_numbers
+from tfrec.data.values.vectors import read_vectors
 from tfrec.errors import DataError
 from tfrec.schema import CATEGORY_SEPARATOR
 
@@ -26,6 +28,7 @@ _FREE_TEXT = ("title", "description", "query")  # "NULL" can be a title
 _UNCOUNTED = ("cancelled",)  # NULL is what most rows hold
 _CHOICE = "/"
 _JOINED = "anonymous event joined to a user"
+_EXAMPLE_CHARACTERS = 80
 _REFUSED_ROWS = 10  # so many values, none of them a number: the mapping names the wrong column
 
 
@@ -91,6 +94,8 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
     for field in schema:
         if field.name in rows and _is_number(field.type):
             rows[field.name] = _to_numbers(rows[field.name], field, texts.name, changes)
+        elif field.name in rows and is_vector(field.type):
+            rows[field.name] = _to_vectors(rows[field.name], field, texts.name, changes)
     return Values(texts.name, pa.table(rows), changes)
 
 
@@ -157,6 +162,22 @@ def _to_numbers(column: pa.ChunkedArray, field: pa.Field, table: str, changes: d
     _add(changes, f"missing word as {field.name}", numbers.missing)
     _add(changes, f"unreadable {field.name}", numbers.unreadable)
     return numbers.values
+
+
+def _to_vectors(column: pa.ChunkedArray, field: pa.Field, table: str, changes: dict[str, int]) -> pa.ChunkedArray:
+    vectors = read_vectors(column)
+    if not vectors.length:
+        raise DataError(
+            f"{table}.{field.name} holds no vector, for example {vectors.example[:_EXAMPLE_CHARACTERS]!r}; map lists "
+            f"of numbers, or remove {field.name} from the mapping"
+        )
+    if vectors.unreadable:
+        _LOGGER.warning(
+            f"{table}.{field.name}: {vectors.unreadable:,} values are no vectors of {vectors.length} numbers and count "
+            f"as unknown, for example {vectors.example[:_EXAMPLE_CHARACTERS]!r}"
+        )
+    _add(changes, f"unreadable {field.name}", vectors.unreadable)
+    return vectors.values
 
 
 def _noun(field: pa.Field) -> str:
