@@ -30,8 +30,9 @@ import pandas as pd
 
 from benchmarks.harness import model_variants
 from benchmarks.harness.quality_table import Column, Row, format_gains, format_rows, summarize
+from pipeline.configuration import named_run
 from pipeline.outcome import latest_artifact
-from pipeline.runs import RUNS, Run
+from pipeline.runs import Run
 from tfrec.config import Config, EvaluationConfig
 from tfrec.console import log
 from tfrec.evaluation.baselines.tuning import Shop, compare, names
@@ -93,7 +94,7 @@ def main() -> None:
     home = Path("out/quality") / options.dataset
     tables = ingest(options.dataset, dataset, options.folder, home)
     run_name = options.run or dataset.run
-    run = Run(f"{options.dataset}-{run_name}", RUNS[run_name].config, tables=str(tables), out=str(home))
+    run = Run(f"{options.dataset}-{run_name}", config=named_run(run_name).config, tables=str(tables), out=str(home))
     variants = select_variants(options.ablation, options.seeds)
     clock = read_table_set(tables).manifest.clock
     baselines = [] if options.ablation else names(clock)

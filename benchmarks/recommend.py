@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.configuration import named_run
 from pipeline.outcome import latest_artifact
-from pipeline.runs import named_run
 from serving.client.constraints import INPUTS as CONSTRAINT_INPUTS
 from serving.client.constraints import NO_CONSTRAINTS
 from serving.servable.servable import Servable

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from benchmarks.demo import run_and_watch
 from benchmarks.harness.enlarged_shop import write_enlarged_shop
-from pipeline.runs import RUNS, Run
+from pipeline.configuration import named_run
+from pipeline.runs import Run
 from tfrec.schema import TableSet, read_table_set
 
 OUT = Path("out/benchmarks/scale.json")
@@ -96,8 +97,8 @@ def measure_nodes(example_gen: str, program: str, arguments: list[str]) -> Itera
 
 def make_run(home: Path) -> str:
     """Make a run over the tables in `home`, with the settings of `laptop`, as JSON."""
-    config = RUNS["laptop"].config
-    return Run("scale", config, tables=str(home / "tables"), out=str(home / "out")).to_json()
+    config = named_run("laptop").config
+    return Run("scale", config=config, tables=str(home / "tables"), out=str(home / "out")).to_json()
 
 
 def measure_command(command: list[str]) -> tuple[float, int]:

@@ -1,12 +1,13 @@
 """Run the pipeline in this process.
 
-`tfx ... --engine local` is pointed at this file, with the run's name in TFREC_RUN (default:
-laptop).
+`tfx ... --engine local` is pointed at this file, with a shop's YAML file or the name of a run in
+TFREC_RUN (default: laptop).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow uses, before TFX imports it
 
@@ -17,7 +18,9 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.dag import create_pipeline
 from pipeline.outcome import put_in_service
-from pipeline.runs import Run, named_run
+from pipeline.runs import Run
+from pipeline.tables import ready_run
+from tfrec.errors import TfrecError
 
 
 def run_pipeline(run: Run, until: str = "") -> None:
@@ -39,4 +42,7 @@ def run_part(dag: Pipeline, until: str) -> None:
 
 
 if __name__ == "__main__":
-    run_pipeline(named_run(os.environ.get("TFREC_RUN", "laptop")))
+    try:
+        run_pipeline(ready_run(os.environ.get("TFREC_RUN", "laptop")))
+    except TfrecError as error:
+        sys.exit(f"tfrec: error: {error}")

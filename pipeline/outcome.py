@@ -9,7 +9,8 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.runs import Run, named_run
+from pipeline.run_file import SUFFIXES, find_run
+from pipeline.runs import RunFolders
 from tfrec.errors import DataError
 from tfrec.evaluation.result import Evaluation
 from tfrec.versions import is_same_model, latest_version, push, versions
@@ -33,7 +34,7 @@ class Outcome:
         verdict = self.evaluation.verdict
         return self.export_error or ("" if verdict.blessed else "; ".join(verdict.reasons))
 
-    def sentence(self, run: Run) -> str:
+    def sentence(self, run: RunFolders) -> str:
         """Outcome of the run in one sentence, for the terminal."""
         latest = latest_version(run.serving)
         in_service = f"{latest} stays in service" if latest else "nothing is in service"
@@ -44,11 +45,11 @@ class Outcome:
         return f"the model was pushed before and taken out by hand since; {in_service}"
 
 
-def read_outcome(run: Run) -> Outcome:
+def read_outcome(run: RunFolders) -> Outcome:
     """Read the outcome of the run's last evaluation; raises DataError when there is none."""
     evaluation, check = _latest(run, "evaluate_model", "evaluation"), _latest(run, "check_model", "blessing")
     if evaluation is None:
-        raise DataError(f"run {run.name} has no evaluation yet; make one: `tfrec train --run {run.name}`")
+        raise DataError(f"run {run.name} has no evaluation yet; make one: `tfrec train {run.argument}`")
     refusal = Path(check.uri) / "INFRA_NOT_BLESSED" if check else Path()
     pushed = _latest(run, "Pusher", "pushed_model")
     return Outcome(
@@ -59,19 +60,23 @@ def read_outcome(run: Run) -> Outcome:
 
 
 def read_evaluation(name: str) -> Evaluation:
-    """Read the evaluation of a file, or the last one of a run by its name.
+    """Read the evaluation of a file, or the last one of a run by its shop's file or name.
 
     Raises DataError when the file holds no evaluation.
     """
-    path = Path(name)
-    if not path.is_file():
-        if path.suffix == ".json":
-            raise DataError(f"there is no file {path}; give the evaluation.json of evaluate_model, or a run's name")
-        return read_outcome(named_run(name)).evaluation
-    return Evaluation.read(path)
+    if is_evaluation_file(name):
+        return Evaluation.read(Path(name))
+    if name.endswith(".json"):
+        raise DataError(f"there is no file {name}; give the evaluation.json of evaluate_model, or a run")
+    return read_outcome(find_run(name)).evaluation
 
 
-def put_in_service(run: Run) -> None:
+def is_evaluation_file(name: str) -> bool:
+    """True if the name is that of an existing file which is not a shop's YAML file."""
+    return Path(name).is_file() and not name.endswith(SUFFIXES)
+
+
+def put_in_service(run: RunFolders) -> None:
     """Push the run's blessed model again if it is no longer the latest version.
 
     TFX's cache does not see the serving folder: it may have been emptied, or the run may be back at
@@ -85,15 +90,15 @@ def put_in_service(run: Run) -> None:
         push(pushed.uri, run.serving)
 
 
-def latest_artifact(run: Run, node: str, output: str) -> Path:
+def latest_artifact(run: RunFolders, node: str, output: str) -> Path:
     """Folder of the artifact of a node's last execution; raises DataError when there is none."""
     artifact = _latest(run, node, output)
     if artifact is None:
-        raise DataError(f"run {run.name} has no {output} of {node} yet; make it: `tfrec train --run {run.name}`")
+        raise DataError(f"run {run.name} has no {output} of {node} yet; make it: `tfrec train {run.argument}`")
     return Path(artifact.uri)
 
 
-def node_seconds(run: Run) -> dict[str, float]:
+def node_seconds(run: RunFolders) -> dict[str, float]:
     """Node -> seconds of its last execution that was not cached, ordered by their ends."""
     store = _store(run)
     if store is None:
@@ -108,7 +113,7 @@ def node_seconds(run: Run) -> dict[str, float]:
     return {name: seconds for _, name, seconds in sorted(ends)}
 
 
-def connection(run: Run) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConfig:
+def connection(run: RunFolders) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConfig:
     """The run's ML Metadata: a server, or a file that is created when it is first opened."""
     if run.metadata_server:
         host, _, port = run.metadata_server.rpartition(":")
@@ -119,7 +124,7 @@ def connection(run: Run) -> mlmd.ConnectionConfig | mlmd.MetadataStoreClientConf
     return mlmd.ConnectionConfig(sqlite=file)
 
 
-def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
+def _latest(run: RunFolders, node: str, output: str) -> mlmd.Artifact | None:
     """The artifact of the node's last finished execution."""
     store = _store(run)
     if store is None:
@@ -139,7 +144,7 @@ def _latest(run: Run, node: str, output: str) -> mlmd.Artifact | None:
     return None
 
 
-def _store(run: Run) -> MetadataStore | None:
+def _store(run: RunFolders) -> MetadataStore | None:
     """ML Metadata of the run; None before its first run."""
     if not run.metadata_server and not Path(run.metadata).exists():
         return None

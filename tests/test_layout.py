@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {
     "tfrec": "data language examples retrieval training ranking evaluation reports export cli".split(),
     "serving": "wire request batching servable lifecycle api server client rollout".split(),
-    "pipeline": "engines runs outcome nodes resolved_run dag local_runner beam_worker kubeflow demo".split(),
+    "pipeline": (
+        "engines runs run_file auto_preset configuration tables outcome nodes resolved_run dag local_runner "
+        "beam_worker kubeflow demo"
+    ).split(),
 }
 """Folders of each package in the order of the flow. The modules of `pipeline` have a position each;
 those of `tfrec` and `serving` are the ground, which imports no folder."""

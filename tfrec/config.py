@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from tfrec.errors import ConfigError
+from tfrec.settings import Settings, suggestion
 
 Clock = Literal["utc", "order"]
 TextMode = Literal["frozen", "top", "lora", "full"]
@@ -23,27 +22,8 @@ TUNED = ("towers", "train")
 score."""
 
 
-def _suggestion(value: object, allowed: Iterable[str]) -> str:
-    """Part of a sentence with the allowed word that is nearest to the value; "" if none is near."""
-    nearest = difflib.get_close_matches(str(value), list(allowed), 1)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
-
-
-class _Settings:
-    """Base of settings with Literal fields: it checks their values."""
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a value outside the Literal of its field."""
-        for name, hint in typing.get_type_hints(type(self)).items():
-            allowed, value = typing.get_args(hint), getattr(self, name)
-            if typing.get_origin(hint) is Literal and value not in allowed:
-                raise ConfigError(
-                    f"`{name}` is {value!r}{_suggestion(value, allowed)}; use one of {', '.join(allowed)}"
-                )
-
-
 @dataclasses.dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(Settings):
     """Split by time into training, validation and test data."""
 
     test_days: int = 28
@@ -53,7 +33,7 @@ class SplitConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ExamplesConfig:
+class ExamplesConfig(Settings):
     """Cutting of a user's events into sequences."""
 
     max_events: int = 50
@@ -67,7 +47,7 @@ class ExamplesConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class FeaturesConfig:
+class FeaturesConfig(Settings):
     """Preprocessing inside the Transform graph."""
 
     text_tokens: int = 24
@@ -96,7 +76,7 @@ class FeaturesConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class TowerConfig(_Settings):
+class TowerConfig(Settings):
     """Shape of the two towers."""
 
     dim: int = 64
@@ -127,7 +107,7 @@ class TowerConfig(_Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(_Settings):
+class TrainConfig(Settings):
     """Training of the towers."""
 
     batch_size: int = 32
@@ -186,7 +166,7 @@ class TrainConfig(_Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class RankingConfig:
+class RankingConfig(Settings):
     """Second stage: candidates of several sources, ranked by features of the history."""
 
     epochs: int = 0
@@ -225,7 +205,7 @@ class RankingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class ServingConfig:
+class ServingConfig(Settings):
     """Outputs of the exported signatures."""
 
     top_k: int = 100
@@ -235,7 +215,7 @@ class ServingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationConfig(_Settings):
+class EvaluationConfig(Settings):
     """Labels and candidates of the evaluation."""
 
     label_kinds: tuple[str, ...] = ()
@@ -249,7 +229,7 @@ class EvaluationConfig(_Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class VerdictConfig:
+class VerdictConfig(Settings):
     """Conditions for a model to be pushed."""
 
     metric: str = "ndcg@20"
@@ -264,7 +244,7 @@ class VerdictConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class TuneConfig:
+class TuneConfig(Settings):
     """Search for settings of the towers, before they are trained."""
 
     max_trials: int = 0
@@ -279,7 +259,7 @@ class TuneConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(_Settings):
+class Config(Settings):
     """Settings of one run."""
 
     clock: Clock = "utc"
@@ -329,7 +309,7 @@ def _build(cls: type[Any], raw: dict[str, Any]) -> Any:
     for name in raw:
         if name not in known:
             raise ConfigError(
-                f"{cls.__name__} has no setting {name!r}{_suggestion(name, known)}; its settings are {', '.join(known)}"
+                f"{cls.__name__} has no setting {name!r}{suggestion(name, known)}; its settings are {', '.join(known)}"
             )
     values = {}
     for name, value in raw.items():

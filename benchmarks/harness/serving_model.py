@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from benchmarks.harness import generated_shop
+from pipeline.configuration import preset
 from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it crashes
 from pipeline.outcome import latest_artifact
-from pipeline.runs import LAPTOP, Run
+from pipeline.runs import Run
 
 HOME = Path("out/benchmarks/serving_model")
 ITEMS, USERS, EVENTS_PER_USER = 10_000, 1_000, 60
@@ -23,13 +24,14 @@ def build_model() -> Run:
         mapping = generated_shop.write_shop(HOME / "raw", ITEMS, USERS, EVENTS_PER_USER)
         tfrec = str(Path(sys.executable).parent / "tfrec")
         subprocess.run([tfrec, "ingest", str(mapping), "--out", str(tables)], check=True)
+    grocery = preset("grocery")
     config = dataclasses.replace(
-        LAPTOP,
-        train=dataclasses.replace(LAPTOP.train, epochs=1, text_steps=0),
-        towers=dataclasses.replace(LAPTOP.towers, text_mode="frozen"),
-        ranking=dataclasses.replace(LAPTOP.ranking, epochs=1, users=500),
+        grocery,
+        train=dataclasses.replace(grocery.train, epochs=1, text_steps=0),
+        towers=dataclasses.replace(grocery.towers, text_mode="frozen"),
+        ranking=dataclasses.replace(grocery.ranking, epochs=1, users=500),
     )
-    run = Run("served", config, tables=str(tables), out=str(HOME))
+    run = Run("served", config=config, tables=str(tables), out=str(HOME))
     run_pipeline(run, until="RankingTrainer")
     return run
 

@@ -6,16 +6,18 @@ the demo can be interrupted at any time; run it again to resume.
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from pipeline.configuration import run_of
 from pipeline.demo.steps import Steps, locked, quoted
 from pipeline.outcome import Outcome, read_outcome
+from pipeline.run_file import RunFile
 from pipeline.runs import COMPLETE_JOURNEY, Run
+from pipeline.tables import why_ingest
 from tfrec.errors import ModelError
 from tfrec.examples.split import boundaries
 from tfrec.reports.terminal import render_table
@@ -24,20 +26,22 @@ from tfrec.versions import latest_version
 
 USER = "900"
 QUERY = "gluten free pasta"
+EXPECTED = {"laptop": ": 12 minutes on 2 cores, NDCG@20 about 0.36 on all items, 0.045 on items new to the user"}
 BIN = Path(sys.executable).parent
 
 
-def demonstrate(run: Run, query: str = QUERY) -> None:
+def demonstrate(file: RunFile, query: str = QUERY) -> None:
     """Run the steps that are not done and show recommendations; raises TfrecError for a failure."""
-    out = Path(run.out)
+    out = Path(file.out)
     with locked(out) as lock:
-        steps = Steps(out / "logs", lock, {"TFREC_RUN": run.name})
-        if run.tables == COMPLETE_JOURNEY and not (Path(run.tables) / "manifest.json").exists():
-            steps.begin("ingest", "a year of raw transactions -> clean tables, partitioned by user")
-            steps.run("ingest", BIN / "tfrec", "ingest", "complete-journey", "--out", run.tables)
+        steps = Steps(out / "logs", lock, {"TFREC_RUN": file.file or file.name})
+        if why_ingest(file):
+            steps.begin("ingest", "raw files -> clean tables, partitioned by user")
+            steps.run("ingest", BIN / "tfrec", "ingest", file.file or file.source, "--out", file.tables)
+        run = run_of(file)
         tables = read_table_set(run.tables)
         steps.begin("pipeline", "examples -> features -> two towers with BERT -> evaluation -> push")
-        print(f"         run {run.name}: {run.expects}", flush=True)
+        print(f"         run {run.name}{EXPECTED.get(run.name, '')}", flush=True)
         # `tfx run create` runs the same file, but imports TFX twice.
         steps.run("pipeline", sys.executable, Path(__file__).parents[1] / "local_runner.py")
         outcome = read_outcome(run)
@@ -53,7 +57,7 @@ def demonstrate(run: Run, query: str = QUERY) -> None:
 def _report_refusal(outcome: Outcome, run: Run) -> None:
     """Print that an earlier model is served instead; raises ModelError when there is none."""
     if outcome.refusal and latest_version(run.serving) is None:
-        raise ModelError(f"{outcome.sentence(run)}; change the run in pipeline/runs.py")
+        raise ModelError(f"{outcome.sentence(run)}; change its settings")
     if outcome.refusal:
         print(f"         {outcome.sentence(run)}")
 
@@ -68,11 +72,11 @@ def _recommend(steps: Steps, run: Run, tables: TableSet, address: str, query: st
     print(
         f"\nin service: {latest_version(run.serving)}\n"
         "\nNext steps:\n"
-        f"  .venv/bin/tfrec serve --model {os.path.relpath(run.serving)}  # and in another terminal:\n"
-        f"  .venv/bin/tfrec recommend --user {user_id}\n"
-        f"  .venv/bin/tfrec search {quoted(query)} --user {user_id}\n"
-        f"  .venv/bin/tfrec evaluate --run {run.name}\n"
-        f"  .venv/bin/tfrec report {run.name}  # the same and more, as a page for a browser\n"
+        f"  .venv/bin/tfrec serve {run.argument}  # and in another terminal:\n"
+        f"  .venv/bin/tfrec recommend {run.argument} --user {user_id}\n"
+        f"  .venv/bin/tfrec search {run.argument} {quoted(query)} --user {user_id}\n"
+        f"  .venv/bin/tfrec evaluate {run.argument}\n"
+        f"  .venv/bin/tfrec report {run.file or run.name}  # the same and more, as a page for a browser\n"
         "  .venv/bin/tfrec ingest --help  # your own shop's data\n"
         "  make test",
         flush=True,

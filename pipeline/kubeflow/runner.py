@@ -16,10 +16,11 @@ import pipeline  # noqa: F401  # isort: skip  decides which Keras TensorFlow use
 
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 
+from pipeline.configuration import named_run
 from pipeline.dag import create_pipeline
 from pipeline.kubeflow.cluster import Cluster, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
-from pipeline.runs import Run, named_run
+from pipeline.runs import Run
 
 
 def compile_run(run: Run, cluster: Cluster, path: str) -> None:

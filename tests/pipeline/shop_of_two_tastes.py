@@ -37,31 +37,60 @@ TASTES = {
     |Set of screwdrivers|Adjustable spanner|Work bench|Wood glue|Fine sandpaper|Safety goggles|Nails, 50 mm|Wall plugs
     |Bolt cutter|Paint roller|Masking tape|Work gloves|Laser level""",
 }
-MAPPING = """\
+SHOP_FILE = """\
 interactions:
-  path: log*.csv
+  path: raw/log*.csv
   columns: {user_id: customer, item_id: sku, kind: event, timestamp: at, price: price, query: words}
   kinds: {look: view, buy: purchase, find: search}
 items:
-  path: products.csv
+  path: raw/products.csv
   columns: {item_id: sku, title: name, category: [hall, shelf], price: price}
   extra: [maker]
 users:
-  path: customers.csv
+  path: raw/customers.csv
   columns: {user_id: customer}
   profile: [city]
+partitions: 2
+preset: none
+settings:
+  examples.max_events: 16
+  examples.stride: 8
+  examples.window_history: 32
+  examples.split.test_days: 7
+  examples.split.validation_days: 7
+  towers.dim: 8
+  towers.random_bert: true
+  towers.text_mode: full
+  train.epochs: 3
+  train.batch_size: 16
+  train.learning_rate: 0.02
+  train.uniform_negatives: 8
+  train.text_steps: 2
+  ranking.epochs: 10
+  ranking.n_towers: 10
+  ranking.n_copurchase: 10
+  ranking.n_repeat: 20
+  ranking.n_popular: 10
+  ranking.n_cold: 5
+  ranking.copurchase_rank: 4
+  ranking.batch_size: 64
+  ranking.learning_rate: 0.01
+  ranking.cross_layers: 1
+  ranking.cross_rank: 4
+  ranking.hidden: [16]
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Shop:
-    """A working directory with the shop's raw files, its tables, and what the run `tiny` writes."""
+    """A working directory with the shop's raw files, its tables, and what its run writes."""
 
     home: Path
     timeout_seconds: int = 600  # of one command, on a busy machine
 
     def write_raw_files(self) -> None:
         _write_raw_files(self.home / "raw")
+        (self.home / "shop.yaml").write_text(SHOP_FILE, encoding="utf-8")
 
     def add_event(self) -> None:
         """Add a second log with one more event, in the test window."""
@@ -69,7 +98,7 @@ class Shop:
         (self.home / "raw" / "log2.csv").write_text("customer,sku,event,at,price,words\n" + event, encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
-        return os.environ | {"TFREC_RUN": "tiny", "LOCAL_HOME": str(self.home / "tfx")}
+        return os.environ | {"TFREC_RUN": "shop.yaml", "LOCAL_HOME": str(self.home / "tfx")}
 
     def call(self, *command: str | Path) -> str:
         """What the command prints; where the command fails, the test fails with it."""
@@ -87,17 +116,16 @@ class Shop:
         return done.stdout
 
     def ingest(self) -> str:
-        return self.call(BIN / "tfrec", "ingest", "raw/shop.yaml", "--out", "data/tiny", "--partitions", "2")
+        return self.call(BIN / "tfrec", "ingest", "shop.yaml")
 
     def run(self) -> str:
-        return self.call(BIN / "tfx", "run", "create", "--engine", "local", "--pipeline-name", "tiny")
+        return self.call(BIN / "tfx", "run", "create", "--engine", "local", "--pipeline-name", "shop")
 
-    def run_directly(self) -> str:
-        """Run what `tfx run create` executes, without its second import of TFX."""
-        return self.call(sys.executable, RUNNER)
+    def train(self) -> str:
+        return self.call(BIN / "tfrec", "train", "shop.yaml")
 
     def run_and_kill(self, is_time: Callable[[], bool]) -> None:
-        """Run as `run_directly` does until `is_time`, then kill -9."""
+        """Run what `tfx run create` executes until `is_time`, then kill -9."""
         with (self.home / "killed.log").open("w") as log:
             run = subprocess.Popen(
                 [sys.executable, str(RUNNER)],
@@ -123,7 +151,7 @@ class Shop:
 
     @property
     def pipeline(self) -> Path:
-        return self.home / "out" / "pipelines" / "tiny"
+        return self.home / "out" / "pipelines" / "shop"
 
     def executions(self) -> list[tuple[str, int]]:
         """(node, state) of every execution in ML Metadata, oldest first."""
@@ -132,11 +160,11 @@ class Shop:
             "JOIN Context C ON C.id = A.context_id JOIN Type T ON T.id = C.type_id WHERE T.name = 'node' ORDER BY E.id"
         )
         with contextlib.closing(sqlite3.connect(self.pipeline / "metadata.sqlite")) as store:
-            return [(name.removeprefix("tiny."), state) for name, state in store.execute(query)]
+            return [(name.removeprefix("shop."), state) for name, state in store.execute(query)]
 
     def pushed(self) -> list[str]:
         """Names in the serving folder, leftovers included."""
-        folder = self.home / "out" / "serving" / "tiny"
+        folder = self.home / "out" / "serving" / "shop"
         return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
     def artifact(self, node: str, output: str) -> Path:
@@ -166,7 +194,6 @@ def _write_raw_files(folder: Path) -> None:
     _write_csv(folder / "log.csv", "customer sku event at price words", log)
     _write_csv(folder / "products.csv", "sku name hall shelf price maker", products)
     _write_csv(folder / "customers.csv", "customer city", customers)
-    (folder / "shop.yaml").write_text(MAPPING, encoding="utf-8")
 
 
 def _write_csv(path: Path, header: str, rows: list[tuple[Any, ...]]) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.configuration import named_run
 from pipeline.engines import Engine, Flink, Local, Portable
 from pipeline.local_runner import run_pipeline
-from pipeline.runs import Run, named_run
+from pipeline.runs import Run
 from tfrec.config import Config
 from tfrec.examples.build import SPLITS
 from tfrec.schema import TableSet
@@ -81,7 +82,7 @@ def rows_of(shop: TableSet, out: Path, engine: Engine) -> Rows:
     examples = dataclasses.replace(tiny.config.examples, split=Config().examples.split)
     run = Run(
         "engines",
-        dataclasses.replace(tiny.config, examples=examples),
+        config=dataclasses.replace(tiny.config, examples=examples),
         tables=os.path.relpath(shop.root),  # relative, although the workers run in another folder
         out=str(out),
         beam={"default": engine},

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.configuration import named_run
 from pipeline.dag import create_pipeline
-from pipeline.runs import Run, named_run
+from pipeline.runs import Run
 from tfrec.config import Config, EvaluationConfig, RankingConfig, TuneConfig, config_from_json
 from tfrec.errors import ConfigError
 from tfrec.schema import TableSet

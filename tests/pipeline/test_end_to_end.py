@@ -1,8 +1,8 @@
 """The pipeline by TFX's own command line, killed and resumed, then a server and its answers.
 
-Raw CSV files -> `tfrec ingest` -> `tfx pipeline create`, `tfx run create` -> `tfrec serve` -> the
-client, each a process of its own. The module's fixtures build on each other: each one runs what
-follows the one before it.
+CSV files and a shop.yaml -> `tfx pipeline create`, which ingests, `tfx run create` ->
+`tfrec serve` -> the client and `tfrec recommend`, each a process of its own. The module's fixtures
+build on each other: each one runs what follows the one before it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.configuration import named_run
 from pipeline.outcome import put_in_service
-from pipeline.runs import named_run
+from pipeline.runs import Run
 from serving.client import Client, Event
 from tests.pipeline.shop_of_two_tastes import BIN, NODES, RUNNER, TEST_START, Shop
 from tfrec.evaluation.result import Evaluation
@@ -34,10 +35,9 @@ TEA_LOVER = [Event(f"tea-{n}", "purchase", 1_708_200_000 + n, 1 + n / 2) for n i
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """The shop after ingest and a run killed in training, after the first epoch's checkpoint."""
+    """The shop after a run killed in training, after the first epoch's checkpoint."""
     shop = Shop(tmp_path_factory.mktemp("end_to_end"))
     shop.write_raw_files()
-    shop.ingest()
     shop.call(BIN / "tfx", "pipeline", "create", "--engine", "local", "--pipeline-path", RUNNER)
     # Printed once the epoch's checkpoint is written; the second checkpoint may be from the middle
     # of a slow epoch.
@@ -67,7 +67,7 @@ class Ran:
 
     @property
     def version(self) -> Path:
-        return self.shop.home / "out" / "serving" / "tiny" / self.pushed[-1]
+        return self.shop.home / "out" / "serving" / "shop" / self.pushed[-1]
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +80,15 @@ def ran(killed_again: Shop) -> Ran:
     return Ran(shop, killed_output, output, shop.executions(), shop.pushed(), Evaluation.from_json(evaluation))
 
 
+def shop_run(shop: Shop) -> Run:
+    """The run that shop.yaml describes."""
+    return named_run(str(shop.home / "shop.yaml"))
+
+
 @pytest.fixture(scope="module")
 def client(ran: Ran) -> Iterator[Client]:
     """A client of `tfrec serve` on free ports."""
-    command = [BIN / "tfrec", "serve", "--model", "out/serving/tiny", "--port", "0", "--rest-port", "0"]
+    command = [BIN / "tfrec", "serve", "shop.yaml", "--port", "0", "--rest-port", "0"]
     server = subprocess.Popen(
         [*map(str, command)], cwd=ran.shop.home, env=ran.shop.environment(), stdout=subprocess.PIPE, text=True
     )
@@ -142,13 +147,13 @@ def test_the_model_is_blessed_and_ranks_better_than_recent_popularity(ran: Ran) 
 
 def test_the_report_shows_scores_titles_and_every_node(ran: Ran, titles: dict[str, str]) -> None:
     assert (ran.shop.artifact("evaluate_model", "evaluation") / "report.html").is_file()
-    assert "report.html" in ran.shop.call(BIN / "tfrec", "report", "tiny")
+    assert "report.html" in ran.shop.call(BIN / "tfrec", "report", "shop.yaml")
     page = (ran.shop.home / "report.html").read_text(encoding="utf-8")
     assert f"{ran.evaluation.model.slices['all'].metrics['ndcg@20']:.4f}" in page
     assert sum(html.escape(title) in page for title in titles.values()) > 30
     assert all(f'<th scope="row">{node}</th>' in page for node in NODES)
     assert [epoch.phase for epoch in ran.evaluation.details.training] == [
-        *(["towers"] * 3 + ["text"] + ["second stage"] * named_run("tiny").config.ranking.epochs),
+        *(["towers"] * 3 + ["text"] + ["second stage"] * shop_run(ran.shop).config.ranking.epochs),
     ]
     assert "This evaluation does not hold it" not in page
 
@@ -187,10 +192,10 @@ def test_search_similar_and_complementary_items_have_their_titles(client: Client
 
 
 def test_the_command_line_prints_the_answer_as_a_table(client: Client, ran: Ran, titles: dict[str, str]) -> None:
-    flags = ("--tables", "data/tiny", "--server", client.target)
-    answer = ran.shop.call(BIN / "tfrec", "recommend", "--user", "c0", "--until", "2024-02-19", *flags)
+    flags = ("--server", client.target)
+    answer = ran.shop.call(BIN / "tfrec", "recommend", "shop.yaml", "--user", "c0", "--until", "2024-02-19", *flags)
     assert sum(title in answer for title in titles.values()) >= 10
-    assert "西湖龙井 绿茶" in ran.shop.call(BIN / "tfrec", "search", "西湖龙井 绿茶", "--k", "3", *flags)
+    assert "西湖龙井 绿茶" in ran.shop.call(BIN / "tfrec", "search", "shop.yaml", "西湖龙井 绿茶", "--k", "3", *flags)
 
 
 def test_server_savedmodel_and_training_give_the_same_query_embeddings(client: Client, ran: Ran) -> None:
@@ -238,7 +243,7 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
     from tfrec.language.text_encoder import vocabulary
     from tfrec.retrieval.two_tower import TwoTower
 
-    config = named_run("tiny").config
+    config = shop_run(ran.shop).config
     features = dataclasses.replace(
         config.features,
         profile_columns=("city",),
@@ -269,7 +274,7 @@ def _trained(ran: Ran) -> dict[bytes, np.ndarray]:
 def ran_again(ran: Ran) -> Ran:
     """The shop after the same raw files were ingested again and the pipeline ran again."""
     ran.shop.ingest()
-    output = ran.shop.run_directly()
+    output = ran.shop.train()
     return dataclasses.replace(ran, output=output, executions=ran.shop.executions(), pushed=ran.shop.pushed())
 
 
@@ -279,11 +284,12 @@ def test_a_run_with_nothing_changed_executes_nothing(ran: Ran, ran_again: Ran) -
     assert dict(again) == dict.fromkeys(NODES, CACHED)
     assert len(again) == len(NODES)
     assert "towers" not in ran_again.output
+    assert ran_again.output.splitlines()[-1] == f"pushed: {ran.version}"
     assert ran_again.pushed == ran.pushed
 
 
 def test_a_pushed_model_returns_to_service_unless_it_was_taken_out_by_hand(ran_again: Ran, tmp_path: Path) -> None:
-    run = dataclasses.replace(named_run("tiny"), out=str(ran_again.shop.home / "out"))
+    run = dataclasses.replace(shop_run(ran_again.shop), out=str(ran_again.shop.home / "out"))
     shutil.move(run.serving, tmp_path / "aside")
     try:
         put_in_service(run)
@@ -323,10 +329,10 @@ def test_new_events_run_the_pipeline_again_and_a_kill_changes_nothing_in_service
     assert shop.pushed() == ran_again.pushed
 
     # The demo resumes the killed run and shows answers of the version that is then in service.
-    shown = shop.call(BIN / "tfrec", "demo", "--run", "tiny")
+    shown = shop.call(BIN / "tfrec", "demo", "shop.yaml")
     done = dict(shop.executions()[before + 4 :])
     assert (done["TableSetExampleGen"], done["Transform"], done["Trainer"]) == (CACHED, COMPLETE, COMPLETE)
     assert f"Verdict: {'BLESSED' if len(shop.pushed()) == 2 else 'REFUSED'}" in shown
-    assert f"in service: {shop.home / 'out' / 'serving' / 'tiny' / shop.pushed()[-1]}" in shown
+    assert f"in service: {shop.home / 'out' / 'serving' / 'shop' / shop.pushed()[-1]}" in shown
     assert "$ tfrec search" in shown
     assert shown.count("\n   1  ") == 2  # the first row of the recommendations, and of the search

@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOpt
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 
+from pipeline.configuration import named_run
 from pipeline.dag import create_pipeline
 from pipeline.engines import (
     DEFAULT,
@@ -25,7 +26,7 @@ from pipeline.engines import (
     engine_of,
     engines_from,
 )
-from pipeline.runs import Run, named_run, run_from_json
+from pipeline.runs import Run, run_from_json
 from tfrec.config import EvaluationConfig
 from tfrec.errors import ConfigError
 from tfrec.schema import TableSet
@@ -46,7 +47,7 @@ EVERY = (
 def run(shop: TableSet, tmp_path: Any) -> Run:
     """A run with all Beam steps over the shop of tests/conftest.py."""
     config = dataclasses.replace(named_run("laptop").config, evaluation=EvaluationConfig(ranking_users=5))
-    return Run("shop", config, tables=str(shop.root), out=str(tmp_path))
+    return Run("shop", config=config, tables=str(shop.root), out=str(tmp_path))
 
 
 def flags_by_step(run: Run) -> dict[str, list[str]]:

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.configuration import named_run
 from pipeline.kubeflow.cluster import Cluster, Volume, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.kubeflow.spec import Task, read_compiled
-from pipeline.runs import named_run
 
 pytestmark = pytest.mark.slow
 

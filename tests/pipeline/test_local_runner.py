@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from pipeline.configuration import named_run
 from pipeline.local_runner import run_pipeline
-from pipeline.runs import named_run
 from tfrec.schema import TableSet
 
 

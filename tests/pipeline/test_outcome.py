@@ -9,8 +9,9 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.configuration import named_run
 from pipeline.outcome import Outcome, node_seconds, read_evaluation, read_outcome
-from pipeline.runs import Run, named_run
+from pipeline.runs import Run
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Protocol, Verdict

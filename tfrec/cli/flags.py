@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 
 MODEL_NAME = "tfrec"
+LAPTOP = "laptop"
+MODEL_BASE_PATH = "out/serving/laptop"
 
 
 def ingest(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", nargs="?", help="complete-journey, movielens, or a mapping's YAML file")
-    parser.add_argument("--out", help="folder of the tables (data/SOURCE)")
-    parser.add_argument("--partitions", type=count, default=16)
+    parser.add_argument("source", nargs="?", help="complete-journey, movielens, or a shop's YAML file")
+    parser.add_argument("--out", help="folder of the tables (as the file says, else data/SOURCE)")
+    parser.add_argument("--partitions", type=count, help="parts of each table (as the file says, else 16)")
     parser.add_argument("--path", help="movielens: the unzipped folder")
     parser.add_argument("--interactions", help="without a SOURCE: file, folder or glob of the interactions")
     parser.add_argument("--items", help="without a SOURCE: those of the items")
@@ -23,16 +25,31 @@ def ingest(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", default="laptop", help="a name of pipeline/runs.py (%(default)s)")
+    shop(parser, LAPTOP)
+
+
+def shop(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add the run as the only positional argument, and as --run."""
+    parser.add_argument("run", nargs="?", default=argparse.SUPPRESS, metavar="RUN", help="the same as --run")
+    shop_flag(parser, default)
+
+
+def shop_flag(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add --run alone; main.py accepts a YAML file right after the verb in its place."""
+    text = "a shop's YAML file, such as shop.yaml, or a run of the project, such as laptop"
+    parser.add_argument("--run", metavar="RUN", default=default, help=text + (f" ({default})" if default else ""))
 
 
 def compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("evaluations", nargs="+", help="names of runs, or evaluation.json files")
+    parser.add_argument("evaluations", nargs="+", help="runs, or evaluation.json files")
 
 
 def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "evaluation", nargs="?", default="laptop", help="a run's name or an evaluation.json (%(default)s)"
+        "evaluation",
+        nargs="?",
+        default=LAPTOP,
+        help="a shop's YAML file, a run's name or an evaluation.json (%(default)s)",
     )
     parser.add_argument("--out", default="report.html", help="the page to write (%(default)s)")
 
@@ -40,7 +57,8 @@ def report(parser: argparse.ArgumentParser) -> None:
 def serve(parser: argparse.ArgumentParser) -> None:
     from serving.server import flags as server_flags
 
-    server_flags.add(parser, MODEL_NAME, "out/serving/laptop")
+    shop(parser)
+    server_flags.add(parser, MODEL_NAME, MODEL_BASE_PATH)
 
 
 def doctor(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """Users and items from the tables, as inputs of requests to a server.
 
-Serving is imported inside functions only (docs/decisions/0001-command-line.md).
+Serving and pipeline are imported inside functions only (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tfrec.cli.recommend_flags import TABLES
 from tfrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read_user_input(options: argparse.Namespace) -> UserInput:
     from tfrec.data.lookup import read_user
     from tfrec.schema import read_table_set
 
-    tables = read_table_set(options.tables)
+    tables = read_table_set(tables_folder(options))
     user = read_user(tables, options.user)
     has_clock = tables.manifest.clock == "utc"
     until = getattr(options, "until", None)
@@ -47,6 +48,15 @@ def read_user_input(options: argparse.Namespace) -> UserInput:
     if not has_clock:
         raise ConfigError(f"--until is a date but the events of {tables.root} only have an order; leave it out")
     return UserInput(tables, user, user.until(until), now=until)
+
+
+def tables_folder(options: argparse.Namespace) -> str:
+    """The folder that --tables names, else that of --run, else the demo's."""
+    if options.tables or not options.run:
+        return options.tables or TABLES
+    from pipeline.run_file import find_run
+
+    return find_run(options.run).tables
 
 
 def to_events(user: User) -> list[Event]:
@@ -64,7 +74,7 @@ def read_item_inputs(options: argparse.Namespace) -> list[Item]:
     from tfrec.data.lookup import read_items
     from tfrec.schema import read_table_set
 
-    tables = read_table_set(options.tables)
+    tables = read_table_set(tables_folder(options))
     rows = read_items(tables, options.item)
     for item_id in options.item:
         if item_id not in rows.index:

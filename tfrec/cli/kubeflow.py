@@ -39,14 +39,11 @@ def kubeflow_flags(parser: argparse.ArgumentParser) -> None:
 
 def compile_run(options: argparse.Namespace) -> None:
     """write a run as the YAML that Kubeflow Pipelines takes"""
+    from pipeline.configuration import named_run
     from pipeline.kubeflow.cluster import read_cluster
-    from pipeline.runs import named_run
 
-    run, cluster, out = (
-        named_run(options.run),
-        read_cluster(Path(options.cluster)),
-        options.out or f"{options.run}.pipeline.yaml",
-    )
+    run, cluster = named_run(options.run), read_cluster(Path(options.cluster))
+    out = options.out or f"{run.name}.pipeline.yaml"
     from pipeline.kubeflow.runner import compile_run as write  # importing TFX takes seconds
 
     write(run, cluster, out)
@@ -107,7 +104,8 @@ VERBS: tuple[tuple[str, Callable[[argparse.Namespace], int | None], _Flags], ...
         "compile",
         compile_run,
         (
-            ("--run", {"default": "laptop", "help": "a name of pipeline/runs.py (%(default)s)"}),
+            ("run", {"nargs": "?", "default": argparse.SUPPRESS, "metavar": "RUN", "help": "the same as --run"}),
+            ("--run", {"default": "laptop", "help": "a shop's YAML file or a run of the project (%(default)s)"}),
             (
                 "--cluster",
                 {"default": "cluster.yaml", "help": "images, volume and resources of each node (%(default)s)"},

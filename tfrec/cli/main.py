@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done; 1: the check or model failed; 2: an error, printed in one line; 130: interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(words)
+    options = _parser().parse_args(_with_run_flag(words))
     _configure_logging()
     _configure_stdout()
     try:
@@ -74,6 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of `tfrec recommend ... | head` is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _with_run_flag(words: list[str]) -> list[str]:
+    """Write `search shop.yaml tea` as `search --run shop.yaml tea`.
+
+    argparse can't tell an optional positional argument from those that follow it.
+    """
+    if len(words) > 1 and words[0] in recommend_flags.RUN_BEFORE_OTHERS and words[1].endswith((".yaml", ".yml")):
+        return [words[0], "--run", *words[1:]]
+    return words
 
 
 def _parser() -> argparse.ArgumentParser:

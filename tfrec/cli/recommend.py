@@ -1,6 +1,6 @@
 """The verbs that send requests to a server: recommend, search, rank, ctr, similar, embed, status.
 
-Serving is imported inside functions only (docs/decisions/0001-command-line.md).
+Serving and pipeline are imported inside functions only (docs/decisions/0001-command-line.md).
 """
 
 from __future__ import annotations
@@ -100,9 +100,10 @@ def embed(options: argparse.Namespace) -> None:
 
 def status(options: argparse.Namespace) -> int:
     """show what is ingested, what is pushed and what a server serves"""
-    for manifest in sorted(Path("data").glob("*/manifest.json")):
+    manifests, models = _made(options.run)
+    for manifest in manifests:
         print(f"tables   {manifest.parent}: {_row_counts(manifest.parent)}")
-    for version in sorted(Path("out/serving").glob("*/*/saved_model.pb")):
+    for version in models:
         print(f"pushed   {version.parent}")
     try:
         with connect(options) as client:
@@ -168,6 +169,16 @@ def _print_embedding(labels: Mapping[str, str], embedding: np.ndarray) -> None:
     # str() of a float32 is its shortest text; float() of it would print 0.10000000149011612 for
     # 0.1.
     print(json.dumps({**labels, "embedding": [float(str(value)) for value in embedding]}, ensure_ascii=False))
+
+
+def _made(run: str | None) -> tuple[list[Path], list[Path]]:
+    """Manifests of tables and files of pushed models: of a run, or of all in the working directory."""
+    if run is None:
+        return sorted(Path("data").glob("*/manifest.json")), sorted(Path("out/serving").glob("*/*/saved_model.pb"))
+    from pipeline.run_file import find_run
+
+    folders = find_run(run)
+    return sorted(Path(folders.tables).glob("manifest.json")), sorted(Path(folders.serving).glob("*/saved_model.pb"))
 
 
 def _row_counts(root: Path) -> str:

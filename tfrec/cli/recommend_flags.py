@@ -6,9 +6,11 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from tfrec.cli.flags import MODEL_NAME, count
+from tfrec.cli.flags import MODEL_NAME, count, shop, shop_flag
 
 TABLES = "data/complete-journey"
+RUN_BEFORE_OTHERS = ("recommend", "search", "rank", "ctr", "similar", "complementary", "embed")
+"""Verbs after which a shop's YAML file may stand before the other arguments."""
 GRPC_SERVER, REST_SERVER = "127.0.0.1:8500", "127.0.0.1:8501"
 
 
@@ -50,6 +52,7 @@ def embed(parser: argparse.ArgumentParser) -> None:
 
 
 def status(parser: argparse.ArgumentParser) -> None:
+    shop(parser)
     _server(parser)
     _version(parser)
 
@@ -97,7 +100,10 @@ def _constraints(parser: argparse.ArgumentParser) -> None:
 
 
 def _tables(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tables", default=TABLES, help="folder of the tables with the user's history (%(default)s)")
+    shop_flag(parser)
+    parser.add_argument(
+        "--tables", help=f"folder of the tables with the user's history (those of --run, else {TABLES})"
+    )
     _server(parser)
     _version(parser)
 

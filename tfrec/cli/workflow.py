@@ -6,33 +6,40 @@ They may import serving and pipeline, inside functions only (docs/decisions/0001
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tfrec.cli.flags import MODEL_BASE_PATH
 from tfrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tfrec.data.ingest import IngestReport
 
 
 def demo(options: argparse.Namespace) -> None:
     """show the whole system on real data, from ingest to search"""
     from pipeline.demo.demo import demonstrate
-    from pipeline.runs import named_run
+    from pipeline.run_file import find_run
 
-    demonstrate(named_run(options.run))
+    demonstrate(find_run(options.run))
 
 
 def ingest(options: argparse.Namespace) -> None:
     """read and clean a shop's files into partitioned tables"""
     from tfrec.data import ingest as library
-    from tfrec.data.mapping import mapping_from_flags, read_mapping
+    from tfrec.data.mapping import mapping_from_flags
     from tfrec.data.sources import complete_journey, movielens
 
-    source, out = options.source, options.out or f"data/{Path(options.source or 'shop').stem}"
+    source, partitions = options.source, options.partitions or 16
+    out = options.out or f"data/{source or 'shop'}"
     if source == "complete-journey":
-        report = library.ingest_tables(complete_journey.load(), out, source, options.partitions)
+        report = library.ingest_tables(complete_journey.load(), out, source, partitions)
     elif source == "movielens":
         folder = _required(options.path, "--path", "the folder that holds ml-100k, ml-1m or ml-latest's files")
-        report = library.ingest_tables(movielens.load(folder), out, source, options.partitions)
+        report = library.ingest_tables(movielens.load(folder), out, source, partitions)
     elif source:
-        report = library.ingest(read_mapping(Path(source)), out, options.partitions)
+        report = _ingest_file(options)
     else:
         interactions = _required(options.interactions, "--interactions", "a file, or name a SOURCE")
         mapping = mapping_from_flags(
@@ -43,19 +50,32 @@ def ingest(options: argparse.Namespace) -> None:
             kind=options.kind,
             order=options.order,
         )
-        report = library.ingest(mapping, out, options.partitions)
+        report = library.ingest(mapping, out, partitions)
     print(report)
 
 
-def train(options: argparse.Namespace) -> int:
-    """run the pipeline here, from examples to a pushed model"""
-    from pipeline.demo.steps import locked
-    from pipeline.local_runner import run_pipeline
-    from pipeline.outcome import read_outcome
-    from pipeline.runs import named_run
+def _ingest_file(options: argparse.Namespace) -> IngestReport:
+    """Ingest the tables of a shop's file, at the flags' place where these are given."""
+    from pipeline.run_file import read_run_file
+    from pipeline.tables import ingest as ingest_file
 
-    run = named_run(options.run)
-    with locked(Path(run.out)):
+    file = read_run_file(Path(options.source), options.source)
+    flags = {"tables": options.out, "partitions": options.partitions}
+    return ingest_file(dataclasses.replace(file, **{name: value for name, value in flags.items() if value}))
+
+
+def train(options: argparse.Namespace) -> int:
+    """ingest where needed, then run the pipeline, from examples to a pushed model"""
+    from pipeline.demo.steps import locked
+    from pipeline.run_file import find_run
+
+    file = find_run(options.run)
+    from pipeline.local_runner import run_pipeline  # importing TFX takes seconds
+    from pipeline.outcome import read_outcome
+    from pipeline.tables import ready_run
+
+    with locked(Path(file.out)):
+        run = ready_run(options.run)
         run_pipeline(run)
     outcome = read_outcome(run)
     print(outcome.sentence(run))
@@ -65,18 +85,18 @@ def train(options: argparse.Namespace) -> int:
 def join(options: argparse.Namespace) -> None:
     """train a run's towers together with other processes, as TF_CONFIG lists them"""
     from pipeline.nodes.remote_training import join_training
-    from pipeline.runs import named_run
+    from pipeline.run_file import find_run
 
-    join_training(Path(named_run(options.run).work))
+    join_training(Path(find_run(options.run).work))
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """print the last evaluation of a run beside its baselines"""
     from pipeline.outcome import read_outcome
-    from pipeline.runs import named_run
+    from pipeline.run_file import find_run
     from tfrec.reports.terminal import render_table
 
-    print(render_table(read_outcome(named_run(options.run)).evaluation))
+    print(render_table(read_outcome(find_run(options.run)).evaluation))
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -89,18 +109,24 @@ def compare(options: argparse.Namespace) -> None:
 
 def report(options: argparse.Namespace) -> None:
     """write an evaluation as an HTML page"""
-    from pipeline.outcome import node_seconds, read_evaluation
-    from pipeline.runs import named_run
+    from pipeline.outcome import is_evaluation_file, node_seconds, read_evaluation
+    from pipeline.run_file import find_run
     from tfrec.reports.page import render_page, write_page
 
     name, evaluation = options.evaluation, read_evaluation(options.evaluation)
-    seconds = {} if Path(name).is_file() else node_seconds(named_run(name))
-    title = Path(name).name if Path(name).is_file() else f"Run {name}"
+    seconds, title = {}, Path(name).name
+    if not is_evaluation_file(name):
+        run = find_run(name)
+        seconds, title = node_seconds(run), f"Run {run.name}"
     print(f"report: {write_page(render_page(evaluation, title, seconds), options.out)}")
 
 
 def serve(options: argparse.Namespace) -> None:
     """serve the pushed model over TensorFlow Serving's protocol"""
+    if options.run and options.model_base_path == MODEL_BASE_PATH:
+        from pipeline.run_file import find_run
+
+        options.model_base_path = find_run(options.run).serving
     if not options.model_config_file and not Path(options.model_base_path).is_dir():
         raise ConfigError(
             f"--model is {options.model_base_path!r} but there is no such folder; `tfrec train` pushes a model, "

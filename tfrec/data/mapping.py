@@ -26,6 +26,8 @@ column of the file to a regular expression (RE2): rows whose text does not match
 are not read. A required column without an entry keeps its name. A list of columns gives the levels
 of a category; of any other column, the first known value counts: `user_id: [account, cookie]`.
 `interactions` may be a list of such tables, for example orders in one file and clicks in another.
+
+The same file may describe the run that trains on the tables; pipeline/run_file.py reads RUN_KEYS.
 """
 
 from __future__ import annotations
@@ -46,7 +48,13 @@ from tfrec.data.values.events import fold
 from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
 from tfrec.schema import FEEDBACK, KINDS, TABLES, Clock
+from tfrec.settings import suggestion
 
+RUN_KEYS = (
+    *("source", "preset", "settings", "label_kinds", "floor", "protected"),
+    *("tables", "out", "partitions", "beam"),
+)
+"""Keys of a shop's file that describe its run."""
 TIMESTAMP_FORMATS = ("auto", "seconds", "milliseconds")
 _REQUIRED = {
     "interactions": ("user_id", "item_id", "timestamp"),
@@ -117,15 +125,39 @@ class Mapping:
 def read_mapping(path: Path) -> Mapping:
     """Read a YAML file; paths are relative to its folder. ConfigError if it is no valid mapping."""
     path = Path(path)
+    raw = read_yaml(path)
+    check_keys(raw, path.name)
+    return parse_mapping(raw, path.parent, path.name)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file with every scalar a string; ConfigError if it is no YAML."""
     try:
         # BaseLoader keeps every scalar a string, so columns can be called `no` or `1`.
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except OSError as error:
         raise ConfigError(f"mapping {path} can't be read ({error.strerror}); give the path of a YAML file") from None
     except (yaml.YAMLError, UnicodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"mapping {path} is not YAML ({reason}); see examples/online_retail.yaml") from None
-    return _parse_mapping(raw, path.parent, path.name)
+
+
+class _StrictLoader(yaml.BaseLoader):
+    """BaseLoader that refuses a key that stands twice in one table."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Raise YAMLError for a repeated key, which PyYAML would replace in silence."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def check_keys(raw: Any, source: str) -> None:
+    """Raise ConfigError for a top-level key that is neither a table nor a key of the run."""
+    _check_keys(raw, (*TABLES, *RUN_KEYS), f"mapping {source}")
 
 
 def mapping_from_flags(
@@ -147,7 +179,7 @@ def mapping_from_flags(
     for pair in columns:
         _add_column(raw, pair)
     raw["interactions"] |= {key: value for key, value in (("kind", kind), ("order", order)) if value}
-    return _parse_mapping(raw, Path(), "flags")
+    return parse_mapping(raw, Path(), "flags")
 
 
 def _add_column(raw: dict[str, dict[str, Any]], pair: str) -> None:
@@ -163,8 +195,8 @@ def _add_column(raw: dict[str, dict[str, Any]], pair: str) -> None:
         raw[table].setdefault("columns", {})[column if dot else name] = source_column
 
 
-def _parse_mapping(raw: Any, base: Path, source: str) -> Mapping:
-    _check_keys(raw, tuple(TABLES), f"mapping {source}")
+def parse_mapping(raw: Any, base: Path, source: str) -> Mapping:
+    """Parse the tables of a file; paths are relative to `base`. ConfigError if a table is wrong."""
     if "interactions" not in raw:
         raise ConfigError(f"mapping {source} has no `interactions`; name at least their path and columns")
     tables = {name: _parse_table(raw[name], name, base) for name in ("items", "users") if name in raw}
@@ -340,4 +372,6 @@ def _check_keys(raw: Any, known: tuple[str, ...], where: str) -> None:
         raise ConfigError(f"{where} is {raw!r}, expected a table of settings; it takes {', '.join(known)}")
     unknown = [key for key in raw if key not in known]
     if unknown:
-        raise ConfigError(f"{where} has unknown {unknown[0]!r}; it takes {', '.join(known)}")
+        raise ConfigError(
+            f"{where} has unknown {unknown[0]!r}{suggestion(unknown[0], known)}; it takes {', '.join(known)}"
+        )

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.configuration import named_run
 from pipeline.kubeflow.client import KubeflowServer, submit
 from pipeline.kubeflow.cluster import Cluster, Volume, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
-from pipeline.runs import named_run
 from tfrec.errors import ConfigError, TfrecError
 
 

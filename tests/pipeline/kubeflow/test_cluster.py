@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.configuration import named_run
 from pipeline.engines import Flink, Local, LocalParallel
 from pipeline.kubeflow.cluster import Cluster, PodSettings, Toleration, Volume, place_on_volume, read_cluster
-from pipeline.runs import named_run, run_from_json
+from pipeline.runs import run_from_json
 from tfrec.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "cluster.yaml"

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.configuration import named_run
 from pipeline.kubeflow.cluster import Cluster, PodSettings, Secret, Toleration, Volume, place_on_volume
 from pipeline.kubeflow.compiler import write_pipeline
 from pipeline.kubeflow.spec import Task, read_compiled
-from pipeline.runs import named_run, run_from_json
+from pipeline.runs import run_from_json
 
 GRAPH = {"Schema": [], "ExampleGen": [], "Trainer": ["ExampleGen", "Schema"], "check_model": ["Trainer"]}
 CLUSTER = Cluster(

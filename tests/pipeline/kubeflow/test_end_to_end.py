@@ -21,7 +21,7 @@ RUNNER = Path(__file__).parents[3] / "pipeline" / "kubeflow" / "runner.py"
 CLUSTER = """\
 image: registry.example.com/shop/tfrec:1
 volume: {{claim: shop, path: {home}}}
-ingest: [{home}/raw/shop.yaml, --partitions, "2"]
+ingest: [{home}/shop.yaml]
 nodes: {{default: {{cpu: 1, memory: 2Gi}}, Trainer: {{gpus: 1}}}}
 """
 
@@ -34,7 +34,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop.write_raw_files()
     (shop.home / "cluster.yaml").write_text(CLUSTER.format(home=shop.home), encoding="utf-8")
     shop.ingest()
-    shop.call(BIN / "tfrec", "kubeflow", "compile", "--run", "tiny")
+    shop.call(BIN / "tfrec", "kubeflow", "compile", "shop.yaml")
     return shop
 
 
@@ -45,7 +45,7 @@ def first_output(shop: Shop) -> str:
 
 
 def run(shop: Shop, *flags: str) -> str:
-    return shop.call(BIN / "tfrec", "kubeflow", "run-local", "tiny.pipeline.yaml", *flags)
+    return shop.call(BIN / "tfrec", "kubeflow", "run-local", "shop.pipeline.yaml", *flags)
 
 
 def node_states(output: str) -> dict[str, str]:
@@ -56,12 +56,12 @@ def node_states(output: str) -> dict[str, str]:
 
 def compiled_nodes(shop: Shop) -> list[str]:
     """The TFX nodes in the order of the file."""
-    tasks = read_compiled(shop.home / "tiny.pipeline.yaml")
+    tasks = read_compiled(shop.home / "shop.pipeline.yaml")
     return [task.container.args[-1] for task in tasks if task.container.args[0] == "node"]
 
 
 def test_every_node_of_the_pipeline_is_a_pod(shop: Shop) -> None:
-    tasks = read_compiled(shop.home / "tiny.pipeline.yaml")
+    tasks = read_compiled(shop.home / "shop.pipeline.yaml")
     assert [task.spec.task_info.name for task in tasks] == ["ingest", "plan", *compiled_nodes(shop), "outcome"]
     assert sorted(compiled_nodes(shop)) == sorted(NODES)
     assert not (shop.home / "out").exists()  # compiling writes nothing but the file
@@ -70,8 +70,8 @@ def test_every_node_of_the_pipeline_is_a_pod(shop: Shop) -> None:
 def test_a_run_leads_from_raw_files_to_a_pushed_model_and_a_verdict(shop: Shop, first_output: str) -> None:
     assert node_states(first_output) == dict.fromkeys(NODES, "complete")
     (version,) = shop.pushed()
-    assert f"\npushed: {shop.home}/out/serving/tiny/{version}\n" in first_output
-    assert (shop.home / "out" / "serving" / "tiny" / version / "saved_model.pb").is_file()
+    assert f"\npushed: {shop.home}/out/serving/shop/{version}\n" in first_output
+    assert (shop.home / "out" / "serving" / "shop" / version / "saved_model.pb").is_file()
     assert "Verdict: BLESSED" in first_output
 
 
@@ -89,7 +89,7 @@ def test_a_second_run_is_cached_until_there_are_new_events(shop: Shop) -> None:
 def test_tfxs_own_command_line_compiles_the_same_pipeline_for_vertex(shop: Shop) -> None:
     path = f"PATH={BIN}:{os.environ['PATH']}"  # tfx looks for kfp with the first pip on the PATH
     shop.call("env", path, "tfx", "pipeline", "compile", "--engine", "vertex", "--pipeline-path", RUNNER)
-    job = json.loads((shop.home / "tiny-vertex.json").read_text(encoding="utf-8"))
+    job = json.loads((shop.home / "shop-vertex.json").read_text(encoding="utf-8"))
     assert set(NODES) <= set(job["pipelineSpec"]["root"]["dag"]["tasks"])
     containers = [each["container"] for each in job["pipelineSpec"]["deploymentSpec"]["executors"].values()]
     assert {container["image"] for container in containers} == {"tfrec"}

@@ -67,7 +67,9 @@ def planned(tmp_path: Path):
                 str(tmp_path),
                 components=[trained, blessed, latest, compared],
                 enable_cache=True,
-                metadata_connection_config=connection(Run("toy", Config(), out=str(tmp_path), metadata_server=server)),
+                metadata_connection_config=connection(
+                    Run("toy", config=Config(), out=str(tmp_path), metadata_server=server)
+                ),
             )
         )
         runtime_parameter_utils.substitute_runtime_parameter(compiled, {"pipeline-run-id": run_id})

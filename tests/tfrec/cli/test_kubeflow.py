@@ -11,8 +11,9 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline.configuration import named_run
 from pipeline.outcome import connection
-from pipeline.runs import Run, named_run
+from pipeline.runs import Run
 from tfrec.cli.kubeflow import VERBS
 from tfrec.cli.main import main
 from tfrec.evaluation.result import Evaluation
@@ -33,7 +34,7 @@ def test_a_missing_run_or_cluster_is_an_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["kubeflow", "compile", "--run", "nosuch"]) == 2
-    assert "run 'nosuch' is not one of tiny, " in capsys.readouterr().err
+    assert "run 'nosuch' is not one of discovery, " in capsys.readouterr().err
     assert main(["kubeflow", "compile", "--run", "tiny", "--cluster", "nosuch.yaml"]) == 2
     assert "cluster nosuch.yaml can't be read" in capsys.readouterr().err
 

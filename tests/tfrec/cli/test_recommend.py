@@ -271,3 +271,31 @@ def test_status_shows_the_served_versions(capsys, address, tmp_path, monkeypatch
     assert main(["status", "--server", address]) == 0
     assert capsys.readouterr().out == f"server   {address}: version 1 AVAILABLE\n"
     assert main(["status", "--server", "127.0.0.1:1"]) == 1
+
+
+def test_a_shops_file_names_the_tables(capsys, shop, address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(f"tables: {shop.root}\n", encoding="utf-8")
+    # ann: pasta 2, tea 2 (a view and a purchase), sauce 1, fern 1 + 0.5 for Lyon.
+    for words in (["recommend", "shop.yaml"], ["recommend", "--run", "shop.yaml"]):
+        assert main([*words, "--user", "ann", "--k", "1", "--server", address]) == 0
+        assert capsys.readouterr().out.splitlines()[1:] == ["   1     2.000  pasta  Penne, 500 g"]
+    assert main(["rank", "shop.yaml", "lamp", "fern", "--user", "ann", "--server", address]) == 0
+    assert "1.500  fern" in capsys.readouterr().out
+    assert main(["search", "shop.yaml", "--user", "ann", "Soap", "--k", "1", "--server", address]) == 0
+    assert "soap" in capsys.readouterr().out
+    assert main(["recommend", "no.yaml", "--user", "ann", "--server", address]) == 2
+    assert "no.yaml can't be read" in capsys.readouterr().err
+
+
+def test_status_of_a_shops_file_shows_its_own_tables_and_models(capsys, shop, address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(f"tables: {shop.root}\n", encoding="utf-8")
+    for name in ("shop", "other"):
+        (tmp_path / "out/serving" / name / "7").mkdir(parents=True)
+        (tmp_path / "out/serving" / name / "7/saved_model.pb").touch()
+    assert main(["status", "shop.yaml", "--server", address]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"tables   {shop.root}: 24 interactions, 8 items, 5 users"
+    assert lines[1] == f"pushed   {tmp_path}/out/serving/shop/7"
+    assert len(lines) == 3

@@ -87,3 +87,35 @@ def test_serve_says_where_it_answers_and_ends_well_at_an_interrupt(capsys, serve
     assert "Tomato sauce" in capsys.readouterr().out
     assert child.returncode == 0
     assert "Traceback" not in err
+
+
+def test_a_shops_file_names_the_model_to_serve_and_the_run_to_report(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text("preset: none\n", encoding="utf-8")
+    assert main(["serve", "shop.yaml"]) == 2
+    assert f"--model is '{tmp_path}/out/serving/shop' but there is no such folder" in capsys.readouterr().err
+    for words in (["report", "shop.yaml"], ["evaluate", "shop.yaml"], ["evaluate", "--run", "shop.yaml"]):
+        assert main(words) == 2
+        assert "run shop has no evaluation yet; make one: `tfrec train shop.yaml`" in capsys.readouterr().err
+
+
+def test_ingest_takes_folder_and_partitions_from_the_file_unless_flags_name_others(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nann,tea,2024-01-05\n", encoding="utf-8")
+    text = "interactions: {path: log.csv, kind: purchase}\ntables: here\npartitions: 3\npreset: retail\n"
+    (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+    assert main(["ingest", "shop.yaml"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2].startswith("tables in here/snapshots/")
+    assert main(["ingest", "shop.yaml", "--out", "there", "--partitions", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "tables in there/snapshots/" in out
+    assert "2 partitions" in out
+
+
+def test_a_wrong_setting_ends_a_training_before_it_begins(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "interactions: {path: log.csv, kind: purchase}\nsettings: {train.learnig_rate: 1}\n"
+    (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+    assert main(["train", "shop.yaml"]) == 2
+    assert "did you mean 'train.learning_rate'?" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.yaml"]

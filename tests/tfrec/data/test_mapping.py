@@ -108,7 +108,10 @@ def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
             "interactions: [{path: a, kind: view}, {path: b, kind: view, order: n}]",
             "has `order` in one table and timestamps in another",
         ),
-        ("interactions: {path: a, kind: view, colums: {}}", "unknown 'colums'; it takes path, columns"),
+        (
+            "interactions: {path: a, kind: view, colums: {}}",
+            r"unknown 'colums' \(did you mean 'columns'\?\); it takes path, columns",
+        ),
         (
             "interactions: {path: a, kind: view, columns: {stars: b}}",
             "names 'stars', expected one of user_id, .*, rating, .*; remove it, or name it under `context`",
@@ -142,7 +145,7 @@ def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
         ),
         (
             "interactions: {path: a, kind: view, cancelled: {col: C}}",
-            "cancelled has unknown 'col'; it takes column, pre",
+            r"cancelled has unknown 'col' \(did you mean 'column'\?\); it takes column, pre",
         ),
         ("interactions: {path: a, kind: view, per_session: [user_id]}", "`per_session` but no column `session`; map"),
         (

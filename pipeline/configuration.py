@@ -1,0 +1,51 @@
+"""The run that a shop's file describes: the preset's configuration with the file's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from pipeline.auto_preset import Choice, choose_preset
+from pipeline.run_file import RunFile, find_run
+from pipeline.runs import Run
+from tfrec.config import Config
+from tfrec.schema import read_table_set
+from tfrec.setting_names import with_named
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def named_run(name: str) -> Run:
+    """The run of a shop's file or of a name of the project; errors as in `find_run`."""
+    return run_of(find_run(name))
+
+
+def run_of(file: RunFile) -> Run:
+    """The run of a file; with the preset `auto` its tables decide and must exist.
+
+    Raises DataError when they do not.
+    """
+    config = with_named(preset(choose(file).preset if file.preset == "auto" else file.preset), file.settings)
+    return Run(
+        file.name,
+        file.tables,
+        file.out,
+        file=file.file,
+        metadata_server=file.metadata_server,
+        config=config,
+        beam=file.beam,
+    )
+
+
+def choose(file: RunFile) -> Choice:
+    """The preset that the file's tables suggest, with the reason; DataError without tables."""
+    return choose_preset(read_table_set(file.tables))
+
+
+def preset(name: str) -> Config:
+    """Configuration of a file of presets/; "none": the defaults."""
+    if name == "none":
+        return Config()
+    text = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
+    return with_named(Config(), yaml.load(text, Loader=yaml.BaseLoader)["settings"])

@@ -1,0 +1,129 @@
+"""A shop's YAML file: its tables, as tfrec/data/mapping.py reads them, and its run.
+
+    interactions: ...            # or `source: complete-journey`; items, users: see docs/data.md
+    preset: auto                 # or a file of presets/, or none
+    settings: {train.epochs: 4}  # any setting of Config by its dotted name
+    label_kinds: [purchase]      # the same as the setting evaluation.label_kinds
+    floor: [recent_popularity]   # verdict.floor
+    protected: [cold]            # verdict.protected
+    tables: data/shop            # default: data/ and the file's name
+    out: out
+    partitions: 16
+    beam: {default: {engine: local}}
+
+The project's own runs are such files too, in named_runs/.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.engines import Engine, Step, engines_from
+from pipeline.runs import RunFolders
+from tfrec.config import Config
+from tfrec.data import mapping as tables_mapping
+from tfrec.errors import ConfigError
+from tfrec.schema import TABLES
+from tfrec.setting_names import with_named
+from tfrec.settings import parse
+
+Preset = Literal["auto", "grocery", "retail", "discovery", "full", "gpu", "none"]
+Source = Literal["complete-journey"]
+"""A data set that the project reads without a mapping."""
+
+SHORT_NAMES = {
+    "label_kinds": "evaluation.label_kinds",
+    "floor": "verdict.floor",
+    "protected": "verdict.protected",
+}
+"""Key of the file -> the setting that it stands for."""
+SUFFIXES = (".yaml", ".yml")
+NAMED_RUNS = Path(__file__).parent / "named_runs"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFile(RunFolders):
+    """What a shop's file says, before the tables complete it; configuration.py makes a Run of it."""
+
+    preset: Preset = dataclasses.field(default="auto", kw_only=True)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
+    """Dotted name -> the YAML's texts; checked."""
+    source: Source | None = dataclasses.field(default=None, kw_only=True)
+    mapping: tables_mapping.Mapping | None = dataclasses.field(default=None, kw_only=True)
+    mapping_text: str = dataclasses.field(default="", kw_only=True)
+    """The tables of the file as JSON, which changes with them."""
+    partitions: int = dataclasses.field(default=16, kw_only=True)
+    beam: Mapping[Step, Engine] = dataclasses.field(default_factory=dict, kw_only=True)
+
+
+def run_names() -> list[str]:
+    """Names of the project's own runs."""
+    return sorted(path.stem for path in NAMED_RUNS.glob("*.yaml"))
+
+
+def find_run(name: str) -> RunFile:
+    """Read the file of a run: a shop's YAML file by its path, or a run of the project by its name.
+
+    Raises ConfigError when there is none, and for a wrong key or value.
+    """
+    if name.endswith(SUFFIXES):
+        return read_run_file(Path(name), str(Path(name)))
+    if name in run_names():
+        return read_run_file(NAMED_RUNS / f"{name}.yaml")
+    raise ConfigError(
+        f"run {name!r} is not one of {', '.join(run_names())}; give one of them or a shop's file, such as shop.yaml"
+    )
+
+
+def read_run_file(path: Path, file: str = "") -> RunFile:
+    """Read a shop's YAML file; ConfigError for a wrong key or value.
+
+    The mapping's paths are relative to the file, the folders of tables and output to the working
+    directory. `file` names the file on the command line.
+    """
+    raw = tables_mapping.read_yaml(path)
+    tables_mapping.check_keys(raw, path.name)
+    run = {key: value for key, value in raw.items() if key in tables_mapping.RUN_KEYS}
+    has_tables = any(key in TABLES for key in raw)
+    source = parse("source", Source, run["source"]) if "source" in run else None
+    if has_tables and source:
+        raise ConfigError(f"{path.name} has both `source` and tables of its own; remove one of them")
+    return RunFile(
+        name=_slug(path),
+        tables=parse("tables", str, run.get("tables", f"data/{path.stem}")),
+        out=parse("out", str, run.get("out", "out")),
+        file=file,
+        preset=parse("preset", Preset, run.get("preset", "auto")),
+        settings=_settings(run),
+        source=source,
+        mapping=tables_mapping.parse_mapping(raw, path.parent, path.name) if has_tables else None,
+        mapping_text=json.dumps({key: value for key, value in raw.items() if key not in run}),
+        partitions=parse("partitions", int, run.get("partitions", "16")),
+        beam=engines_from(run.get("beam", {})),
+    )
+
+
+def _slug(path: Path) -> str:
+    """Name that TFX and Kubernetes accept: lower-case letters, digits, hyphens."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+    if not name:
+        raise ConfigError(f"the name of {path} has no letter or digit of ASCII, which names the run; rename it")
+    return name
+
+
+def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of the file by their dotted names; ConfigError for a wrong one."""
+    settings = run.get("settings", {})
+    if not isinstance(settings, dict):
+        raise ConfigError(f"settings is {settings!r}, expected names with values; write {{train.epochs: 4}}")
+    short = {SHORT_NAMES[key]: value for key, value in run.items() if key in SHORT_NAMES}
+    for key, name in SHORT_NAMES.items():
+        if key in run and name in settings:
+            raise ConfigError(f"both `{key}` and the setting {name!r}, which is the same, are given; remove one")
+    with_named(Config(), settings | short)
+    return settings | short

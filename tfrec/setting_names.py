@@ -1,0 +1,81 @@
+"""Settings of a Config by their dotted names, such as `train.epochs`, as a shop's file holds them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tfrec.config import Config
+from tfrec.errors import ConfigError
+from tfrec.settings import parse, parse_all, suggestion
+
+FILLED = ("clock", "features.profile_columns", "features.item_columns", "features.vocabulary", "features.lowercase")
+"""Settings that the pipeline fills from the tables and the BERT."""
+SPACE = "tune.space"
+"""The one setting that is a table: setting -> values to try."""
+
+
+def setting_types() -> dict[str, Any]:
+    """Dotted name -> type of each setting that a user may choose."""
+    return {name: hint for name, hint in _types(Config, "") if name not in FILLED}
+
+
+def with_named(config: Config, raw: Mapping[str, Any]) -> Config:
+    """Config with new values, given as a YAML file's texts by dotted names.
+
+    Raises ConfigError for an unknown setting, with the nearest one, and for a value of another type.
+    """
+    types = setting_types()
+    for name, text in raw.items():
+        _check_name(name, types)
+        value = _parse_space(text, types) if name == SPACE else parse(name, types[name], text)
+        config = _replace(config, name.split("."), value)
+    return config
+
+
+def value_of(config: Config, name: str) -> Any:
+    """Value of a setting by its dotted name."""
+    value: Any = config
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _types(cls: type[Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        name, hint = f"{prefix}{field.name}", hints[field.name]
+        if dataclasses.is_dataclass(hint):
+            yield from _types(typing.cast("type[Any]", hint), f"{name}.")
+        else:
+            yield name, hint
+
+
+def _check_name(name: str, types: Mapping[str, Any]) -> None:
+    if name in FILLED:
+        raise ConfigError(f"setting {name!r} is filled by the pipeline from the tables and the BERT; remove it")
+    if name not in types:
+        part = name.split(".")[0]
+        near, known = suggestion(name, types), [each for each in types if each.startswith(f"{part}.")]
+        parts = sorted({f"{each.split('.')[0]}..." for each in types})
+        cure = "correct it" if near else f"use one of {', '.join(known or parts)}"
+        raise ConfigError(f"there is no setting {name!r}{near}; {cure}")
+
+
+def _parse_space(raw: Any, types: Mapping[str, Any]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            f"`{SPACE}` is {raw!r}, expected settings with their values; write {{train.learning_rate: [0.001, 0.005]}}"
+        )
+    for name in raw:
+        _check_name(name, types)
+    return tuple((name, parse_all(name, types[name], values)) for name, values in raw.items())
+
+
+def _replace(config: Any, parts: list[str], value: Any) -> Any:
+    """The dataclass with another value at the end of a path of fields."""
+    if len(parts) > 1:
+        value = _replace(getattr(config, parts[0]), parts[1:], value)
+    return dataclasses.replace(config, **{parts[0]: value})

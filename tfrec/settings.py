@@ -1,0 +1,75 @@
+"""Checks of settings by their types: enumerations, and values that are read from text."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from tfrec.errors import ConfigError
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def suggestion(value: object, allowed: Iterable[str]) -> str:
+    """Part of a sentence with the allowed word that is nearest to the value; "" if none is near."""
+    nearest = difflib.get_close_matches(str(value), list(allowed), 1)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+class Settings:
+    """Base of the dataclasses of settings: it checks the values of their fields."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a value outside the Literal of its field."""
+        for name, hint in typing.get_type_hints(type(self), include_extras=True).items():
+            check(name, hint, getattr(self, name))
+
+
+def check(name: str, hint: Any, value: Any) -> None:
+    """Raise ConfigError for a value outside the Literal of its type."""
+    if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
+        allowed = typing.get_args(hint)
+        raise ConfigError(f"`{name}` is {value!r}{suggestion(value, allowed)}; use one of {', '.join(allowed)}")
+
+
+def parse(name: str, hint: Any, raw: Any) -> Any:
+    """Value of a type from the text, or the list of texts, that a YAML file holds for it.
+
+    Raises ConfigError for a text of another type, and for a value that `check` refuses.
+    """
+    if typing.get_origin(hint) is tuple:
+        return parse_all(name, typing.get_args(hint)[0], raw)
+    kind = _plain(hint)
+    try:
+        value = _convert(kind, raw)
+    except ValueError:
+        raise ConfigError(f"`{name}` is {raw!r}, expected {_WORDS[kind]}; correct it or leave it out") from None
+    check(name, hint, value)
+    return value
+
+
+def parse_all(name: str, hint: Any, raw: Any) -> tuple[Any, ...]:
+    """Values of a type from a list of texts; a single text is a list of one. Errors as in `parse`."""
+    if isinstance(raw, dict):
+        raise ConfigError(f"`{name}` is {raw!r}, expected a list of values; write [first, second]")
+    return tuple(parse(name, hint, each) for each in (raw if isinstance(raw, list) else [raw]))
+
+
+def _plain(hint: Any) -> type:
+    """The type whose values a text is converted to."""
+    if typing.get_origin(hint) is Annotated:
+        return _plain(typing.get_args(hint)[0])
+    return str if typing.get_origin(hint) is Literal else hint
+
+
+def _convert(kind: type, raw: Any) -> Any:
+    """Raises ValueError for a text that is no value of the type."""
+    if not isinstance(raw, str):
+        raise ValueError(raw)
+    if kind is bool:
+        if raw.lower() not in ("true", "false"):
+            raise ValueError(raw)
+        return raw.lower() == "true"
+    return kind(raw)
