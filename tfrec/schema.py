@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tfrec.config import Clock
+from tfrec.config import Clock, EventKind
 from tfrec.errors import DataError
 
-EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 """User actions, from view to purchase by growing intent; only `search` may lack an item_id."""
 
 RECORDED_KINDS = ("impression", "favorite", "dislike", "return", "share")

@@ -27,12 +27,11 @@ def with_named(config: Config, raw: Mapping[str, Any]) -> Config:
 
     Raises ConfigError for an unknown setting, with the nearest one, and for a value of another type.
     """
-    types = setting_types()
+    types, values = setting_types(), {}
     for name, text in raw.items():
         _check_name(name, types)
-        value = _parse_space(text, types) if name == SPACE else parse(name, types[name], text)
-        config = _replace(config, name.split("."), value)
-    return config
+        values[name] = _parse_space(text, types) if name == SPACE else parse(name, types[name], text)
+    return typing.cast(Config, _replace(config, values))
 
 
 def value_of(config: Config, name: str) -> Any:
@@ -74,8 +73,13 @@ def _parse_space(raw: Any, types: Mapping[str, Any]) -> tuple[tuple[str, tuple[A
     return tuple((name, parse_all(name, types[name], values)) for name, values in raw.items())
 
 
-def _replace(config: Any, parts: list[str], value: Any) -> Any:
-    """The dataclass with another value at the end of a path of fields."""
-    if len(parts) > 1:
-        value = _replace(getattr(config, parts[0]), parts[1:], value)
-    return dataclasses.replace(config, **{parts[0]: value})
+def _replace(config: Any, values: Mapping[str, Any]) -> Any:
+    """The dataclass with other values; those of a part at once, since they are checked together."""
+    of_part: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        part, _, rest = name.partition(".")
+        of_part.setdefault(part, {})[rest] = value
+    changed = {
+        part: inner[""] if "" in inner else _replace(getattr(config, part), inner) for part, inner in of_part.items()
+    }
+    return dataclasses.replace(config, **changed)

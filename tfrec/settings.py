@@ -1,11 +1,15 @@
-"""Checks of settings by their types: enumerations, and values that are read from text."""
+"""Checks of settings by their types: enumerations, ranges, and values that are read from text."""
 
 from __future__ import annotations
 
 import difflib
+import functools
+import math
 import typing
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from tfrec.errors import ConfigError
 
@@ -22,16 +26,54 @@ class Settings:
     """Base of the dataclasses of settings: it checks the values of their fields."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a value outside the Literal of its field."""
-        for name, hint in typing.get_type_hints(type(self), include_extras=True).items():
+        """Raise ConfigError for a value outside the enumeration or the range of its field."""
+        for name, hint in _hints(typing.cast(Any, type(self))).items():
             check(name, hint, getattr(self, name))
 
 
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
 def check(name: str, hint: Any, value: Any) -> None:
-    """Raise ConfigError for a value outside the Literal of its type."""
-    if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
-        allowed = typing.get_args(hint)
-        raise ConfigError(f"`{name}` is {value!r}{suggestion(value, allowed)}; use one of {', '.join(allowed)}")
+    """Raise ConfigError for a value outside the enumeration or the range of its type."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal and value not in arguments:
+        raise ConfigError(f"`{name}` is {value!r}{suggestion(value, arguments)}; use one of {', '.join(arguments)}")
+    if origin is Annotated and not all(_is_within(value, bound) for bound in arguments[1:]):
+        expected = " and ".join(_describe(bound) for bound in arguments[1:])
+        raise ConfigError(f"`{name}` is {value!r}, expected a number {expected}; correct it or leave it out")
+    if origin is tuple and isinstance(value, tuple):
+        for each in value:
+            check(name, arguments[0], each)
+
+
+def _is_within(value: Any, bound: Any) -> bool:
+    """False for NaN too, which is in no range."""
+    match bound:
+        case Ge():
+            return bool(value >= bound.ge)
+        case Gt():
+            return bool(value > bound.gt)
+        case Le():
+            return bool(value <= bound.le)
+        case Lt():
+            return bool(value < bound.lt)
+    raise TypeError(bound)
+
+
+def _describe(bound: Any) -> str:
+    match bound:
+        case Ge():
+            return f"of {bound.ge} or more"
+        case Gt():
+            return f"above {bound.gt}"
+        case Le():
+            return f"of {bound.le} or less"
+        case Lt():
+            return f"below {bound.lt}"
+    raise TypeError(bound)
 
 
 def parse(name: str, hint: Any, raw: Any) -> Any:
@@ -72,4 +114,7 @@ def _convert(kind: type, raw: Any) -> Any:
         if raw.lower() not in ("true", "false"):
             raise ValueError(raw)
         return raw.lower() == "true"
-    return kind(raw)
+    value = kind(raw)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(raw)
+    return value

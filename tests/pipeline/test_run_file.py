@@ -71,6 +71,13 @@ def test_the_files_name_becomes_a_name_that_tfx_accepts(tmp_path: Path, file_nam
     [
         ("prest: auto", r"unknown 'prest' \(did you mean 'preset'\?\)"),
         ("preset: grocer", r"`preset` is 'grocer' \(did you mean 'grocery'\?\); use one of auto, grocery"),
+        ("settings: {train.epochs: 0}", "`train.epochs` is 0, expected a number of 1 or more"),
+        ("settings: {towers.dropout: 1.5}", "`towers.dropout` is 1.5, expected a number of 0 or more and below 1"),
+        ("settings: {train.learning_rate: inf}", "`train.learning_rate` is 'inf', expected a number"),
+        ("settings: {examples.stride: 51}", "`stride` is 51, expected at most the 50 of `max_events`"),
+        ("settings: {verdict.slice: novle}", r"`verdict.slice` is 'novle' \(did you mean 'novel'\?\)"),
+        ("floor: [recent_popularty]", r"`verdict.floor` is 'recent_popularty' \(did you mean 'recent_popularity'\?\)"),
+        ("label_kinds: [purchse]", r"`evaluation.label_kinds` is 'purchse' \(did you mean 'purchase'\?\)"),
         ("settings: {train.learnig_rate: 1}", r"no setting 'train.learnig_rate' \(did you mean 'train.learning_rate'"),
         ("settings: {train.mask_positives: baskets}", r"`train.mask_positives` is 'baskets' \(did you mean 'basket'"),
         ("settings: {train.epochs: many}", "`train.epochs` is 'many', expected a whole number"),

@@ -44,6 +44,11 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one():
         ("towers", "text_mode", "half", r"`text_mode` is 'half'; use one of frozen, top, lora, full"),
         ("towers", "bert_dtype", "float16", r"`bert_dtype` is 'float16' \(did you mean 'float32'\?\)"),
         ("evaluation", "candidates", "all", r"`candidates` is 'all'; use one of sold, catalog"),
+        ("evaluation", "label_kinds", ["buy"], r"`label_kinds` is 'buy'; use one of view, click, cart, purchase"),
+        ("verdict", "metric", "ndgc@20", r"`metric` is 'ndgc@20' \(did you mean 'ndcg@20'\?\)"),
+        ("verdict", "slice", "novle", r"`slice` is 'novle' \(did you mean 'novel'\?\)"),
+        ("verdict", "protected", ["colder"], r"`protected` is 'colder' \(did you mean 'cold'\?\)"),
+        ("verdict", "floor", ["recent_popularty"], r"`floor` is 'recent_popularty' \(did you mean 'recent_popularity'"),
     ],
 )
 def test_an_unknown_value_is_refused_with_the_nearest_one(part, name, value, message):
@@ -58,3 +63,21 @@ def test_values_are_checked_wherever_a_configuration_is_made():
         dataclasses.replace(EvaluationConfig(), candidates="bought")
     with pytest.raises(ConfigError, match="`text_mode` is 'lor'"):
         with_settings(Config(), {"towers.text_mode": "lor"})
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "message"),
+    [
+        ("train", "epochs", 0, "`epochs` is 0, expected a number of 1 or more"),
+        ("train", "learning_rate", 0.0, "`learning_rate` is 0.0, expected a number above 0"),
+        ("train", "learning_rate", float("nan"), "`learning_rate` is nan, expected a number above 0"),
+        ("towers", "dropout", 1.5, "`dropout` is 1.5, expected a number of 0 or more and below 1"),
+        ("towers", "id_dropout", -0.1, "`id_dropout` is -0.1, expected a number of 0 or more and of 1 or less"),
+        ("ranking", "hidden", [8, 0], "`hidden` is 0, expected a number of 1 or more"),
+        ("examples", "stride", 51, "`stride` is 51, expected at most the 50 of `max_events`"),
+        ("towers", "heads", 3, "`heads` is 3, expected a divisor of `dim`, 64"),
+    ],
+)
+def test_a_value_outside_its_range_is_refused(part, name, value, message):
+    with pytest.raises(ConfigError, match=message):
+        config_from_json(json.dumps({part: {name: value}}))

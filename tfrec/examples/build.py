@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrec.config import ExamplesConfig
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import DataError
 from tfrec.examples.split import Boundaries, boundaries
 from tfrec.schema import EVENT_KINDS, TableSet
 
@@ -91,11 +91,8 @@ def build_sequences(
     is never held out: of two baskets the last is test and none validation, a single one is
     training.
 
-    Raises DataError when rows are not sorted by user and time or a profile column is missing,
-    ConfigError when `stride` is not in [1, max_events].
+    Raises DataError when rows are not sorted by user and time or a profile column is missing.
     """
-    if not 1 <= config.stride <= config.max_events:
-        raise ConfigError(f"stride is {config.stride}; give 1 to max_events, which is {config.max_events}")
     events = _item_events(_of_known_kinds(interactions))
     first, last = events.starts[:-1], events.starts[1:]
     validation, test = _window_starts(events, bounds)

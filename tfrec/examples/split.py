@@ -24,13 +24,11 @@ class Boundaries:
 def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
     """Boundaries: the test window is the last `test_days`, the validation window ends there.
 
-    The test window ends at the midnight (UTC) after the last event. Raises ConfigError when a
-    length is negative or nothing is left to train on.
+    The test window ends at the midnight (UTC) after the last event. Raises ConfigError when nothing is
+    left to train on.
     """
     if manifest.clock == "order":
         return Boundaries(None, None, "order")
-    if min(split.test_days, split.validation_days) < 0:
-        raise ConfigError(f"{split} holds a negative number of days; give 0 or more")
     test_start = (manifest.last_timestamp // DAY_SECONDS + 1 - split.test_days) * DAY_SECONDS
     validation_start = test_start - split.validation_days * DAY_SECONDS
     if validation_start <= manifest.first_timestamp:

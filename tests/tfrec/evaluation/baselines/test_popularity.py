@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from tfrec.config import Floor
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import popularity
 from tfrec.evaluation.holdout import Holdout, holdout_from_events
@@ -101,6 +104,7 @@ def test_a_users_random_scores_do_not_depend_on_the_batch(holdout):
 def test_scores_are_new_arrays_that_a_caller_may_mask(holdout):
     baselines = popularity.baselines(holdout)
     assert list(baselines) == ["random", "popularity", "recent_popularity", "personal_frequency"]
+    assert tuple(baselines) == get_args(Floor)  # those that a verdict may name
     for score in baselines.values():
         score(np.array([ANN]))[:] = -np.inf
         assert np.isfinite(score(np.array([ANN]))).all()
