@@ -86,7 +86,7 @@ class Shop:
     """A working directory with the shop's raw files, its tables, and what its run writes."""
 
     home: Path
-    timeout_seconds: int = 600  # of one command, on a busy machine
+    timeout_seconds: int = 3600  # of one command; a machine busy with other jobs takes many minutes
 
     def write_raw_files(self) -> None:
         _write_raw_files(self.home / "raw")

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.slow
 
 RUNNING, COMPLETE, CACHED = 2, 3, 5  # ml_metadata.Execution.State
 
-TEA_LOVER = [Event(f"tea-{n}", "purchase", 1_708_200_000 + n, 1 + n / 2) for n in (1, 2, 3, 4)]  # 2024-02-17
+SEEN = range(1, 13)
+TEA_LOVER = [Event(f"tea-{n}", "purchase", 1_708_200_000 + n, 1 + n / 2) for n in SEEN]  # 2024-02-17
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +175,11 @@ def test_the_server_recommends_items_of_the_users_taste_by_title(client: Client,
     answer = client.recommend(TEA_LOVER, k=10, now=TEST_START, profile={"city": "杭州"})
     assert len({item.item_id for item in answer}) == 10
     assert {item.item_id: item.title for item in answer} == {item.item_id: titles[item.item_id] for item in answer}
-    # Half of the items are teas: a list at random would hold five.
-    assert sum(item.item_id.startswith("tea-") for item in answer) >= 8
-    unseen = client.recommend(TEA_LOVER, k=36, now=TEST_START, exclude_seen=True)
-    assert {item.item_id for item in unseen} == titles.keys() - {"tea-1", "tea-2", "tea-3", "tea-4"}
+    # Half of the items are teas: a list at random would hold five. After four events instead of
+    # twelve it holds six to nine, by the dropout masks of the ranker's fit.
+    assert sum(item.item_id.startswith("tea-") for item in answer) >= 9
+    unseen = client.recommend(TEA_LOVER, k=28, now=TEST_START, exclude_seen=True)
+    assert {item.item_id for item in unseen} == titles.keys() - {f"tea-{n}" for n in SEEN}
 
 
 def test_search_similar_and_complementary_items_have_their_titles(client: Client, titles: dict[str, str]) -> None:
