@@ -5,6 +5,7 @@ A SavedModel's variables are a checkpoint of the object that was saved.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,8 +36,10 @@ def load_towers(
     try:
         saved.read(weights).assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
+        # TensorFlow's sentence goes on with all values of the variables that it misses.
+        reason = textwrap.shorten(str(error), 160)
         raise ModelError(
-            f"{folder} does not hold the towers of this configuration ({error}); train them again"
+            f"{folder} does not hold the towers of this configuration ({reason}); train them again"
         ) from error
     curve = LearningCurve()
     curve.epochs = read_epochs(Path(folder) / IN_MODEL)

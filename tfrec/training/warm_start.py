@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,8 @@ def _saved(version: Path, model: TwoTower) -> list[tuple[tf.Variable, np.ndarray
         variables = [part for part in tf.train.TrackableView(root).descendants() if isinstance(part, tf.Variable)]
         return [(variable, reader.get_tensor(keys[variable.ref()])) for variable in variables]
     except (KeyError, ValueError, tf.errors.OpError) as error:
-        raise ModelError(f"version {version.name} does not hold the towers of this configuration ({error})") from error
+        reason = textwrap.shorten(str(error), 160)  # else all values of a variable
+        raise ModelError(f"version {version.name} does not hold the towers of this configuration ({reason})") from error
 
 
 def _keys(reader: Any, matched: dict[int, Any]) -> dict[Any, str]:
