@@ -10,7 +10,7 @@ from serving.client.connection import Arrays
 from serving.client.constraints import Constraints
 from serving.client.model_info import Tensor
 from serving.client.session import Session
-from serving.client.texts import strings
+from serving.client.texts import is_blank, strings
 from serving.client.types import (
     NO_PROFILE,
     Event,
@@ -23,6 +23,7 @@ from serving.client.types import (
     probabilities,
     recommendations,
 )
+from tfrec.errors import ServingError
 
 
 class RecommenderStub(Session):
@@ -73,8 +74,11 @@ class RecommenderStub(Session):
     ) -> list[Recommendation]:
         """The k items that fit a text best, for this user if a history or profile is given.
 
-        For the other arguments see `recommend`.
+        For the other arguments see `recommend`. A blank query raises ServingError; the signature
+        itself takes it for no search.
         """
+        if is_blank(query):
+            raise ServingError(f"the query is {query!r} but must hold a word; `recommend` needs no query")
         constraints = Constraints(exclude, categories, not_categories, diversity=diversity)
         user = User(history, now, profile, query=query, user_id=user_id, constraints=constraints)
         return await self._top_items("search", user, k)

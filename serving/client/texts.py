@@ -26,6 +26,11 @@ def strings(name: str, values: Iterable[object]) -> np.ndarray:
     return np.array([encode(name, value) for value in values], object)
 
 
+def is_blank(text: object) -> bool:
+    """True for a text of spaces, control and format characters alone, which the model takes for no search."""
+    return isinstance(text, str) and not any(character.isprintable() and character != " " for character in text)
+
+
 def _refuse(name: str, value: object) -> bytes:
     raise ServingError(
         f"{name} is {value!r} but must be a text (str) that UTF-8 can write; decode bytes by their own encoding, "

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from serving.client.constraints import NO_CONSTRAINTS, Constraints, UnknownInput
-from serving.client.texts import strings
+from serving.client.texts import is_blank, strings
 from tfrec.errors import ServingError
 
 EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
@@ -108,7 +108,7 @@ class User:
             "event_timestamp": np.array([[event.timestamp for event in events]], np.int64),
             "event_price": np.array([[event.price for event in events]], np.float32),
             "timestamp": np.array([self.now], np.int64),
-            "query": strings("query", [self.query]),
+            "query": strings("query", ["" if is_blank(self.query) else self.query]),
         } | self.constraints.inputs(names)
         for name in names:
             if name.startswith(PROFILE_PREFIX):

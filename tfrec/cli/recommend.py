@@ -37,8 +37,6 @@ def search(options: argparse.Namespace) -> None:
     """search items by a text, for a user if named"""
     from tfrec.cli.render import render_items
 
-    if not options.query.strip():
-        raise ConfigError(f"the query is {options.query!r} but must hold a word; `recommend` needs no query")
     with connect(options) as client:
         if options.user is None:
             items = client.search(options.query, k=options.k, **_constraints(options))
@@ -84,7 +82,10 @@ def complementary(options: argparse.Namespace) -> None:
 
 def embed(options: argparse.Namespace) -> None:
     """print the embedding of a query, a user or items of the tables, a line of JSON each"""
-    if not (options.query.strip() or options.user or options.item):
+    from serving.client.texts import is_blank
+
+    has_query = not is_blank(options.query)
+    if not (has_query or options.user or options.item):
         raise ConfigError("nothing is named to embed; give a query, --user or --item")
     items = read_item_inputs(options) if options.item else []
     user = read_user_input(options) if options.user else None
@@ -92,7 +93,7 @@ def embed(options: argparse.Namespace) -> None:
         if user:
             embedding = client.embed_query(to_events(user.known), query=options.query, **user.arguments())
             _print_embedding({"user_id": options.user, "query": options.query}, embedding)
-        elif options.query.strip():
+        elif has_query:
             _print_embedding({"query": options.query}, client.embed_query(query=options.query))
         for item, embedding in zip(items, client.embed_items(items) if items else (), strict=True):
             _print_embedding({"item_id": item.item_id}, embedding)

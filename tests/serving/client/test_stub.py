@@ -104,6 +104,12 @@ def test_search_ranks_by_text_and_history(client: Client) -> None:
     ]
 
 
+@pytest.mark.parametrize("query", ["", " ", "\u3000"])
+def test_a_search_needs_a_word(client: Client, query: str) -> None:
+    with pytest.raises(ServingError, match=r"the query is .* but must hold a word; `recommend` needs no query"):
+        client.search(query, HISTORY)
+
+
 def test_similar_items_returns_a_list_for_each_item(client: Client) -> None:
     # Distances in the alphabet: from a to b 1, to c 2; from c to b 1, to a 2.
     assert [ids(items) for items in client.similar_items(["a", "c"], k=2)] == [

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from serving.client import Canary, Client, Event, Item
-from serving.client.texts import encode, strings
+from serving.client.texts import encode, is_blank, strings
 from tfrec.errors import ServingError
 
 HALF = "caf\udce9"  # how Python reads the bytes of café in Latin-1
@@ -16,6 +16,22 @@ HALF = "caf\udce9"  # how Python reads the bytes of café in Latin-1
 def test_texts_become_utf8() -> None:
     assert strings("item_id", ["茶", ""]).tolist() == [b"\xe8\x8c\xb6", b""]
     assert strings("item_id", []).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", True),
+        (" \t\n", True),
+        ("\u3000\u00a0", True),
+        ("\u200b\x00", True),
+        (" a ", False),
+        ("茶", False),
+        ("!", False),
+    ],
+)
+def test_spaces_and_what_nothing_prints_are_blank(text: str, expected: bool) -> None:
+    assert is_blank(text) is expected
 
 
 @pytest.mark.parametrize("value", [HALF, b"tea", 42, None])

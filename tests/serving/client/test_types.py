@@ -49,6 +49,11 @@ def test_a_query_time_before_1970_is_refused() -> None:
         User([], now=-1)
 
 
+def test_a_blank_query_is_sent_as_none() -> None:
+    assert User([], 0, query=" \u3000").inputs(["query"])["query"].tolist() == [b""]
+    assert User([], 0, query=" 茶 ").inputs(["query"])["query"].tolist() == [" 茶 ".encode()]
+
+
 def test_event_kinds_equal_those_of_the_schema() -> None:
     assert EVENT_KINDS == schema.EVENT_KINDS
 

@@ -228,9 +228,13 @@ def test_a_server_of_another_shop_is_an_error(capsys, write_tables, tmp_path, ad
     assert "the server has another shop's model" in capsys.readouterr().err
 
 
-def test_an_empty_query_is_an_error(capsys):
-    assert main(["search", " "]) == 2
-    assert "the query is ' ' but must hold a word" in capsys.readouterr().err
+@pytest.mark.parametrize("flags", [[], ["--user", "ann"], ["--rest"]])
+@pytest.mark.parametrize("query", ["", " ", "\u3000"])
+def test_a_blank_query_is_an_error(capsys, shop, query, flags):
+    assert main(["search", query, "--tables", str(shop.root), *flags]) == 2
+    assert f"the query is {query!r} but must hold a word; `recommend` needs no query" in capsys.readouterr().err
+    assert main(["embed", query, "--tables", str(shop.root)]) == 2
+    assert "nothing is named to embed" in capsys.readouterr().err
 
 
 def test_search_ranks_the_item_of_the_query_first(capsys, shop, address):
