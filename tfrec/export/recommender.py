@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.examples.preprocessing import Transformed
 from tfrec.export.filters import Filters
+from tfrec.export.input_sizes import with_equal_sizes
 from tfrec.export.mmr import mmr_order
 from tfrec.export.request_features import (
     ANSWER_INPUTS,
@@ -186,5 +187,5 @@ def export(recommender: Recommender, folder: str, signatures: dict[str, Signatur
 
 
 def concrete(function: Signature, inputs: dict[str, tf.TensorSpec]) -> Signature:
-    """Trace a signature for inputs of these specs."""
-    return tf.function(function).get_concrete_function(**inputs)
+    """Trace a signature for inputs of these specs; it refuses inputs of unequal sizes."""
+    return tf.function(with_equal_sizes(function)).get_concrete_function(**inputs)

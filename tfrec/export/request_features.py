@@ -26,7 +26,7 @@ EVENT_INPUTS = {
 }
 CONTEXT_INPUTS = {
     "timestamp": tf.int64,  # [batch] seconds since the epoch, 0 is now
-    "query": tf.string,  # [batch] "" without a search
+    "query": tf.string,  # [batch] "" or blank without a search
     "user_id": tf.string,  # [batch]
 }
 ANSWER_INPUTS = {
@@ -47,6 +47,9 @@ ITEM_INPUTS = {
     "item_brand": tf.string,
     "item_price": tf.float32,  # 0 unknown
 }
+
+BLANK = r"[\s\pZ\pC]*"
+"""Pattern of a query that is no search: the tokenizer drops spaces, control and format characters."""
 
 
 class Request(NamedTuple):
@@ -81,10 +84,10 @@ class RequestFeatures(tf.Module):
     def encode_request(self, inputs: Tensors) -> Request:
         """Encode the inputs of `request_specs`."""
         history, query_times = self.encode_history(inputs)
-        search_vector = self._encode_search(inputs["query"])
+        is_search = tf.logical_not(tf.strings.regex_full_match(inputs["query"], BLANK))
+        search_vector = self._encode_search(inputs["query"], is_search)
         query = self._model.query(history, query_times[:, tf.newaxis], search_vector[:, tf.newaxis])[:, 0]
-        is_search = tf.not_equal(inputs["query"], "")[:, tf.newaxis]
-        return Request(history, query_times, search_vector, query, is_search)
+        return Request(history, query_times, search_vector, query, is_search[:, tf.newaxis])
 
     def encode_history(self, inputs: Tensors) -> tuple[Batch, tf.Tensor]:
         """Dense features of the latest events in time order, and query times [batch] int64.
@@ -124,9 +127,8 @@ class RequestFeatures(tf.Module):
             now = tf.reduce_max(tf.pad(inputs["event_timestamp"], [[0, 0], [0, 1]]), axis=1) + 1
         return tf.where(inputs["timestamp"] > 0, inputs["timestamp"], now)
 
-    def _encode_search(self, query: tf.Tensor) -> tf.Tensor:
+    def _encode_search(self, query: tf.Tensor, is_search: tf.Tensor) -> tf.Tensor:
         """[batch, text_dim], zero without a search; the BERT runs only if some row has a search."""
-        is_search = tf.not_equal(query, "")
 
         def encode() -> tf.Tensor:
             vectors = self._model.texts.encoder(self._word_piece(query).to_tensor())

@@ -367,6 +367,26 @@ def test_unknown_items_kinds_and_profiles_do_no_harm(embed: Any, call: Call) -> 
     assert not same(embed(ANN, user_city=["Atlantis"]), embed(ANN, user_city=["Lyon"]))
 
 
+@pytest.mark.parametrize("blank", [" ", "\t\n", "\u3000\u00a0", "\u200b", "\x00"])
+def test_a_blank_query_is_no_search(call: Call, blank: str) -> None:
+    # Spaces, tabs, those of Chinese and HTML, and characters that nothing prints.
+    plain, answer = recommend(call, ANN, query=[""]), recommend(call, ANN, query=[blank])
+    assert ids(answer) == ids(plain)
+    assert same(answer["score"], plain["score"])
+    assert not same(recommend(call, ANN, query=["..."])["score"], plain["score"])
+
+
+def test_a_history_of_unequal_columns_is_refused(call: Call) -> None:
+    import tensorflow as tf
+
+    inputs = request(ANN)
+    for length in (3, 5):
+        kinds = np.array([["purchase"] * length], object)
+        text = f"event_kind has history length {length} but event_item_id has 4; send both of one size"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=text):
+            call("embed_query", **inputs | {"event_kind": kinds})
+
+
 def test_a_search_in_chinese_changes_the_embedding_of_its_own_row(embed: Any) -> None:
     both = embed(ANN, ANN, query=["西湖龙井", ""])
     assert np.isfinite(both).all()
