@@ -17,7 +17,6 @@ The project's own runs are such files too, in named_runs/.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,8 +54,8 @@ class RunFile(RunFolders):
     """Dotted name -> the YAML's texts; checked."""
     source: Source | None = dataclasses.field(default=None, kw_only=True)
     mapping: tables_mapping.Mapping | None = dataclasses.field(default=None, kw_only=True)
-    mapping_text: str = dataclasses.field(default="", kw_only=True)
-    """The tables of the file as JSON, which changes with them."""
+    raw_tables: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
+    """The tables of the file as the YAML has them, every scalar a text."""
     partitions: int = dataclasses.field(default=16, kw_only=True)
     beam: Mapping[Step, Engine] = dataclasses.field(default_factory=dict, kw_only=True)
 
@@ -102,7 +101,7 @@ def read_run_file(path: Path, file: str = "") -> RunFile:
         settings=_settings(run),
         source=source,
         mapping=tables_mapping.parse_mapping(raw, path.parent, path.name) if has_tables else None,
-        mapping_text=json.dumps({key: value for key, value in raw.items() if key not in run}),
+        raw_tables={key: value for key, value in raw.items() if key not in run},
         partitions=parse("partitions", int, run.get("partitions", "16")),
         beam=engines_from(run.get("beam", {})),
     )

@@ -78,7 +78,7 @@ def _record(file: RunFile, mapping: Mapping) -> dict[str, Any]:
     files = {os.path.relpath(path, folder): path.stat() for path in _raw_files(mapping)}
     code = hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(_CODE.rglob("*.py"))))
     return {
-        "mapping": hashlib.sha256(file.mapping_text.encode()).hexdigest()[:16],
+        "mapping": hashlib.sha256(json.dumps(file.raw_tables).encode()).hexdigest()[:16],
         "partitions": file.partitions,
         "code": code.hexdigest()[:16],
         "files": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()},

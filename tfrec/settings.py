@@ -25,6 +25,8 @@ def suggestion(value: object, allowed: Iterable[str]) -> str:
 class Settings:
     """Base of the dataclasses of settings: it checks the values of their fields."""
 
+    __pydantic_config__ = {"use_attribute_docstrings": True}  # noqa: RUF012  pydantic reads it for the JSON Schema
+
     def __post_init__(self) -> None:
         """Raise ConfigError for a value outside the enumeration or the range of its field."""
         for name, hint in _hints(typing.cast(Any, type(self))).items():

@@ -40,6 +40,11 @@ def shop_flag(parser: argparse.ArgumentParser, default: str | None = None) -> No
     parser.add_argument("--run", metavar="RUN", default=default, help=text + (f" ({default})" if default else ""))
 
 
+def config(parser: argparse.ArgumentParser) -> None:
+    run(parser)
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
+
+
 def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("evaluations", nargs="+", help="runs, or evaluation.json files")
 

@@ -27,6 +27,7 @@ VERBS: tuple[tuple[_Command, _AddFlags], ...] = (
     # from a shop's files to a served model
     (workflow.demo, flags.run),
     (workflow.ingest, flags.ingest),
+    (workflow.config, flags.config),
     (workflow.train, flags.run),
     (workflow.join, flags.run),
     (workflow.evaluate, flags.run),

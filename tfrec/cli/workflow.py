@@ -82,6 +82,25 @@ def train(options: argparse.Namespace) -> int:
     return 1 if outcome.refusal else 0
 
 
+def config(options: argparse.Namespace) -> None:
+    """print a run's complete configuration, or the JSON Schema of a shop's file"""
+    if options.schema:
+        from pipeline.run_schema import schema_text
+
+        print(schema_text(), end="")
+        return
+    from pipeline.complete_file import complete_file
+    from pipeline.configuration import choose, run_of
+    from pipeline.run_file import find_run
+
+    file = find_run(options.run)
+    preset, reason = file.preset, "as the file says"
+    if file.preset == "auto":
+        preset, reason = choose(file).preset, choose(file).reason
+    run = run_of(dataclasses.replace(file, preset=preset))
+    print(complete_file(file, run, f"preset {preset}, {reason}"), end="")
+
+
 def join(options: argparse.Namespace) -> None:
     """train a run's towers together with other processes, as TF_CONFIG lists them"""
     from pipeline.nodes.remote_training import join_training

@@ -67,6 +67,12 @@ _EVENT_KEYS = (
     *(*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order"),
     *("cancelled", "per_session", "context"),
 )
+TABLE_KEYS = {
+    "interactions": _EVENT_KEYS,
+    "items": (*_SHARED_KEYS, "extra", "numbers", "vectors"),
+    "users": (*_SHARED_KEYS, "profile", "numbers", "vectors"),
+}
+"""Table -> the keys of its part of a mapping."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +222,7 @@ def _parse_event_tables(raw: Any, base: Path) -> tuple[EventMapping, ...]:
 
 
 def _parse_table(raw: Any, name: str, base: Path) -> TableMapping:
-    _check_keys(raw, (*_SHARED_KEYS, _FURTHER[name], "numbers", "vectors"), name)
+    _check_keys(raw, TABLE_KEYS[name], name)
     further = {key: _parse_further(raw, name, key) for key in (_FURTHER[name], "numbers", "vectors")}
     columns = {column: source for group in further.values() for column, source in group.items()}
     shared = _parse_shared(raw, name, base, columns)
@@ -237,7 +243,7 @@ def _parse_further(raw: dict[str, Any], name: str, key: str) -> dict[str, str]:
 
 
 def _parse_events(raw: Any, base: Path) -> EventMapping:
-    _check_keys(raw, _EVENT_KEYS, "interactions")
+    _check_keys(raw, TABLE_KEYS["interactions"], "interactions")
     order = {"timestamp": raw["order"]} if "order" in raw else {}
     context = _parse_further(raw, "interactions", "context")
     shared = _parse_shared(raw, "interactions", base, order | context)
