@@ -9,7 +9,8 @@
       timestamp_format: auto         # or seconds, milliseconds, a strptime pattern: %d/%m/%Y
       timezone: Europe/Berlin        # of times that name no zone; default UTC
       context: [store, device]       # further columns of an event
-      order: position                # without timestamps: an event's rank among its user's events
+      order: position                # without timestamps: an event's rank among its user's events;
+                                     # or `row number`, the order of the rows in the files
     items:
       path: products.parquet
       columns: {item_id: sku, title: name, category: [department, aisle]}  # widest first
@@ -55,12 +56,18 @@ RUN_KEYS = (
     *("tables", "out", "partitions", "beam"),
 )
 """Keys of a shop's file that describe its run."""
+
+ROW_NUMBER = "row number"
+"""Value of `order` that takes the rows as they stand in the files."""
+
 TIMESTAMP_FORMATS = ("auto", "seconds", "milliseconds")
 _REQUIRED = {
     "interactions": ("user_id", "item_id", "timestamp"),
     "items": ("item_id", "title"),
     "users": ("user_id",),
 }
+_OPTIONAL = {"items": ("title",)}
+"""Columns of _REQUIRED that a shop may not have."""
 _FURTHER = {"items": "extra", "users": "profile", "interactions": "context"}
 _SHARED_KEYS = ("path", "columns", *OPTION_KEYS, "only", "missing")
 _EVENT_KEYS = (
@@ -89,6 +96,8 @@ class TableMapping:
     """Further words that mean a missing value."""
     numbers: tuple[str, ...] = ()  # further columns that are numbers
     vectors: tuple[str, ...] = ()  # further columns that are lists of numbers
+    optional: tuple[str, ...] = ()
+    """Schema columns that the mapping does not name and the files may lack."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -286,6 +295,7 @@ def _parse_shared(raw: dict[str, Any], name: str, base: Path, further: dict[str,
         "columns": groups,
         "options": parse_options(raw, name),
         "only": _parse_only(raw.get("only", {}), name),
+        "optional": tuple(column for column in _OPTIONAL.get(name, ()) if column not in columns),
         "missing": _parse_words(raw.get("missing", []), f"{name}.missing", "[NA, '-']"),
     }
 

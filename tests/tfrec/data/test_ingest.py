@@ -418,6 +418,34 @@ def test_an_order_becomes_the_seconds_of_1970(tmp_path: Path) -> None:
     )
 
 
+def test_the_order_of_the_rows_is_taken_for_that_of_the_events(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id\nu1,c\nu2,a\nu1,a\n")
+    (tmp_path / "shop.yaml").write_text("interactions: {path: log.csv, kind: rating, order: row number}")
+    tables = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out", 1).tables
+    rows = [(r["user_id"], r["item_id"], r["timestamp"].timestamp()) for r in _rows(tables, "interactions").to_pylist()]
+    assert sorted(rows) == [("u1", "a", 1), ("u1", "c", 0), ("u2", "a", 0)]
+
+
+def test_items_without_titles_are_read_and_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,a,2024-01-01\n")
+    (tmp_path / "items.csv").write_text("item_id,shelf\na,Pasta\n")
+    mapping = "interactions: {path: log.csv, kind: view}\nitems: {path: items.csv, columns: {category: shelf}}\n"
+    (tmp_path / "shop.yaml").write_text(mapping)
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out", 1)
+    [item] = _rows(report.tables, "items").to_pylist()
+    assert (item["item_id"], item["title"], item["category"]) == ("a", "", "Pasta")
+    assert "items.csv has no column 'title'; it is null, map another column to it" in caplog.text
+
+
+def test_a_title_that_the_mapping_names_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,a,2024-01-01\n")
+    (tmp_path / "items.csv").write_text("item_id,shelf\na,Pasta\n")
+    mapping = "interactions: {path: log.csv, kind: view}\nitems: {path: items.csv, columns: {title: title}}\n"
+    (tmp_path / "shop.yaml").write_text(mapping)
+    with pytest.raises(DataError, match=r"items\.csv has no column 'title', it has 'item_id', 'shelf'"):
+        ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out", 1)
+
+
 def test_kinds_are_matched_without_case_and_blanks_and_unknown_ones_are_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,12 +27,16 @@ _JSON_START = re.compile(rb'\s*(\{\s*["}]|\[\s*\{)')
 
 
 def read_files(
-    paths: Sequence[Path], columns: Sequence[str], required: Collection[str], options: FileOptions = DEFAULT_OPTIONS
+    paths: Sequence[Path],
+    columns: Sequence[str],
+    required: Collection[str],
+    options: FileOptions = DEFAULT_OPTIONS,
+    optional: Collection[str] = (),
 ) -> Iterator[FileRows]:
     """Yield the rows of each file.
 
     A column may be absent from some of the files: it is null there. DataError if it is absent from
-    all, or a `required` one from a CSV or Parquet file.
+    all and not `optional`, or a `required` one from a CSV or Parquet file.
     """
     absent: dict[str, FileRows] = {}  # column -> the first file without it
     seen: set[str] = set()
@@ -48,7 +52,9 @@ def read_files(
             _LOGGER.info("read %d of %d files, %s rows, the last %s", number, len(paths), f"{rows:,}", path)
         yield read
     for name in [name for name in absent if name not in seen]:
-        raise missing_column_error(absent[name].path, name, absent[name].names)
+        if name not in optional:
+            raise missing_column_error(absent[name].path, name, absent[name].names)
+        _LOGGER.warning("%s has no column %r; it is null, map another column to it", absent.pop(name).path, name)
     _warn_of_absent(absent)
 
 

@@ -7,10 +7,11 @@ import logging
 import os
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.data.mapping import EventMapping, TableMapping
+from tfrec.data.mapping import ROW_NUMBER, EventMapping, TableMapping
 from tfrec.data.readers.file_rows import BROKEN_ROWS, FileRows
 from tfrec.data.readers.find import find_files
 from tfrec.data.readers.options import FileOptions
@@ -37,17 +38,24 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     columns = dict(mapped.columns)
     if isinstance(mapped, EventMapping) and mapped.cancelled:
         columns["cancelled"] = (mapped.cancelled.column,)
+    is_numbered = columns.get("timestamp") == (ROW_NUMBER,)
+    if is_numbered:
+        del columns["timestamp"]
     sources = [source for group in columns.values() for source in group]
+    optional = {source for column in mapped.optional for source in columns[column]}
     required = {columns[name][0] for name in _REQUIRED if len(columns.get(name, ())) == 1} | set(mapped.only)
     tables, broken = [], [BROKEN_ROWS.empty_table()]
     files = find_files(mapped.paths)
     folder = os.path.commonpath([os.path.abspath(file.parent) for file in files])
-    for read in read_files(files, [*sources, *mapped.only], required, _options(mapped)):
+    for read in read_files(files, [*sources, *mapped.only], required, _options(mapped), optional):
         tables.append(_to_columns(read, mapped, name, columns))
         broken.append(read.broken_table(folder))
     rows = concat(tables)
     if not rows.num_rows:
         raise _no_rows_error(mapped, name)
+    if is_numbered:
+        numbers = pa.array(np.arange(rows.num_rows)).cast(pa.string())
+        rows = rows.append_column("timestamp", pa.chunked_array([numbers]))
     return TableText(name, rows, pa.concat_tables(broken))
 
 
