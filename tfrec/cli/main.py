@@ -15,7 +15,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from tfrec.cli import flags, kubeflow, recommend, recommend_flags, release, workflow
+from tfrec.cli import flags, init, kubeflow, recommend, recommend_flags, release, workflow
 from tfrec.cli.doctor import doctor
 from tfrec.errors import ConfigError, TfrecError
 
@@ -26,6 +26,7 @@ _AddFlags = Callable[[argparse.ArgumentParser], None]
 VERBS: tuple[tuple[_Command, _AddFlags], ...] = (
     # from a shop's files to a served model
     (workflow.demo, flags.run),
+    (init.init, init.init_flags),
     (workflow.ingest, flags.ingest),
     (workflow.config, flags.config),
     (workflow.train, flags.run),

@@ -1,0 +1,177 @@
+"""What the files do not say is marked, and what fits nothing is left out by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tfrec.data.guess.shop import Guess, guess_shop
+from tfrec.errors import DataError
+
+EVENTS = """\
+user_id,item_id,timestamp,kind
+u1,a,2024-01-05,purchase
+u1,b,2024-02-06,purchase
+u2,a,2024-06-07,purchase
+"""
+
+
+def guess(folder: Path, files: dict[str, str]) -> Guess:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return guess_shop([folder], folder)
+
+
+def interactions(found: Guess) -> dict[str, object]:
+    return yaml.load(found.text, Loader=yaml.BaseLoader)["interactions"]
+
+
+def doubts(found: Guess) -> str:
+    """The marked comments, each on one line."""
+    lines: list[str] = []
+    is_doubt = False
+    for line in found.text.splitlines():
+        text = line.strip()
+        is_doubt = text.startswith("# ? ") or (is_doubt and text.startswith("#   "))
+        if text.startswith("# ? "):
+            lines.append(text.removeprefix("# ? "))
+        elif is_doubt:
+            lines[-1] += f" {text.removeprefix('#   ')}"
+    return "\n".join(lines)
+
+
+def test_a_log_that_says_all_has_no_doubt(tmp_path):
+    found = guess(tmp_path, {"log.csv": EVENTS})
+    assert (found.n_doubts, doubts(found), found.ignored) == (0, "", {})
+
+
+def test_events_of_an_unknown_kind_are_marked(tmp_path):
+    found = guess(tmp_path, {"log.csv": "user,item,time\nu1,a,2024-01-05\nu2,b,2024-06-05\n"})
+    assert "nothing says what these events are; the kinds are view, click, cart" in doubts(found)
+    assert interactions(found)["kind"] == "purchase"
+
+
+def test_codes_for_kinds_are_marked(tmp_path):
+    rows = ["u1,a,2024-01-05,1", "u1,a,2024-02-05,1", "u2,b,2024-03-05,1", "u2,b,2024-06-05,4"]
+    found = guess(tmp_path, {"log.csv": "\n".join(["user,item,time,behavior_type", *rows, ""])})
+    assert "behavior_type holds codes (1, 4); write what each means under kinds" in doubts(found)
+
+
+def test_day_and_month_that_no_value_tells_apart_are_marked(tmp_path):
+    found = guess(tmp_path, {"orders.csv": "user,item,date\nu1,a,01/02/2024\nu2,b,03/04/2024\n"})
+    assert "no value tells the day from the month; check one, or write timestamp_format: '%d/%m/%Y'" in doubts(found)
+
+
+def test_users_that_most_rows_lack_are_marked(tmp_path):
+    rows = ["s1;NA;a;2024-01-05", "s1;NA;b;2024-01-05", "s2;7;a;2024-06-05", "s3;NA;b;2024-06-07"]
+    found = guess(tmp_path, {"views.csv": "\n".join(["sessionId;userId;itemId;eventdate", *rows, ""])})
+    assert "75 % of the rows name no user and are dropped; user_id: [userId, sessionId]" in doubts(found)
+    assert interactions(found)["missing"] == ["NA"]
+
+
+def test_sessions_stand_for_users_that_no_column_names(tmp_path):
+    found = guess(tmp_path, {"clicks.csv": "session,item,time\ns1,a,2024-01-05\ns1,b,2024-06-05\n"})
+    assert doubts(found) == "no column names the user; sessions are taken for users"
+    assert interactions(found)["columns"] == {
+        "user_id": "session",
+        "item_id": "item",
+        "timestamp": "time",
+        "session": "session",
+    }
+
+
+def test_a_span_too_short_to_hold_out_days_is_marked(tmp_path):
+    found = guess(tmp_path, {"log.csv": EVENTS.replace("-06-07", "-01-06").replace("-02-06", "-01-05")})
+    assert "the data spans less than three days, expected some weeks" in doubts(found)
+
+
+def test_a_short_span_gets_short_windows(tmp_path):
+    # From January 5 to February 6 there are 32 days; a sixth of them is 5.
+    found = guess(tmp_path, {"log.csv": EVENTS.replace("-06-07", "-02-06")})
+    settings = yaml.safe_load(found.text)["settings"]
+    assert settings == {"split.test_days": 5, "split.validation_days": 5}
+
+
+def test_files_that_fit_no_table_are_left_out_by_name(tmp_path):
+    found = guess(
+        tmp_path,
+        {
+            "log.csv": EVENTS,
+            "notes/countries.csv": "country,currency\nDE,EUR\nFR,EUR\n",
+            "empty.csv": "",
+            "held_out.csv": "user_id,item_id\nu1,b\nu2,b\n",
+            "properties.csv": "timestamp,itemid,property,value\n1433041200000,a,color,7\n1433041200000,a,size,9\n",
+        },
+    )
+    assert found.ignored == {
+        "empty.csv": "is empty; leave it out",
+        "held_out.csv": "it has no times, which the other interactions have",
+        "notes/countries.csv": "none of its columns looks like an item or a user",
+        "properties.csv": "it holds a property a row; write an item a row, with a column for each property, to use it",
+    }
+    assert all(f"# Left out {name}: " in found.text for name in found.ignored)
+
+
+def test_parts_of_the_log_for_training_and_test_are_left_out(tmp_path):
+    lines = EVENTS.splitlines(keepends=True)
+    found = guess(tmp_path, {"all.csv": EVENTS, "train.csv": "".join(lines[:3]), "test.csv": lines[0] + lines[3]})
+    assert interactions(found)["path"] == "all.csv"
+    assert found.ignored["test.csv"] == "all of its rows are in all.csv too"
+
+
+def test_the_days_of_a_log_are_one_table(tmp_path):
+    days = {f"logs/2024-0{m}-05.csv": EVENTS.replace("2024-0", f"202{m}-0") for m in range(1, 4)}
+    found = guess(tmp_path, {**days, "items.csv": "item_id,title\na,Tea\nb,Mug\n"})
+    assert interactions(found)["path"] == "logs/2024-0*-05.csv"
+
+
+def test_orders_and_clicks_are_two_tables_of_interactions(tmp_path):
+    found = guess(
+        tmp_path,
+        {
+            "clicks.csv": "user_id,item_id,time\nu1,a,2024-01-05\nu1,b,2024-02-06\nu2,a,2024-06-07\n",
+            "orders.csv": "customer,sku,ordered_qty,order_date\nu1,a,1,2024-01-05\nu2,a,2,2024-06-08\n",
+        },
+    )
+    tables = yaml.load(found.text, Loader=yaml.BaseLoader)["interactions"]
+    assert [(table["path"], table["kind"]) for table in tables] == [("clicks.csv", "click"), ("orders.csv", "purchase")]
+    assert yaml.safe_load(found.text)["label_kinds"] == ["purchase"]
+
+
+def test_partition_folders_are_columns(tmp_path):
+    rows = "user_id,item_id\nu1,a\nu2,b\n"
+    found = guess(tmp_path, {"sales/dt=2024-01-05/part-0.csv": rows, "sales/dt=2024-06-05/part-0.csv": rows})
+    assert interactions(found)["path"] == "sales"
+    assert interactions(found)["columns"] == {"user_id": "user_id", "item_id": "item_id", "timestamp": "dt"}
+
+
+def test_columns_of_a_chinese_shop_are_known(tmp_path):
+    text = "用户ID,商品ID,行为类型,时间\n1,2,浏览,2024-01-05 10:00:00\n1,2,购买,2024-06-05 10:00:00\n"
+    found = guess(tmp_path, {"日志.csv": text})
+    assert interactions(found)["columns"] == {
+        "user_id": "用户ID",
+        "item_id": "商品ID",
+        "timestamp": "时间",
+        "kind": "行为类型",
+    }
+    assert interactions(found)["kinds"] == {"浏览": "view", "购买": "purchase"}
+
+
+def test_comments_of_hostile_names_and_values_stay_comments(tmp_path):
+    text = EVENTS.replace("timestamp,kind", 'timestamp,"kind: [x] # no"').replace("purchase", '"buy\u2028it: now"', 1)
+    found = guess(tmp_path, {"log #1: [a].csv": text})
+    parsed = interactions(found)
+    assert parsed["path"] == "log #1: [a].csv"
+
+
+def test_a_folder_without_interactions_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"holds no interactions, expected a file with a user, an item and a time"):
+        guess(tmp_path, {"items.csv": "item_id,title\na,Tea\nb,Mug\n"})
+
+
+def test_the_files_do_not_change_while_guessing(tmp_path):
+    guess(tmp_path, {"log.csv": EVENTS})
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]

@@ -1,0 +1,1 @@
+"""Sorted tables in, entries of a mapping with their reasons out."""

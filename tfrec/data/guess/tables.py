@@ -1,0 +1,65 @@
+"""Groups of files sorted into the tables of a mapping."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tfrec.data.guess.classify import classify
+from tfrec.data.guess.joins import best_id, join
+from tfrec.data.guess.picks import Pick, pick
+from tfrec.data.guess.sampling.groups import Group
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tables:
+    """Groups of files sorted into tables, with the id columns that join them."""
+
+    events: tuple[Group, ...]
+    items: Group | None
+    users: Group | None
+    reviews: Group | None
+    item_states: Group | None
+    ignored: dict[Group, str]  # group -> why
+    item_ids: dict[Group, Pick]
+    user_ids: dict[Group, Pick]
+
+
+def sort_tables(groups: Sequence[Group]) -> Tables:
+    """Sort groups of files into the tables of a mapping."""
+    ignored: dict[Group, str] = {}
+    by_table: dict[str, list[Group]] = {}
+    for each in groups:
+        table, reason = classify(each)
+        if reason:
+            ignored[each] = reason
+        else:
+            by_table.setdefault(table, []).append(each)
+    reviews, states = (_widest(by_table.get(name, []), ignored) for name in ("reviews", "item_states"))
+    events = _keep_timed(by_table.get("events", []) or ([reviews] if reviews else []), ignored)
+    items, users = (join(events, by_table.get(f"{name}s", []), f"{name}_id") for name in ("item", "user"))
+    for name, joined in (("item", items), ("user", users)):
+        others = [group for group in by_table.get(f"{name}s", []) if group is not joined.described]
+        ignored |= dict.fromkeys(others, f"another table describes the {name}s")
+        for group in (reviews, states):
+            if group and group not in joined.ids and (found := best_id(group, f"{name}_id")):
+                joined.ids[group] = found
+    described = (items.described, users.described, reviews, states)
+    return Tables(tuple(events), *described, ignored, items.ids, users.ids)
+
+
+def _widest(groups: list[Group], ignored: dict[Group, str]) -> Group | None:
+    widest = max(groups, key=lambda group: group.rows, default=None)
+    ignored |= {
+        group: f"{widest.name} is of the same kind and larger" for group in groups if widest and group is not widest
+    }
+    return widest
+
+
+def _keep_timed(events: list[Group], ignored: dict[Group, str]) -> list[Group]:
+    """Leave out tables without times where others have them: held-out labels, lists of pairs."""
+    timed = [group for group in events if pick(group.columns, "timestamp")]
+    for group in events:
+        if timed and group not in timed:
+            ignored[group] = "it has no times, which the other interactions have"
+    return sorted(timed or events, key=lambda group: -group.rows)
