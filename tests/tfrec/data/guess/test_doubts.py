@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tfrec.config import Config, SplitConfig
 from tfrec.data.guess.shop import Guess, guess_shop
 from tfrec.errors import DataError
+from tfrec.setting_names import with_named
 
 EVENTS = """\
 user_id,item_id,timestamp,kind
@@ -91,8 +93,8 @@ def test_a_span_too_short_to_hold_out_days_is_marked(tmp_path):
 def test_a_short_span_gets_short_windows(tmp_path):
     # From January 5 to February 6 there are 32 days; a sixth of them is 5.
     found = guess(tmp_path, {"log.csv": EVENTS.replace("-06-07", "-02-06")})
-    settings = yaml.safe_load(found.text)["settings"]
-    assert settings == {"split.test_days": 5, "split.validation_days": 5}
+    config = with_named(Config(), yaml.load(found.text, Loader=yaml.BaseLoader)["settings"])
+    assert config.examples.split == SplitConfig(test_days=5, validation_days=5)
 
 
 def test_files_that_fit_no_table_are_left_out_by_name(tmp_path):

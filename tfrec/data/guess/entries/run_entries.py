@@ -42,5 +42,5 @@ def _window_entries(events: Sequence[EventsDraft]) -> tuple[Entry, ...]:
         return (Entry("", doubt=doubt),)
     length = str(max(1, int(days / _SHARE)))
     reason = f"the data spans {days:.0f} days; windows of {_WINDOW_DAYS} days would leave too few to train on"
-    settings = (Entry("split.test_days", length, reason), Entry("split.validation_days", length))
+    settings = (Entry("examples.split.test_days", length, reason), Entry("examples.split.validation_days", length))
     return (Entry("settings", settings),)
