@@ -17,6 +17,7 @@
       extra: [package_size]          # further columns, names unchanged
       numbers: [weight]              # further columns of numbers
       vectors: {image: embedding}    # further columns of lists of numbers, renamed here
+      category_paths: ','            # of several paths in a cell, and category_levels: '/' in a path
     users:
       path: users.jsonl
       profile: [age, city]
@@ -46,6 +47,7 @@ import yaml
 
 from tfrec.data.readers.options import DEFAULT_OPTIONS, OPTION_KEYS, FileOptions, parse_options
 from tfrec.data.values.events import fold
+from tfrec.data.values.texts import WHOLE_CELLS, CategoryFormat
 from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
 from tfrec.schema import FEEDBACK, KINDS, TABLES, Clock
@@ -69,6 +71,7 @@ _REQUIRED = {
 _OPTIONAL = {"items": ("title",)}
 """Columns of _REQUIRED that a shop may not have."""
 _FURTHER = {"items": "extra", "users": "profile", "interactions": "context"}
+_CATEGORY_KEYS = ("category_levels", "category_paths")
 _SHARED_KEYS = ("path", "columns", *OPTION_KEYS, "only", "missing")
 _EVENT_KEYS = (
     *(*_SHARED_KEYS, "kind", "kinds", "timestamp_format", "timezone", "order"),
@@ -76,7 +79,7 @@ _EVENT_KEYS = (
 )
 TABLE_KEYS = {
     "interactions": _EVENT_KEYS,
-    "items": (*_SHARED_KEYS, "extra", "numbers", "vectors"),
+    "items": (*_SHARED_KEYS, "extra", "numbers", "vectors", *_CATEGORY_KEYS),
     "users": (*_SHARED_KEYS, "profile", "numbers", "vectors"),
 }
 """Table -> the keys of its part of a mapping."""
@@ -98,6 +101,7 @@ class TableMapping:
     vectors: tuple[str, ...] = ()  # further columns that are lists of numbers
     optional: tuple[str, ...] = ()
     """Schema columns that the mapping does not name and the files may lack."""
+    category: CategoryFormat = WHOLE_CELLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +239,12 @@ def _parse_table(raw: Any, name: str, base: Path) -> TableMapping:
     further = {key: _parse_further(raw, name, key) for key in (_FURTHER[name], "numbers", "vectors")}
     columns = {column: source for group in further.values() for column, source in group.items()}
     shared = _parse_shared(raw, name, base, columns)
-    return TableMapping(**shared, numbers=tuple(further["numbers"]), vectors=tuple(further["vectors"]))
+    return TableMapping(
+        **shared,
+        numbers=tuple(further["numbers"]),
+        vectors=tuple(further["vectors"]),
+        category=_parse_category(raw, shared["columns"]),
+    )
 
 
 def _parse_further(raw: dict[str, Any], name: str, key: str) -> dict[str, str]:
@@ -249,6 +258,17 @@ def _parse_further(raw: dict[str, Any], name: str, key: str) -> dict[str, str]:
         if column in taken:
             raise ConfigError(f"{name}.{key} names {column!r}, which is another column of {name}; rename it")
     return pairs
+
+
+def _parse_category(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> CategoryFormat:
+    """Parse how the paths of a category are written; ConfigError if its levels are columns."""
+    written = {key: raw[key] for key in _CATEGORY_KEYS if key in raw}
+    for key, value in written.items():
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"items.{key} is {value!r}, expected what stands between two of them; write {key}: ','")
+        if len(columns.get("category", ())) != 1:
+            raise ConfigError(f"items.{key} needs `category` to be one column, it is {columns.get('category', 'none')}")
+    return CategoryFormat(written.get("category_levels", ""), written.get("category_paths", ""))
 
 
 def _parse_events(raw: Any, base: Path) -> EventMapping:

@@ -1038,3 +1038,14 @@ def test_an_event_for_each_item_in_its_list_is_read(tmp_path: Path) -> None:
         ("1", "b", "purchase", 1.0),
         ("2", "a", "view", None),
     ]
+
+
+def test_html_and_several_paths_of_a_category_are_read_and_counted(tmp_path: Path) -> None:
+    items = "sku,name,path\na,Salt &amp; pepper,Food|Food / Spices\nb,Cup,Home\n"
+    mapping = "interactions: {path: log.csv, kind: view, columns: {user_id: user, item_id: item, timestamp: when}}\n"
+    mapping += "items: {path: items.csv, columns: {item_id: sku, title: name, category: path}, category_paths: '|',"
+    report = _ingested(tmp_path, items=items, mapping=mapping + " category_levels: '/'}\n")
+    described = {row["title"]: row["category"] for row in _rows(report.tables, "items").to_pylist()}
+    assert described == {"Cup": "Home", "Salt & pepper": "Food > Spices"}
+    assert _rule(report, "items", "HTML in title")["changed"] == 1
+    assert _rule(report, "items", "several paths of a category")["changed"] == 1

@@ -124,6 +124,15 @@ def test_a_column_flag_that_fits_no_table_is_refused(pair: str) -> None:
             "interactions: {path: a, kind: view, columns: {user_id: {a: b}}}",
             "expected pairs of a schema column and a file column",
         ),
+        (
+            "interactions: {path: a, kind: view}\nitems: {path: b, category_paths: ','}",
+            "items.category_paths needs `category` to be one column, it is none",
+        ),
+        (
+            "interactions: {path: a, kind: view}\nitems: {path: b, columns: {category: c}, category_levels: ''}",
+            "items.category_levels is '', expected what stands between two of them",
+        ),
+        ("interactions: {path: a, kind: view, delimiter: tabs}", "interactions.delimiter is 'tabs'"),
         ("interactions: {path: a}", "either `kind`, the kind of every row, or a column `kind`"),
         ("interactions: {path: a, kind: view, columns: {kind: b}}", "not both or none"),
         ("interactions: {path: a, kind: buy}", "kind is 'buy', expected one of view, click, cart, purchase"),

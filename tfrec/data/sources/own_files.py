@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 
@@ -113,7 +114,11 @@ def _read_values(tables: Sequence[TableText], mapped: Sequence[TableMapping]) ->
     """Read the values of all tables; whether ids have a tail ".0" is decided for all together."""
     texts = [drop_missing_words(text.name, text.rows, by.missing) for text, by in zip(tables, mapped, strict=True)]
     tails = [key for key in ID_COLUMNS if has_tails(id_columns(texts, key))]
-    return [read_values(text, _schema_of(text.name, by), tails) for text, by in zip(texts, mapped, strict=True)]
+    values = [read_values(text, _schema_of(text.name, by), tails) for text, by in zip(texts, mapped, strict=True)]
+    return [
+        dataclasses.replace(value, changes=add_changes([text.changes, value.changes]))
+        for text, value in zip(tables, values, strict=True)
+    ]
 
 
 def _schema_of(name: str, mapped: TableMapping) -> pa.Schema:

@@ -17,6 +17,7 @@ from tfrec.data.readers.find import find_files
 from tfrec.data.readers.options import FileOptions
 from tfrec.data.readers.read import read_files
 from tfrec.data.values.columns import ID_COLUMNS, choice_name, replace_column
+from tfrec.data.values.texts import choose_paths, read_html
 from tfrec.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class TableText:
     rows: pa.Table
     """[rows] strings, or timestamps; `user_id/1` is the second choice of a user_id."""
     broken: pa.Table  # of BROKEN_ROWS
+    changes: dict[str, int]  # rule -> rows whose text it changed
 
 
 def read_text(mapped: TableMapping, name: str) -> TableText:
@@ -56,7 +58,8 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     if is_numbered:
         numbers = pa.array(np.arange(rows.num_rows)).cast(pa.string())
         rows = rows.append_column("timestamp", pa.chunked_array([numbers]))
-    return TableText(name, rows, pa.concat_tables(broken))
+    rows, changes = _clean_texts(rows, mapped) if name == "items" else (rows, {})
+    return TableText(name, rows, pa.concat_tables(broken), changes)
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:
@@ -95,6 +98,15 @@ def _to_text(table: pa.Table, name: str) -> pa.Table:
     if name not in table.column_names:
         return table
     return replace_column(table, name, table[name].cast(pa.string()))
+
+
+def _clean_texts(rows: pa.Table, mapped: TableMapping) -> tuple[pa.Table, dict[str, int]]:
+    rows, changes = read_html(rows)
+    if len(mapped.columns.get("category", ())) == 1:
+        deepest, several = choose_paths(rows["category"].cast(pa.string()), mapped.category)
+        rows = replace_column(rows, "category", deepest)
+        changes |= {"several paths of a category": several} if several else {}
+    return rows, changes
 
 
 def _no_rows_error(mapped: TableMapping, name: str) -> DataError:
