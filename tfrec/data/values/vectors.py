@@ -31,8 +31,8 @@ class Vectors:
 def read_vectors(column: pa.ChunkedArray) -> Vectors:
     """Read a column of vectors; the most common length is that of all."""
     text = column.cast(pa.string()).combine_chunks()
-    parts = pc.split_pattern_regex(pc.replace_substring_regex(text.fill_null(""), _BRACKETS, ""), _BETWEEN)
-    lengths = pc.list_value_length(parts).to_numpy()
+    parts = pc.split_pattern_regex(pc.replace_substring_regex(text, _BRACKETS, ""), _BETWEEN)
+    lengths = pc.fill_null(pc.list_value_length(parts), 0).to_numpy()
     numbers = _to_floats(parts.flatten())
     is_wrong = np.bincount(np.repeat(np.arange(len(text)), lengths), ~np.isfinite(numbers), len(text)) > 0
     is_known = to_bools(text.is_valid())
