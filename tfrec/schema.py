@@ -1,4 +1,4 @@
-"""Schema of a shop's three tables: columns, event kinds, units and layout on disk.
+"""Schema of a shop's tables: columns, event kinds, units and layout on disk.
 
 A *table set* is a folder written by `tfrec ingest`:
 
@@ -7,6 +7,7 @@ A *table set* is a folder written by `tfrec ingest`:
       interactions/part-00000-of-00016.parquet   by a hash of user_id, sorted by user and time
       users/part-00000-of-00016.parquet          by the same hash of user_id
       items/part-00000-of-00016.parquet          by a hash of item_id
+      item_states/, reviews/                     by the same hash, only where a shop has them
       rejected/<table>.parquet                   dropped rows, each with its rule
 
 `<id>` is a hash of the content: the same raw data gives the same snapshot.
@@ -84,7 +85,32 @@ USERS = pa.schema([pa.field("user_id", pa.string(), nullable=False)])
 Float32 numbers and vectors may follow them.
 """
 
+ITEM_STATES = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("from", pa.timestamp("ms", tz="UTC"), nullable=False),
+        pa.field("until", pa.timestamp("ms", tz="UTC")),  # null: until the next state
+        pa.field("price", pa.float32()),
+        pa.field("in_stock", pa.bool_()),
+        pa.field("promotion", pa.string()),  # such as "mailer"; null without one
+    ]
+)
+"""Price, stock and promotion of an item over time."""
+
+REVIEWS = pa.schema(
+    [
+        pa.field("user_id", pa.string()),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("timestamp", pa.timestamp("ms", tz="UTC")),
+        pa.field("stars", pa.float32()),
+        pa.field("text", pa.string()),
+    ]
+)
+
 TABLES = {"interactions": INTERACTIONS, "items": ITEMS, "users": USERS}
+
+DATED_TABLES = {"item_states": ITEM_STATES, "reviews": REVIEWS}
+"""Tables that a table set holds only where a shop has them; no model uses them yet."""
 
 
 @dataclasses.dataclass(frozen=True)

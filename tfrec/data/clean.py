@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.data.arrow import conform, encode_values, has_control, mark_repeats, strip_text, to_bools
+from tfrec.data.clean_dated import clean_item_states, clean_reviews
 from tfrec.data.cleaning_report import CleaningReport, Rule
 from tfrec.data.raw_tables import RawTables
 from tfrec.data.timestamps import parse_times
@@ -39,6 +40,8 @@ _WARNING_SHARE = 0.01  # of the rows
 _MOST_KINDS = 10  # in a warning
 _USER_SHARE, _USER_EVENTS, _USER_FACTOR = 0.2, 50, 5  # a user with more may be a word for unknown users
 
+_CLEAN_DATED = {"item_states": clean_item_states, "reviews": clean_reviews}
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -52,30 +55,40 @@ class CleanTables:
     rejected: dict[str, pa.Table]  # table -> dropped rows as text, with their rule
     read: dict[str, int]  # table -> raw rows
     rules: tuple[Rule, ...]
+    dated: dict[str, pa.Table]  # tables of schema.DATED_TABLES that the shop has
+
+    def by_name(self) -> dict[str, pa.Table]:
+        """All tables by name."""
+        return {"interactions": self.interactions, "items": self.items, "users": self.users, **self.dated}
 
 
 def clean(raw: RawTables) -> CleanTables:
     """Apply every rule to the raw tables; DataError if no interaction is left."""
-    reports = [_begin_report(raw, name) for name in ("interactions", "items", "users")]
+    reports = [_begin_report(raw, name) for name in (*TABLES, *raw.dated)]
     interactions = _clean_interactions(raw, reports[0])
     items = _clean_items(raw.items, interactions["item_id"], reports[1])
     users = _clean_users(raw.users, reports[2])
+    dated = {
+        report.table: _CLEAN_DATED[report.table](raw.dated[report.table], items["item_id"], report)
+        for report in reports[3:]
+    }
     return CleanTables(
         interactions,
         items,
         users,
         rejected={report.table: report.all_rejected() for report in reports},
-        read={name: getattr(raw, name).num_rows + _count_broken(raw, name) for name in TABLES},
+        read={report.table: raw.rows_of(report.table) + _count_broken(raw, report.table) for report in reports},
         rules=tuple(rule for report in reports for rule in report.rules),
+        dated=dated,
     )
 
 
 def _begin_report(raw: RawTables, table: str) -> CleaningReport:
     report = CleaningReport(table)
     if _count_broken(raw, table):
-        report.add_broken(raw.broken[table], getattr(raw, table).num_rows)
+        report.add_broken(raw.broken[table], raw.rows_of(table))
     for rule, changed in raw.changes.get(table, {}).items():
-        report.add_change(rule, changed, getattr(raw, table).num_rows)
+        report.add_change(rule, changed, raw.rows_of(table))
     return report
 
 

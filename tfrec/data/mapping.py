@@ -21,6 +21,8 @@
     users:
       path: users.jsonl
       profile: [age, city]
+    item_states: {path: prices.csv, columns: {from: valid_from, price: price, in_stock: stock}}
+    reviews: {path: reviews.csv, columns: {stars: rating, text: body}}
 
 Every table also takes the options of its files (readers/options.py: `format`, `encoding`,
 `delimiter`, `header` ...), `missing` (further words for a missing value) and `only`. `only` maps a
@@ -50,7 +52,7 @@ from tfrec.data.values.events import fold
 from tfrec.data.values.texts import WHOLE_CELLS, CategoryFormat
 from tfrec.data.zones import names_zone
 from tfrec.errors import ConfigError
-from tfrec.schema import FEEDBACK, KINDS, TABLES, Clock
+from tfrec.schema import DATED_TABLES, FEEDBACK, KINDS, TABLES, Clock
 from tfrec.settings import suggestion
 
 RUN_KEYS = (
@@ -67,6 +69,8 @@ _REQUIRED = {
     "interactions": ("user_id", "item_id", "timestamp"),
     "items": ("item_id", "title"),
     "users": ("user_id",),
+    "item_states": ("item_id", "from"),
+    "reviews": ("user_id", "item_id", "timestamp"),
 }
 _OPTIONAL = {"items": ("title",)}
 """Columns of _REQUIRED that a shop may not have."""
@@ -81,6 +85,8 @@ TABLE_KEYS = {
     "interactions": _EVENT_KEYS,
     "items": (*_SHARED_KEYS, "extra", "numbers", "vectors", *_CATEGORY_KEYS),
     "users": (*_SHARED_KEYS, "profile", "numbers", "vectors"),
+    "item_states": (*_SHARED_KEYS, "timestamp_format", "timezone"),
+    "reviews": (*_SHARED_KEYS, "timestamp_format", "timezone"),
 }
 """Table -> the keys of its part of a mapping."""
 
@@ -116,14 +122,20 @@ class Cancellation:
 
 
 @dataclasses.dataclass(frozen=True)
-class EventMapping(TableMapping):
+class DatedMapping(TableMapping):
+    """Files of a table with times."""
+
+    timestamp_format: str = "auto"
+    timezone: str = "UTC"  # of times that name none
+
+
+@dataclasses.dataclass(frozen=True)
+class EventMapping(DatedMapping):
     """Files of the interactions table; the event kind comes from `kind` or the column `kind`."""
 
     kind: str = ""
     kinds: dict[str, str] = dataclasses.field(default_factory=dict)
     """Value in the file -> one of KINDS."""
-    timestamp_format: str = "auto"
-    timezone: str = "UTC"  # of times that name none
     clock: Clock = "utc"  # "order": the timestamp column holds ranks
     cancelled: Cancellation | None = None
     per_session: tuple[str, ...] = ()
@@ -139,6 +151,8 @@ class Mapping:
     """At least one, all of one clock; their rows together are the table."""
     items: TableMapping | None = None
     users: TableMapping | None = None
+    dated: dict[str, DatedMapping] = dataclasses.field(default_factory=dict)
+    """Name of schema.DATED_TABLES -> its files."""
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -176,7 +190,7 @@ class _StrictLoader(yaml.BaseLoader):
 
 def check_keys(raw: Any, source: str) -> None:
     """Raise ConfigError for a top-level key that is neither a table nor a key of the run."""
-    _check_keys(raw, (*TABLES, *RUN_KEYS), f"mapping {source}")
+    _check_keys(raw, (*TABLE_KEYS, *RUN_KEYS), f"mapping {source}")
 
 
 def mapping_from_flags(
@@ -219,7 +233,9 @@ def parse_mapping(raw: Any, base: Path, source: str) -> Mapping:
     if "interactions" not in raw:
         raise ConfigError(f"mapping {source} has no `interactions`; name at least their path and columns")
     tables = {name: _parse_table(raw[name], name, base) for name in ("items", "users") if name in raw}
-    return Mapping(source, _parse_event_tables(raw["interactions"], base), tables.get("items"), tables.get("users"))
+    dated = {name: _parse_dated(raw[name], name, base) for name in DATED_TABLES if name in raw}
+    events = _parse_event_tables(raw["interactions"], base)
+    return Mapping(source, events, tables.get("items"), tables.get("users"), dated)
 
 
 def _parse_event_tables(raw: Any, base: Path) -> tuple[EventMapping, ...]:
@@ -245,6 +261,23 @@ def _parse_table(raw: Any, name: str, base: Path) -> TableMapping:
         vectors=tuple(further["vectors"]),
         category=_parse_category(raw, shared["columns"]),
     )
+
+
+def _parse_dated(raw: Any, name: str, base: Path) -> DatedMapping:
+    _check_keys(raw, TABLE_KEYS[name], name)
+    shared = _parse_shared(raw, name, base, {})
+    unknown = [column for column in shared["columns"] if column not in DATED_TABLES[name].names]
+    if unknown:
+        known = ", ".join(DATED_TABLES[name].names)
+        raise ConfigError(f"{name}.columns names {unknown[0]!r}, expected one of {known}; remove it")
+    return DatedMapping(**shared, **_parse_times(raw, name))
+
+
+def _parse_times(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    return {
+        "timestamp_format": _check_timestamp_format(raw.get("timestamp_format", "auto"), name),
+        "timezone": _check_zone(raw.get("timezone", "UTC"), name),
+    }
 
 
 def _parse_further(raw: dict[str, Any], name: str, key: str) -> dict[str, str]:
@@ -293,8 +326,7 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
     return EventMapping(
         **shared,
         **_parse_kinds(raw, shared["columns"]),
-        timestamp_format=_check_timestamp_format(raw.get("timestamp_format", "auto")),
-        timezone=_check_zone(raw.get("timezone", "UTC")),
+        **_parse_times(raw, "interactions"),
         clock="order" if "order" in raw else "utc",
         cancelled=Cancellation(**cancelled) if cancelled else None,
         per_session=_parse_per_session(raw, shared["columns"]),
@@ -372,10 +404,10 @@ def _parse_kinds(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> di
     return {"kind": kind, "kinds": kinds}
 
 
-def _check_timestamp_format(text: str) -> str:
+def _check_timestamp_format(text: str, table: str) -> str:
     if text not in TIMESTAMP_FORMATS and "%" not in text:
         raise ConfigError(
-            f"interactions.timestamp_format is {text!r}, expected one of {', '.join(TIMESTAMP_FORMATS)} or a "
+            f"{table}.timestamp_format is {text!r}, expected one of {', '.join(TIMESTAMP_FORMATS)} or a "
             "strptime pattern; write %d/%m/%Y %H:%M for 31/12/2011 23:59"
         )
     return text
@@ -394,11 +426,11 @@ def _parse_per_session(raw: dict[str, Any], columns: dict[str, tuple[str, ...]])
     return names
 
 
-def _check_zone(name: str) -> str:
+def _check_zone(name: str, table: str) -> str:
     if not names_zone(name):
         nearest = difflib.get_close_matches(name, zoneinfo.available_timezones(), n=1, cutoff=0.0)
         raise ConfigError(
-            f"interactions.timezone is {name!r}, expected a zone of the IANA database; did you mean {nearest[0]}?"
+            f"{table}.timezone is {name!r}, expected a zone of the IANA database; did you mean {nearest[0]}?"
         )
     return name
 

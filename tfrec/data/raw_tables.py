@@ -1,4 +1,4 @@
-"""A shop's three tables as a source reads them, before cleaning."""
+"""A shop's tables as a source reads them, before cleaning."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import dataclasses
 import pyarrow as pa
 
 from tfrec.schema import Clock
+
+
+@dataclasses.dataclass(frozen=True)
+class DatedTable:
+    """Rows of one of schema.DATED_TABLES; times are timestamps or text."""
+
+    rows: pa.Table
+    timestamp_format: str = "auto"
+    timezone: str = "UTC"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,3 +42,10 @@ class RawTables:
     """Zone of timestamps that name none."""
     broken: dict[str, pa.Table] = dataclasses.field(default_factory=dict)
     """Table -> rows of its files that could not be read: file, line, reason, text."""
+    dated: dict[str, DatedTable] = dataclasses.field(default_factory=dict)
+    """Name of schema.DATED_TABLES -> table, where the shop has it."""
+
+    def rows_of(self, table: str) -> int:
+        """Number of rows of a table."""
+        rows: pa.Table = self.dated[table].rows if table in self.dated else getattr(self, table)
+        return int(rows.num_rows)

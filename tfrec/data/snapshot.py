@@ -35,7 +35,6 @@ from tfrec.schema import (
     EVENT_KINDS,
     INTERACTIONS,
     ITEMS,
-    TABLES,
     USERS,
     Clock,
     Manifest,
@@ -67,7 +66,7 @@ def write_snapshot(tables: CleanTables, root: Path, source: str, clock: Clock, p
         "interactions": _partition(tables.interactions, "user_id", partitions),
         "users": _partition(tables.users, "user_id", partitions),
         "items": _partition(tables.items, "item_id", partitions),
-    }
+    } | {name: _partition(rows, "item_id", partitions) for name, rows in tables.dated.items()}
     snapshot = _hash_content([*(part.rows for part in parts.values()), *tables.rejected.values()], partitions)
     result = TableSet(root, _make_manifest(snapshot, tables, source, clock, partitions))
     with _translated_errors(root), _exclusive_lock(root):
@@ -90,15 +89,15 @@ def _translated_errors(root: Path) -> Iterator[None]:
 
 
 def _partition(table: pa.Table, key: str, partitions: int) -> Partitioned:
-    """Sort by partition, id, time (interactions only) and original order."""
+    """Sort by partition, id, time (if the table has one) and original order."""
     coded = table[key].combine_chunks().dictionary_encode()
     part = partition_of(pd.Series(coded.dictionary.to_pylist(), dtype=object), partitions)
     ranks = np.empty(len(part), np.int64)
     ranks[pc.array_sort_indices(coded.dictionary).to_numpy()] = np.arange(len(part))
     ids = coded.indices.to_numpy()
     keys = [ranks[ids], part[ids]]  # lexsort sorts by the last key first
-    if "timestamp" in table.column_names:
-        keys.insert(0, table["timestamp"].cast(pa.int64()).to_numpy())
+    for name in {"timestamp", "from"} & set(table.column_names):
+        keys.insert(0, table[name].cast(pa.int64()).fill_null(0).to_numpy())
     order = np.lexsort(keys)
     return Partitioned(table.take(pa.array(order)), np.searchsorted(part[ids][order], np.arange(partitions + 1)))
 
@@ -124,7 +123,8 @@ def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:
         digest.update(pc.binary_length(filled).to_numpy(zero_copy_only=False).tobytes())
         digest.update(pc.binary_join(pa.ListArray.from_arrays([0, len(filled)], filled), "")[0].as_buffer())
     else:
-        numbers = array.cast(pa.int64()) if pa.types.is_timestamp(array.type) else array
+        is_cast = pa.types.is_timestamp(array.type) or pa.types.is_boolean(array.type)
+        numbers = array.cast(pa.int64()) if is_cast else array
         digest.update(numbers.fill_null(0).to_numpy(zero_copy_only=False).tobytes())
 
 
@@ -136,7 +136,7 @@ def _make_manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock
         source=source,
         clock=clock,
         partitions=partitions,
-        rows={name: getattr(tables, name).num_rows for name in TABLES},
+        rows={name: rows.num_rows for name, rows in tables.by_name().items()},
         first_timestamp=span["min"].as_py() // 1000,
         last_timestamp=span["max"].as_py() // 1000,
         profile_columns=_further_columns(tables.users, USERS, pa.types.is_string),

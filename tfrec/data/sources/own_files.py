@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.data.arrow import is_vector
-from tfrec.data.mapping import EventMapping, Mapping, TableMapping
-from tfrec.data.raw_tables import RawTables
+from tfrec.data.mapping import DatedMapping, EventMapping, Mapping, TableMapping
+from tfrec.data.raw_tables import DatedTable, RawTables
 from tfrec.data.sources.table_text import TableText, concat, read_text
 from tfrec.data.timestamps import parse_times
 from tfrec.data.values.columns import (
@@ -27,7 +27,7 @@ from tfrec.data.values.columns import (
 )
 from tfrec.data.values.events import fill_sessions, is_canceled, rename_kinds
 from tfrec.data.values.ids import has_tails
-from tfrec.schema import FEEDBACK, TABLES
+from tfrec.schema import DATED_TABLES, FEEDBACK, TABLES
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 def load(mapping: Mapping) -> RawTables:
     """Read the raw tables of a mapping; DataError if a file does not match the mapping."""
     described = {name: table for name, table in (("items", mapping.items), ("users", mapping.users)) if table}
-    tables = [*(("interactions", table) for table in mapping.interactions), *described.items()]
+    tables = [*(("interactions", table) for table in mapping.interactions), *described.items(), *mapping.dated.items()]
     texts = [read_text(table, name) for name, table in tables]
     broken = _collect_broken(texts)
     values = _read_values(texts, [table for _, table in tables])
@@ -43,7 +43,9 @@ def load(mapping: Mapping) -> RawTables:
     interactions, filled = _read_events(logs, mapping.interactions)
     changes = {table.name: table.changes for table in others}
     descriptions = {name: TABLES[name].empty_table() for name in ("items", "users")} | {
-        table.name: _describe(table, described[table.name], mapping.interactions) for table in others
+        table.name: _describe(table, described[table.name], mapping.interactions)
+        for table in others
+        if table.name in described
     }
     return RawTables(
         interactions,
@@ -53,7 +55,14 @@ def load(mapping: Mapping) -> RawTables:
         timestamp_format=mapping.interactions[0].timestamp_format,
         timezone=mapping.interactions[0].timezone,
         broken=broken,
+        dated={
+            table.name: _add_times(table, mapping.dated[table.name]) for table in others if table.name in mapping.dated
+        },
     )
+
+
+def _add_times(table: Values, mapped: DatedMapping) -> DatedTable:
+    return DatedTable(table.rows, mapped.timestamp_format, mapped.timezone)
 
 
 def _collect_broken(texts: Sequence[TableText]) -> dict[str, pa.Table]:
@@ -124,7 +133,9 @@ def _read_values(tables: Sequence[TableText], mapped: Sequence[TableMapping]) ->
 def _schema_of(name: str, mapped: TableMapping) -> pa.Schema:
     numbers = [pa.field(column, pa.float32()) for column in mapped.numbers]
     vectors = [pa.field(column, pa.list_(pa.float32())) for column in mapped.vectors]
-    return pa.schema([*TABLES[name], *(FEEDBACK if name == "interactions" else ()), *numbers, *vectors])
+    return pa.schema(
+        [*(TABLES | DATED_TABLES)[name], *(FEEDBACK if name == "interactions" else ()), *numbers, *vectors]
+    )
 
 
 def _take_most_common(table: pa.Table, key: str) -> pa.Table:

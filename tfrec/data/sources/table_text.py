@@ -21,7 +21,7 @@ from tfrec.data.values.texts import choose_paths, read_html
 from tfrec.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
-_REQUIRED = (*ID_COLUMNS, "timestamp", "kind")
+_REQUIRED = (*ID_COLUMNS, "timestamp", "from", "kind")
 
 
 @dataclasses.dataclass(frozen=True)

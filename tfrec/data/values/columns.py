@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.data.arrow import is_vector
+from tfrec.data.values.flags import read_flags
 from tfrec.data.values.ids import first_known, join_anonymous, remove_tails
 from tfrec.data.values.missing import ID_WORDS, TEXT_WORDS, drop_words
 from tfrec.data.values.numbers import read_numbers
@@ -24,7 +25,8 @@ from tfrec.schema import CATEGORY_SEPARATOR
 _LOGGER = logging.getLogger(__name__)
 
 ID_COLUMNS = ("user_id", "item_id", "session")
-_FREE_TEXT = ("title", "description", "query")  # "NULL" can be a title
+_FREE_TEXT = ("title", "description", "query", "text")  # "NULL" can be a title
+_TIMES = ("timestamp", "from", "until")
 _UNCOUNTED = ("cancelled",)  # NULL is what most rows hold
 _CHOICE = "/"
 _JOINED = "anonymous event joined to a user"
@@ -64,7 +66,7 @@ def drop_missing_words(name: str, rows: pa.Table, words: Sequence[str]) -> Value
 
 
 def _known_words(column: str) -> Sequence[str]:
-    return ID_WORDS if column in (*ID_COLUMNS, "timestamp") else () if column in _FREE_TEXT else TEXT_WORDS
+    return ID_WORDS if column in (*ID_COLUMNS, *_TIMES) else () if column in _FREE_TEXT else TEXT_WORDS
 
 
 def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
@@ -75,7 +77,7 @@ def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
 def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Values:
     """Read ids (without ".0" where `tails` names them), numbers and the first known choices.
 
-    The choices of a user id stay columns of their own.
+    The choices of an event's user id stay columns of their own.
     """
     changes = dict(texts.changes)
     choices: dict[str, list[pa.ChunkedArray]] = {}
@@ -87,7 +89,7 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
             choices[column] = [_without_tails(ids, column, changes) for ids in choices[column]]
     rows: dict[str, pa.ChunkedArray] = {}
     for name, group in choices.items():
-        if name == "user_id":
+        if (texts.name, name) == ("interactions", "user_id"):
             rows |= {choice_name(name, n): ids for n, ids in enumerate(group)}
         elif group:
             rows[name] = _combine(name, group)
@@ -96,6 +98,9 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
             rows[field.name] = _to_numbers(rows[field.name], field, texts.name, changes)
         elif field.name in rows and is_vector(field.type):
             rows[field.name] = _to_vectors(rows[field.name], field, texts.name, changes)
+        elif field.name in rows and pa.types.is_boolean(field.type):
+            rows[field.name], unread = read_flags(rows[field.name])
+            _add(changes, f"unreadable {field.name}", unread)
     return Values(texts.name, pa.table(rows), changes)
 
 

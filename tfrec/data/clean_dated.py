@@ -1,0 +1,85 @@
+"""Cleaning rules of the tables beside the three: states of items over time, and reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.data.arrow import has_control, mark_repeats, strip_text, to_bools
+from tfrec.data.cleaning_report import CleaningReport
+from tfrec.data.raw_tables import DatedTable
+from tfrec.data.timestamps import parse_times
+from tfrec.schema import ITEM_STATES, REVIEWS
+
+
+def clean_item_states(raw: DatedTable, item_ids: pa.ChunkedArray, report: CleaningReport) -> pa.Table:
+    """Item states that begin at a known time and end after it; without an end, they last."""
+    rows, unread = _read_times(strip_text(raw.rows, skip=("from", "until")), raw, ("from", "until"))
+    is_reversed = pc.less_equal(rows["until"], rows["from"]) if "until" in rows.column_names else None
+    return _clean(
+        rows,
+        ITEM_STATES,
+        {
+            "bad timestamp": to_bools(rows["from"].is_null()) | unread,
+            "until not after from": to_bools(is_reversed) if is_reversed is not None else np.zeros(len(rows), bool),
+        },
+        item_ids,
+        report,
+    )
+
+
+def clean_reviews(raw: DatedTable, item_ids: pa.ChunkedArray, report: CleaningReport) -> pa.Table:
+    """Reviews with stars or text; the user and the time may be unknown."""
+    rows, unread = _read_times(strip_text(raw.rows, skip=("timestamp",)), raw, ("timestamp",))
+    said = [to_bools(rows[name].is_valid()) for name in ("stars", "text") if name in rows.column_names]
+    is_empty = ~np.any(said, axis=0) if said else np.ones(len(rows), bool)
+    return _clean(rows, REVIEWS, {"bad timestamp": unread, "neither stars nor text": is_empty}, item_ids, report)
+
+
+def _clean(
+    rows: pa.Table,
+    schema: pa.Schema,
+    violations: dict[str, np.ndarray],
+    item_ids: pa.ChunkedArray,
+    report: CleaningReport,
+) -> pa.Table:
+    all_violations = {
+        "missing item_id": to_bools(rows["item_id"].is_null()),
+        "control character in an id": has_control(rows["item_id"]),
+        **violations,
+        "exact duplicate": mark_repeats(rows, rows.column_names),
+    }
+    kept = rows.filter(pa.array(report.drop(rows, all_violations)))
+    if "price" in kept.column_names:
+        kept = _drop_negative_prices(kept, report)
+    is_unknown = pc.invert(pc.is_in(kept["item_id"], pc.unique(item_ids)))
+    if count := pc.sum(is_unknown).as_py():
+        report.add_change("item of no other table", count, kept.num_rows)
+    known = {name: kept[name] for name in kept.column_names}
+    nulls = {field.name: pa.nulls(len(kept), field.type) for field in schema}
+    return pa.table([(nulls | known)[name] for name in schema.names], schema=schema)
+
+
+def _drop_negative_prices(rows: pa.Table, report: CleaningReport) -> pa.Table:
+    is_negative = pc.less(rows["price"], 0)
+    if count := pc.sum(is_negative).as_py():
+        report.add_change("negative price", count, rows.num_rows)
+    price = pc.if_else(is_negative, None, rows["price"])
+    return rows.set_column(rows.column_names.index("price"), "price", price)
+
+
+def _read_times(rows: pa.Table, raw: DatedTable, names: Sequence[str]) -> tuple[pa.Table, np.ndarray]:
+    """Parse the columns of times; mark the rows [rows] bool with text that is no time."""
+    unread = np.zeros(rows.num_rows, bool)
+    for name in (name for name in names if name in rows.column_names):
+        column = rows[name]
+        if pa.types.is_string(column.type):
+            column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
+        times = parse_times(column, raw.timestamp_format, raw.timezone)
+        unread |= np.isnat(times) & to_bools(column.is_valid())
+        parsed = pa.chunked_array([pa.array(times)]).cast(pa.timestamp("ms", "UTC"))
+        rows = rows.set_column(rows.column_names.index(name), name, parsed)
+    return rows, unread
