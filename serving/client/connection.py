@@ -137,8 +137,10 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
 def call_error(code: Code, details: str, subject: str, call: Call, *, is_reached: bool = True) -> CallError:
     """The error of a failed request for `subject`.
 
-    `is_reached` is False if the network failed, not the server.
+    `is_reached` is False if the network failed, not the server. The graph's nodes, which
+    TensorFlow lists below its text, are left out.
     """
+    details = details.partition("\n\t [[")[0]
     text = _refusal(code, details, subject, call) if is_reached else _network_failure(code, details, subject, call)
     return CallError(text, code, call.request_id)
 

@@ -89,6 +89,14 @@ def test_a_server_error_names_signature_and_model(by_grpc: Client) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["gRPC", "REST"])
+def test_an_error_of_the_graph_is_one_line(server: Server, protocol: str) -> None:
+    inputs = {"x": np.zeros(2, np.float32), "y": np.zeros(3, np.float32)}
+    text = r"refused serving_default of 'toy': [^\n\[]*\[2\] vs\. \[3\] \(INVALID_ARGUMENT\)$"
+    with Client(target(server, protocol), "toy", 20) as client, pytest.raises(CallError, match=text):
+        client.predict("serving_default", inputs)
+
+
+@pytest.mark.parametrize("protocol", ["gRPC", "REST"])
 def test_a_model_that_is_not_served_raises_an_error(server: Server, protocol: str) -> None:
     with Client(target(server, protocol), "other") as client:
         text = r"refused its metadata of 'other': Servable not found for request: Latest\(other\) \(NOT_FOUND\)"
