@@ -10,7 +10,11 @@ from tfrec.data.guess.lexicon import best_score, role_score
 from tfrec.data.guess.sampling.column import Column
 from tfrec.data.guess.times import guess_time
 
+CONTEXT = ("store", "device", "channel")
+"""Where and how an event happened."""
+
 _MOST_STATUSES = 25
+_MOST_CONTEXTS = 10_000
 _MUCH_BETTER = 0.22  # a name that fits another role by so much more is left to it
 
 
@@ -89,6 +93,8 @@ _CHECKS: dict[str, Callable[[Column], bool]] = {
     "line_total": lambda c: c.number_share >= 0.95,
     "position": lambda c: c.whole_share >= 0.95,
     "rating": lambda c: c.number_share >= 0.95 and c.share_between(0, 100) >= 0.99 and c.distinct <= 101,
+    "dwell_seconds": lambda c: c.number_share >= 0.95,
+    **{role: lambda c: _is_context(c) for role in CONTEXT},
     "status": lambda c: c.distinct <= _MOST_STATUSES and c.number_share < 0.5,
     "title": lambda c: c.mean_length >= 2 and c.number_share < 0.5 and not is_url(c),
     "description": lambda c: c.number_share < 0.5 and not is_url(c),
@@ -99,6 +105,11 @@ _CHECKS: dict[str, Callable[[Column], bool]] = {
     "from": lambda c: guess_time(c) is not None,
     "until": lambda c: guess_time(c) is not None,
 }
+
+
+def _is_context(column: Column) -> bool:
+    """Whether a column holds few words or numbers, such as stores."""
+    return 2 <= column.distinct <= _MOST_CONTEXTS and column.mean_length <= 60 and not _is_measured(column)
 
 
 def _is_measured(column: Column) -> bool:

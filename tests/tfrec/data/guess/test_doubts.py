@@ -177,3 +177,11 @@ def test_a_folder_without_interactions_is_refused(tmp_path):
 def test_the_files_do_not_change_while_guessing(tmp_path):
     guess(tmp_path, {"log.csv": EVENTS})
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_numbers_and_the_context_of_events_are_known(tmp_path):
+    items = "".join(f"i{n},Tea {n},{n}.5\n" for n in range(12))
+    log = "user,item,time,event,device.category\nu1,i1,2024-01-05,view,phone\nu2,i2,2024-06-05,view,desktop\n"
+    found = guess(tmp_path, {"items.csv": "item_id,title,weight\n" + items, "log.csv": log})
+    assert interactions(found)["context"] == {"device": "device.category"}
+    assert yaml.load(found.text, Loader=yaml.BaseLoader)["items"]["numbers"] == {"weight": "weight"}

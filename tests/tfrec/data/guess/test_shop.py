@@ -36,7 +36,7 @@ GUESSES = {
     "LUMA": """
         interactions:
           path: products_reviews.csv
-          columns: {user_id: reviewer, item_id: sku}
+          columns: {user_id: reviewer, item_id: sku, rating: rating_value}
           kind: rating
           order: row number
         items:
@@ -67,6 +67,7 @@ GUESSES = {
           columns: {user_id: household_id, item_id: product_id, timestamp: transaction_timestamp,
                     session: basket_id, quantity: quantity}
           kind: purchase
+          context: {store: store_id}
         items:
           path: products.csv
           columns: {item_id: product_id, title: product_type, brand: brand, category: [department, product_category],
@@ -81,7 +82,7 @@ GUESSES = {
           path: u.data
           delimiter: tab
           header: [user_id, item_id, rating, timestamp]
-          columns: {user_id: user_id, item_id: item_id, timestamp: timestamp}
+          columns: {user_id: user_id, item_id: item_id, timestamp: timestamp, rating: rating}
           kind: rating
           timestamp_format: seconds
         items:
@@ -95,7 +96,7 @@ GUESSES = {
           path: ratings.dat
           delimiter: '::'
           header: [user_id, item_id, rating, timestamp]
-          columns: {user_id: user_id, item_id: item_id, timestamp: timestamp}
+          columns: {user_id: user_id, item_id: item_id, timestamp: timestamp, rating: rating}
           kind: rating
           timestamp_format: seconds
         items:
@@ -112,7 +113,7 @@ GUESSES = {
     "MOVIELENS_LATEST": """
         interactions:
           path: ratings.csv
-          columns: {user_id: userId, item_id: movieId, timestamp: timestamp}
+          columns: {user_id: userId, item_id: movieId, timestamp: timestamp, rating: rating}
           kind: rating
           timestamp_format: seconds
         items:

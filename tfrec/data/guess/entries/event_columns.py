@@ -7,16 +7,15 @@ from collections.abc import Sequence
 
 from tfrec.data.guess.entries.yaml_text import Entry, percent
 from tfrec.data.guess.lexicon import squeeze
-from tfrec.data.guess.picks import Pick, candidates, pick
+from tfrec.data.guess.picks import CONTEXT, Pick, candidates, pick
 from tfrec.data.guess.sampling.column import Column, count_words
 from tfrec.data.guess.sampling.groups import Group
 from tfrec.data.guess.tables import Tables
 from tfrec.data.guess.times import TimeGuess, guess_time
-from tfrec.schema import INTERACTIONS
 
 _ANONYMOUS = ("anonymousid", "userpseudoid", "visitorid", "fullvisitorid", "cookieid", "deviceid", "distinctid")
 _WORTH_FILLING = 0.02  # share of rows that a second id column must fill
-_FURTHER = ("quantity", "price", "query", "position", "rating")
+_FURTHER = ("quantity", "price", "query", "position", "rating", "dwell_seconds")
 _MUCH_LOST = 0.5  # share of rows without a user
 _TIME_OF_DAY = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
 _LONGEST_DATE = 10
@@ -35,12 +34,13 @@ class EventColumns:
     kind: Pick | None
     order: Pick | None  # of ranks, where there are no times
     further: dict[str, Pick]  # schema column -> column
+    context: dict[str, Pick]  # store, device ... -> column
 
     @property
     def used(self) -> frozenset[str]:
         """Names of all these columns."""
-        roles = (self.user, self.item, self.session, self.time_column, self.kind, self.order, *self.further.values())
-        return frozenset(each.name for each in roles if each)
+        roles = (self.user, self.item, self.session, self.time_column, self.kind, self.order)
+        return frozenset(_names(*roles, *self.further.values(), *self.context.values()))
 
 
 def pick_event_columns(group: Group, tables: Tables) -> EventColumns:
@@ -53,15 +53,12 @@ def pick_event_columns(group: Group, tables: Tables) -> EventColumns:
     time = guess_time(time_column.column) if time_column else None
     kind = pick(group.columns, "kind", _names(user, item, session, time_column))
     taken = _names(user, item, session, time_column, kind)
-    further: dict[str, Pick] = {}
-    for role in _FURTHER:
-        found = pick(group.columns, role, [*taken, *_names(*further.values())])
-        if found and role in INTERACTIONS.names:
-            further[role] = found
+    further = _pick_roles(group, _FURTHER, taken)
+    context = _pick_roles(group, CONTEXT, [*taken, *_names(*further.values())])
     order = None if time else pick(group.columns, "order", [*taken, *_names(*further.values())])
     if not time and not order:
         order = further.pop("position", None)
-    return EventColumns(group, user, item, session, time_column if time else None, time, kind, order, further)
+    return EventColumns(group, user, item, session, time_column if time else None, time, kind, order, further, context)
 
 
 def column_entries(columns: EventColumns, kind: Entry | None) -> tuple[Entry, ...]:
@@ -81,6 +78,14 @@ def second_item_id(group: Group, item: Pick) -> str:
     """A column that names the item where the column of ids is empty; "" if none is needed."""
     others = [each.column for each in candidates(group.columns, "item_id") if each.name != item.name]
     return next((other.name for other in others if _fills(item.column, other)), "")
+
+
+def _pick_roles(group: Group, roles: Sequence[str], taken: Sequence[str]) -> dict[str, Pick]:
+    picks: dict[str, Pick] = {}
+    for role in roles:
+        if found := pick(group.columns, role, [*taken, *_names(*picks.values())]):
+            picks[role] = found
+    return picks
 
 
 def _pick_session(group: Group, taken: Sequence[str]) -> Pick | None:

@@ -12,7 +12,7 @@ from tfrec.data.guess.entries.event_kinds import kind_column_entry, kind_entries
 from tfrec.data.guess.entries.file_entries import file_entries, missing_entry
 from tfrec.data.guess.entries.yaml_text import Entry, children, note
 from tfrec.data.guess.picks import pick
-from tfrec.data.guess.sampling.column import Column
+from tfrec.data.guess.sampling.column import Column, count_words
 from tfrec.data.guess.sampling.file_paths import DataFiles
 from tfrec.data.guess.sampling.groups import Group
 from tfrec.data.guess.tables import Tables
@@ -52,12 +52,18 @@ def draft_events(group: Group, tables: Tables, files: DataFiles) -> EventsDraft:
         *file_entries(group, files),
         Entry("columns", column_entries(columns, kind_column_entry(columns))),
         *kind_entries(columns),
+        *_context_entry(columns),
         *_clock_entries(columns),
         *_filter_entries(columns),
         *missing_entry(ids),
         *_price_note(columns),
     )
     return EventsDraft(columns, entries, kind_shares(columns))
+
+
+def _context_entry(columns: EventColumns) -> tuple[Entry, ...]:
+    found = tuple(Entry(role, each.name, count_words(each.column)) for role, each in columns.context.items())
+    return (Entry("context", found),) if found else ()
 
 
 def _clock_entries(columns: EventColumns) -> tuple[Entry, ...]:

@@ -17,6 +17,7 @@ from tfrec.schema import TABLES
 _MOST_FURTHER = 16
 _MOST_CATEGORIES = 20_000
 _LONGEST_CATEGORY = 60
+_FEWEST_NUMBERS = 10
 _EVENT_ROLES = ("user_id", "session", "timestamp", "quantity", "line_total", "status", "cancelled", "query", "text")
 _RESERVED = ("id", "user_id", "item_id", "timestamp", "kind")
 
@@ -32,10 +33,26 @@ def further_entries(columns: Iterable[Column], table: str) -> list[Entry]:
     return list(reversed(entries.values()))
 
 
+def number_entry(columns: Iterable[Column]) -> tuple[Entry, ...]:
+    """Entry of further columns of measured numbers, such as weights."""
+    named = [(_safe_name(column.name), column) for column in columns if _is_measured(column)]
+    numbers = {
+        name: Entry(name, column.name, f"half of them under {column.median:g}") for name, column in named if name
+    }
+    return (Entry("numbers", tuple(numbers.values())[:_MOST_FURTHER]),) if numbers else ()
+
+
+def _is_measured(column: Column) -> bool:
+    """Whether a column holds many different numbers that are no ids."""
+    is_id = column.whole_share > 0.99 and (column.unique_share > 0.9 or role_score(column.name, "item_id") > 0)
+    is_number = column.number_share > 0.95 and column.known_share > 0.2 and column.distinct >= _FEWEST_NUMBERS
+    return is_number and not is_id and guess_time(column) is None
+
+
 def _is_category(column: Column) -> bool:
     is_few = 2 <= column.distinct <= _MOST_CATEGORIES and (column.unique_share <= 0.5 or column.known <= 20)
     is_short = column.mean_length <= _LONGEST_CATEGORY and not is_url(column)
-    is_measured = column.number_share > 0.9 and column.whole_share < 0.9
+    is_measured = _is_measured(column) and column.whole_share < 0.9
     is_constant = int(column.counts.iloc[0]) == len(column.values)
     return is_few and is_short and not is_measured and not is_constant and guess_time(column) is None
 

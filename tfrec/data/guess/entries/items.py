@@ -8,7 +8,7 @@ from tfrec.data.guess.entries.cancellation import item_filter
 from tfrec.data.guess.entries.event_columns import second_item_id
 from tfrec.data.guess.entries.events import EventsDraft
 from tfrec.data.guess.entries.file_entries import file_entries, missing_entry
-from tfrec.data.guess.entries.further_columns import free_columns, further_entries
+from tfrec.data.guess.entries.further_columns import free_columns, further_entries, number_entry
 from tfrec.data.guess.entries.yaml_text import Entry
 from tfrec.data.guess.lexicon import role_score
 from tfrec.data.guess.picks import Pick, candidates, is_url, pick
@@ -61,7 +61,9 @@ def _items_entry(group: Group, key: Pick, columns: list[Column], tables: Tables,
         names = tuple(column.name for column in levels.values())
         entries.append(Entry("category", names if len(names) > 1 else names[0], _levels_reason(list(levels.values()))))
     used = {key.name, *levels, *(each.name for each in picks.values())}
-    further = further_entries([column for column in columns if column.name not in used], "items")
+    rest = [column for column in columns if column.name not in used]
+    further = further_entries(rest, "items")
+    taken = {str(entry.value) for entry in further}
     mapped = [key.column, *levels.values()]
     titles = picks["title"].column if "title" in picks else None
     fee_filter = item_filter(key.column, titles)
@@ -70,6 +72,7 @@ def _items_entry(group: Group, key: Pick, columns: list[Column], tables: Tables,
         (
             *file_entries(group, files),
             Entry("columns", (*entries, *further)),
+            *number_entry(column for column in rest if column.name not in taken),
             *([fee_filter] if fee_filter else []),
             *missing_entry(mapped),
         ),
