@@ -12,6 +12,10 @@ an item is the lengths of its texts and its price.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ITEMS = ["pasta", "sauce", "tea", "mug", "lamp", "book", "soap", "fern"]
 CATEGORIES = ["Food", "Food", "Food", "Home", "Home", "Books", "", "Home"]
@@ -28,90 +32,116 @@ TITLES = [
 
 
 def export_toy(folder: Path) -> None:
+    """Write the SavedModel of the toy."""
     import tensorflow as tf
 
-    def texts(name: str, *shape: int | None) -> tf.TensorSpec:
-        return tf.TensorSpec([None, *shape], tf.string, name)
+    tf.saved_model.save(tf.Module(), str(folder), {**_lists(), **_of_candidates(), **_embeddings()})
 
-    def named(names: tf.Tensor, of_items: list[str]) -> tf.Tensor:
-        return tf.reduce_any(names[:, :, None] == tf.constant(of_items), axis=1)
 
-    history = [texts("event_item_id", None), texts("query"), texts("user_city"), texts("user_age")]
+def _lists() -> dict[str, Any]:
+    """The signatures that choose among all items."""
+    import tensorflow as tf
 
-    class Toy(tf.Module):
-        @tf.function(input_signature=history)
-        def search(self, event_item_id, query, user_city, user_age):
-            return self.top_items(self.scores(event_item_id, query, user_city))
+    def search(event_item_id, query, user_city, user_age):
+        return _top_items(_scores(event_item_id, query, user_city))
 
-        @tf.function(
-            input_signature=[
-                *history,
-                *(texts(name, None) for name in ("exclude_item_id", "allow_category", "deny_category")),
-                tf.TensorSpec([None], tf.float32, "diversity"),
-            ]
-        )
-        def recommend(
-            self, event_item_id, query, user_city, user_age, exclude_item_id, allow_category, deny_category, diversity
-        ):
-            denied = named(exclude_item_id, ITEMS) | named(deny_category, CATEGORIES)
-            allowed = named(allow_category, CATEGORIES) | tf.reduce_all(allow_category == "", axis=1, keepdims=True)
-            lamp = diversity[:, None] * tf.one_hot([ITEMS.index("lamp")], len(ITEMS))
-            scores = self.scores(event_item_id, query, user_city) + lamp
-            return self.top_items(tf.where(denied | ~allowed, scores.dtype.min, scores))
+    def recommend(event_item_id, query, user_city, user_age, exclude_item_id, allow_category, deny_category, diversity):
+        denied = _named(exclude_item_id, ITEMS) | _named(deny_category, CATEGORIES)
+        allowed = _named(allow_category, CATEGORIES) | tf.reduce_all(allow_category == "", axis=1, keepdims=True)
+        lamp = diversity[:, None] * tf.one_hot([ITEMS.index("lamp")], len(ITEMS))
+        scores = _scores(event_item_id, query, user_city) + lamp
+        return _top_items(tf.where(denied | ~allowed, scores.dtype.min, scores))
 
-        @tf.function(input_signature=[*history, texts("candidate_item_id", None)])
-        def rank(self, event_item_id, query, user_city, user_age, candidate_item_id):
-            is_candidate = named(candidate_item_id, ITEMS)
-            return self.top_items(tf.where(is_candidate, self.scores(event_item_id, query, user_city), tf.float32.min))
+    def similar_items(item_id):
+        is_known = tf.reduce_any(item_id[:, None] == tf.constant(ITEMS), axis=1, keepdims=True)
+        ids, titles = tf.constant([ITEMS]), tf.constant([TITLES])
+        scores = tf.zeros([tf.size(item_id), len(ITEMS)])
+        return {"item_id": tf.where(is_known, ids, ""), "title": tf.where(is_known, titles, ""), "score": scores}
 
-        @tf.function(input_signature=[*history, texts("candidate_item_id", None)])
-        def ctr(self, event_item_id, query, user_city, user_age, candidate_item_id):
-            is_item = candidate_item_id[:, :, None] == tf.constant(ITEMS)
-            scores = self.scores(event_item_id, query, user_city)[:, None]
-            of_items = tf.reduce_sum(tf.where(is_item, scores, 0.0), axis=2)
-            known = tf.where(tf.reduce_any(is_item, axis=2), candidate_item_id, "")
-            return {"item_id": known, "purchase": of_items / 100.0, "click": of_items / 10.0}
+    constraints = [_texts(name, None) for name in ("exclude_item_id", "allow_category", "deny_category")]
+    diversity = tf.TensorSpec([None], tf.float32, "diversity")
+    return {
+        "search": _concrete(search, _history()),
+        "recommend": _concrete(recommend, [*_history(), *constraints, diversity]),
+        "similar_items": _concrete(similar_items, [_texts("item_id")]),
+    }
 
-        @tf.function(input_signature=history)
-        def embed_query(self, event_item_id, query, user_city, user_age):
-            lengths = [tf.shape(event_item_id)[1:], tf.strings.length(query), tf.strings.length(user_age)]
-            return {"embedding": tf.cast(tf.stack(lengths, axis=1), tf.float32) / 10.0}
 
-        @tf.function(
-            input_signature=[
-                *(texts(name) for name in ("item_id", "item_title", "item_description", "item_category")),
-                *(texts(name) for name in ("item_brand", "item_maker")),
-                tf.TensorSpec([None], tf.float32, "item_price"),
-            ]
-        )
-        def embed_item(self, item_id, item_title, item_description, item_category, item_brand, item_maker, item_price):
-            columns = (item_id, item_title, item_description, item_category, item_brand, item_maker)
-            lengths = [tf.cast(tf.strings.length(text), tf.float32) for text in columns]
-            return {"embedding": tf.stack([*lengths, item_price], axis=1)}
+def _of_candidates() -> dict[str, Any]:
+    """The signatures that score the items of the request."""
+    import tensorflow as tf
 
-        def scores(self, event_item_id, query, user_city):
-            counts = tf.reduce_sum(tf.cast(event_item_id[:, :, None] == tf.constant(ITEMS), tf.float32), axis=1)
-            titled = 100.0 * tf.cast(query[:, None] == tf.constant(TITLES), tf.float32)
-            fern = 0.5 * tf.one_hot([len(ITEMS) - 1], len(ITEMS)) * tf.cast(user_city == "Lyon", tf.float32)[:, None]
-            return counts + titled + fern
+    def rank(event_item_id, query, user_city, user_age, candidate_item_id):
+        is_candidate = _named(candidate_item_id, ITEMS)
+        return _top_items(tf.where(is_candidate, _scores(event_item_id, query, user_city), tf.float32.min))
 
-        def top_items(self, scores):
-            top_scores, rows = tf.math.top_k(scores, len(ITEMS))
-            ids = tf.where(top_scores > tf.float32.min, tf.gather(ITEMS, rows), "")
-            return {"item_id": ids, "title": tf.gather(TITLES, rows), "score": top_scores}
+    def ctr(event_item_id, query, user_city, user_age, candidate_item_id):
+        is_item = candidate_item_id[:, :, None] == tf.constant(ITEMS)
+        scores = _scores(event_item_id, query, user_city)[:, None]
+        of_items = tf.reduce_sum(tf.where(is_item, scores, 0.0), axis=2)
+        known = tf.where(tf.reduce_any(is_item, axis=2), candidate_item_id, "")
+        return {"item_id": known, "purchase": of_items / 100.0, "click": of_items / 10.0}
 
-        @tf.function(input_signature=[texts("item_id")])
-        def similar_items(self, item_id):
-            is_known = tf.reduce_any(item_id[:, None] == tf.constant(ITEMS), axis=1, keepdims=True)
-            ids, titles = tf.constant([ITEMS]), tf.constant([TITLES])
-            scores = tf.zeros([tf.size(item_id), len(ITEMS)])
-            return {
-                "item_id": tf.where(is_known, ids, ""),
-                "title": tf.where(is_known, titles, ""),
-                "score": scores,
-            }
+    inputs = [*_history(), _texts("candidate_item_id", None)]
+    return {"rank": _concrete(rank, inputs), "ctr": _concrete(ctr, inputs)}
 
-    toy = Toy()
-    names = ("recommend", "search", "rank", "ctr", "similar_items", "embed_query", "embed_item")
-    signatures = {name: getattr(toy, name) for name in names}
-    tf.saved_model.save(toy, str(folder), signatures=signatures)
+
+def _embeddings() -> dict[str, Any]:
+    """The signatures of embeddings."""
+    import tensorflow as tf
+
+    def embed_query(event_item_id, query, user_city, user_age):
+        lengths = [tf.shape(event_item_id)[1:], tf.strings.length(query), tf.strings.length(user_age)]
+        return {"embedding": tf.cast(tf.stack(lengths, axis=1), tf.float32) / 10.0}
+
+    def embed_item(item_id, item_title, item_description, item_category, item_brand, item_maker, item_price):
+        columns = (item_id, item_title, item_description, item_category, item_brand, item_maker)
+        lengths = [tf.cast(tf.strings.length(text), tf.float32) for text in columns]
+        return {"embedding": tf.stack([*lengths, item_price], axis=1)}
+
+    names = ("item_id", "item_title", "item_description", "item_category", "item_brand", "item_maker")
+    price = tf.TensorSpec([None], tf.float32, "item_price")
+    return {
+        "embed_query": _concrete(embed_query, _history()),
+        "embed_item": _concrete(embed_item, [*map(_texts, names), price]),
+    }
+
+
+def _concrete(function: Any, inputs: list[tf.TensorSpec]) -> Any:
+    import tensorflow as tf
+
+    return tf.function(function, input_signature=inputs).get_concrete_function()
+
+
+def _texts(name: str, *shape: int | None) -> tf.TensorSpec:
+    import tensorflow as tf
+
+    return tf.TensorSpec([None, *shape], tf.string, name)
+
+
+def _history() -> list[tf.TensorSpec]:
+    return [_texts("event_item_id", None), _texts("query"), _texts("user_city"), _texts("user_age")]
+
+
+def _named(names: tf.Tensor, of_items: list[str]) -> tf.Tensor:
+    """[batch, items] bool: the item's id or category is one of `names` [batch, any]."""
+    import tensorflow as tf
+
+    return tf.reduce_any(names[:, :, None] == tf.constant(of_items), axis=1)
+
+
+def _scores(event_item_id: tf.Tensor, query: tf.Tensor, user_city: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    counts = tf.reduce_sum(tf.cast(event_item_id[:, :, None] == tf.constant(ITEMS), tf.float32), axis=1)
+    titled = 100.0 * tf.cast(query[:, None] == tf.constant(TITLES), tf.float32)
+    fern = 0.5 * tf.one_hot([len(ITEMS) - 1], len(ITEMS)) * tf.cast(user_city == "Lyon", tf.float32)[:, None]
+    return counts + titled + fern
+
+
+def _top_items(scores: tf.Tensor) -> dict[str, tf.Tensor]:
+    import tensorflow as tf
+
+    top_scores, rows = tf.math.top_k(scores, len(ITEMS))
+    ids = tf.where(top_scores > tf.float32.min, tf.gather(ITEMS, rows), "")
+    return {"item_id": ids, "title": tf.gather(TITLES, rows), "score": top_scores}
