@@ -11,10 +11,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [
-    path for name in ("tfrec", "pipeline", "serving", "benchmarks") for path in sorted((ROOT / name).rglob("*.py"))
+FOLDERS = [ROOT / name for name in ("tfrec", "pipeline", "serving", "benchmarks", "tests", "tools")]
+# This file holds the words themselves.
+SOURCES = [path for folder in FOLDERS for path in sorted(folder.rglob("*.py")) if path != Path(__file__).resolve()]
+SETTINGS = (".yaml", ".yml", ".html", ".config", ".conf", ".json", ".xml", ".sh")
+PAGES = [
+    *(ROOT / name for name in ("README.md", "Makefile", "Dockerfile", "Dockerfile.serving", "pyproject.toml")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *(
+        path
+        for folder in (*FOLDERS, ROOT / "examples")
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in SETTINGS
+    ),
 ]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 INSTEAD = {
     "shopper": "user",
@@ -62,6 +72,10 @@ EXCEPTIONS = {
     ("tfrec/evaluation/details.py", "chosen"): "key of older evaluation.json files",
     ("tfrec/evaluation/details.py", "shopper"): "key of older evaluation.json files",
     ("tfrec/reports/sections.py", "chosen"): "label of older evaluation.json files",
+    ("tests/tfrec/evaluation/test_result.py", "stranger"): "key of older evaluation.json files",
+    ("tests/tfrec/evaluation/test_result.py", "chosen"): "key of older evaluation.json files",
+    ("tests/tfrec/evaluation/test_result.py", "shopper"): "key of older evaluation.json files",
+    ("tests/tfrec/training/test_lazy_adam.py", "moment"): "Adam's two moments",
 }
 
 

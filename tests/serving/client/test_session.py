@@ -23,7 +23,7 @@ def version_by_prediction(client: Client) -> int:
 
 
 @PROTOCOLS
-def test_a_version_is_chosen_by_number_or_label_and_is_the_highest_by_default(proxy: Proxy) -> None:
+def test_a_version_is_selected_by_number_or_label_and_is_the_highest_by_default(proxy: Proxy) -> None:
     with Client(proxy.target, "toy", 20) as client:
         assert version_by_prediction(client) == 2
         assert version_by_prediction(client.using(version=1)) == 1

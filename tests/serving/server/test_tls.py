@@ -27,7 +27,7 @@ from tfrec.errors import ServingError
 AUTHORITY, OTHER_AUTHORITY = trustme.CA(), trustme.CA()
 SERVER = AUTHORITY.issue_cert("localhost")
 CLIENT = AUTHORITY.issue_cert("client@shop.example")
-OTHER_CLIENT = OTHER_AUTHORITY.issue_cert("stranger@elsewhere.example")
+OTHER_CLIENT = OTHER_AUTHORITY.issue_cert("client@elsewhere.example")
 
 
 def pem(authority: trustme.CA) -> str:

@@ -32,7 +32,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_a_model_and_the_chosen_layers_of_its_bert_train_on_two_devices(transformed_shop, tmp_path):
+def test_a_model_and_the_trainable_layers_of_its_bert_train_on_two_devices(transformed_shop, tmp_path):
     config = dataclasses.replace(
         transformed_shop.config,
         towers=dataclasses.replace(transformed_shop.config.towers, text_mode="top", text_layers=1),
