@@ -77,6 +77,11 @@ class Model:
         with self._changed:
             return self._changed.wait_for(decided, timeout_seconds)
 
+    def in_flight(self) -> int:
+        """Number of requests that run on any version."""
+        with self._changed:
+            return sum(version.in_flight for version in self._versions.values())
+
     def is_available(self) -> bool:
         """True when a version is in service."""
         return bool(self._in_service())

@@ -77,6 +77,10 @@ class Models:
         """Return every version of a model found since the start, of a removed model too."""
         return self._known[name].statuses() if name in self._known else []
 
+    def in_flight(self) -> dict[str, int]:
+        """Return the number of requests that run, by the name of each watched model."""
+        return {name: watched.model.in_flight() for name, watched in self._watched.items()}
+
     def stop(self) -> None:
         """Unload all models; cancel requests in flight and a configuration that still waits."""
         self._is_stopping = True

@@ -119,7 +119,7 @@ class CatalogEncoder:
         self._by_length = np.argsort(self._lengths, kind="stable")  # similar lengths need little padding
         self._cache: dict[int, tf.Tensor] = {}
         is_small = int(self._lengths.sum()) * encoder.dim * 4 <= CACHE_BYTES
-        self._is_cached = encoder.unchanging_layers > 0 and is_small
+        self.is_cached = encoder.unchanging_layers > 0 and is_small
         ids, states = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None, encoder.dim], tf.float32)
         self._pooled = tf.function(encoder.pooled, input_signature=[ids])
         self._unchanging = tf.function(encoder.unchanging, input_signature=[ids])
@@ -131,9 +131,9 @@ class CatalogEncoder:
         for start in range(0, len(self._tokens), ENCODE_BATCH):
             rows = self._by_length[start : start + ENCODE_BATCH]
             tokens = self._tokens[rows, : self._lengths[rows].max()]
-            if self._is_cached and start not in self._cache:
+            if self.is_cached and start not in self._cache:
                 self._cache[start] = self._unchanging(tokens)
-            pooled = self._pooled_from(self._cache[start], tokens) if self._is_cached else self._pooled(tokens)
+            pooled = self._pooled_from(self._cache[start], tokens) if self.is_cached else self._pooled(tokens)
             vectors[rows] = pooled.numpy()
         return vectors
 

@@ -82,7 +82,7 @@ class CandidateGenerator(tf.Module):
 
     def __init__(self, embeddings: tf.Variable, cold: ColdCandidates, config: RankingConfig, clock: str):
         super().__init__(name="candidate_generator")
-        self._config, self._embeddings, self._cold = config, embeddings, cold
+        self._config, self.embeddings, self._cold = config, embeddings, cold
         self._seconds = DAY_SECONDS if clock == "utc" else 1.0
         self._rows = int(embeddings.shape[0])
         factors = tf.zeros([self._rows, config.copurchase_rank])
@@ -165,7 +165,7 @@ class CandidateGenerator(tf.Module):
 
     def _score_all(self, history: History, query_times: tf.Tensor, queries: tf.Tensor) -> SourceScores:
         return SourceScores(
-            towers=tf.matmul(queries, self._embeddings, transpose_b=True),
+            towers=tf.matmul(queries, self.embeddings, transpose_b=True),
             copurchase=tf.matmul(self._encode(history), self._decoder, transpose_b=True),
             repeat=self._score_repeats(history, query_times),
             users=self._users,

@@ -29,7 +29,7 @@ class ColdCandidates(tf.Module):
         super().__init__(name="cold_candidates")
         self._features = features
         by_towers = [float(name == TOWERS) for name in features.names]
-        self._coefficients = tf.Variable(by_towers, trainable=False, name="coefficients")
+        self.coefficients = tf.Variable(by_towers, trainable=False, name="coefficients")
         # A list of rows whose first `_count` are in use: shorter than a mask, and a SavedModel
         # needs one length.
         self._rows = tf.Variable(tf.zeros([rows], tf.int32), trainable=False, name="cold_rows")
@@ -44,7 +44,7 @@ class ColdCandidates(tf.Module):
         cold = np.flatnonzero(statistics[1:, _ITEM_USERS] == 0) + 1
         self._rows.assign(np.pad(cold, (0, len(statistics) - len(cold))).astype(np.int32))
         self._count.assign(len(cold))
-        self._item_scores.assign(self._features.score_item_groups(self._coefficients))
+        self._item_scores.assign(self._features.score_item_groups(self.coefficients))
 
     def fit(self, features: np.ndarray, labels: np.ndarray) -> bool:
         """Fit to features [n, len(names)] of cold items and bool labels [n].
@@ -63,8 +63,8 @@ class ColdCandidates(tf.Module):
         model = LogisticRegression(C=1 / _SHRINKAGE, max_iter=500).fit((values - values.mean(axis=0)) * scale, labels)
         coefficients = np.zeros(len(self._features.names), np.float32)
         coefficients[used] = model.coef_[0] * scale
-        self._coefficients.assign(coefficients)
-        self._item_scores.assign(self._features.score_item_groups(self._coefficients))
+        self.coefficients.assign(coefficients)
+        self._item_scores.assign(self._features.score_item_groups(self.coefficients))
         return True
 
     @property
@@ -74,6 +74,6 @@ class ColdCandidates(tf.Module):
 
     def score(self, history: History, query_times: tf.Tensor, towers: tf.Tensor) -> tf.Tensor:
         """[batch, cold items] scores, comparable within a user; `towers` [batch, rows] scores."""
-        by_history = self._features.score_history_groups(history, query_times, self.rows, self._coefficients)
-        weight = self._coefficients[self._features.names.index(TOWERS)]
+        by_history = self._features.score_history_groups(history, query_times, self.rows, self.coefficients)
+        weight = self.coefficients[self._features.names.index(TOWERS)]
         return by_history + tf.gather(self._item_scores, self.rows) + weight * tf.gather(towers, self.rows, axis=1)

@@ -150,7 +150,7 @@ def start_endless_reload(stubs: Stubs, versions: Path, empty: Path) -> grpc.Futu
 
 
 def is_waiting(server: Server) -> bool:
-    return "empty" in server.models._watched
+    return "empty" in server.models.in_flight()
 
 
 def test_a_reload_whose_caller_has_gone_is_given_up(versions: Path, tmp_path: Path, eventually: Eventually) -> None:

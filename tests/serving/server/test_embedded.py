@@ -43,7 +43,7 @@ def slow_request(steps: int) -> predict_pb2.PredictRequest:
 
 def in_flight(server: Server) -> int:
     """Number of requests that the model is running."""
-    return sum(version.in_flight for version in server.models._watched["toy"].model._versions.values())
+    return server.models.in_flight()["toy"]
 
 
 def test_a_base_path_without_a_version_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -89,13 +89,18 @@ def test_complementary_items_leave_out_the_item_and_are_empty_for_an_unknown_id(
 
 
 @pytest.fixture(scope="module")
-def two_heads(two_stage_shop, transformed_shop, tmp_path_factory) -> TwoStageRecommender:
+def two_heads_stage(two_stage_shop, transformed_shop, tmp_path_factory) -> SecondStage:
     """A ranker fitted on all kinds of events; rating and purchase count as positives."""
     files, folder = transformed_shop.files["train"], str(tmp_path_factory.mktemp("ranker"))
     evaluation = EvaluationConfig(label_kinds=("rating", "purchase"))
     config = dataclasses.replace(two_stage_shop.config, evaluation=evaluation)
-    stage = fit_second_stage(two_stage_shop.trained, files, files, config, folder)
-    return TwoStageRecommender(two_stage_shop.trained, Transformed(transformed_shop.folder), config, stage)
+    return fit_second_stage(two_stage_shop.trained, files, files, config, folder)
+
+
+@pytest.fixture(scope="module")
+def two_heads(two_stage_shop, transformed_shop, two_heads_stage) -> TwoStageRecommender:
+    graph = Transformed(transformed_shop.folder)
+    return TwoStageRecommender(two_stage_shop.trained, graph, two_stage_shop.config, two_heads_stage)
 
 
 def inputs_of(item_ids: list[list[str]]) -> dict[str, tf.Tensor]:
@@ -134,7 +139,7 @@ def test_ctr_gives_the_probability_of_each_kind_in_the_order_of_the_request(two_
     assert {value.shape for value in empty.values()} == {(2, 0)}
 
 
-def test_recommend_rank_and_ctr_share_one_calibration(two_heads):
+def test_recommend_rank_and_ctr_share_one_calibration(two_heads, two_heads_stage):
     inputs = inputs_of([["mug", "tea", "fern"]])
     request = {name: value for name, value in inputs.items() if name != "candidate_item_id"} | {
         "query": tf.constant([""])
@@ -147,7 +152,7 @@ def test_recommend_rank_and_ctr_share_one_calibration(two_heads):
         pairs = zip(recommended["item_id"][0].numpy(), recommended["score"][0].numpy(), strict=True)
         return probability, ranked["score"].numpy()[0], {item_id: score for item_id, score in pairs if score >= 0}
 
-    ranker = two_heads._stage.ranker
+    ranker = two_heads_stage.ranker
     before = answers()
     try:
         # The logit x becomes 2 x - 1 for a purchase; a rating becomes impossible.

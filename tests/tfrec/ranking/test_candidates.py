@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,22 +27,29 @@ EVENTS = [(user, row, 200) for user in range(4) for row in (1, 2)] + [(4, 5, 3),
 
 @pytest.fixture(scope="module")
 def make_generator(make_catalog):
-    """RankingConfig -> candidate generator fitted on EVENTS."""
+    """RankingConfig -> candidate generator fitted on EVENTS or others."""
     catalog = make_catalog([[number] for number in range(1, ROWS)])
 
-    def make(config: RankingConfig) -> CandidateGenerator:
+    def make(
+        config: RankingConfig, events: Sequence[tuple[int, int, int]] = EVENTS, dislikes_towers: bool = False
+    ) -> CandidateGenerator:
         # The towers score item 6 highest, then 5, 4, 3, 2, 1: the embedding is the item's number,
         # the query 1.
         numbers = np.arange(ROWS, dtype=np.float32)
         numbers[0] = 99.0  # row 0 would have the highest score
         embeddings = tf.Variable(numbers[:, np.newaxis])
-        users, rows, days = zip(*EVENTS, strict=True)
-        events = pd.DataFrame({"user": users, "row": rows, "timestamp": NOW - np.array(days) * DAY})
-        statistics = item_statistics(events, ROWS, NOW)
-        cold = ColdCandidates(CandidateFeatures(catalog, statistics, "utc", SCORE_NAMES), ROWS)
+        users, rows, days = zip(*events, strict=True)
+        table = pd.DataFrame({"user": users, "row": rows, "timestamp": NOW - np.array(days) * DAY})
+        statistics = item_statistics(table, ROWS, NOW)
+        features = CandidateFeatures(catalog, statistics, "utc", SCORE_NAMES)
+        cold = ColdCandidates(features, ROWS)
         cold.set_statistics(statistics)
+        if dislikes_towers:
+            values = np.zeros((1000, len(features.names)), np.float32)
+            values[:, features.names.index("towers")] = np.linspace(-1, 1, 1000)
+            assert cold.fit(values, np.arange(1000) < 300)
         made = CandidateGenerator(embeddings, cold, config, "utc")
-        made.fit(events, statistics)
+        made.fit(table, statistics)
         return made
 
     return make
@@ -144,8 +152,8 @@ def test_only_allowed_items_are_candidates_and_their_scores_stay(generator):
 
 
 def test_the_popular_candidates_are_the_most_popular_allowed_items(make_generator):
-    made = make_generator(only(n_popular=1))
-    made._users.assign([0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0])
+    # Item 1 has one user of this month, 2 has two, 3 has three.
+    made = make_generator(only(n_popular=1), events=[(user, row, 3) for row in (1, 2, 3) for user in range(row)])
     nothing = no_history(3)
     allowed = tf.constant([[True] * 7, [True, True, True, False, True, True, True], [False] * 4 + [True] * 3])
     candidates = made.generate(nothing, tf.constant([NOW] * 3, tf.int64), tf.ones([3, 1]), allowed)
@@ -192,12 +200,7 @@ def test_cold_items_are_candidates_by_a_source_of_their_own(make_generator, n_co
 @pytest.fixture
 def contrary(make_generator) -> CandidateGenerator:
     """A generator of one cold candidate, fitted to prefer a low score of the towers."""
-    made = make_generator(only(n_cold=1))
-    names = made._cold._features.names
-    features = np.zeros((1000, len(names)), np.float32)
-    features[:, names.index("towers")] = np.linspace(-1, 1, 1000)
-    assert made._cold.fit(features, np.arange(1000) < 300)
-    return made
+    return make_generator(only(n_cold=1), dislikes_towers=True)
 
 
 def test_the_fit_of_the_cold_candidates_decides_which_cold_item_is_one(contrary):
@@ -212,6 +215,7 @@ def test_the_next_cold_item_replaces_one_that_is_not_allowed(contrary):
     assert set(candidates.rows.numpy()[0].tolist()) - {0} == {6}
 
 
+@pytest.mark.slow
 def test_a_saved_model_holds_the_fit_of_the_cold_candidates(contrary, tmp_path):
     class Served(tf.Module):
         def __init__(self) -> None:

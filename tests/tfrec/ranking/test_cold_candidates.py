@@ -33,23 +33,28 @@ QUERY_TIMES = tf.constant([NOW] * 3, tf.int64)
 TOWERS = tf.constant(np.random.default_rng(0).normal(size=(3, ROWS)).astype(np.float32))
 
 
+STATISTICS = item_statistics(EVENTS, ROWS, NOW)
+
+
 @pytest.fixture
-def cold(make_catalog) -> ColdCandidates:
-    statistics = item_statistics(EVENTS, ROWS, NOW)
+def features(make_catalog) -> CandidateFeatures:
     # Items 4 and 1 have the same text; 0 is no text.
-    features = CandidateFeatures(
-        make_catalog([[5], [6], [7], [5], [9], [8]], **CATEGORY), statistics, "utc", SCORE_NAMES
-    )
+    catalog = make_catalog([[5], [6], [7], [5], [9], [8]], **CATEGORY)
+    return CandidateFeatures(catalog, STATISTICS, "utc", SCORE_NAMES)
+
+
+@pytest.fixture
+def cold(features: CandidateFeatures) -> ColdCandidates:
     made = ColdCandidates(features, ROWS)
-    made.set_statistics(statistics)
+    made.set_statistics(STATISTICS)
     return made
 
 
-def features_of_cold(cold: ColdCandidates) -> np.ndarray:
+def values_of_cold(features: CandidateFeatures) -> np.ndarray:
     """[3, cold items, features] that the ranker would get."""
     rows = tf.repeat(tf.constant([COLD], tf.int64), 3, axis=0)
     scores = tf.stack([tf.gather(TOWERS, rows, batch_dims=1), *[tf.zeros([3, 3])] * (len(SCORE_NAMES) - 1)], axis=-1)
-    return cold._features.compute(HISTORY, QUERY_TIMES, rows, scores).numpy()
+    return features.compute(HISTORY, QUERY_TIMES, rows, scores).numpy()
 
 
 def test_before_a_fit_cold_items_are_scored_by_the_towers(cold):
@@ -57,35 +62,35 @@ def test_before_a_fit_cold_items_are_scored_by_the_towers(cold):
     np.testing.assert_array_equal(cold.score(HISTORY, QUERY_TIMES, TOWERS), TOWERS.numpy()[:, COLD])
 
 
-def test_scores_are_a_linear_function_of_the_ranking_features(cold):
-    features = features_of_cold(cold)
+def test_scores_are_a_linear_function_of_the_ranking_features(cold, features):
+    values = values_of_cold(features)
     random = np.random.default_rng(1)
-    drawn = features.reshape(-1, features.shape[-1])[random.integers(0, 9, 2000)] + random.normal(size=(2000, 1))
+    drawn = values.reshape(-1, values.shape[-1])[random.integers(0, 9, 2000)] + random.normal(size=(2000, 1))
     assert cold.fit(drawn, random.random(2000) < 0.3)
-    coefficients = cold._coefficients.numpy()
+    coefficients = cold.coefficients.numpy()
     assert (coefficients != 0).sum() > 3
-    scores, expected = cold.score(HISTORY, QUERY_TIMES, TOWERS).numpy(), features @ coefficients
-    centered = [values - values.mean(axis=1, keepdims=True) for values in (scores, expected)]
+    scores, expected = cold.score(HISTORY, QUERY_TIMES, TOWERS).numpy(), values @ coefficients
+    centered = [each - each.mean(axis=1, keepdims=True) for each in (scores, expected)]
     np.testing.assert_allclose(*centered, atol=1e-4)
 
 
-def test_a_fit_learns_that_users_stay_with_their_category(cold):
-    features = features_of_cold(cold)[:2].reshape(6, -1)
+def test_a_fit_learns_that_users_stay_with_their_category(cold, features):
+    values = values_of_cold(features)[:2].reshape(6, -1)
     is_positive = np.array([True, False, False, False, True, False])  # the category of each one's own history
-    assert cold.fit(np.repeat(features, 100, axis=0), np.repeat(is_positive, 100))
+    assert cold.fit(np.repeat(values, 100, axis=0), np.repeat(is_positive, 100))
     best = np.argmax(cold.score(HISTORY, QUERY_TIMES, tf.zeros([3, ROWS])), axis=1)
     assert best.tolist()[:2] == [0, 1]
 
 
-def test_too_few_positives_fit_nothing(cold):
-    features = np.random.default_rng(0).normal(size=(1000, len(cold._features.names)))
-    assert not cold.fit(features, np.arange(1000) < MIN_POSITIVES - 1)
+def test_too_few_positives_fit_nothing(cold, features):
+    values = np.random.default_rng(0).normal(size=(1000, len(features.names)))
+    assert not cold.fit(values, np.arange(1000) < MIN_POSITIVES - 1)
     np.testing.assert_array_equal(cold.score(HISTORY, QUERY_TIMES, TOWERS), TOWERS.numpy()[:, COLD])
 
 
-def test_without_a_negative_nothing_is_fitted(cold):
-    features = np.random.default_rng(0).normal(size=(1000, len(cold._features.names)))
-    assert not cold.fit(features, np.ones(1000, bool))
+def test_without_a_negative_nothing_is_fitted(cold, features):
+    values = np.random.default_rng(0).normal(size=(1000, len(features.names)))
+    assert not cold.fit(values, np.ones(1000, bool))
 
 
 def test_without_cold_items_there_are_no_scores(cold):

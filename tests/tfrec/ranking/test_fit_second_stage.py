@@ -124,7 +124,7 @@ def test_the_towers_catch_up_only_after_the_fit_of_the_ranker(fit, two_stage_sho
         stage = fit()
         after = model.all_candidates().numpy()
         assert np.abs(after - before).max() > 0.01
-        np.testing.assert_array_equal(stage.generator._embeddings, after)  # candidates come from the new embeddings
+        np.testing.assert_array_equal(stage.generator.embeddings, after)  # candidates come from the new embeddings
         for weight, value in zip(stage.ranker.get_weights(), expected, strict=True):
             np.testing.assert_allclose(weight, value, atol=1e-4)
     finally:
