@@ -1,7 +1,8 @@
 """The rules of the layout, checked on every import of every file, nested imports included.
 
 Packages: pipeline -> tfrec; serving -> tfrec.schema and tfrec.errors; tfrec -> nothing of ours
-outside it, but from tfrec/cli/. Folders: a folder imports only folders that stand before it in FOLDERS.
+outside it, but from tfrec/cli/. Folders: a folder imports only folders that stand before it in
+FOLDERS.
 Foreign libraries: each is imported behind its door alone.
 """
 

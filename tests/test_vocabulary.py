@@ -121,7 +121,7 @@ def private_words(path: Path, *, identifiers_only: bool) -> Iterator[str]:
 
 
 def in_text(text: str, path: Path) -> Iterator[str]:
-    """Each private word of a text, with its replacement; the exceptions of its file are left out."""
+    """Each private word of a text, with its replacement, but for the exceptions of its file."""
     file = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
     for word in re.findall(r"[a-z]+", text.lower()):
         for singular in sorted({word, word.removesuffix("s"), word.removesuffix("es")}):

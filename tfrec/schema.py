@@ -31,7 +31,7 @@ EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 """User actions, from view to purchase by growing intent; only `search` may lack an item_id."""
 
 RECORDED_KINDS = ("impression", "favorite", "dislike", "return", "share")
-"""Kinds that the tables hold and no model knows yet: no history, target or label is made of them."""
+"""Kinds that the tables hold and no model reads yet: no history, target or label has them."""
 
 KINDS = (*EVENT_KINDS, *RECORDED_KINDS)
 

@@ -22,7 +22,7 @@ def is_rest(target: str) -> bool:
 
 
 def check_target(target: str) -> None:
-    """Raise ServingError for a target that is no text, blank, or an IPv6 address without brackets."""
+    """Raise ServingError for a target that is no text, blank, or IPv6 without brackets."""
     encode("target", target)
     if not target.strip():
         raise ServingError(f"target is {target!r} but must name a server; write host:port or http://host:port")

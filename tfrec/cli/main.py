@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_utf8(words: Sequence[str]) -> None:
-    """Raise ConfigError for a word of bytes that are not UTF-8, which Python reads as halves of characters."""
+    """Raise ConfigError for a word of bytes that are not UTF-8: Python makes surrogates of them."""
     for word in words:
         try:
             word.encode()

@@ -1,1 +1,1 @@
-"""Evaluation: a model and held-out interactions in, metrics over the whole catalog and a verdict out."""
+"""A model and held-out interactions in, metrics over the whole catalog and a verdict out."""

@@ -1,4 +1,4 @@
-"""Request targets that hold scheme and host, as a client sends them to a proxy: served by their path."""
+"""Request targets with scheme and host, as clients send to a proxy: served by their path."""
 
 from __future__ import annotations
 

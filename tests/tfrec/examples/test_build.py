@@ -199,7 +199,8 @@ def test_without_timestamps_a_basket_of_equal_ranks_is_held_out_as_a_whole() -> 
     ranks = {"a": [0, 0, 1, 1, 2, 2, 2], "b": [0, 0, 0], "c": [0, 0, 1, 1]}
     rows = [event(user, f"{user}{n}", rank) for user, of_user in ranks.items() for n, rank in enumerate(of_user)]
     splits = sequences(rows, bounds=boundaries(Manifest("", "", "order", 1, {}, 0, 2, (), (), []), SplitConfig()))
-    # a has 3 baskets: train, validation, test. b's only basket is training. c's second is test, none validation.
+    # a has 3 baskets: train, validation, test. b's only basket is training. c's second is test,
+    # none validation.
     assert marked(splits["train"]) == ["a0* a1*", "b0* b1* b2*", "c0* c1*"]
     assert marked(splits["validation"]) == ["a0 a1 a2* a3*"]
     assert marked(splits["test"]) == ["a0 a1 a2 a3 a4* a5* a6*", "c0 c1 c2* c3*"]
@@ -325,8 +326,10 @@ def test_a_missing_profile_column_is_named() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_later_events_change_no_earlier_example(seed: int) -> None:
-    """Events from a random time on are dropped, changed and added; earlier targets and their context
-    stay the same, in the same order."""
+    """Drop, change and add events from a random time on.
+
+    Earlier targets and their context stay the same, in the same order.
+    """
     rng = random.Random(seed)
     rows = sorted((random_event(rng, 0, 3000) for _ in range(120)), key=by_user_and_time)
     now = rng.choice([VALIDATION, TEST, rng.randrange(3000)])

@@ -1,4 +1,4 @@
-"""The fit of the second stage on the shop of tests/conftest.py: windows, heads, what is known when."""
+"""The fit of the second stage on the shop of tests/conftest.py: windows, heads, known events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def fit(two_stage_shop, transformed_shop, tmp_path_factory) -> Fit:
-    """Fits anew, with other settings of the ranker, on the validation window or on another split."""
+    """Fits anew, with other settings of the ranker, on the validation window or another split."""
 
     def run(config: Config = two_stage_shop.config, window: str = "validation", **ranking: object) -> SecondStage:
         config = dataclasses.replace(config, ranking=dataclasses.replace(config.ranking, **ranking))
