@@ -35,7 +35,7 @@ test: .venv/.ready  ## all tests, including slow ones
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: .venv/.ready  ## all tests but the slow ones, in less than 3 minutes
-	$(BIN)/pytest --numprocesses $(PROCESSES) -m "not slow" $(ARGS)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile -m "not slow" $(ARGS)
 
 check: .venv/.ready  ## format, lint and types
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy

@@ -71,6 +71,12 @@ SHOP_USERS = [
 ]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark as slow each test of the shop after Transform: the first one waits 20 seconds for it."""
+    if "transformed_shop" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.slow)
+
+
 class WriteTables(Protocol):
     """Writer of table sets; rows are tuples in the schema's column order, timestamps UTC text."""
 

@@ -95,6 +95,7 @@ def test_a_warm_start_gets_the_serving_folder_as_a_path_so_that_a_push_trains_no
     assert properties(warm) == before
 
 
+@pytest.mark.slow
 def test_a_warm_start_does_not_repeat_the_search(run: Run) -> None:
     searching = changed(run, tune=SEARCH)
     train = dataclasses.replace(run.config.train, warm_start=True, warm_epochs=9, warm_learning_rate=0.1)
@@ -127,6 +128,7 @@ def test_the_ranker_gets_the_kinds_of_events_that_are_labels(run: Run) -> None:
     assert config.evaluation.label_kinds == ("purchase",)
 
 
+@pytest.mark.slow
 def test_the_ranker_is_evaluated_only_where_ranking_users_is_set(run: Run) -> None:
     other = changed(run, evaluation=EvaluationConfig(ranking_users=5))
     nodes = nodes_of(other)

@@ -65,10 +65,10 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     server.server_close()
 
 
-@pytest.fixture
-def compiled(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cluster = Cluster("shop:1", Volume("shop"))
-    path = tmp_path / "tiny.yaml"
+    path = tmp_path_factory.mktemp("compiled") / "tiny.yaml"
     write_pipeline(place_on_volume(named_run("tiny"), cluster), cluster, {"Trainer": []}, str(path))
     return path
 
@@ -117,8 +117,9 @@ def test_a_missing_server_is_reported(server: Server, compiled: Path) -> None:
         submit(compiled, access(server), "shop")
 
 
-def test_an_invalid_file_is_not_sent(server: Server, compiled: Path) -> None:
-    compiled.write_text(compiled.read_text(encoding="utf-8").replace("2.1.0", "2.0.0"), encoding="utf-8")
+def test_an_invalid_file_is_not_sent(server: Server, compiled: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older.yaml"
+    older.write_text(compiled.read_text(encoding="utf-8").replace("2.1.0", "2.0.0"), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"KFP only supports schema version 2.1.0"):
-        submit(compiled, access(server), "shop")
+        submit(older, access(server), "shop")
     assert server.requests == []

@@ -41,8 +41,14 @@ def compiled(folder: Path, **settings: Any) -> dict[str, Task]:
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Task]:
-    return compiled(tmp_path_factory.mktemp("compiled"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the compiled file of `tasks`."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module")
+def tasks(folder: Path) -> dict[str, Task]:
+    return compiled(folder)
 
 
 def upstream(task: Task) -> set[str]:
@@ -59,16 +65,16 @@ def test_every_pod_has_image_command_and_resources_but_no_kubeflow_cache(tasks: 
         assert not task.spec.caching_options.enable_cache
 
 
-def test_kfps_own_loader_reads_the_file(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("tasks")
+def test_kfps_own_loader_reads_the_file(folder: Path) -> None:
     from kfp.components import load_component_from_file
 
-    compiled(tmp_path)
-    assert load_component_from_file(str(tmp_path / "tiny.yaml")).name == "tiny"
+    assert load_component_from_file(str(folder / "tiny.yaml")).name == "tiny"
 
 
-def test_the_file_has_the_servers_schema_version(tmp_path: Path) -> None:
-    compiled(tmp_path)
-    pipeline, platform = yaml.safe_load_all((tmp_path / "tiny.yaml").read_text(encoding="utf-8"))
+@pytest.mark.usefixtures("tasks")
+def test_the_file_has_the_servers_schema_version(folder: Path) -> None:
+    pipeline, platform = yaml.safe_load_all((folder / "tiny.yaml").read_text(encoding="utf-8"))
     assert pipeline["schemaVersion"] == "2.1.0"
     assert list(platform["platforms"]) == ["kubernetes"]
 

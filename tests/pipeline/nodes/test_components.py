@@ -195,6 +195,7 @@ def test_a_damaged_export_is_not_blessed_and_not_pushed(
     assert not (tmp_path / "serving").exists()
 
 
+@pytest.mark.slow
 def test_a_model_below_the_baseline_is_refused_and_not_pushed(
     toys: dict[str, Path], toy_examples: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_model_below_the_baseline_is_refused_and_not_pushed(
     assert not (tmp_path / "serving").exists()
 
 
+@pytest.mark.slow
 def test_a_model_worse_than_the_one_in_production_is_not_pushed(
     toys: dict[str, Path], toy_examples: Path, tmp_path: Path
 ) -> None:
@@ -230,6 +232,7 @@ def test_a_model_worse_than_the_one_in_production_is_not_pushed(
     assert [path.name for path in serving.iterdir()] == [first.get_string_custom_property("pushed_version")]
 
 
+@pytest.mark.slow
 def test_a_better_model_becomes_a_later_version(toys: dict[str, Path], toy_examples: Path, tmp_path: Path) -> None:
     serving = tmp_path / "serving"
     versions = []

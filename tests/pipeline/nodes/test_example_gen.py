@@ -102,6 +102,7 @@ def test_a_record_holds_the_events_of_its_user(ran: tuple[Path, Path]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_only_new_data_or_settings_run_it_again(ran: tuple[Path, Path], write_tables: Any, tmp_path: Path) -> None:
     tables, home = ran
     for path in tables.rglob("*"):  # as after the same data was ingested again

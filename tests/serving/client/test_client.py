@@ -181,6 +181,7 @@ def test_an_async_client_must_be_created_in_an_event_loop() -> None:
         AsyncClient()
 
 
+@pytest.mark.slow
 def test_the_client_imports_no_tensorflow_and_leaves_it_importable() -> None:
     code = (
         "import sys, serving.client\n"

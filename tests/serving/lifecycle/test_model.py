@@ -162,6 +162,7 @@ def test_a_base_path_without_versions_unloads_the_last_one(
         answer(model)
 
 
+@pytest.mark.slow
 def test_no_request_fails_or_mixes_versions_while_versions_change(
     model: Model, exported: Path, eventually: Eventually
 ) -> None:

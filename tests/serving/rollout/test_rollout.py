@@ -180,6 +180,7 @@ def test_a_label_of_a_deleted_version_blocks_no_change(file: Path, tmp_path: Pat
         assert versions_by_label(client) == {"": 3, "stable": 3, "canary": 3}
 
 
+@pytest.mark.slow
 def test_no_call_fails_while_versions_change(file: Path) -> None:
     stopping, failures, versions = threading.Event(), [], set()
     with serving(file) as (_, client):
@@ -205,6 +206,7 @@ def test_no_call_fails_while_versions_change(file: Path) -> None:
     assert versions == {1, 2, 3}
 
 
+@pytest.mark.slow
 def test_every_intermediate_file_can_be_served(file: Path) -> None:
     """A server starts with each text that the file had during the steps, and its labels work."""
     stopping, texts = threading.Event(), [file.read_text(encoding="utf-8")]

@@ -57,6 +57,7 @@ def test_an_item_has_type_and_size_as_title_and_a_category_from_department_to_ty
     assert items.column_names[3:] == ["brand", "manufacturer_id"]
 
 
+@pytest.mark.slow
 def test_all_rows_of_the_complete_journey_are_ingested(tmp_path: Path) -> None:
     report = ingest_tables(complete_journey.load(), tmp_path, "complete-journey", 16)
     manifest = report.tables.manifest

@@ -45,11 +45,13 @@ def saved(folder: Path, *ops: str, in_function: str = "NoOp") -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_text_ops_are_exactly_those_that_tensorflow_text_registers(registered):
     _, text = registered
     assert text == TEXT_OPS
 
 
+@pytest.mark.slow
 def test_python_ops_and_newer_ops_are_registered_by_tensorflow(registered):
     own, _ = registered
     assert own >= PYTHON_OPS | NEWER_OPS

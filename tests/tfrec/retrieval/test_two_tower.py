@@ -371,6 +371,7 @@ def test_titles_replace_searches_in_training_only(make_model):
     assert abs(by_titles - without) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["full", "lora"])
 def test_a_restored_model_has_the_same_embeddings(make_model, tmp_path, mode):
     settings = {"columns": RICH_COLUMNS, "towers": {"text_mode": mode}}
