@@ -47,7 +47,7 @@ NAMED_RUNS = Path(__file__).parent / "named_runs"
 
 @dataclasses.dataclass(frozen=True)
 class RunFile(RunFolders):
-    """What a shop's file says, before the tables complete it; configuration.py makes a Run of it."""
+    """What a shop's file says before the tables complete it; configuration.py makes a Run of it."""
 
     preset: Preset = dataclasses.field(default="auto", kw_only=True)
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)

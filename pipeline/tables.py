@@ -58,7 +58,7 @@ def ingest(file: RunFile) -> library.IngestReport:
 
 
 def why_ingest(file: RunFile) -> str:
-    """Why the tables of a file are to be ingested; "" if they are current or the file names none."""
+    """Why the tables of a file are to be ingested; "" if they are current or it names none."""
     if not file.source and file.mapping is None:
         return ""
     if not (Path(file.tables) / "manifest.json").exists():

@@ -1,4 +1,4 @@
-"""Settings of a Config by their dotted names, such as `train.epochs`, as a shop's file holds them."""
+"""Settings of a Config by their dotted names in a shop's file, such as `train.epochs`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def setting_types() -> dict[str, Any]:
 def with_named(config: Config, raw: Mapping[str, Any]) -> Config:
     """Config with new values, given as a YAML file's texts by dotted names.
 
-    Raises ConfigError for an unknown setting, with the nearest one, and for a value of another type.
+    Raises ConfigError for an unknown setting, with the nearest one, and for a value of another
+    type.
     """
     types, values = setting_types(), {}
     for name, text in raw.items():

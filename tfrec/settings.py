@@ -95,7 +95,7 @@ def parse(name: str, hint: Any, raw: Any) -> Any:
 
 
 def parse_all(name: str, hint: Any, raw: Any) -> tuple[Any, ...]:
-    """Values of a type from a list of texts; a single text is a list of one. Errors as in `parse`."""
+    """Values of a type from a list of texts; one text is a list of one. Errors as in `parse`."""
     if isinstance(raw, dict):
         raise ConfigError(f"`{name}` is {raw!r}, expected a list of values; write [first, second]")
     return tuple(parse(name, hint, each) for each in (raw if isinstance(raw, list) else [raw]))

@@ -116,7 +116,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _check_utf8(words: Sequence[str]) -> None:
-    """Raise ConfigError for a word of other bytes, which no message can hold, as tfrec/cli/main.py."""
+    """Raise ConfigError for a word of other bytes, which no message can hold."""
     for word in words:
         try:
             word.encode()

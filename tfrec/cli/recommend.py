@@ -173,7 +173,7 @@ def _print_embedding(labels: Mapping[str, str], embedding: np.ndarray) -> None:
 
 
 def _made(run: str | None) -> tuple[list[Path], list[Path]]:
-    """Manifests of tables and files of pushed models: of a run, or of all in the working directory."""
+    """Manifests of tables and files of pushed models: of a run, or of the working directory."""
     if run is None:
         return sorted(Path("data").glob("*/manifest.json")), sorted(Path("out/serving").glob("*/*/saved_model.pb"))
     from pipeline.run_file import find_run

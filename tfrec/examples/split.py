@@ -24,8 +24,8 @@ class Boundaries:
 def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
     """Boundaries: the test window is the last `test_days`, the validation window ends there.
 
-    The test window ends at the midnight (UTC) after the last event. Raises ConfigError when nothing is
-    left to train on.
+    The test window ends at the midnight (UTC) after the last event. Raises ConfigError when nothing
+    is left to train on.
     """
     if manifest.clock == "order":
         return Boundaries(None, None, "order")
