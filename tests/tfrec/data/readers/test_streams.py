@@ -1,4 +1,4 @@
-"""Compressed and encoded files, told by their first bytes."""
+"""Compressed and encoded files, recognized by their first bytes."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def _items(folder: Path, name: str, content: bytes) -> list[str]:
         "gz16",
     ],
 )
-def test_compressions_and_byte_order_marks_are_told_by_the_first_bytes(
+def test_compressions_and_byte_order_marks_are_recognized_by_the_first_bytes(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
     assert _items(tmp_path, name, content) == ["u1", "ü2"]
 
 
-def test_json_and_parquet_are_told_by_the_first_bytes(tmp_path: Path) -> None:
+def test_json_and_parquet_are_recognized_by_the_first_bytes(tmp_path: Path) -> None:
     assert _items(tmp_path, "log.csv", b'{"user": "u1"}\n{"user": "u2"}\n') == ["u1", "u2"]
     assert _items(tmp_path, "log.txt.gz", gzip.compress(b' [\n{"user": 1}]')) == ["1"]
     buffer = io.BytesIO()
