@@ -1,6 +1,6 @@
 """JSON Schema of a shop's YAML file, for editors that complete and check it.
 
-The settings come from the dataclasses of tfrec/config.py, the keys of the tables from the mapping's.
+The settings come from the dataclasses of tfrec/config.py, the tables' keys from the mapping's.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def strings(name: str, values: Iterable[object]) -> np.ndarray:
 
 
 def is_blank(text: object) -> bool:
-    """True for a text of spaces, control and format characters alone, which the model takes for no search."""
+    """True for a text of spaces, control and format characters alone: the model sees no search."""
     return isinstance(text, str) and not any(character.isprintable() and character != " " for character in text)
 
 

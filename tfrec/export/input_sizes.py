@@ -12,9 +12,9 @@ from tfrec.export.request_features import EVENT_INPUTS, Tensors
 def with_equal_sizes(signature: Callable[..., Tensors]) -> Callable[..., Tensors]:
     """The signature, refusing inputs of unequal batch sizes and histories of unequal columns.
 
-    TensorFlow Serving answers INVALID_ARGUMENT. Without it the kinds and prices beyond the last item
-    would be ignored, a column of one row would serve a batch, and other inputs would fail at an op
-    that names no input. The graph can't refuse one row of a merged batch: all of it fails.
+    TensorFlow Serving answers INVALID_ARGUMENT. Without it the kinds and prices beyond the last
+    item would be ignored, a column of one row would serve a batch, and other inputs would fail at
+    an op that names no input. The graph can't refuse one row of a merged batch: all of it fails.
     """
 
     def check(**inputs: tf.Tensor) -> Tensors:
@@ -35,7 +35,7 @@ def with_equal_sizes(signature: Callable[..., Tensors]) -> Callable[..., Tensors
 
 
 def _refuse_unequal(sizes: list[tf.Tensor], names: list[str], unit: str) -> tf.Tensor:
-    """Assert that all sizes are the first one; the message names the first input of another size."""
+    """Assert that all sizes are the first one; the message names the first that is another."""
     stacked = tf.stack(sizes)
     is_first = tf.equal(stacked, stacked[0])
 

@@ -49,7 +49,7 @@ ITEM_INPUTS = {
 }
 
 BLANK = r"[\s\pZ\pC]*"
-"""Pattern of a query that is no search: the tokenizer drops spaces, control and format characters."""
+"""Pattern of a query that is no search: the tokenizer drops spaces and control characters."""
 
 
 class Request(NamedTuple):

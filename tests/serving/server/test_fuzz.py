@@ -74,7 +74,7 @@ def http(server: Running) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def seen(server: Running, channel: grpc.Channel, http: httpx.Client) -> Iterator[Codes]:
-    """The codes of the fuzzing; checks that memory does not grow and valid requests are still answered."""
+    """The codes of the fuzzing; checks that memory stays and valid requests are still answered."""
     for _ in range(200):
         check_valid_request(channel, http)
     process = psutil.Process(server.process.pid)
