@@ -73,7 +73,6 @@ EXCEPTIONS = {
     ("tfrec/evaluation/details.py", "shopper"): "key of older evaluation.json files",
     ("tfrec/reports/sections.py", "chosen"): "label of older evaluation.json files",
     ("tfrec/data/guess/names.yaml", "behaviour"): "column name of shops' files",
-    ("tfrec/data/guess/names.yaml", "shopper"): "column name of shops' files",
     ("tfrec/data/guess/names.yaml", "catalogue"): "file name of shops",
     ("tests/tfrec/evaluation/test_result.py", "stranger"): "key of older evaluation.json files",
     ("tests/tfrec/evaluation/test_result.py", "chosen"): "key of older evaluation.json files",

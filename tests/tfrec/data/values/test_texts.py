@@ -30,7 +30,7 @@ def test_entities_and_tags_of_html_are_replaced_and_counted() -> None:
     assert changes == {"HTML in title": 4, "HTML in description": 2}
 
 
-def test_the_deepest_of_several_paths_is_chosen_the_first_of_equals() -> None:
+def test_the_deepest_of_several_paths_is_selected_the_first_of_equals() -> None:
     cells = ["Clothing > Men, Clothing > Men > Tops", "Sale, Clothing > Men", "A > B, C > D", None, "Toys"]
     column = pa.chunked_array([pa.array(cells, pa.string())])
     deepest, several = choose_paths(column, CategoryFormat(paths=","))
