@@ -72,7 +72,7 @@ _REQUIRED = {
     "item_states": ("item_id", "from"),
     "reviews": ("user_id", "item_id", "timestamp"),
 }
-_OPTIONAL = {"items": ("title",)}
+_OPTIONAL = {"items": ("title",), "reviews": ("user_id", "timestamp")}
 """Columns of _REQUIRED that a shop may not have."""
 _FURTHER = {"items": "extra", "users": "profile", "interactions": "context"}
 _CATEGORY_KEYS = ("category_levels", "category_paths")

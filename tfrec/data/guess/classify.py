@@ -11,6 +11,7 @@ from tfrec.data.guess.times import guess_time
 
 _MANY_ROWS = 50  # from which ids that do not repeat can't be by accident
 _SURE = 0.95
+_EXACT = 0.8  # score of a name that is known as a whole
 _UNKNOWN = "none of its columns looks like an item or a user"
 
 
@@ -48,7 +49,7 @@ def _has_events(group: Group) -> bool:
 def _is_state(group: Group, item: Pick) -> bool:
     start, end = pick(group.columns, "from"), pick(group.columns, "until")
     states = [pick(group.columns, role) for role in ("price", "in_stock", "promotion")]
-    has_time = bool(start and end and start.score == end.score == 1.0) or bool(pick(group.columns, "timestamp"))
+    has_time = bool(start and end and min(start.score, end.score) >= _EXACT) or bool(pick(group.columns, "timestamp"))
     return has_time and not _is_unique(item) and any(states) and not pick(group.columns, "kind")
 
 

@@ -44,8 +44,9 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     if is_numbered:
         del columns["timestamp"]
     sources = [source for group in columns.values() for source in group]
-    optional = {source for column in mapped.optional for source in columns[column]}
     required = {columns[name][0] for name in _REQUIRED if len(columns.get(name, ())) == 1} | set(mapped.only)
+    optional = {source for column in mapped.optional for source in columns[column]}
+    required -= optional
     tables, broken = [], [BROKEN_ROWS.empty_table()]
     files = find_files(mapped.paths)
     folder = os.path.commonpath([os.path.abspath(file.parent) for file in files])

@@ -185,3 +185,33 @@ def test_numbers_and_the_context_of_events_are_known(tmp_path):
     found = guess(tmp_path, {"items.csv": "item_id,title,weight\n" + items, "log.csv": log})
     assert interactions(found)["context"] == {"device": "device.category"}
     assert yaml.load(found.text, Loader=yaml.BaseLoader)["items"]["numbers"] == {"weight": "weight"}
+
+
+def test_prices_over_time_are_item_states(tmp_path):
+    prices = "item_id,valid_from,valid_to,price\na,01/01/2024,31/01/2024,5\na,01/02/2024,28/02/2024,4\n"
+    parsed = yaml.load(guess(tmp_path, {"log.csv": EVENTS, "prices.csv": prices}).text, Loader=yaml.BaseLoader)
+    assert parsed["item_states"] == {
+        "path": "prices.csv",
+        "columns": {"item_id": "item_id", "from": "valid_from", "until": "valid_to", "price": "price"},
+        "timestamp_format": "%d/%m/%Y",
+    }
+
+
+def test_reviews_beside_a_log_are_a_table_of_their_own(tmp_path):
+    reviews = "asin,reviewerID,overall,reviewText,unixReviewTime\na,u1,5,Good tea for the morning,1704067200\n"
+    found = guess(tmp_path, {"log.csv": EVENTS, "reviews.csv": reviews})
+    parsed = yaml.load(found.text, Loader=yaml.BaseLoader)
+    assert interactions(found)["path"] == "log.csv"
+    assert parsed["reviews"]["columns"] == {
+        "user_id": "reviewerID",
+        "item_id": "asin",
+        "timestamp": "unixReviewTime",
+        "stars": "overall",
+        "text": "reviewText",
+    }
+
+
+def test_the_levels_of_a_category_are_parted_by_what_most_cells_hold(tmp_path):
+    items = "a,Tea,food.drinks\nb,Mug,home.kitchen\nc,Lamp,home.light\nd,Cup,home.kitchen\n"
+    found = guess(tmp_path, {"log.csv": EVENTS, "items.csv": "item_id,title,category_code\n" + items})
+    assert yaml.load(found.text, Loader=yaml.BaseLoader)["items"]["category_levels"] == "."

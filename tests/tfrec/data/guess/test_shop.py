@@ -10,7 +10,7 @@ import yaml
 from tests.tfrec.data.guess import shops
 from tfrec.data.guess.shop import guess_shop
 from tfrec.data.ingest import ingest
-from tfrec.data.mapping import read_mapping
+from tfrec.data.mapping import TABLE_KEYS, read_mapping
 
 # What each export is guessed to be, without the run's part.
 GUESSES = {
@@ -43,6 +43,9 @@ GUESSES = {
           path: products.csv
           columns: {item_id: sku, title: name, price: price, description: description, category: categories,
                     product_type: product_type, color: color}
+        reviews:
+          path: products_reviews.csv
+          columns: {user_id: reviewer, item_id: sku, stars: rating_value, text: review}
         """,
     "ONLINE_RETAIL": """
         interactions:
@@ -197,7 +200,7 @@ def guess(folder: Path, files: dict[str, str]) -> str:
 
 def tables_of(text: str) -> dict[str, object]:
     parsed = yaml.load(text, Loader=yaml.BaseLoader)
-    return {name: table for name, table in parsed.items() if name in ("interactions", "items", "users")}
+    return {name: table for name, table in parsed.items() if name in TABLE_KEYS}
 
 
 @pytest.mark.parametrize("name", GUESSES)

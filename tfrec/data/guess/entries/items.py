@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from tfrec.data.guess.entries.cancellation import item_filter
 from tfrec.data.guess.entries.event_columns import second_item_id
 from tfrec.data.guess.entries.events import EventsDraft
 from tfrec.data.guess.entries.file_entries import file_entries, missing_entry
 from tfrec.data.guess.entries.further_columns import free_columns, further_entries, number_entry
-from tfrec.data.guess.entries.yaml_text import Entry
+from tfrec.data.guess.entries.yaml_text import Entry, percent
 from tfrec.data.guess.lexicon import role_score
 from tfrec.data.guess.picks import Pick, candidates, is_url, pick
 from tfrec.data.guess.sampling.column import Column, count_words, dependence, mean_repeats
@@ -22,6 +24,9 @@ _DEPENDS = 0.8  # of a column of the items on the id
 _FEWEST_REPEATS = 1.2  # rows per item, below which a dependence proves nothing
 _LONGEST_TITLE = 120
 _NESTED = 0.97
+_SEPARATORS = {"/": r"[^/]+(/[^/]+)+", ".": r"[a-z_]+(\.[a-z_]+)+"}
+_MOST = 0.5
+_ONE_ROOT = 0.9
 _SEVERAL = 0.2  # share of values with several categories
 
 
@@ -72,6 +77,7 @@ def _items_entry(group: Group, key: Pick, columns: list[Column], tables: Tables,
         (
             *file_entries(group, files),
             Entry("columns", (*entries, *further)),
+            *_levels_entry(list(levels.values())),
             *number_entry(column for column in rest if column.name not in taken),
             *([fee_filter] if fee_filter else []),
             *missing_entry(mapped),
@@ -107,6 +113,20 @@ def _category_levels(columns: list[Column], taken: Sequence[str], key: Pick) -> 
 def _levels_reason(levels: list[Column]) -> str:
     sizes = ", ".join(f"{column.distinct:,}" for column in levels)
     return f"{sizes} distinct values" + (", each level within the one before" if len(levels) > 1 else "")
+
+
+def _levels_entry(levels: list[Column]) -> tuple[Entry, ...]:
+    """Separator of the levels within one category column, where ingest does not find it itself."""
+    if len(levels) != 1:
+        return ()
+    for separator, pattern in _SEPARATORS.items():
+        roots = levels[0].texts.str.split(separator, regex=False).str[0]
+        rows = levels[0].counts.to_numpy()
+        has_one_root = pd.Series(rows).groupby(roots.to_numpy()).sum().max() > _ONE_ROOT * rows.sum()
+        share = levels[0].share_matching(pattern)
+        if share > _MOST and not has_one_root:
+            return (Entry("category_levels", separator, f"{percent(share)} of the categories are paths"),)
+    return ()
 
 
 def _longest_text(columns: list[Column], taken: Sequence[str]) -> Pick | None:
