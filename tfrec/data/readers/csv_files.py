@@ -16,6 +16,7 @@ from tfrec.data.readers.csv_dialect import Dialect
 from tfrec.data.readers.csv_header import Header, find_header
 from tfrec.data.readers.csv_rows import RowReader, columns_broken
 from tfrec.data.readers.file_rows import BrokenRow, FileRows, check_broken
+from tfrec.data.readers.find import partition_values
 from tfrec.data.readers.messages import ENCODING_CURE, UNDECODABLE, translated_errors
 from tfrec.data.readers.options import FileOptions
 from tfrec.data.readers.streams import CHUNK_BYTES, decode, open_text, read_chunks
@@ -34,7 +35,8 @@ def read_csv(path: Path, requested: Sequence[str], options: FileOptions) -> File
     delimiter = options.delimiter or ("\t" if ".tsv" in path.suffixes[-2:] else ",")
     with translated_errors(path), open_text(path, options.encoding) as stream:
         head = stream.read(CHUNK_BYTES)
-        header = find_header(path, head, requested, options, delimiter)
+        in_header = [name for name in requested if name not in partition_values(path)]
+        header = find_header(path, head, in_header, options, delimiter)
         present = [name for name in requested if name in header.names]
         _warn_of_repeats(path, present, header)
         columns = {name: header.names.index(name) for name in present}
@@ -125,9 +127,19 @@ def _read_at_once(source: _LineCounter, columns: dict[str, int], header: Header)
         table = pacsv.read_csv(pa.PythonFile(_ChunkFile(source.chunks), "r"), read, parse, convert)
     except pa.ArrowInvalid:
         return None
-    if source.has_escaped_quote or table.num_rows + len(broken.rows) != source.lines:
+    table = table.rename_columns(list(columns))
+    if source.has_escaped_quote or table.num_rows + len(broken.rows) + broken.blank != source.lines:
         return None
-    return table.rename_columns(list(columns)), broken.rows
+    return None if _repeats_header(table) else (table, broken.rows)
+
+
+def _repeats_header(table: pa.Table) -> bool:
+    """Whether a row holds the names of all columns, as where files were joined to one."""
+    is_header = pc.equal(table[table.column_names[0]], table.column_names[0])
+    if not pc.any(is_header).as_py():
+        return False
+    rows = table.filter(is_header).to_pylist()
+    return any(all(value == name for name, value in row.items()) for row in rows)
 
 
 class _InvalidRows:
@@ -135,6 +147,7 @@ class _InvalidRows:
 
     def __init__(self, header: Header) -> None:
         self.rows: list[BrokenRow] = []
+        self.blank = 0  # lines of blanks
         self._header = header
 
     def add(self, row: pacsv.InvalidRow) -> str:
@@ -142,6 +155,9 @@ class _InvalidRows:
         is_line = row.number is not None and not re.search(r"[\r\n]", row.text)
         has_all = row.actual_columns >= self._header.named_width and row.text.endswith(self._header.dialect.delimiter)
         has_all |= self._header.named_width <= row.actual_columns < row.expected_columns
+        if is_line and not row.text.strip():
+            self.blank += 1
+            return "skip"
         if not is_line or has_all or len(self.rows) == _MOST_INVALID:
             return "error"
         line = self._header.lines + row.number

@@ -17,6 +17,7 @@ from tfrec.data.readers.streams import MARK_UNDECODABLE
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_TITLE_LINES = 20  # lines in which the header is looked for
+_USUAL_DELIMITERS = ("\t", ";", "|")
 _SEPARATOR_LINE = re.compile(r'^"?sep=(.)"?\s*$', re.IGNORECASE)  # Excel's
 
 
@@ -38,7 +39,8 @@ class Header:
 def find_header(path: Path, head: bytes, requested: Sequence[str], options: FileOptions, delimiter: str) -> Header:
     """Find the header in the first bytes of a file; DataError if there is none.
 
-    It is the first line, or the first of 20 lines that names all `requested` columns.
+    It is the one of the first 20 lines that names most of the `requested` columns, the first of
+    equals. Without `options.delimiter`, the usual ones are tried too.
     """
     encoded = head.splitlines(keepends=True)
     lines = [line.decode("utf-8", MARK_UNDECODABLE) for line in encoded[: options.skip_rows + _MOST_TITLE_LINES + 1]]
@@ -46,23 +48,38 @@ def find_header(path: Path, head: bytes, requested: Sequence[str], options: File
     if begin < len(lines) and (match := _SEPARATOR_LINE.match(lines[begin])):
         delimiter = match[1]
         begin = _skip_blank(lines, begin + 1)
-    dialect = make_dialect(options, delimiter)
-    rows = _parse(lines, begin, dialect)
-    if not rows:
+        delimiters = [delimiter]
+    else:
+        delimiters = [delimiter] if options.delimiter or options.header else [delimiter, *_USUAL_DELIMITERS]
+    candidates = [_find_line(lines, begin, requested, make_dialect(options, one)) for one in delimiters]
+    found = max((one for one in candidates if one), key=lambda one: one.known, default=None)
+    if found is None:
         raise empty_file_error(path)
     if options.header:
-        names, end = _name_columns(options.header, rows[0], begin)
-    else:
-        (first_names, dialect), end = _to_names(rows[0], dialect), rows[0].end
-        names, dialect, end = _find_names(path, rows, requested, dialect) or (first_names, dialect, end)
-        names = _add_trailing(names, next((row for row in rows if row.end > end), None))
-    return Header(tuple(names), end, sum(map(len, encoded[:end])), dialect)
+        first = found.rows[0]
+        names, end = _name_columns(options.header, first, begin)
+        return Header(names, end, sum(map(len, encoded[:end])), found.dialect)
+    _log_choice(path, found, delimiter)
+    end = found.row.end
+    names = _add_trailing(found.names, next((row for row in found.rows if row.end > end), None))
+    return Header(names, end, sum(map(len, encoded[:end])), found.dialect)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
     fields: list[str]
     end: int  # number of lines up to its last one
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """The line that names most of the requested columns."""
+
+    known: int  # number of requested columns in it
+    names: tuple[str, ...]
+    dialect: Dialect
+    row: _Row
+    rows: list[_Row]
 
 
 def _skip_blank(lines: list[str], begin: int) -> int:
@@ -99,13 +116,17 @@ def _to_names(row: _Row, dialect: Dialect) -> tuple[tuple[str, ...], Dialect]:
     return tuple(field.strip().strip('"') if has_blanks else field.strip() for field in row.fields), dialect
 
 
-def _find_names(
-    path: Path, rows: list[_Row], requested: Sequence[str], dialect: Dialect
-) -> tuple[tuple[str, ...], Dialect, int] | None:
-    for index, row in enumerate(rows[:_MOST_TITLE_LINES]):
+def _find_line(lines: list[str], begin: int, requested: Sequence[str], dialect: Dialect) -> _Found | None:
+    rows = _parse(lines, begin, dialect)
+    found = []
+    for row in rows[:_MOST_TITLE_LINES]:
         names, row_dialect = _to_names(row, dialect)
-        if set(requested) <= set(names):
-            if index:
-                _LOGGER.warning("%s: what is before the header in line %d is skipped", path, row.end)
-            return names, row_dialect, row.end
-    return None
+        found.append(_Found(len(set(requested) & set(names)), names, row_dialect, row, rows))
+    return max(found, key=lambda one: one.known, default=None)  # the first of equals
+
+
+def _log_choice(path: Path, found: _Found, delimiter: str) -> None:
+    if found.row is not found.rows[0]:
+        _LOGGER.warning("%s: what is before the header in line %d is skipped", path, found.row.end)
+    if found.dialect.delimiter != delimiter and len(delimiter) == 1 and delimiter.isascii():
+        _LOGGER.info("%s: columns are parted by %r", path, found.dialect.delimiter)

@@ -31,6 +31,7 @@ class RowReader:
         self._lines = _Lines(lines, first_line)
         self._width = len(header.names)
         self._named_width = header.named_width
+        self._names = list(header.names)
         self._dialect = header.dialect
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
@@ -47,9 +48,11 @@ class RowReader:
         width, lines = self._width, self._lines
         for fields in self._dialect.reader(lines):
             taken = lines.taken
-            if len(taken) == 1 and len(fields) == width and '\\"' not in taken[0]:
+            if fields == self._names:
+                self._break(len(taken), "repeats the header", "delete that row")
+            elif len(taken) == 1 and len(fields) == width and '\\"' not in taken[0]:
                 yield lines.number, fields
-            elif fields and self._is_good(fields):
+            elif "".join(taken).strip() and self._is_good(fields):
                 yield lines.number, (fields + [""] * width)[:width]
             if lines.taken:
                 lines.accept()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 from tfrec.errors import DataError
+
+_LOGGER = logging.getLogger(__name__)
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
 CSV = (".csv", ".tsv", ".txt")
@@ -17,13 +20,19 @@ PARQUET = (".parquet", ".pq")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
-def find_files(paths: Sequence[Path]) -> list[Path]:
+def find_files(paths: Sequence[Path], any_suffix: bool = False) -> list[Path]:
     """List the data files of files, folders (any depth, linked ones too) and globs, each once.
 
-    Files of a folder need a known suffix; names that begin with . or _ are left out there. Sorted
-    within a path. DataError for a path without any file.
+    Files of a folder need a known suffix, or none at all under `any_suffix`; names that begin with .
+    or _ are left out there. Sorted within a path. DataError for a path without any file.
     """
-    return list(dict.fromkeys(file for path in paths for file in _find(path)))
+    left_out: list[Path] = []
+    files = list(dict.fromkeys(file for path in paths for file in _find(path, any_suffix, left_out)))
+    if left_out:
+        _LOGGER.warning(
+            f"{len(left_out):,} files are left out for their suffix, such as {left_out[0]}; give `format` to read all"
+        )
+    return files
 
 
 def data_suffix(path: Path) -> str:
@@ -42,14 +51,19 @@ def partition_values(path: Path) -> dict[str, str | None]:
     return {name: None if value in ("", _NULL_PARTITION) else value for name, value in values.items()}
 
 
-def _find(path: Path) -> list[Path]:
+def _find(path: Path, any_suffix: bool, left_out: list[Path]) -> list[Path]:
+    folders = []
     if path.exists():  # first: a folder's name may hold * or [
-        files = [path] if not path.is_dir() else list(_walk(path))
+        files = [] if path.is_dir() else [path]
+        folders = [path] if path.is_dir() else []
     else:
         matched = [Path(name) for name in glob.glob(_escape_existing(path), recursive=True)]
         folders = [one for one in matched if one.is_dir() and "**" not in path.parts]
         files = [one for one in matched if one.is_file() and not one.name.startswith("_")]
-        files += [file for folder in folders for file in _walk(folder)]
+    below = [file for folder in folders for file in _walk(folder)]
+    known = [file for file in below if any_suffix or data_suffix(file) in CSV + JSON + PARQUET + COMPRESSED]
+    left_out += sorted(set(below) - set(known))
+    files += known
     if not files:
         raise DataError(f"{path} matches no CSV, JSON or Parquet file; correct the path in the mapping")
     return sorted(files)
@@ -70,5 +84,5 @@ def _walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
             continue
         if path.is_dir():
             yield from _walk(path, (*above, real))
-        elif path.is_file() and data_suffix(path) in CSV + JSON + PARQUET + COMPRESSED:
+        elif path.is_file():
             yield path

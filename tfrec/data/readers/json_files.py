@@ -23,7 +23,7 @@ _BATCH_ROWS = 50_000
 _BLANK = "\ufeff \t\r\n"
 _BLANKS = re.compile(f"[{_BLANK}]*")
 # Numbers stay as written: the id 007.0 is not 7.
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambda _: None)
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambda _: None, strict=False)
 
 
 def read_json(path: Path, requested: Sequence[str], options: FileOptions) -> FileRows:
@@ -102,15 +102,19 @@ def _list_paths(row: dict[str, Any]) -> Iterator[str]:
 def _read_objects(
     path: Path, text: io.TextIOWrapper, options: FileOptions, broken: list[BrokenRow]
 ) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text, 1):
-        start = line.strip(_BLANK)
-        if start:
-            lines = itertools.chain([line], text)
-            is_document = start[0] == "[" or (start[0] == "{" and start[-1] != "}")
-            is_document &= start[0] == "[" or not _is_json(start)
-            reader = _read_document if is_document else _read_lines
-            yield from reader(path, lines, number, options, broken)
-            return
+    numbered = ((number, line) for number, line in enumerate(text, 1) if line.strip(_BLANK))
+    first = list(itertools.islice(numbered, 2))
+    if first:
+        number = first[0][0]
+        between = ["\n"] * (first[-1][0] - number - 1)  # blank lines, for the numbers of the lines
+        lines = itertools.chain([first[0][1]], between, (line for _, line in first[1:]), text)
+        reader = _read_lines if _has_lines([line.strip(_BLANK) for _, line in first]) else _read_document
+        yield from reader(path, lines, number, options, broken)
+
+
+def _has_lines(first: list[str]) -> bool:
+    """Whether each line holds an object of its own, of which one of the first two lines may be broken."""
+    return first[0][0] != "[" and any(line[0] == "{" and _is_json(line) for line in first)
 
 
 def _is_json(text: str) -> bool:

@@ -48,7 +48,7 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     optional = {source for column in mapped.optional for source in columns[column]}
     required -= optional
     tables, broken = [], [BROKEN_ROWS.empty_table()]
-    files = find_files(mapped.paths)
+    files = find_files(mapped.paths, any_suffix=bool(mapped.options.format))
     folder = os.path.commonpath([os.path.abspath(file.parent) for file in files])
     for read in read_files(files, [*sources, *mapped.only], required, _options(mapped), optional):
         tables.append(_to_columns(read, mapped, name, columns))

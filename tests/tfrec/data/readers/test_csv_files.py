@@ -169,6 +169,25 @@ def test_delimiters_of_any_characters_part_the_columns(tmp_path: Path, delimiter
     assert read.rows.num_rows == 2
 
 
+@pytest.mark.parametrize("delimiter", ["\t", ";", "|"])
+def test_a_usual_delimiter_that_parts_the_names_is_detected(tmp_path: Path, delimiter: str) -> None:
+    content = "Sales, all stores\nuser;item;n\nu1;a,b;c\n"
+    read = _read(tmp_path, content.replace(";", delimiter), "user", "item")
+    assert read.rows.to_pydict() == {"user": ["u1"], "item": ["a,b"]}
+    assert _read(tmp_path, "user;item\nu1;a\n", "user", delimiter=",").absent == ("user",)
+
+
+def test_blank_lines_are_no_rows_and_a_repeated_header_is_broken(tmp_path: Path) -> None:
+    read = _read(tmp_path, HEADER + _lines(2) + "   \n" + HEADER + _lines(2) + "\n \n\n", "user", "query")
+    assert read.rows["user"].to_pylist() == ["u0", "u1"] * 2
+    assert [(row.line, row.reason) for row in read.broken] == [(5, "repeats the header")]
+
+
+def test_a_header_that_lacks_a_column_is_found_below_a_title(tmp_path: Path) -> None:
+    read = _read(tmp_path, "Report\n" + HEADER + _lines(1), "user", "query", "price")
+    assert (read.rows["query"].to_pylist(), read.absent) == (["tea"], ("price",))
+
+
 def test_a_file_without_header_has_the_names_of_the_options(tmp_path: Path) -> None:
     content = "1,2014-04-07,214,0\n2,2014-04-07,215,0\n"
     names = ("session", "time", "item")

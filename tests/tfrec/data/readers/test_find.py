@@ -61,6 +61,16 @@ def test_files_named_or_matched_by_a_glob_may_have_any_suffix(tmp_path: Path) ->
         find_files([tmp_path])
 
 
+def test_files_of_a_folder_without_a_known_suffix_are_named_and_read_if_the_format_is_known(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _touch(tmp_path, "part-00000", "part-00001", "a.csv", "_SUCCESS")
+    assert _found(tmp_path, below=tmp_path) == ["a.csv"]
+    assert "2 files are left out for their suffix, such as" in caplog.text
+    assert "part-00000; give `format` to read all" in caplog.text
+    assert [path.name for path in find_files([tmp_path], any_suffix=True)] == ["a.csv", "part-00000", "part-00001"]
+
+
 def test_folders_that_a_glob_matches_are_read_and_a_file_found_twice_is_read_once(tmp_path: Path) -> None:
     _touch(tmp_path, "dt=1/a.csv", "dt=2/b.csv.zip")
     paths = (tmp_path / "dt=*", tmp_path / "dt=1/a.csv")

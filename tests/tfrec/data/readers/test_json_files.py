@@ -41,6 +41,8 @@ def _read(folder: Path, text: str, *columns: str, name: str = "log.json", **opti
         '{"id": 1.50}\n{"id": 007}\n',
         '{\n  "id": 1.50\n}\n{\n  "id": 007\n}\n',
         '{\n"id": 1.50\n},\n{"id": 007}',
+        '{"id": 1.50}{"id": 007}',
+        '{"id": 1.50},\n{"id": 007}\n',
     ],
 )
 def test_lines_an_array_and_objects_over_several_lines_are_read(tmp_path: Path, text: str) -> None:
@@ -58,6 +60,12 @@ def test_a_line_that_is_no_json_is_broken_and_the_others_are_read(tmp_path: Path
     read = _read(tmp_path, '{"id": 1}\n{"id": \n\n[2]\n{"id": 3}\n{"id": 4}\n', "id")
     assert read.rows["id"].to_pylist() == ["1", "3", "4"]
     assert [row.line for row in read.broken] == [2, 4]
+
+
+def test_a_broken_first_line_is_broken_alone_and_control_characters_are_text(tmp_path: Path) -> None:
+    read = _read(tmp_path, '{"id": \n\n{"id": "a\tb"}\n{"id": 3}\n', "id")
+    assert read.rows["id"].to_pylist() == ["a\tb", "3"]
+    assert [row.line for row in read.broken] == [1]
 
 
 def test_a_list_of_objects_is_exploded_and_outer_fields_repeat(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
     ("name", "content", "names"),
     [
         ("a.csv", b"name , n\n1,2\n", "'name', 'n'"),
-        ("a.csv", b"id;n\n1;2\n", "'id;n'; .* or set `delimiter`"),
+        ("a.csv", b"id/n\n1/2\n", "'id/n'; .* or set `delimiter`"),
         ("a.csv", b"1,2\n3,4\n", "'1', '2'; .* or `header` if these are the first row"),
         ("a.jsonl", b'{"name": 1, "uid": {"$oid": "x"}}\n', "'name', 'uid', 'uid.$oid'"),
         ("a.json", b'{"data": [{"id": 1}]}', "'data', 'data.id'"),
