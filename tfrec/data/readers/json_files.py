@@ -114,7 +114,8 @@ def _read_objects(
 
 def _has_lines(first: list[str]) -> bool:
     """Whether each line holds an object of its own, of which one of the first two lines may be broken."""
-    return first[0][0] != "[" and any(line[0] == "{" and _is_json(line) for line in first)
+    is_list = first[0][0] == "[" or first[0][-1] == ","
+    return not is_list and any(line[0] == "{" and _is_json(line) for line in first)
 
 
 def _is_json(text: str) -> bool:
