@@ -122,5 +122,6 @@ def _configure_logging() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logging.basicConfig(level=logging.WARNING, format="tfrec: %(message)s")
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFX warns at every node
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # of layers that an export does not need
     logging.getLogger("tfrec").setLevel(logging.INFO)
     logging.getLogger("serving").setLevel(logging.INFO)

@@ -111,7 +111,7 @@ class Progress:
         self.worker.agreed(0.0)  # wait until the chief has written them
         checkpoint = tf.train.latest_checkpoint(str(self._folder / "best"))
         if checkpoint:
-            self._weights.restore(checkpoint)
+            self._weights.restore(checkpoint).expect_partial()
 
 
 class Reporter(tf.keras.callbacks.Callback):

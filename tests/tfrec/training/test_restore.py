@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 
 import numpy as np
 import pytest
@@ -36,6 +37,15 @@ def test_loaded_towers_have_the_weights_that_were_written(exported_shop, transfo
     assert len(changing) > 20
     for weight, expected in changing:
         np.testing.assert_array_equal(weight.numpy(), expected.numpy(), err_msg=weight.name)
+
+
+def test_values_that_the_towers_do_not_need_are_left_out_without_a_warning(
+    exported_shop, transformed_shop, written, caplog
+):
+    # TensorFlow warns of each value when the status of the reading is deleted.
+    load(written, transformed_shop, exported_shop.config)
+    gc.collect()
+    assert "Value in checkpoint could not be found" not in caplog.text
 
 
 def test_the_towers_are_a_saved_model_with_embedding_signatures(exported_shop, transformed_shop, written):
