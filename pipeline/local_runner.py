@@ -18,6 +18,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.dag import create_pipeline
 from pipeline.outcome import put_in_service
+from pipeline.run_checks import check_space
 from pipeline.runs import Run
 from pipeline.tables import ready_run
 from tfrec.errors import TfrecError
@@ -29,7 +30,11 @@ def run_pipeline(run: Run, until: str = "") -> None:
     if until:
         run_part(dag, until)
         return
-    LocalDagRunner().run(dag)
+    try:
+        LocalDagRunner().run(dag)
+    except Exception as error:
+        check_space(run, error)
+        raise
     put_in_service(run)
 
 

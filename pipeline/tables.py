@@ -17,6 +17,7 @@ from typing import Any
 
 import tfrec
 from pipeline.configuration import choose, run_of
+from pipeline.run_checks import check_data, check_folders
 from pipeline.run_file import RunFile, find_run
 from pipeline.runs import Run
 from tfrec.console import log
@@ -30,8 +31,9 @@ _CODE = Path(str(tfrec.__file__)).parent / "data"
 
 
 def ready_run(name: str) -> Run:
-    """The run of a shop's file or name, over tables that are ingested where needed."""
+    """The run of a shop's file or name, over tables that are ingested where needed, checked."""
     file = find_run(name)
+    check_folders(file)
     reason = why_ingest(file)
     if reason:
         log(f"ingest into {file.tables}: {reason}")
@@ -40,7 +42,9 @@ def ready_run(name: str) -> Run:
         choice = choose(file)
         log(f"preset {choice.preset}: {choice.reason}")
         file = dataclasses.replace(file, preset=choice.preset)
-    return run_of(file)
+    run = run_of(file)
+    check_data(run)
+    return run
 
 
 def ingest(file: RunFile) -> library.IngestReport:

@@ -21,8 +21,8 @@ FOLDERS = {
     "tfrec": "data language examples retrieval training ranking evaluation reports export cli".split(),
     "serving": "wire request batching servable lifecycle api server client rollout".split(),
     "pipeline": (
-        "engines runs run_file run_schema auto_preset configuration complete_file tables outcome nodes resolved_run "
-        "dag local_runner beam_worker kubeflow demo"
+        "engines runs run_checks run_file run_schema auto_preset configuration complete_file tables outcome nodes "
+        "resolved_run dag local_runner beam_worker kubeflow demo"
     ).split(),
 }
 """Folders of each package in the order of the flow. The modules of `pipeline` have a position each;

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.configuration import run_of
 from pipeline.demo.steps import Steps, locked, quoted
 from pipeline.outcome import Outcome, read_outcome
+from pipeline.run_checks import check_folders
 from pipeline.run_file import RunFile
 from pipeline.runs import COMPLETE_JOURNEY, Run
 from pipeline.tables import why_ingest
@@ -32,6 +33,7 @@ BIN = Path(sys.executable).parent
 
 def demonstrate(file: RunFile, query: str = QUERY) -> None:
     """Run the steps that are not done and show recommendations; raises TfrecError for a failure."""
+    check_folders(file)
     out = Path(file.out)
     with locked(out) as lock:
         steps = Steps(out / "logs", lock, {"TFREC_RUN": file.file or file.name})

@@ -12,14 +12,15 @@ from pipeline.tables import ingest, ready_run, why_ingest
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import read_table_set
 
-SHOP = "interactions: {path: logs, kind: purchase}\npreset: none\npartitions: 2\n"
+SETTINGS = "preset: none\nsettings: {examples.split.test_days: 1, examples.split.validation_days: 1}\n"
+SHOP = f"interactions: {{path: logs, kind: purchase}}\npartitions: 2\n{SETTINGS}"
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFile:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "logs").mkdir()
-    write_log("a", "ann,tea,2024-01-05")
+    write_log("a", "ann,tea,2024-01-03", "ann,tea,2024-01-04", "ann,tea,2024-01-05")
     Path("shop.yaml").write_text(SHOP, encoding="utf-8")
     return find_run("shop.yaml")
 
@@ -33,15 +34,15 @@ def test_tables_are_read_once_and_again_after_a_change(shop: RunFile, capsys: py
     run = ready_run("shop.yaml")
     assert (run.name, run.tables, run.file) == ("shop", "data/shop", "shop.yaml")
     assert "tfrec: ingest into data/shop: there are no tables yet" in capsys.readouterr().out
-    assert read_table_set("data/shop").manifest.rows["interactions"] == 1
+    assert read_table_set("data/shop").manifest.rows["interactions"] == 3
 
     ready_run("shop.yaml")
-    assert capsys.readouterr().out == ""
+    assert "ingest" not in capsys.readouterr().out
 
-    write_log("b", "bob,mug,2024-01-06")
+    write_log("b", "bob,mug,2024-01-05")
     ready_run("shop.yaml")
     assert "ingest into data/shop: new: logs/b.csv" in capsys.readouterr().out
-    assert read_table_set("data/shop").manifest.rows["interactions"] == 2
+    assert read_table_set("data/shop").manifest.rows["interactions"] == 4
 
 
 def test_each_change_is_named(shop: RunFile) -> None:
@@ -63,7 +64,7 @@ def test_each_change_is_named(shop: RunFile) -> None:
     [
         (SHOP.replace("purchase", "view"), "the mapping changed"),
         (SHOP.replace("partitions: 2", "partitions: 3"), "the number of partitions changed"),
-        (SHOP + "settings: {train.epochs: 3}\nout: elsewhere\n", ""),
+        (SHOP.replace("test_days: 1,", "test_days: 2,") + "out: elsewhere\n", ""),
     ],
 )
 def test_a_changed_mapping_is_ingested_again_but_not_a_changed_setting(shop: RunFile, text: str, reason: str) -> None:
@@ -94,7 +95,7 @@ def test_missing_files_are_an_error_even_with_tables(shop: RunFile) -> None:
 
 def test_a_file_without_tables_takes_those_that_exist_and_cannot_be_ingested(shop: RunFile) -> None:
     ingest(shop)
-    Path("other.yaml").write_text("tables: data/shop\npreset: none\n", encoding="utf-8")
+    Path("other.yaml").write_text(f"tables: data/shop\n{SETTINGS}", encoding="utf-8")
     assert ready_run("other.yaml").tables == "data/shop"
     with pytest.raises(ConfigError, match=r"other.yaml has no `interactions`"):
         ingest(find_run("other.yaml"))

@@ -67,9 +67,11 @@ def _ingest_file(options: argparse.Namespace) -> IngestReport:
 def train(options: argparse.Namespace) -> int:
     """ingest where needed, then run the pipeline, from examples to a pushed model"""
     from pipeline.demo.steps import locked
+    from pipeline.run_checks import check_folders
     from pipeline.run_file import find_run
 
     file = find_run(options.run)
+    check_folders(file)
     from pipeline.local_runner import run_pipeline  # importing TFX takes seconds
     from pipeline.outcome import read_outcome
     from pipeline.tables import ready_run

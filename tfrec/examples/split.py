@@ -35,6 +35,6 @@ def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
         days = (manifest.last_timestamp - manifest.first_timestamp) / DAY_SECONDS
         raise ConfigError(
             f"test_days {split.test_days} and validation_days {split.validation_days} cover all {days:.1f} "
-            "days of the data and leave no event to train on; lower them"
+            "days of the data and leave no event to train on; lower examples.split.test_days and validation_days"
         )
     return Boundaries(validation_start, test_start)

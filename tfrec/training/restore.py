@@ -34,7 +34,7 @@ def load_towers(
     # export.Recommender has the model as `_model`.
     saved = tf.train.Checkpoint(_model=tf.train.Checkpoint(**model.checkpointed()))
     try:
-        # The file also holds what export saved beside the model; TensorFlow warns of each such value.
+        # The file also holds what export saved beside the model: a warning for each value.
         saved.read(weights).expect_partial().assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         # TensorFlow's sentence goes on with all values of the variables that it misses.

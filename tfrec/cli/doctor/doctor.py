@@ -32,6 +32,7 @@ from tfrec.cli.doctor.package_checks import (
     check_packages,
     check_tfx_command,
 )
+from tfrec.memory import memory_bytes
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -49,7 +50,7 @@ def diagnose(deep: bool = False) -> list[Finding]:
         check_python(sys.version_info[:2]),
         check_glibc(machine.glibc_version(), packages),
         check_cpu(machine.cpu_flags(), os.cpu_count() or 1),
-        check_memory(machine.memory_bytes()),
+        check_memory(memory_bytes()),
         check_disk(Path.cwd(), shutil.disk_usage(".").free),
         *check_packages(machine.requirements_of("tfrec"), packages, MODULES),
         check_tfx_command(packages, Path(sys.executable).parent / "tfx"),

@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 NVIDIA_SMI_SECONDS = 10
-MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,15 +71,6 @@ def cpu_flags() -> frozenset[str] | None:
     path = Path("/proc/cpuinfo")
     match = re.search(r"^flags\s*:(.*)$", path.read_text(), re.MULTILINE) if path.exists() else None
     return frozenset(match[1].split()) if match else None
-
-
-def memory_bytes() -> int:
-    """Bytes of memory of the machine or of its container, whichever is less."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in filter(os.path.exists, MEMORY_LIMITS):
-        text = Path(path).read_text().strip()
-        limits += [int(text)] if text.isdigit() else []  # "max" means no limit
-    return min(limits)
 
 
 def graphics_cards() -> list[str] | None:
