@@ -76,9 +76,9 @@ def _user(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, help="an id of the tables, such as 900")
     parser.add_argument(
         "--until",
-        type=_midnight,
+        type=_query_time,
         metavar="DATE",
-        help="use the history before that day, and show the later events",
+        help="use the history before that day or time (UTC unless it names a zone), and show the later events",
     )
 
 
@@ -153,12 +153,13 @@ def _release(parser: argparse.ArgumentParser) -> None:
     _server(parser, action="append")
 
 
-def _midnight(text: str) -> int:
-    """Parse a date as seconds since the epoch at the start of its day in UTC."""
+def _query_time(text: str) -> int:
+    """Parse a date or a time, in UTC unless it names its zone, as seconds since the epoch."""
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2017-12-04") from None
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
 
 
 def _share(text: str) -> float:
