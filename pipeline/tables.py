@@ -94,7 +94,7 @@ def _raw_files(mapping: Mapping) -> Iterator[Path]:
         value = getattr(mapping, field.name)
         for table in value if isinstance(value, tuple) else (value,):
             if isinstance(table, TableMapping):
-                yield from find_files(table.paths)
+                yield from find_files(table.paths, any_suffix=bool(table.options.format))
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -26,13 +26,17 @@ def find_files(paths: Sequence[Path], any_suffix: bool = False) -> list[Path]:
     Files of a folder need a known suffix, or none at all under `any_suffix`; names that begin with .
     or _ are left out there. Sorted within a path. DataError for a path without any file.
     """
-    left_out: list[Path] = []
-    files = list(dict.fromkeys(file for path in paths for file in _find(path, any_suffix, left_out)))
+    return list(dict.fromkeys(file for path in paths for file in _find(path, any_suffix)))
+
+
+def warn_of_left_out(paths: Sequence[Path]) -> None:
+    """Warn of files whose suffix is not known, in the folders of `find_files`."""
+    read = set(find_files(paths))
+    left_out = [file for path in paths for file in _find(path, any_suffix=True) if file not in read]
     if left_out:
         _LOGGER.warning(
-            f"{len(left_out):,} files are left out for their suffix, such as {left_out[0]}; give `format` to read all"
+            f"files left out for their suffix: {len(left_out):,}, such as {left_out[0]}; give `format` to read all"
         )
-    return files
 
 
 def data_suffix(path: Path) -> str:
@@ -51,7 +55,7 @@ def partition_values(path: Path) -> dict[str, str | None]:
     return {name: None if value in ("", _NULL_PARTITION) else value for name, value in values.items()}
 
 
-def _find(path: Path, any_suffix: bool, left_out: list[Path]) -> list[Path]:
+def _find(path: Path, any_suffix: bool) -> list[Path]:
     folders = []
     if path.exists():  # first: a folder's name may hold * or [
         files = [] if path.is_dir() else [path]
@@ -61,9 +65,7 @@ def _find(path: Path, any_suffix: bool, left_out: list[Path]) -> list[Path]:
         folders = [one for one in matched if one.is_dir() and "**" not in path.parts]
         files = [one for one in matched if one.is_file() and not one.name.startswith("_")]
     below = [file for folder in folders for file in _walk(folder)]
-    known = [file for file in below if any_suffix or data_suffix(file) in CSV + JSON + PARQUET + COMPRESSED]
-    left_out += sorted(set(below) - set(known))
-    files += known
+    files += [file for file in below if any_suffix or data_suffix(file) in CSV + JSON + PARQUET + COMPRESSED]
     if not files:
         raise DataError(f"{path} matches no CSV, JSON or Parquet file; correct the path in the mapping")
     return sorted(files)

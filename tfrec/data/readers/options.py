@@ -125,8 +125,8 @@ def _parse_skip_rows(raw: Any, table: str) -> int:
 
 
 def _parse_bad_rows(raw: Any, table: str) -> float:
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%|0", raw) if isinstance(raw, str) else None
-    share = float(match[1] or 0) / 100 if match else -1
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%|(0?\.[0-9]+|0)", raw) if isinstance(raw, str) else None
+    share = (float(match[1]) / 100 if match[1] else float(match[2])) if match else -1
     if not 0 <= share <= 1:
         raise ConfigError(
             f"{table}.bad_rows is {raw!r}, expected a share of the rows from 0 % to 100 %; write 1 %, or 0 to stop "

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from tfrec.data.mapping import ROW_NUMBER, EventMapping, TableMapping
 from tfrec.data.readers.file_rows import BROKEN_ROWS, FileRows
-from tfrec.data.readers.find import find_files
+from tfrec.data.readers.find import find_files, warn_of_left_out
 from tfrec.data.readers.options import FileOptions
 from tfrec.data.readers.read import read_files
 from tfrec.data.values.columns import ID_COLUMNS, choice_name, replace_column
@@ -49,6 +49,8 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     required -= optional
     tables, broken = [], [BROKEN_ROWS.empty_table()]
     files = find_files(mapped.paths, any_suffix=bool(mapped.options.format))
+    if not mapped.options.format:
+        warn_of_left_out(mapped.paths)
     folder = os.path.commonpath([os.path.abspath(file.parent) for file in files])
     for read in read_files(files, [*sources, *mapped.only], required, _options(mapped), optional):
         tables.append(_to_columns(read, mapped, name, columns))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tfrec.data.readers.find import data_suffix, find_files, partition_values
+from tfrec.data.readers.find import data_suffix, find_files, partition_values, warn_of_left_out
 from tfrec.errors import DataError
 
 
@@ -66,7 +66,8 @@ def test_files_of_a_folder_without_a_known_suffix_are_named_and_read_if_the_form
 ) -> None:
     _touch(tmp_path, "part-00000", "part-00001", "a.csv", "_SUCCESS")
     assert _found(tmp_path, below=tmp_path) == ["a.csv"]
-    assert "2 files are left out for their suffix, such as" in caplog.text
+    warn_of_left_out([tmp_path, tmp_path / "a.csv"])
+    assert "files left out for their suffix: 2, such as" in caplog.text
     assert "part-00000; give `format` to read all" in caplog.text
     assert [path.name for path in find_files([tmp_path], any_suffix=True)] == ["a.csv", "part-00000", "part-00001"]
 

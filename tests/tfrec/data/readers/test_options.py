@@ -34,7 +34,9 @@ def test_delimiters_are_taken_as_written_as_escapes_or_as_words(written: str, de
     assert parse_options({"delimiter": written}, "items").delimiter == delimiter
 
 
-@pytest.mark.parametrize(("written", "share"), [("1 %", 0.01), ("0.5%", 0.005), ("0", 0), ("0 %", 0), ("100 %", 1)])
+@pytest.mark.parametrize(
+    ("written", "share"), [("1 %", 0.01), ("0.5%", 0.005), ("0.01", 0.01), ("0", 0), ("0 %", 0), ("100 %", 1)]
+)
 def test_bad_rows_is_a_percentage(written: str, share: float) -> None:
     assert parse_options({"bad_rows": written}, "items").bad_rows == share
 
