@@ -17,10 +17,12 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.dag import create_pipeline
+from pipeline.nodes.changes import explain_changes
 from pipeline.outcome import put_in_service
 from pipeline.run_checks import check_space
 from pipeline.runs import Run
 from pipeline.tables import ready_run
+from tfrec.console import log
 from tfrec.errors import TfrecError
 
 
@@ -30,6 +32,9 @@ def run_pipeline(run: Run, until: str = "") -> None:
     if until:
         run_part(dag, until)
         return
+    changes = explain_changes(dag)
+    if changes:
+        log(f"since the last run: {changes}")
     try:
         LocalDagRunner().run(dag)
     except Exception as error:

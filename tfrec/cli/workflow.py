@@ -69,15 +69,15 @@ def train(options: argparse.Namespace) -> int:
     from pipeline.demo.steps import locked
     from pipeline.run_checks import check_folders
     from pipeline.run_file import find_run
+    from pipeline.tables import ready_run
 
     file = find_run(options.run)
     check_folders(file)
-    from pipeline.local_runner import run_pipeline  # importing TFX takes seconds
-    from pipeline.outcome import read_outcome
-    from pipeline.tables import ready_run
-
     with locked(Path(file.out)):
         run = ready_run(options.run)
+        from pipeline.local_runner import run_pipeline  # importing TFX takes seconds
+        from pipeline.outcome import read_outcome
+
         run_pipeline(run)
     outcome = read_outcome(run)
     print(outcome.sentence(run))

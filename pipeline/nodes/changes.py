@@ -1,0 +1,77 @@
+"""What changed since the last run of a pipeline, in words: why steps run again.
+
+TFX's cache decides by properties, inputs and paths, and says nothing. `last_run.json` in the
+pipeline's folder holds the properties of the last run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfx.orchestration.pipeline import Pipeline
+
+RECORD = "last_run.json"
+_WORDS = {"snapshot": "the tables", "weights": "the files of the BERT"}
+
+
+def explain_changes(dag: Pipeline) -> str:
+    """What changed since the last run, "" for nothing or a first run; remember this run."""
+    root = Path(dag.pipeline_info.pipeline_root)
+    now: dict[str, Any] = {
+        "root": str(root),
+        "nodes": {node.id: _properties(node.exec_properties) for node in dag.components},
+    }
+    record = root / RECORD
+    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else now
+    root.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(now, indent=1, sort_keys=True), encoding="utf-8")
+    if before["root"] != now["root"]:
+        return f"the folder moved here from {before['root']}, and TFX's records hold paths, so every step runs again"
+    changes = list(dict.fromkeys(_changes(before["nodes"], now["nodes"])))
+    return f"{'; '.join(changes)}; what depends on that runs again" if changes else ""
+
+
+def _properties(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Flat properties of a node; those of `custom_config` and of the configuration one by one."""
+    flat: dict[str, str] = {}
+    for name, value in properties.items():
+        try:
+            parsed = json.loads(value)
+        except (TypeError, ValueError):
+            parsed = value
+        flat |= _properties_of(name, parsed)
+    return flat
+
+
+def _properties_of(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {name: str(value)}
+    flat: dict[str, str] = {}
+    for key, inner in value.items():
+        prefix = "" if name in ("custom_config", "config") else f"{name}."
+        if key == "config" and isinstance(inner, str):
+            inner = json.loads(inner)
+        flat |= _properties_of(f"{prefix}{key}", inner)
+    return flat
+
+
+def _changes(before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for node, properties in now.items():
+        if node not in before:
+            yield f"{node} is new"
+            continue
+        old = before[node]
+        for name in sorted(properties.keys() | old.keys()):
+            if properties.get(name) != old.get(name):
+                yield _in_words(node, name, old.get(name, "unset"), properties.get(name, "unset"))
+
+
+def _in_words(node: str, name: str, before: str, now: str) -> str:
+    if name == "code":
+        return f"the code of {node} changed"
+    if name in _WORDS:
+        return f"{_WORDS[name]} changed"
+    return f"{name} is {now}, was {before}" if len(before + now) < 100 else f"{name} changed"
