@@ -93,6 +93,7 @@ ITEM_STATES = pa.schema(
         pa.field("price", pa.float32()),
         pa.field("in_stock", pa.bool_()),
         pa.field("promotion", pa.string()),  # such as "mailer"; null without one
+        pa.field("store", pa.string()),  # null: in all stores
     ]
 )
 """Price, stock and promotion of an item over time."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _CONTROL = r"[\x00-\x1f\x7f-\x{9f}]+"
+_LARGEST_KEY = 2**62
 _IDS = ("user_id", "item_id")
 
 
@@ -48,18 +51,38 @@ def _further_type(kind: pa.DataType) -> pa.DataType:
 
 def mark_repeats(rows: pa.Table, names: list[str]) -> np.ndarray:
     """[rows] bool, true where a row equals an earlier one in the named columns; nulls are equal."""
-    return pd.DataFrame({name: encode_values(rows[name]) for name in names}).duplicated().to_numpy()
+    key, size = np.zeros(rows.num_rows, np.int64), 1
+    for name in names:
+        codes = encode_values(rows[name]) + 1
+        values = int(codes.max(initial=0)) + 1
+        if size > _LARGEST_KEY // values:
+            key, size = pd.factorize(key)[0].astype(np.int64), rows.num_rows
+        key, size = key * values + codes, size * values
+    return pd.Series(key).duplicated().to_numpy()
 
 
 def encode_values(column: pa.ChunkedArray) -> np.ndarray:
     """[rows] int64 codes: equal values have equal codes, null is -1."""
-    indices = column.combine_chunks().dictionary_encode().indices
-    return indices.fill_null(-1).to_numpy(zero_copy_only=False).astype("int64")
+    return encode(column).indices.fill_null(-1).to_numpy(zero_copy_only=False).astype("int64")
+
+
+def encode(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """The column as one dictionary array."""
+    array = column.unify_dictionaries().combine_chunks()
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+
+
+def check_distinct(column: pa.ChunkedArray, check: Callable[[pa.Array], pa.Array]) -> np.ndarray:
+    """[rows] bool result of a check of each distinct value, false for null."""
+    coded = encode(column)
+    results = np.append(check(coded.dictionary).fill_null(False).to_numpy(zero_copy_only=False), False)
+    return results[coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)]
 
 
 def has_control(ids: pa.ChunkedArray) -> np.ndarray:
     """[rows] bool, true where an id holds a line feed, a NUL or another control character."""
-    return to_bools(pc.match_substring_regex(ids, _CONTROL))
+    return check_distinct(ids, lambda distinct: pc.match_substring_regex(distinct, _CONTROL))
 
 
 def to_bools(column: pa.ChunkedArray) -> np.ndarray:

@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.data.arrow import has_control, mark_repeats, strip_text, to_bools
+from tfrec.data.arrow import check_distinct, has_control, mark_repeats, strip_text, to_bools
 from tfrec.data.cleaning_report import CleaningReport
 from tfrec.data.raw_tables import DatedTable
 from tfrec.data.timestamps import parse_times
 from tfrec.schema import ITEM_STATES, REVIEWS
+
+_TIME = pa.timestamp("ms", "UTC")
 
 
 def clean_item_states(raw: DatedTable, item_ids: pa.ChunkedArray, report: CleaningReport) -> pa.Table:
@@ -52,15 +54,23 @@ def _clean(
         **violations,
         "exact duplicate": mark_repeats(rows, rows.column_names),
     }
-    kept = rows.filter(pa.array(report.drop(rows, all_violations)))
+    is_kept = report.drop(rows, all_violations)
+    kept = rows if is_kept.all() else rows.filter(pa.array(is_kept))
     if "price" in kept.column_names:
         kept = _drop_negative_prices(kept, report)
-    is_unknown = pc.invert(pc.is_in(kept["item_id"], pc.unique(item_ids)))
-    if count := pc.sum(is_unknown).as_py():
-        report.add_change("item of no other table", count, kept.num_rows)
-    known = {name: kept[name] for name in kept.column_names}
-    nulls = {field.name: pa.nulls(len(kept), field.type) for field in schema}
-    return pa.table([(nulls | known)[name] for name in schema.names], schema=schema)
+    known = pc.unique(item_ids)
+    is_known = check_distinct(kept["item_id"], lambda distinct: pc.is_in(distinct, known))
+    if not is_known.all():
+        report.add_change("item of no other table", int((~is_known).sum()), kept.num_rows)
+    columns = {name: kept[name] for name in kept.column_names}
+    nulls = {field.name: pa.nulls(len(kept), field.type) for field in schema if field.name not in columns}
+    table = pa.table({name: (columns | nulls)[name] for name in schema.names})
+    return table.cast(pa.schema([_keep_dictionary(field, table.schema.field(field.name).type) for field in schema]))
+
+
+def _keep_dictionary(field: pa.Field, kind: pa.DataType) -> pa.Field:
+    """The field, as a dictionary where the column is one: it is decoded when it is written."""
+    return pa.field(field.name, kind if pa.types.is_dictionary(kind) else field.type, field.nullable)
 
 
 def _drop_negative_prices(rows: pa.Table, report: CleaningReport) -> pa.Table:
@@ -76,10 +86,12 @@ def _read_times(rows: pa.Table, raw: DatedTable, names: Sequence[str]) -> tuple[
     unread = np.zeros(rows.num_rows, bool)
     for name in (name for name in names if name in rows.column_names):
         column = rows[name]
+        if column.type == _TIME:
+            continue
         if pa.types.is_string(column.type):
             column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
         times = parse_times(column, raw.timestamp_format, raw.timezone)
         unread |= np.isnat(times) & to_bools(column.is_valid())
-        parsed = pa.chunked_array([pa.array(times)]).cast(pa.timestamp("ms", "UTC"))
+        parsed = pa.chunked_array([pa.array(times)]).cast(_TIME)
         rows = rows.set_column(rows.column_names.index(name), name, parsed)
     return rows, unread

@@ -64,10 +64,11 @@ def ingest_tables(tables: RawTables, root: str | Path, source: str, partitions: 
     """Clean raw tables and write them to `root`; errors as in `ingest`."""
     _check_partitions(partitions)
     started = time.monotonic()
-    cleaned = clean(tables)
+    cleaned, clock = clean(tables), tables.clock
+    del tables  # millions of rows, unless the caller keeps them
     _LOGGER.info("cleaned %s in %.1f s", source, time.monotonic() - started)
     started = time.monotonic()
-    table_set = write_snapshot(cleaned, Path(root), source, clock=tables.clock, partitions=partitions)
+    table_set = write_snapshot(cleaned, Path(root), source, clock=clock, partitions=partitions)
     _LOGGER.info("wrote %s in %.1f s", table_set.snapshot, time.monotonic() - started)
     return IngestReport(table_set, cleaned.read)
 

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tfrec.data.arrow import is_vector
+from tfrec.data.arrow import encode, is_vector
 from tfrec.data.clean import CleanTables
 from tfrec.errors import DataError
 from tfrec.schema import (
@@ -90,16 +90,33 @@ def _translated_errors(root: Path) -> Iterator[None]:
 
 def _partition(table: pa.Table, key: str, partitions: int) -> Partitioned:
     """Sort by partition, id, time (if the table has one) and original order."""
-    coded = table[key].combine_chunks().dictionary_encode()
+    order, bounds = _order_rows(table, key, partitions)
+    return Partitioned(table.take(order), bounds)
+
+
+def _order_rows(table: pa.Table, key: str, partitions: int) -> tuple[pa.Array, np.ndarray]:
+    """Order of the rows, and the begin of each partition in it."""
+    coded = encode(table[key])
     part = partition_of(pd.Series(coded.dictionary.to_pylist(), dtype=object), partitions)
+    names = pc.array_sort_indices(coded.dictionary).to_numpy()
+    names = names[np.argsort(part[names], kind="stable")]
     ranks = np.empty(len(part), np.int64)
-    ranks[pc.array_sort_indices(coded.dictionary).to_numpy()] = np.arange(len(part))
-    ids = coded.indices.to_numpy()
-    keys = [ranks[ids], part[ids]]  # lexsort sorts by the last key first
-    for name in {"timestamp", "from"} & set(table.column_names):
-        keys.insert(0, table[name].cast(pa.int64()).fill_null(0).to_numpy())
-    order = np.lexsort(keys)
-    return Partitioned(table.take(pa.array(order)), np.searchsorted(part[ids][order], np.arange(partitions + 1)))
+    ranks[names] = np.arange(len(part))  # by partition, then id
+    rank = ranks[coded.indices.to_numpy()]
+    order = _sort_rows(rank, [table[name] for name in ("timestamp", "from") if name in table.column_names])
+    rows_before = np.append(0, np.cumsum(np.bincount(rank, minlength=len(part))))
+    return pa.array(order), rows_before[np.searchsorted(part[names], np.arange(partitions + 1))]
+
+
+def _sort_rows(ranks: np.ndarray, times: list[pa.ChunkedArray]) -> np.ndarray:
+    """Stable order of the rows by rank, then time."""
+    if not times:
+        return np.argsort(ranks, kind="stable")
+    time = times[0].cast(pa.int64()).fill_null(0).to_numpy()
+    first, last = int(time.min(initial=0)), int(time.max(initial=0))
+    if (last - first + 1) * (int(ranks.max(initial=0)) + 1) >= 2**62:
+        return np.lexsort([time, ranks])
+    return np.argsort(ranks * (last - first + 1) + (time - first), kind="stable")
 
 
 def _hash_content(tables: list[pa.Table], partitions: int) -> str:
@@ -115,7 +132,10 @@ def _hash_content(tables: list[pa.Table], partitions: int) -> str:
 
 def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:
     """Add the values to the digest, without the padding of Arrow's buffers and bytes of nulls."""
-    if is_vector(array.type):
+    if pa.types.is_dictionary(array.type):
+        _hash_values(digest, array.indices)
+        _hash_values(digest, array.dictionary)
+    elif is_vector(array.type):
         digest.update(pc.fill_null(pc.list_value_length(array), -1).to_numpy(zero_copy_only=False).tobytes())
         _hash_values(digest, array.flatten())
     elif pa.types.is_string(array.type):
@@ -204,7 +224,15 @@ def _write_parts(part: Partitioned, folder: Path, partitions: int) -> None:
     folder.mkdir()
     for index in range(partitions):
         begin, end = part.bounds[index], part.bounds[index + 1]
-        pq.write_table(part.rows.slice(begin, end - begin), folder / part_name(index, partitions), compression="zstd")
+        rows = _decode(part.rows.slice(begin, end - begin))
+        pq.write_table(rows, folder / part_name(index, partitions), compression="zstd")
+
+
+def _decode(rows: pa.Table) -> pa.Table:
+    """The rows with text in place of dictionaries."""
+    types = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in rows.schema]
+    fields = [pa.field(f.name, kind, f.nullable) for f, kind in zip(rows.schema, types, strict=True)]
+    return rows if types == rows.schema.types else rows.cast(pa.schema(fields))
 
 
 def _sync_files(folder: Path) -> None:

@@ -16,15 +16,15 @@ from tfrec.errors import ConfigError
 from tfrec.schema import ITEM_STATES, REVIEWS, read_table_set
 
 STATES = """\
-sku,valid_from,valid_to,amount,stock,promo
-1.0,2024-01-01,2024-02-01,"1,50",12,
-1,2024-02-01 00:00,,"1,25",yes,mailer
-2,2024-01-01,2024-01-01,2,0,
-2,soon,,2,0,
-2,2024-03-01,,-1,sold out,
-2,2024-03-01,,-1,sold out,
-9,2024-03-01,,3,maybe,
-,2024-03-01,,3,1,
+sku,valid_from,valid_to,amount,stock,promo,branch
+1.0,2024-01-01,2024-02-01,"1,50",12,,
+1,2024-02-01 00:00,,"1,25",yes,mailer,Lyon
+2,2024-01-01,2024-01-01,2,0,,
+2,soon,,2,0,,
+2,2024-03-01,,-1,sold out,,
+2,2024-03-01,,-1,sold out,,
+9,2024-03-01,,3,maybe,,
+,2024-03-01,,3,1,,
 """
 REVIEW_LINES = """\
 {"user_id": "u", "item_id": "1", "timestamp": "2024-01-05", "rating": "4,5", "body": "Good: NULL problems."}
@@ -36,7 +36,8 @@ MAPPING = """\
 interactions: {path: log.csv, kind: purchase}
 item_states:
   path: states.csv
-  columns: {item_id: sku, from: valid_from, until: valid_to, price: amount, in_stock: stock, promotion: promo}
+  columns: {item_id: sku, from: valid_from, until: valid_to, price: amount, in_stock: stock,
+            promotion: promo, store: branch}
   timezone: Europe/Berlin
 reviews: {path: reviews.jsonl, columns: {stars: rating, text: body}}
 """
@@ -70,10 +71,10 @@ def test_states_of_items_are_read_checked_and_sorted_by_time(tmp_path: Path) -> 
     assert states.schema.equals(ITEM_STATES)
     # Berlin's midnight is 23:00 UTC of the day before. Item 9 is neither sold nor described.
     assert [tuple(row.values()) for row in states.to_pylist()] == [
-        ("1", _utc(2023, 12, 31, 23), _utc(2024, 1, 31, 23), 1.5, True, None),
-        ("1", _utc(2024, 1, 31, 23), None, 1.25, True, "mailer"),
-        ("2", _utc(2024, 2, 29, 23), None, None, False, None),
-        ("9", _utc(2024, 2, 29, 23), None, 3.0, None, None),
+        ("1", _utc(2023, 12, 31, 23), _utc(2024, 1, 31, 23), 1.5, True, None, None),
+        ("1", _utc(2024, 1, 31, 23), None, 1.25, True, "mailer", "Lyon"),
+        ("2", _utc(2024, 2, 29, 23), None, None, False, None, None),
+        ("9", _utc(2024, 2, 29, 23), None, 3.0, None, None, None),
     ]
     assert _rules(report, "item_states") == {
         "'.0' removed from item_id": 1,

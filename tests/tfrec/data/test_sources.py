@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ def test_a_transaction_line_is_a_purchase_at_its_unit_price() -> None:
             "household_id": [900, 900],
             "basket_id": [31198570044, 31198570044],
             "product_id": [1095275, 7],
+            "store_id": [330, 330],
             "quantity": [4, 0],
             "sales_value": [5.0, 1.0],
             "transaction_timestamp": pa.array([0, 1], pa.timestamp("ns")),
@@ -36,6 +38,7 @@ def test_a_transaction_line_is_a_purchase_at_its_unit_price() -> None:
     assert events["user_id"].to_pylist() == ["900", "900"]
     assert events["item_id"].to_pylist() == ["1095275", "7"]
     assert events["session"].to_pylist() == ["31198570044"] * 2
+    assert events["store"].to_pylist() == ["330"] * 2
     assert set(events["kind"].to_pylist()) == {"purchase"}
 
 
@@ -57,14 +60,49 @@ def test_an_item_has_type_and_size_as_title_and_a_category_from_department_to_ty
     assert items.column_names[3:] == ["brand", "manufacturer_id"]
 
 
+def test_a_display_or_mailer_of_a_week_is_a_state_of_the_item_in_its_store() -> None:
+    promotions = pa.table(
+        {
+            "product_id": [7, 7, 8],
+            "store_id": [316, 337, 316],
+            "display_location": ["9", "0", "0"],
+            "mailer_location": ["A", "D", "0"],
+            "week": [1, 2, 30],
+        }
+    )
+    states = complete_journey.to_promotion_states(promotions)
+    assert states["item_id"].to_pylist() == ["7", "7", "8"]
+    assert states["store"].to_pylist() == ["316", "337", "316"]
+    assert states["promotion"].to_pylist() == ["display 9, mailer A", "mailer D", None]
+    # Weeks begin on Mondays at midnight in New York, 5:00 UTC in winter and 4:00 in summer. Week 30 is 203 days after
+    # 2016-12-26: 2017-07-17.
+    starts = ["2016-12-26 05:00", "2017-01-02 05:00", "2017-07-17 04:00"]
+    assert [f"{start:%Y-%m-%d %H:%M}" for start in states["from"].to_pylist()] == starts
+    assert f"{states['until'].to_pylist()[0]:%Y-%m-%d %H:%M}" == starts[1]
+
+
+def test_a_coupon_is_a_state_of_its_product_during_the_campaign() -> None:
+    coupons = pa.table({"coupon_upc": [1], "product_id": [7], "campaign_id": [26]})
+    day = [datetime.datetime(2017, 1, 5)], [datetime.datetime(2017, 1, 6)]
+    campaigns = pa.table({"campaign_id": [26, 27], "start_date": day[0] * 2, "end_date": day[1] * 2})
+    (state,) = complete_journey.to_coupon_states(coupons, campaigns).to_pylist()
+    assert (state["item_id"], state["promotion"], state["store"]) == ("7", "coupon of campaign 26", None)
+    # From midnight of the first day to that after the last.
+    assert [f"{state[name]:%d %H:%M}" for name in ("from", "until")] == ["05 05:00", "07 05:00"]
+
+
 @pytest.mark.slow
 def test_all_rows_of_the_complete_journey_are_ingested(tmp_path: Path) -> None:
     report = ingest_tables(complete_journey.load(), tmp_path, "complete-journey", 16)
     manifest = report.tables.manifest
     # Counted with pandas in the package's files: 1,469,307 lines, 8,869 of them with quantity <= 0.
     # Of the ids in the other lines, 3 are not among the 92,331 products (17 ids in all lines).
-    assert report.rows_read == {"interactions": 1_469_307, "items": 92_331, "users": 801}
-    assert manifest.rows == {"interactions": 1_460_438, "items": 92_334, "users": 801}
+    # 20,940,529 displays and mailers and 116,204 coupons; 12,193 rows are equal to another in all columns.
+    read = {"interactions": 1_469_307, "items": 92_331, "users": 801}
+    assert report.rows_read == read | {"item_states": 21_056_733}
+    kept = {"interactions": 1_460_438, "items": 92_334, "users": 801}
+    assert manifest.rows == kept | {"item_states": 21_044_540}
+    assert manifest.interaction_columns == ("store",)
     effects = {(rule["table"], rule["rule"]): (rule["dropped"], rule["changed"]) for rule in manifest.rules}
     assert effects[("interactions", "quantity not positive")] == (8_869, 0)
     assert effects[("interactions", "exact duplicate")] == (0, 0)
