@@ -55,7 +55,8 @@ def _is_state(group: Group, item: Pick) -> bool:
 
 def _describes_items(group: Group, item: Pick, user: Pick | None) -> bool:
     has_text = any(pick(group.columns, role, [item.name]) for role in DESCRIPTIVE)
-    if not _is_unique(item) or not has_text or pick(group.columns, "kind"):
+    is_order = user is not None and any(pick(group.columns, role, [user.name]) for role in ("session", "quantity"))
+    if not _is_unique(item) or not has_text or is_order or pick(group.columns, "kind"):
         return False
     is_many = group.sampled_rows >= _MANY_ROWS
     return is_many or file_fits(group.name, "items") or not user or user.score < _SURE

@@ -11,7 +11,9 @@ from tfrec.data.guess.sampling.column import UNIQUE, Column, count_words
 from tfrec.data.guess.sampling.groups import Group
 
 DESCRIPTIVE = ("title", "description", "category", "brand")
-_JOINED = 0.2  # share of the events' ids that a table must describe
+JOINED = 0.2
+"""Share of the events' ids that a table must describe."""
+
 _GENERIC_IDS = ("id", "code", "key", "number", "nr", "no", "uuid", "guid")
 _GUESTS = ("0", "-1", "guest", "anonymous")
 _FEW = 0.05  # share of rows
@@ -33,7 +35,7 @@ def join(events: Sequence[Group], described: Sequence[Group], role: str) -> Join
         (_match_score(own, key, group), key, group)
         for own in owns
         for key, group in pairs
-        if own.column.share_in(key.column) >= _JOINED
+        if own.column.share_in(key.column) >= JOINED
     ]
     if not matches:
         return _unmatched(events, described, role)
@@ -80,7 +82,7 @@ def _best_match(group: Group, key: Pick, role: str, described: Group) -> Pick | 
     found = [own for own in candidates(group.columns, role) if not _has_guest(own.column)]
     shares = [(own.column.share_in(key.column), own.score, own) for own in found]
     share, _, best = max(shares, key=lambda each: each[:2], default=(0.0, 0.0, None))
-    if best is None or share < _JOINED:
+    if best is None or share < JOINED:
         return None
     reason = f"{share:.0%} of its values are ids of {described.name}".replace("%", " %")
     return dataclasses.replace(best, reason=reason)
@@ -88,6 +90,8 @@ def _best_match(group: Group, key: Pick, role: str, described: Group) -> Pick | 
 
 def _unmatched(events: Sequence[Group], described: Sequence[Group], role: str) -> Join:
     ids = {group: found for group in events if (found := best_id(group, role))}
+    if role == "user_id":  # a profile of nobody in the log is of no use
+        return Join(None, ids)
     best = max(described, key=_richness, default=None)
     key = next(iter(_keys(best, role)), None) if best else None
     if best is None or key is None:

@@ -27,7 +27,7 @@ def role_score(column: str, role: str) -> float:
         return 1.0 - 0.2 * min(ranks) / len(known)
     for start in range(1, len(words)):
         suffix = "".join(words[start:])
-        if suffix in known and (len(suffix) > _SHORTEST_PART or len(words) - start > 1):
+        if suffix in known and (len(suffix) >= _SHORTEST_PART or len(words) - start > 1):
             return _SUFFIX_SCORE - 0.1 * known[suffix] / len(known)
     prefixes = ["".join(words[:end]) for end in range(1, len(words))]
     has_prefix = role in _PREFIX_ROLES and any(p in known and len(p) > _SHORTEST_PART for p in prefixes)
@@ -47,8 +47,13 @@ def is_known_name(column: str) -> bool:
 
 def kind_of(word: str) -> str | None:
     """The event kind that a value of a kind column means, None if unknown."""
-    squeezed = squeeze(word)
-    return next((kind for kind in _lexicon()["kinds"] if squeezed in _ranks("kinds", kind)), None)
+    forms = (squeeze(word), squeeze(word).removesuffix("s"))
+    return next((kind for kind in _lexicon()["kinds"] if any(form in _ranks("kinds", kind) for form in forms)), None)
+
+
+def is_no_kind(word: str) -> bool:
+    """Whether a value of a kind column means nothing that a user did with an item, or undoes it."""
+    return squeeze(word) in _no_kinds()
 
 
 def file_fits(name: str, table: str) -> bool:
@@ -111,6 +116,11 @@ def _has_word(name: str, words: list[str]) -> bool:
 def _ranks(section: str, key: str) -> dict[str, int]:
     names = [squeeze(str(name)) for name in _lexicon()[section][key]]
     return {name: rank for rank, name in reversed(list(enumerate(names)))}
+
+
+@functools.cache
+def _no_kinds() -> frozenset[str]:
+    return frozenset(squeeze(str(word)) for word in _lexicon()["no_kinds"])
 
 
 @functools.cache

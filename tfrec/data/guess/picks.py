@@ -15,6 +15,7 @@ CONTEXT = ("store", "device", "channel")
 
 _MOST_STATUSES = 25
 _MOST_CONTEXTS = 10_000
+_RARELY_KNOWN = 0.1  # what a column loses that most rows lack
 _MUCH_BETTER = 0.22  # a name that fits another role by so much more is left to it
 
 
@@ -38,7 +39,7 @@ def candidates(columns: Iterable[Column], role: str) -> list[Pick]:
     scored = [(role_score(column.name, role), column) for column in columns]
     scored = [(score, column) for score, column in scored if score > best_score(column.name) - _MUCH_BETTER]
     fitting = [Pick(column, score) for score, column in scored if score > 0 and fits(column, role)]
-    return sorted(fitting, key=lambda pick: -pick.score)
+    return sorted(fitting, key=lambda pick: _RARELY_KNOWN * (pick.column.known_share < 0.5) - pick.score)
 
 
 def pick(columns: Iterable[Column], role: str, taken: Iterable[str] = ()) -> Pick | None:

@@ -45,6 +45,8 @@ def guess_shop(paths: Sequence[Path], base: Path) -> Guess:
     ignored = {files.relative(file): reason for file, reason in unread.items()}
     ignored |= {files.relative(file): why for group, why in tables.ignored.items() for file in group.files}
     if not tables.events:
+        described = {"items": tables.items, "users": tables.users, "prices": tables.item_states}
+        ignored |= {group.name: f"looks like {name}" for name, group in described.items() if group}
         looked = "; ".join(f"{name}: {reason}" for name, reason in list(ignored.items())[:5]) or "no file was found"
         raise DataError(
             f"{', '.join(map(str, paths))} holds no interactions, expected a file with a user, an item and a time in "

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfrec.data.guess.classify import classify
-from tfrec.data.guess.joins import best_id, join
+from tfrec.data.guess.joins import JOINED, best_id, join
 from tfrec.data.guess.picks import Pick, pick
 from tfrec.data.guess.sampling.groups import Group
 
@@ -23,6 +23,8 @@ class Tables:
     ignored: dict[Group, str]  # group -> why
     item_ids: dict[Group, Pick]
     user_ids: dict[Group, Pick]
+    users_elsewhere: dict[Group, str]
+    """Events without users -> the sentence that says which file has the users of their sessions."""
 
 
 def sort_tables(groups: Sequence[Group]) -> Tables:
@@ -40,12 +42,25 @@ def sort_tables(groups: Sequence[Group]) -> Tables:
     items, users = (join(events, by_table.get(f"{name}s", []), f"{name}_id") for name in ("item", "user"))
     for name, joined in (("item", items), ("user", users)):
         others = [group for group in by_table.get(f"{name}s", []) if group is not joined.described]
-        ignored |= dict.fromkeys(others, f"another table describes the {name}s")
+        reason = f"another table describes the {name}s" if joined.described else f"it has no {name} of the interactions"
+        ignored |= dict.fromkeys(others, reason)
         for group in (reviews, states):
             if group and group not in joined.ids and (found := best_id(group, f"{name}_id")):
                 joined.ids[group] = found
     described = (items.described, users.described, reviews, states)
-    return Tables(tuple(events), *described, ignored, items.ids, users.ids)
+    elsewhere = {group: said for group in events if group not in users.ids and (said := _find_users(group, groups))}
+    return Tables(tuple(events), *described, ignored, items.ids, users.ids, elsewhere)
+
+
+def _find_users(group: Group, groups: Sequence[Group]) -> str:
+    """Say which other file has the user of each session; "" if none has."""
+    session = pick(group.columns, "session")
+    for other in groups:
+        key, user = pick(other.columns, "session"), pick(other.columns, "user_id")
+        if session and key and user and session.column.share_in(key.column) >= JOINED:
+            start = f"{other.name} has the user ({user.name}) of each {session.name}"
+            return f"{start}; join the two into one file, for example with pandas.merge; sessions are taken for users"
+    return ""
 
 
 def _widest(groups: list[Group], ignored: dict[Group, str]) -> Group | None:

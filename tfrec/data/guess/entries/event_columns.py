@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfrec.data.guess.entries.yaml_text import Entry, percent
-from tfrec.data.guess.lexicon import squeeze
-from tfrec.data.guess.picks import CONTEXT, Pick, candidates, pick
+from tfrec.data.guess.lexicon import role_score, squeeze
+from tfrec.data.guess.picks import CONTEXT, Pick, candidates, fits, pick
 from tfrec.data.guess.sampling.column import Column, count_words
 from tfrec.data.guess.sampling.groups import Group
 from tfrec.data.guess.tables import Tables
@@ -48,14 +48,15 @@ def pick_event_columns(group: Group, tables: Tables) -> EventColumns:
     user, item = tables.user_ids.get(group), tables.item_ids.get(group)
     session = _pick_session(group, _names(user, item))
     if user is None and session:
-        user = dataclasses.replace(session, doubt="no column names the user; sessions are taken for users")
+        doubt = tables.users_elsewhere.get(group) or "no column names the user; sessions are taken for users"
+        user = dataclasses.replace(session, doubt=doubt)
     time_column = _pick_time(group, _names(user, item, session))
     time = guess_time(time_column.column) if time_column else None
     kind = pick(group.columns, "kind", _names(user, item, session, time_column))
     taken = _names(user, item, session, time_column, kind)
     further = _pick_roles(group, _FURTHER, taken)
     context = _pick_roles(group, CONTEXT, [*taken, *_names(*further.values())])
-    order = None if time else pick(group.columns, "order", [*taken, *_names(*further.values())])
+    order = None if time else _pick_order(group, [*taken, *_names(*further.values())])
     if not time and not order:
         order = further.pop("position", None)
     return EventColumns(group, user, item, session, time_column if time else None, time, kind, order, further, context)
@@ -80,6 +81,13 @@ def second_item_id(group: Group, item: Pick) -> str:
     return next((other.name for other in others if _fills(item.column, other)), "")
 
 
+def _pick_order(group: Group, taken: Sequence[str]) -> Pick | None:
+    """A column of ranks, or of numbers under a time's name: 0829 is a day without a year."""
+    free = [column for column in group.columns if column.name not in taken]
+    numbered = [Pick(c, 0.3) for c in free if role_score(c.name, "timestamp") and fits(c, "order")]
+    return pick(free, "order") or next(iter(numbered), None)
+
+
 def _pick_roles(group: Group, roles: Sequence[str], taken: Sequence[str]) -> dict[str, Pick]:
     picks: dict[str, Pick] = {}
     for role in roles:
@@ -99,7 +107,8 @@ def _pick_time(group: Group, taken: Sequence[str]) -> Pick | None:
         return named
     free = [column for column in group.columns if column.name not in taken and column.known_share > 0.9]
     texts = [column for column in free if column.number_share < 0.5 and guess_time(column)]
-    return next((Pick(column, 0.3) for column in texts), None)
+    doubt = "no column is called like the time of an event; {} holds times"
+    return next((Pick(column, 0.3, doubt=doubt.format(column.name)) for column in texts), None)
 
 
 def _user_entry(columns: EventColumns) -> Entry:
@@ -144,6 +153,8 @@ def _time_entries(columns: EventColumns) -> tuple[Entry, ...]:
     if found is None or time is None:
         return ()
     others = [column for column in columns.group.columns if column.name not in columns.used]
+    if found.doubt:
+        return (Entry("timestamp", found.name, f"{time.words}: {time.first} to {time.last}", found.doubt),)
     clock = next((column.name for column in others if column.share_matching(_TIME_OF_DAY) > 0.95), "")
     doubt = ""
     if clock and found.column.mean_length <= _LONGEST_DATE:

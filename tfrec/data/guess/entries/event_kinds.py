@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfrec.data.guess.entries.event_columns import EventColumns
 from tfrec.data.guess.entries.yaml_text import Entry, note, percent
 from tfrec.data.guess.kinds import KindGuess, guess_kinds
-from tfrec.data.guess.lexicon import kind_of_file, role_score, squeeze
+from tfrec.data.guess.lexicon import is_no_kind, kind_of_file, role_score, squeeze
 from tfrec.data.guess.picks import Pick, is_rating
 from tfrec.data.guess.sampling.column import Column
 from tfrec.schema import EVENT_KINDS, KINDS
@@ -56,8 +56,10 @@ def _renamed(guess: KindGuess) -> tuple[Entry, ...]:
 
 def _unknown_words(guess: KindGuess, found: Pick, item: Pick | None) -> tuple[Entry, ...]:
     itemless = [word for word in guess.unknown if item and _has_no_item(found, word, item)]
-    unknown = [word for word in guess.unknown if word not in itemless]
+    undone = [word for word in guess.unknown if is_no_kind(word) and word not in itemless]
+    unknown = [word for word in guess.unknown if word not in (*itemless, *undone)]
     notes = [note(f"rows of {', '.join(itemless[:_SHOWN])} name no item and are dropped")] if itemless else []
+    notes += [note(f"rows of {', '.join(undone[:_SHOWN])} are no kind of tfrec and are dropped")] if undone else []
     if unknown:
         words = ", ".join(f"{word} ({percent(guess.shares[word])})" for word in unknown[:_SHOWN])
         cure = f"map them to one of {', '.join(KINDS)}, or leave them"

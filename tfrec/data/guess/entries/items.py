@@ -23,6 +23,7 @@ from tfrec.data.guess.times import guess_time
 _DEPENDS = 0.8  # of a column of the items on the id
 _FEWEST_REPEATS = 1.2  # rows per item, below which a dependence proves nothing
 _LONGEST_TITLE = 120
+_WHOLE_NAME = 0.8  # score of a name that is known as a whole
 _NESTED = 0.97
 _SEPARATORS = {"/": r"[^/]+(/[^/]+)+", ".": r"[a-z_]+(\.[a-z_]+)+"}
 _MOST = 0.5
@@ -49,7 +50,10 @@ def draft_items(tables: Tables, events: Sequence[EventsDraft], files: DataFiles)
 def _items_entry(group: Group, key: Pick, columns: list[Column], tables: Tables, files: DataFiles) -> Entry:
     picks: dict[str, Pick] = {}
     for role in ("title", "brand", "price", "description"):
-        found = pick(columns, role, [each.name for each in picks.values()])
+        taken = [each.name for each in picks.values()]
+        found = next(
+            (c for c in candidates(columns, role) if c.name not in taken and not _names_category(c, role)), None
+        )
         if found:
             picks[role] = found
     if "title" not in picks and "description" in picks and picks["description"].column.mean_length < _LONGEST_TITLE:
@@ -68,7 +72,7 @@ def _items_entry(group: Group, key: Pick, columns: list[Column], tables: Tables,
     used = {key.name, *levels, *(each.name for each in picks.values())}
     rest = [column for column in columns if column.name not in used]
     further = further_entries(rest, "items")
-    taken = {str(entry.value) for entry in further}
+    mapped_already = {str(entry.value) for entry in further}
     mapped = [key.column, *levels.values()]
     titles = picks["title"].column if "title" in picks else None
     fee_filter = item_filter(key.column, titles)
@@ -78,11 +82,16 @@ def _items_entry(group: Group, key: Pick, columns: list[Column], tables: Tables,
             *file_entries(group, files),
             Entry("columns", (*entries, *further)),
             *_levels_entry(list(levels.values())),
-            *number_entry(column for column in rest if column.name not in taken),
+            *number_entry(column for column in rest if column.name not in mapped_already),
             *([fee_filter] if fee_filter else []),
             *missing_entry(mapped),
         ),
     )
+
+
+def _names_category(found: Pick, role: str) -> bool:
+    """Whether a column is only called a title by its end, as product_category_name is."""
+    return role == "title" and found.score < _WHOLE_NAME and role_score(found.name, "category") > 0
 
 
 def _title(found: Pick | None) -> list[Entry]:
