@@ -42,7 +42,7 @@ class RowReader:
                     yield from self._read()
                     return
                 except csv.Error:  # a value too long
-                    self._break(1, "opens a quote that is not closed within a value's limit", QUOTE_CURE)
+                    self._break(1, f"has a value of over {MOST_CHARACTERS:,} characters", QUOTE_CURE)
 
     def _read(self) -> Iterator[tuple[int, list[str]]]:
         width, lines = self._width, self._lines
@@ -135,14 +135,17 @@ def _is_strict(lines: list[str], dialect: Dialect) -> bool:
 
 
 def _opens_stray_quote(lines: list[str], width: int, dialect: Dialect) -> bool:
-    """Whether the first line and the next one are rows of their own, if their open quotes are text."""
+    """Whether the first line and the next one are rows of their own, if their open quotes are text.
+
+    In prose, a blank follows a comma; in two columns, the first ones must look alike too.
+    """
     first, second = _split_alone(lines[0], dialect), _split_alone(lines[1], dialect)
     if width < 2 or len(first) != width or len(second) != width:
         return False
     if not _is_strict(lines, dialect):
         return True
-    is_alike = any(_shape(a) == _shape(b) and "9" in _shape(a) for a, b in zip(first, second, strict=True))
-    return is_alike and not dialect.trusts_quotes
+    is_row = not any(field[:1] == " " for field in second[1:])
+    return is_row and not dialect.trusts_quotes and (width > 2 or _shape(first[0]) == _shape(second[0]))
 
 
 def _split_alone(line: str, dialect: Dialect) -> list[str]:
