@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tfrec.data.readers.options import NO_QUOTE, FileOptions
+from tfrec.data.readers.options import NO_QUOTE, WHITESPACE, FileOptions
 
 _STAND_IN = "\x1f"  # both parsers need a delimiter of one ASCII character; no text holds this one
 _QUOTE = '"'
+_BLANKS = re.compile(r"[ \t]+")
+_OUTER_BLANKS = re.compile(r"^[ \t]+|[ \t]+(?=\r?$)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,9 @@ class Dialect:
 
     def translate(self, text: str) -> str:
         """Text with `delimiter` in place of `replaced`, and without the word for null."""
-        if self.replaced:
+        if self.replaced == WHITESPACE:
+            text = _BLANKS.sub(self.delimiter, _OUTER_BLANKS.sub("", text))
+        elif self.replaced:
             text = text.replace(self.replaced, self.delimiter)
         return self._null.sub("", text) if self.names_null else text
 

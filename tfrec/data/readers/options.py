@@ -15,7 +15,8 @@ NO_QUOTE = "none"
 FEW_BAD_ROWS = 3
 """Broken rows that a file of any size may hold, unless `bad_rows` is 0."""
 
-_DELIMITER_WORDS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+WHITESPACE = "\\s+"  # any number of blanks and tabs
+_DELIMITER_WORDS = {"whitespace": WHITESPACE, "tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,8 @@ def _parse_encoding(raw: Any, table: str) -> str:
 
 def _parse_delimiter(raw: Any, table: str) -> str:
     delimiter = _DELIMITER_WORDS.get(str(raw).lower(), raw)
+    if delimiter == WHITESPACE:
+        return WHITESPACE
     if isinstance(delimiter, str) and delimiter.startswith("\\") and len(delimiter) > 1:
         delimiter = _decode_escape(delimiter)  # '\t' in single quotes is a backslash and a t in YAML
     if not isinstance(delimiter, str) or re.search(r"[\w\"\r\n]", delimiter):

@@ -176,6 +176,12 @@ def test_delimiters_of_any_characters_part_the_columns(tmp_path: Path, delimiter
     assert read.rows.num_rows == 2
 
 
+def test_columns_parted_by_any_number_of_blanks_are_read(tmp_path: Path) -> None:
+    content = " 00001 19970101  1   11.77\n 00002 19970112\t12 77.00  \r\n"
+    read = _read(tmp_path, content, "id", "price", header=("id", "day", "n", "price"), delimiter="\\s+")
+    assert read.rows.to_pydict() == {"id": ["00001", "00002"], "price": ["11.77", "77.00"]}
+
+
 @pytest.mark.parametrize("delimiter", ["\t", ";", "|"])
 def test_a_usual_delimiter_that_parts_the_names_is_detected(tmp_path: Path, delimiter: str) -> None:
     content = "Sales, all stores\nuser;item;n\nu1;a,b;c\n"
