@@ -55,7 +55,7 @@ def decode(data: bytes) -> tuple[str, str]:
     try:
         return data.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
-        if error.start >= len(data) - 4:
+        if error.reason == "unexpected end of data":  # a character that the end of the head cuts
             return data[: error.start].decode("utf-8"), "utf-8"
     for encoding in ("gb18030", "shift_jis", "cp1252"):
         try:

@@ -66,11 +66,17 @@ def _common_start(names: list[str]) -> str:
 
 def _files_below(folder: Path) -> Iterable[Path]:
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        folders[:] = [name for name in folders if not name.startswith((".", "_")) and not _is_own(Path(parent) / name)]
         for name in names:
             path = Path(parent) / name
             if not name.startswith((".", "_")) and not _is_no_data(name) and path.is_file():
                 yield path
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether tfrec wrote a folder: ingested tables, or what a run leaves."""
+    has_tables = (folder / "manifest.json").is_file() and (folder / "snapshots").is_dir()
+    return has_tables or (folder / "pipelines").is_dir()
 
 
 def _is_no_data(name: str) -> bool:

@@ -17,6 +17,7 @@ from tfrec.errors import DataError
 
 _MOST_SAMPLED_FILES = 6
 _MOST_COLUMNS = 400
+_NUMBERS = r"(?<![A-Za-z])(?=[0-9a-f]*\d)[0-9a-f]{4,}(?![A-Za-z])|\d+"  # the parts of a UUID too
 _SAME_JSON_COLUMNS = 0.5  # of two JSON files, for optional keys may be missing on a day
 
 
@@ -80,7 +81,7 @@ def group_files(files: Sequence[Path]) -> tuple[list[Group], dict[Path, str]]:
 
 def _pattern(name: str) -> str:
     """Name with numbers replaced, so that the days of a log are one family."""
-    return re.sub(r"\d+", "#", name)
+    return re.sub(_NUMBERS, "#", name)
 
 
 def _group_family(family: list[Path], ignored: dict[Path, str]) -> list[Group]:
