@@ -52,7 +52,7 @@ def _parse(text: pd.Series, pattern: str, timezone: str) -> np.ndarray:
     times = _from_milliseconds(_to_milliseconds(numbers))
     times[~is_number] = _parse_texts(text[~is_number], timezone)
     if is_number.any():
-        _read_compact_dates(times, text, timezone)
+        _read_compact_dates(times, text.str.removesuffix(".0"), timezone)  # pandas writes it where a time is missing
     return times
 
 

@@ -465,6 +465,16 @@ def test_kinds_are_matched_without_case_and_blanks_and_unknown_ones_are_named(
     )
 
 
+def test_kinds_that_pandas_wrote_as_floats_are_matched(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp,type\nu,a,2024-01-01,1.0\nu,b,2024-01-01,2\n")
+    (tmp_path / "shop.yaml").write_text(
+        "interactions: {path: log.csv, columns: {kind: type}, kinds: {1: view, 2.0: purchase}}"
+    )
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
+    kinds = {row["item_id"]: row["kind"] for row in _rows(report.tables, "interactions").to_pylist()}
+    assert kinds == {"a": "view", "b": "purchase"}
+
+
 @pytest.mark.parametrize(
     ("values", "kept"),
     [

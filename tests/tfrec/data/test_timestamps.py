@@ -97,6 +97,7 @@ def test_a_timestamp_column_is_converted_to_utc() -> None:
 
 def test_numbers_of_10_and_12_digits_are_dates_where_nearly_all_are() -> None:
     assert _parsed("2024022912", "2014102100") == _ms("2024-02-29T12:00", "2014-10-21T00:00")
+    assert _parsed("20240229.0", "202402291230.0") == [*_ms("2024-02-29T00:00"), LEAP_NOON]
     # Month 13 of one value in ten: that one is unreadable, not of 1976.
     minutes = ["202402291230"] * 1 + [f"2024010110{minute}" for minute in range(10, 18)] + ["202413011230"]
     times = _parsed(*minutes)

@@ -23,8 +23,9 @@ def rename_kinds(values: pa.ChunkedArray, names: Mapping[str, str]) -> pa.Chunke
 
 
 def fold(value: str) -> str:
-    """The value without case and blanks around."""
-    return value.strip().casefold()
+    """The value without case, blanks around and the ".0" of a number that pandas wrote."""
+    text = value.strip().casefold()
+    return text.removesuffix(".0") if text.removesuffix(".0").isdigit() else text
 
 
 def is_canceled(values: pa.ChunkedArray, prefix: str) -> pa.ChunkedArray:
