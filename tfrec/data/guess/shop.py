@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tfrec.data.guess.entries.events import EventsDraft, draft_events
@@ -22,6 +22,8 @@ _HEAD = """\
 # Written by `tfrec init`. Each comment says why its line was guessed.
 # A line `# ?` marks what could not be guessed: check what follows it and delete the mark.
 """
+_NO_TIMES = "it has no times, which the other interactions have"
+_NO_KIND = "nothing says what kind of events it holds; to use it, add it to interactions with `kind`"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,8 @@ def guess_shop(paths: Sequence[Path], base: Path) -> Guess:
             f"each row ({looked}); give the folder of the event log or the orders, or write shop.yaml by docs/data.md"
         )
     events = [draft_events(group, tables, files) for group in tables.events]
-    events = _keep_certain(events, ignored, files)
+    events = _keep(events, lambda draft: draft.columns.time is not None, _NO_TIMES, ignored, files)
+    events = _keep(events, lambda draft: not draft.has_unknown_kind, _NO_KIND, ignored, files)
     found = (
         draft_items(tables, events, files),
         draft_users(tables, events, files),
@@ -67,14 +70,19 @@ def guess_shop(paths: Sequence[Path], base: Path) -> Guess:
     return Guess(text, tuple(entry.key for entry in entries), ignored, count_doubts((*entries, *run)))
 
 
-def _keep_certain(events: list[EventsDraft], ignored: dict[str, str], files: DataFiles) -> list[EventsDraft]:
-    """Leave out tables whose kind nothing says, beside tables of known kinds."""
-    certain = [draft for draft in events if not draft.has_unknown_kind]
+def _keep(
+    events: list[EventsDraft],
+    is_kept: Callable[[EventsDraft], bool],
+    reason: str,
+    ignored: dict[str, str],
+    files: DataFiles,
+) -> list[EventsDraft]:
+    """Leave out the tables that lack what others have; all stay where none has it."""
+    kept = [draft for draft in events if is_kept(draft)]
     for draft in events:
-        if certain and draft.has_unknown_kind:
-            reason = "nothing says what kind of events it holds; to use it, add it to interactions with `kind`"
+        if kept and draft not in kept:
             ignored |= {files.relative(file): reason for file in draft.group.files}
-    return certain or events
+    return kept or events
 
 
 def _interactions(events: Sequence[EventsDraft]) -> Entry:

@@ -38,7 +38,8 @@ def sort_tables(groups: Sequence[Group]) -> Tables:
         else:
             by_table.setdefault(table, []).append(each)
     reviews, states = (_widest(by_table.get(name, []), ignored) for name in ("reviews", "item_states"))
-    events = _keep_timed(by_table.get("events", []) or ([reviews] if reviews else []), ignored)
+    events = by_table.get("events", []) or ([reviews] if reviews else [])
+    events = sorted(events, key=lambda group: -group.rows)
     items, users = (join(events, by_table.get(f"{name}s", []), f"{name}_id") for name in ("item", "user"))
     for name, joined in (("item", items), ("user", users)):
         others = [group for group in by_table.get(f"{name}s", []) if group is not joined.described]
@@ -69,12 +70,3 @@ def _widest(groups: list[Group], ignored: dict[Group, str]) -> Group | None:
         group: f"{widest.name} is of the same kind and larger" for group in groups if widest and group is not widest
     }
     return widest
-
-
-def _keep_timed(events: list[Group], ignored: dict[Group, str]) -> list[Group]:
-    """Leave out tables without times where others have them: held-out labels, lists of pairs."""
-    timed = [group for group in events if pick(group.columns, "timestamp")]
-    for group in events:
-        if timed and group not in timed:
-            ignored[group] = "it has no times, which the other interactions have"
-    return sorted(timed or events, key=lambda group: -group.rows)

@@ -105,6 +105,7 @@ def test_files_that_fit_no_table_are_left_out_by_name(tmp_path):
             "notes/countries.csv": "country,currency\nDE,EUR\nFR,EUR\n",
             "empty.csv": "",
             "held_out.csv": "user_id,item_id\nu1,b\nu2,b\n",
+            "ranks.csv": "user_id,item_id,position,kind\nu1,b,1,view\nu2,b,2,view\n",
             "properties.csv": "timestamp,itemid,property,value\n1433041200000,a,color,7\n1433041200000,a,size,9\n",
         },
     )
@@ -112,6 +113,7 @@ def test_files_that_fit_no_table_are_left_out_by_name(tmp_path):
         "empty.csv": "is empty; leave it out",
         "held_out.csv": "it has no times, which the other interactions have",
         "notes/countries.csv": "none of its columns looks like an item or a user",
+        "ranks.csv": "it has no times, which the other interactions have",
         "properties.csv": "it holds a property a row; write an item a row, with a column for each property, to use it",
     }
     assert all(f"# Left out {name}: " in found.text for name in found.ignored)

@@ -138,9 +138,11 @@ def dependence(keys: Column, values: Column) -> float:
     """How far a key decides a value: 0 as well as no key, 1 always (Goodman and Kruskal's lambda)."""
     frame = pd.DataFrame({"key": keys.values, "value": values.values}).dropna()
     pairs = frame.groupby(["key", "value"], sort=False).size()
-    rows = max(len(frame), 1)
+    rows = len(frame)
+    if not rows:
+        return 0.0
     known = float(pairs.groupby(level=0, sort=False).max().sum()) / rows
-    most_common = float(frame["value"].value_counts().max()) / rows if len(frame) else 1.0
+    most_common = float(frame["value"].value_counts().max()) / rows
     return 1.0 if known == 1.0 else (known - most_common) / (1.0 - most_common)
 
 

@@ -33,6 +33,10 @@ def test_a_key_that_decides_half_of_what_is_open():
     assert dependence(keys, values) == pytest.approx(2 / 3)
 
 
+def test_a_key_that_never_stands_beside_a_value_decides_nothing():
+    assert dependence(column("a", None), column(None, "x")) == 0.0
+
+
 def test_shares_are_those_of_rows():
     ids, described = column("a", "a", "a", "b"), column("a", "c")
     assert ids.share_in(described) == 0.75
