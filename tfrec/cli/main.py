@@ -121,7 +121,13 @@ def _configure_logging() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logging.basicConfig(level=logging.WARNING, format="tfrec: %(message)s")
-    logging.getLogger("absl").setLevel(logging.ERROR)  # TFX warns at every node
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # of layers that an export does not need
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it also has a handler of its own
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_for_a_person)
     logging.getLogger("tfrec").setLevel(logging.INFO)
     logging.getLogger("serving").setLevel(logging.INFO)
+
+
+def _is_for_a_person(record: logging.LogRecord) -> bool:
+    """False for warnings of TFX and TensorFlow, which come at every node; absl resets its level."""
+    return record.levelno >= logging.ERROR or record.name.split(".")[0] not in ("absl", "tensorflow")

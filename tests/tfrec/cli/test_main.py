@@ -136,3 +136,14 @@ def _open_when_read(fifo: Path) -> int:
         except OSError:
             assert time.monotonic() < deadline, "no reader opened the pipe within 60 seconds"
             time.sleep(0.05)
+
+
+def test_warnings_of_libraries_are_not_shown_but_their_errors_are():
+    code = (
+        "import logging\nfrom tfrec.cli.main import _configure_logging\n_configure_logging()\n"
+        "import absl.logging\nabsl.logging.set_verbosity(absl.logging.WARNING)  # as TFX does\n"
+        "absl.logging.warning('of a node')\nabsl.logging.error('of absl')\n"
+        "logging.getLogger('tensorflow').warning('of a layer')\nlogging.getLogger('tfrec.data').info('read')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["tfrec: of absl", "tfrec: read"]
