@@ -81,10 +81,19 @@ def _walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:  # a link to a folder above
         return
-    for path in folder.iterdir():
+    for path in _list(folder):
         if path.name.startswith((".", "_")):
             continue
+        if not path.exists():
+            raise DataError(f"{path} is a link to {os.readlink(path)}, which is missing; repair or remove the link")
         if path.is_dir():
             yield from _walk(path, (*above, real))
         elif path.is_file():
             yield path
+
+
+def _list(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} can't be listed ({error.strerror}); make it readable") from None

@@ -42,6 +42,13 @@ def test_the_line_of_a_broken_row_counts_blank_lines_and_lines_within_values(tmp
     assert _broken(read) == [(5, "2,Cup")]
 
 
+def test_every_line_of_a_broken_row_is_listed(tmp_path: Path) -> None:
+    # Lines 3 and 4 are one row, whose quote closes before the end of its value; line 6 is broken too.
+    read = _read(tmp_path, HEADER + 'u0,i0,tea\nu1,i1,"Oak\n 12" board"\nu2,i2,tea\nx\n' + _lines(3), "user")
+    assert _broken(read) == [(3, 'u1,i1,"Oak'), (4, ' 12" board"'), (6, "x")]
+    assert read.rows["user"].to_pylist() == ["u0", "u2", "u0", "u1", "u2"]
+
+
 def test_a_quote_that_is_never_closed_breaks_its_line_alone(tmp_path: Path) -> None:
     lines = _lines(300).splitlines(keepends=True)
     lines[10] = 'u10,i10,"12 inch pan\n'

@@ -46,6 +46,13 @@ def test_a_linked_folder_is_read_and_a_link_to_a_folder_above_is_not_followed(tm
     assert _found(tmp_path / "logs", below=tmp_path) == ["logs/d1/a.csv", "logs/d2/b.csv"]
 
 
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    _touch(tmp_path, "logs/a.csv")
+    (tmp_path / "logs/d2").symlink_to("../gone")
+    with pytest.raises(DataError, match=r"logs/d2 is a link to \.\./gone, which is missing; repair or remove"):
+        find_files([tmp_path / "logs"])
+
+
 def test_glob_characters_in_the_name_of_an_existing_folder_are_literal(tmp_path: Path) -> None:
     _touch(tmp_path, "shop[1]/logs/a.csv", "shop[1]/logs/b.csv", "shop1/logs/c.csv")
     assert _found(tmp_path / "shop[1]/logs", below=tmp_path) == ["shop[1]/logs/a.csv", "shop[1]/logs/b.csv"]
