@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import logging
 import re
 
 import numpy as np
@@ -23,26 +22,25 @@ import pyarrow.compute as pc
 from tfrec.data.arrow import conform, encode_values, has_control, mark_repeats, strip_text, to_bools
 from tfrec.data.clean_dated import clean_item_states, clean_reviews
 from tfrec.data.cleaning_report import CleaningReport, Rule
+from tfrec.data.cleaning_warnings import (
+    BAD_TIME,
+    FORMAT_HINT,
+    FUTURE,
+    KINDS_HINT,
+    UNKNOWN_KIND,
+    warn_of_kinds,
+    warn_of_times,
+    warn_of_user,
+)
 from tfrec.data.raw_tables import RawTables
-from tfrec.data.timestamps import parse_times
+from tfrec.data.values.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import DAY_SECONDS, INTERACTIONS, ITEMS, KINDS, RECORDED_KINDS, TABLES, USERS, Clock
 
-_BAD_TIME = "bad timestamp"
-_FUTURE = "timestamp in the future"
-_UNKNOWN_KIND = "unknown kind"
-_FORMAT_HINT = "set `timestamp_format` in the mapping, such as '%d/%m/%Y %H:%M'"
-_FIRST_YEAR = 1990  # no shop's log is older
 _BROKEN_ID = "control character in an id"  # a line feed would break the vocabularies
 _DUPLICATE_ID = "described twice"
-_KINDS_HINT = "map them under `kinds`"
-_WARNING_SHARE = 0.01  # of the rows
-_MOST_KINDS = 10  # in a warning
-_USER_SHARE, _USER_EVENTS, _USER_FACTOR = 0.2, 50, 5  # a user with more may be a word for unknown users
 
 _CLEAN_DATED = {"item_states": clean_item_states, "reviews": clean_reviews}
-
-_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,13 +101,13 @@ def _clean_interactions(raw: RawTables, report: CleaningReport) -> pa.Table:
     is_kept = report.drop(rows, _check_interactions(rows, times, raw.clock))
     if not is_kept.any():
         raise _no_rows_error(report)
-    _warn_of_kinds(report)
+    warn_of_kinds(report)
     rows, times = _drop_negatives(rows.filter(pa.array(is_kept)), report), times[is_kept]
     if raw.clock == "order":
         times = _number_events(rows["user_id"], times) * 1000
     else:
-        _warn_of_times(times, report)
-    _warn_of_user(rows["user_id"])
+        warn_of_times(times, report)
+    warn_of_user(rows["user_id"])
     _count_recorded(rows["kind"], report)
     timestamps = pa.array(times.astype("int64")).cast(pa.timestamp("ms", tz="UTC"))
     known = [name for name in rows.column_names if name not in ("timestamp", "cancelled")]
@@ -124,9 +122,9 @@ def _check_interactions(rows: pa.Table, times: np.ndarray, clock: Clock) -> dict
         "missing user_id": to_bools(rows["user_id"].is_null()),
         "missing item_id": to_bools(pc.and_not(rows["item_id"].is_null(), is_search)),
         _BROKEN_ID: has_control(rows["user_id"]) | has_control(rows["item_id"]),
-        _UNKNOWN_KIND: ~to_bools(pc.is_in(rows["kind"], pa.array(KINDS))),
-        _BAD_TIME: np.isnan(times),
-        _FUTURE: times > latest,
+        UNKNOWN_KIND: ~to_bools(pc.is_in(rows["kind"], pa.array(KINDS))),
+        BAD_TIME: np.isnan(times),
+        FUTURE: times > latest,
         "cancellation or return": _is_canceled(rows),
         "quantity not positive": _has_no_quantity(rows),
         "exact duplicate": mark_repeats(rows, rows.column_names),
@@ -166,17 +164,6 @@ def _read_times(column: pa.ChunkedArray, raw: RawTables) -> np.ndarray:
     return np.where(np.isnat(times), np.nan, times.astype("int64").astype("float64"))
 
 
-def _warn_of_kinds(report: CleaningReport) -> None:
-    """Name the unknown kinds and their rows."""
-    dropped = report.rejected.filter(pc.equal(report.rejected["rule"], _UNKNOWN_KIND))
-    if not dropped.num_rows:
-        return
-    kinds = dropped["kind"].to_pandas().fillna("").value_counts()
-    names = ", ".join(f"{kind!r} {rows:,}" for kind, rows in kinds.head(_MOST_KINDS).items())
-    further = f" and {len(kinds) - _MOST_KINDS} others" if len(kinds) > _MOST_KINDS else ""
-    _LOGGER.warning(f"{dropped.num_rows:,} interactions of unknown kinds were dropped: {names}{further}; {_KINDS_HINT}")
-
-
 def _count_recorded(kinds: pa.ChunkedArray, report: CleaningReport) -> None:
     """Count the events that no training uses yet; DataError if there are no others."""
     count = pc.sum(pc.is_in(kinds, pa.array(RECORDED_KINDS))).as_py()
@@ -187,32 +174,6 @@ def _count_recorded(kinds: pa.ChunkedArray, report: CleaningReport) -> None:
             f"all {count:,} interactions are of kinds that no training uses yet ({', '.join(RECORDED_KINDS)}); add "
             "views, clicks or purchases"
         )
-
-
-def _warn_of_user(user_ids: pa.ChunkedArray) -> None:
-    """Warn of one user with a large share of all events, such as NA or guest."""
-    counts = pc.value_counts(user_ids)
-    rows = counts.field("counts").to_numpy()
-    events, next_events = (*np.sort(rows)[::-1][:2].tolist(), 0)[:2]
-    if events >= _USER_EVENTS and events > max(_USER_SHARE * len(user_ids), _USER_FACTOR * next_events):
-        name = counts.field("values")[int(rows.argmax())].as_py()
-        _LOGGER.warning(
-            f"user {name!r} has {events:,} of {len(user_ids):,} interactions ({events / len(user_ids):.0%}); if this "
-            f"stands for unknown users, add `missing: [{name!r}]` to interactions"
-        )
-
-
-def _warn_of_times(times: np.ndarray, report: CleaningReport) -> None:
-    """Warn where the timestamps may have another format than the one assumed."""
-    latest = np.datetime64(int(times.max()), "ms")
-    if latest < np.datetime64(str(_FIRST_YEAR)):
-        _LOGGER.warning(f"the last of {len(times):,} interactions is of {latest}; if that is wrong, {_FORMAT_HINT}")
-    for rule in report.rules:
-        if rule.rule in (_BAD_TIME, _FUTURE) and rule.dropped > _WARNING_SHARE * (rule.dropped + rule.kept):
-            _LOGGER.warning(
-                f"{rule.rule}: {rule.dropped:,} of {rule.dropped + rule.kept:,} interactions were dropped "
-                f"({report.example(rule.rule)}); {_FORMAT_HINT}"
-            )
 
 
 def _number_events(user_ids: pa.ChunkedArray, ranks: np.ndarray) -> np.ndarray:
@@ -281,6 +242,6 @@ def _no_rows_error(report: CleaningReport) -> DataError:
     return DataError(
         f"none of {report.rejected.num_rows:,} interactions is left after cleaning; rule {worst.rule!r} dropped "
         f"{worst.dropped:,} (for example {report.example(worst.rule)}); correct the mapping or the data"
-        + (f", or {_FORMAT_HINT}" if worst.rule in (_BAD_TIME, _FUTURE) else "")
-        + (f", or {_KINDS_HINT}" if worst.rule == _UNKNOWN_KIND else "")
+        + (f", or {FORMAT_HINT}" if worst.rule in (BAD_TIME, FUTURE) else "")
+        + (f", or {KINDS_HINT}" if worst.rule == UNKNOWN_KIND else "")
     )

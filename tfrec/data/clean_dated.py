@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tfrec.data.arrow import check_distinct, has_control, mark_repeats, strip_text, to_bools
 from tfrec.data.cleaning_report import CleaningReport
 from tfrec.data.raw_tables import DatedTable
-from tfrec.data.timestamps import parse_times
+from tfrec.data.values.timestamps import parse_times
 from tfrec.schema import ITEM_STATES, REVIEWS
 
 _TIME = pa.timestamp("ms", "UTC")

@@ -50,7 +50,7 @@ import yaml
 from tfrec.data.readers.options import DEFAULT_OPTIONS, OPTION_KEYS, FileOptions, parse_options
 from tfrec.data.values.events import fold
 from tfrec.data.values.texts import WHOLE_CELLS, CategoryFormat
-from tfrec.data.zones import names_zone
+from tfrec.data.values.zones import names_zone
 from tfrec.errors import ConfigError
 from tfrec.schema import DATED_TABLES, FEEDBACK, KINDS, TABLES, Clock
 from tfrec.settings import suggestion

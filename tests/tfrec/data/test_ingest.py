@@ -668,6 +668,15 @@ def test_a_user_with_a_large_share_of_all_events_is_warned_of(tmp_path: Path, ca
     assert "stands for unknown users" not in caplog.text
 
 
+def test_a_user_named_by_a_word_for_unknown_users_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = [_line(user, f"i{n}") for user in ("NA", "u1", "u2", "u3", "u4", "u5") for n in range(50)]
+    _ingested(tmp_path, lines="".join(events))
+    assert caplog.text.count("stands for unknown users") == 1
+    assert "user 'NA' has 50 of 300 interactions (17%)" in caplog.text
+
+
 def test_one_row_of_one_user_works_without_items_and_users(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,a,2024-01-01\n")
     tables = ingest(mapping_from_flags(str(tmp_path / "log.csv"), kind="view"), tmp_path / "out").tables

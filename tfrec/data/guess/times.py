@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tfrec.data.guess.sampling.column import Column
-from tfrec.data.timestamps import parse_times
+from tfrec.data.values.timestamps import parse_times
 
 _ENOUGH = 0.97  # share of values that a format must read
 _EARLIEST = np.datetime64("1990-01-01")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from tfrec.data.arrow import encode
 from tfrec.data.raw_tables import DatedTable, RawTables
-from tfrec.data.zones import to_utc
+from tfrec.data.values.zones import to_utc
 from tfrec.errors import DataError
 from tfrec.schema import CATEGORY_SEPARATOR
 

@@ -13,7 +13,6 @@ from tfrec.data.arrow import is_vector
 from tfrec.data.mapping import DatedMapping, EventMapping, Mapping, TableMapping
 from tfrec.data.raw_tables import DatedTable, RawTables
 from tfrec.data.sources.table_text import TableText, concat, read_text
-from tfrec.data.timestamps import parse_times
 from tfrec.data.values.columns import (
     ID_COLUMNS,
     Values,
@@ -27,6 +26,7 @@ from tfrec.data.values.columns import (
 )
 from tfrec.data.values.events import fill_sessions, is_canceled, rename_kinds
 from tfrec.data.values.ids import has_tails
+from tfrec.data.values.timestamps import parse_times
 from tfrec.schema import DATED_TABLES, FEEDBACK, TABLES
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfrec.data.timestamps import parse_times
+from tfrec.data.values.timestamps import parse_times
 
 # 2024-02-29 12:30:00 UTC is 19,782 days and 45,000 s after 1970: 19,782 * 86,400 + 45,000 =
 # 1,709,209,800.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tfrec.data.zones import has_offset, split_zone, to_utc
+from tfrec.data.values.zones import has_offset, split_zone, to_utc
 
 _FIRST_SECONDS = 1e8  # March 1973; a smaller number is a rank, a year or a default
 _FIRST_MILLISECONDS = 1e11
