@@ -309,6 +309,8 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
     order = {"timestamp": raw["order"]} if "order" in raw else {}
     context = _parse_further(raw, "interactions", "context")
     shared = _parse_shared(raw, "interactions", base, order | context)
+    if raw.get("kind") == "search" and "item_id" not in raw.get("columns", {}):
+        shared["optional"] = ("item_id",)
     known = (*TABLES["interactions"].names, *FEEDBACK.names)
     unknown = [name for name in shared["columns"] if name not in (*known, *context)]
     if unknown:

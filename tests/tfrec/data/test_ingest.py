@@ -426,6 +426,18 @@ def test_the_order_of_the_rows_is_taken_for_that_of_the_events(tmp_path: Path) -
     assert sorted(rows) == [("u1", "a", 1), ("u1", "c", 0), ("u2", "a", 0)]
 
 
+def test_a_log_of_searches_needs_no_items(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,a,2024-01-01\n")
+    (tmp_path / "searches.csv").write_text("user_id,query,timestamp\nu1,green tea,2024-01-02\n")
+    tables = "{path: log.csv, kind: view}, {path: searches.csv, kind: search, columns: {query: query}}"
+    (tmp_path / "shop.yaml").write_text(f"interactions: [{tables}]")
+    rows = _rows(ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out", 1).tables, "interactions").to_pylist()
+    assert [(row["kind"], row["item_id"], row["query"]) for row in rows] == [
+        ("view", "a", None),
+        ("search", None, "green tea"),
+    ]
+
+
 def test_items_without_titles_are_read_and_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nu1,a,2024-01-01\n")
     (tmp_path / "items.csv").write_text("item_id,shelf\na,Pasta\n")

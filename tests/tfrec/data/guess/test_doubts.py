@@ -217,3 +217,16 @@ def test_the_levels_of_a_category_are_parted_by_what_most_cells_hold(tmp_path):
     items = "a,Tea,food.drinks\nb,Mug,home.kitchen\nc,Lamp,home.light\nd,Cup,home.kitchen\n"
     found = guess(tmp_path, {"log.csv": EVENTS, "items.csv": "item_id,title,category_code\n" + items})
     assert yaml.load(found.text, Loader=yaml.BaseLoader)["items"]["category_levels"] == "."
+
+
+def test_a_log_of_searches_beside_one_of_views(tmp_path):
+    searches = "customer,search_term,time\nu1,green tea,2024-01-05\nu2,mug,2024-06-05\n"
+    views = "customer,sku,time\nu1,a,2024-01-05\nu1,b,2024-02-05\nu2,a,2024-06-05\n"
+    found = guess(tmp_path, {"searches.csv": searches, "views.csv": views})
+    views_table, searches_table = yaml.load(found.text, Loader=yaml.BaseLoader)["interactions"]
+    assert (views_table["kind"], found.n_doubts) == ("view", 0)
+    assert searches_table == {
+        "path": "searches.csv",
+        "columns": {"user_id": "customer", "timestamp": "time", "query": "search_term"},
+        "kind": "search",
+    }

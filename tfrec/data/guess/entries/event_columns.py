@@ -37,6 +37,11 @@ class EventColumns:
     context: dict[str, Pick]  # store, device ... -> column
 
     @property
+    def is_search_log(self) -> bool:
+        """Whether the rows hold searches alone, which name no item."""
+        return self.item is None and self.kind is None and "query" in self.further
+
+    @property
     def used(self) -> frozenset[str]:
         """Names of all these columns."""
         roles = (self.user, self.item, self.session, self.time_column, self.kind, self.order)
@@ -67,7 +72,7 @@ def column_entries(columns: EventColumns, kind: Entry | None) -> tuple[Entry, ..
     session = columns.session
     return (
         _user_entry(columns),
-        _item_entry(columns),
+        *(() if columns.is_search_log else (_item_entry(columns),)),
         *_time_entries(columns),
         *([kind] if kind else []),
         *([Entry("session", session.name, count_words(session.column))] if session else []),

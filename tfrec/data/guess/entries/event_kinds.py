@@ -73,6 +73,8 @@ def _has_no_item(found: Pick, word: str, item: Pick) -> bool:
 
 def _constant_kind(columns: EventColumns) -> Entry:
     """The kind of all rows, from the columns beside it and from the file's name."""
+    if columns.is_search_log:
+        return Entry("kind", "search", f"{columns.further['query'].name} holds searches, and no column an item")
     file = columns.group.files[0]
     rating = columns.further.get("rating") or _named_rating(columns.group.columns)
     order_columns = [each.name for role, each in columns.further.items() if role in ("quantity", "price")]
