@@ -45,20 +45,29 @@ def empty_file_error(path: Path) -> DataError:
     return DataError(f"{path} is empty, expected a header and rows; write it again or remove it")
 
 
-def missing_column_error(path: Path, column: str, names: Sequence[str]) -> DataError:
+def missing_column_error(path: Path, column: str, names: Sequence[str], is_csv: bool) -> DataError:
     """Error for a column that the file, with columns `names`, lacks; names are shown in quotes."""
     existing = ", ".join(repr(shorten(name)) for name in names[:_COLUMNS])
     shown = existing if len(existing) <= 3 * _CHARACTERS else existing[: 3 * _CHARACTERS] + "..."
-    cure = "or set `delimiter` if these are several in one, `skip_rows` if the header comes later, or `header` if "
-    cure += "these are the first row"
-    nested = next((name for name in names if name.endswith(f".{column}")), "")
-    if nested:
-        cure = f"for example {nested}, with `explode: {nested.partition('.')[0]}` if it holds the rows"
-    if any(UNDECODABLE in name for name in names):
-        cure = f"or {ENCODING_CURE}"
+    cure = _csv_cure(names) if is_csv else _nested_cure(column, names)
     return DataError(
-        f"{path} has no column {column!r}, it has {shown}; name the right one under `columns` in the mapping, {cure}"
+        f"{path} has no column {column!r}, it has {shown}; name the right one under `columns` in the mapping{cure}"
     )
+
+
+def _csv_cure(names: Sequence[str]) -> str:
+    if any(UNDECODABLE in name for name in names):
+        return f", or {ENCODING_CURE}"
+    return (
+        ", or set `delimiter` if these are several in one, `skip_rows` if the header comes later, or `header` if "
+        "these are the first row"
+    )
+
+
+def _nested_cure(column: str, names: Sequence[str]) -> str:
+    nested = next((name for name in names if name.endswith(f".{column}")), "")
+    rows = nested.partition(".")[0]
+    return f", for example {nested}, with `explode: {rows}` if it holds the rows" if nested else ""
 
 
 def shorten(text: str) -> str:

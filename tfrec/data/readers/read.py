@@ -53,7 +53,7 @@ def read_files(
         yield read
     for name in [name for name in absent if name not in seen]:
         if name not in optional:
-            raise missing_column_error(absent[name].path, name, absent[name].names)
+            raise missing_column_error(absent[name].path, name, absent[name].names, absent[name].format == "csv")
         _LOGGER.warning("%s has no column %r; it is null, map another column to it", absent.pop(name).path, name)
     _warn_of_absent(absent)
 
@@ -92,7 +92,7 @@ def _check_required(read: FileRows, required: Collection[str]) -> None:
     if read.format != "json" and read.names:
         for name in read.absent:
             if name in required:
-                raise missing_column_error(read.path, name, read.names)
+                raise missing_column_error(read.path, name, read.names, read.format == "csv")
 
 
 def _warn_of_absent(absent: dict[str, FileRows]) -> None:
