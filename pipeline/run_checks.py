@@ -48,7 +48,7 @@ def check_folders(run: RunFolders) -> None:
 
 def check_space(run: RunFolders, error: Exception) -> None:
     """Raise MachineError if a run may have failed since its disk is full."""
-    free = shutil.disk_usage(run.out).free
+    free = _free_bytes(Path(run.out).absolute())
     if free < FULL_BYTES:
         raise MachineError(
             f"the run failed, and {Path(run.out).absolute()} has {free / _MB:,.1f} MB free; free some and run it "
@@ -83,7 +83,7 @@ def _check_writable(out: Path) -> None:
         raise MachineError(f"`out` is {out}, which can't be made ({error.strerror}); name another folder") from None
     if not os.access(out, os.W_OK):
         raise MachineError(f"`out` is {out}, which can't be written; change its rights or name another folder")
-    free = shutil.disk_usage(out).free
+    free = _free_bytes(out)
     if free < MIN_FREE_BYTES:
         raise MachineError(
             f"`out` is {out}, where {free / _MB:,.1f} MB are free, fewer than {MIN_FREE_BYTES // _MB}; free some, or "
@@ -155,9 +155,15 @@ def _check_size(manifest: Manifest, run: Run) -> None:
     memory, needed = memory_bytes(), estimate_memory(manifest)
     if memory < needed:
         log(f"warning: the run needs about {needed / _GB:.1f} GB of memory, and this machine has {memory / _GB:.1f}")
-    free, needed = shutil.disk_usage(Path(run.out).absolute()).free, estimate_disk(manifest)
+    free, needed = _free_bytes(Path(run.out).absolute()), estimate_disk(manifest)
     if free < needed:
         log(f"warning: a whole run writes about {needed / _GB:.1f} GB below {run.out}, where {free / _GB:.1f} are free")
+
+
+def _free_bytes(folder: Path) -> int:
+    """Free bytes of the disk that holds, or will hold, the folder."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _described(kinds: tuple[str, ...]) -> str:

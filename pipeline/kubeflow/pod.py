@@ -19,7 +19,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.outcome import DONE
-from pipeline.run_checks import check_data
+from pipeline.run_checks import check_data, check_folders
 from pipeline.runs import Run
 from tfrec.errors import DataError, TfrecError
 
@@ -30,6 +30,7 @@ def write_plan(run: Run, run_id: str) -> Path:
 
     from pipeline.dag import create_pipeline
 
+    check_folders(run)
     check_data(run)
     compiled = Compiler().compile(create_pipeline(run))
     runtime_parameter_utils.substitute_runtime_parameter(compiled, {PIPELINE_RUN_ID_PARAMETER_NAME: run_id})

@@ -34,7 +34,7 @@ def test_windows_with_labels_pass_in_silence(
 ) -> None:
     # Test window: 2024-02-01 to 02-07; validation: 2024-01-25 to 01-31.
     tables = write_tables(tmp_path, purchases("2024-01-01", "2024-01-25", "2024-02-01", "2024-02-07"))
-    check_data(run_on(tables, tmp_path))
+    check_data(run_on(tables, tmp_path / "not made yet"))
     assert capsys.readouterr().out == ""
 
 
