@@ -18,7 +18,8 @@ from tfrec.errors import DataError
 _MOST_SAMPLED_FILES = 6
 _MOST_COLUMNS = 400
 _NUMBERS = r"(?<![A-Za-z])(?=[0-9a-f]*\d)[0-9a-f]{4,}(?![A-Za-z])|\d+"  # the parts of a UUID too
-_SAME_JSON_COLUMNS = 0.5  # of two JSON files, for optional keys may be missing on a day
+_SAME_COLUMNS = 0.7  # of two files of a series, for a later one may have columns more
+_SAME_JSON_COLUMNS = 0.5  # optional keys may be missing on a day
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -139,11 +140,12 @@ def _are_alike(one: Sample, other: Sample) -> bool:
     names, other_names = list(one.frame.columns), list(other.frame.columns)
     if not one.has_names:
         return len(names) == len(other_names) and one.layout is not None and _shapes(one) == _shapes(other)
-    if one.format == "json":
-        same = len(set(names) & set(other_names)) / max(len({*names, *other_names}), 1)
-        return same >= _SAME_JSON_COLUMNS and _pattern(one.path.name) == _pattern(other.path.name)
     delimiters = {sample.layout.delimiter for sample in (one, other) if sample.layout}
-    return set(names) == set(other_names) and len(delimiters) < 2
+    if len(delimiters) > 1:
+        return False
+    same = len(set(names) & set(other_names)) / max(len({*names, *other_names}), 1)
+    least = _SAME_JSON_COLUMNS if one.format == "json" else _SAME_COLUMNS
+    return same == 1 or (same >= least and _pattern(one.path.name) == _pattern(other.path.name))
 
 
 def _shapes(sample: Sample) -> tuple[object, ...]:

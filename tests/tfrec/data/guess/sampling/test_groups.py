@@ -95,3 +95,12 @@ def test_of_many_parts_six_are_sampled(tmp_path):
 def test_files_are_named_by_the_shortest_path_that_means_no_others(tmp_path, names, others, path):
     files = DataFiles(tuple(tmp_path / name for name in (*names, *others)), tmp_path)
     assert files.path_of(tuple(tmp_path / name for name in names)) == path
+
+
+def test_a_later_day_with_a_column_more_is_part_of_the_log(tmp_path):
+    (tmp_path / "d1.csv").write_text("user_id,item_id,time\nu1,a,2024-01-05\n", encoding="utf-8")
+    (tmp_path / "d2.csv").write_text("user_id,item_id,time,price\nu1,a,2024-01-06,5\n", encoding="utf-8")
+    (tmp_path / "items.csv").write_text("item_id,title\na,Tea\n", encoding="utf-8")
+    log, items = groups_of(tmp_path)
+    assert (len(log.files), len(items.files)) == (2, 1)
+    assert log.columns[3].values.tolist() == [None, "5"]
