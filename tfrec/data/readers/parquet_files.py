@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,10 +30,11 @@ def read_parquet(path: Path, requested: Sequence[str], options: FileOptions) -> 
         paths = {name: (Step(name),) if name in names else parse_path(name) for name in requested}
         exploded = parse_path(options.explode) if options.explode else ()
         roots = {steps[0].key for steps in [*paths.values(), *([exploded] if exploded else [])]}
-        table = file.read(columns=sorted(roots & set(names))).combine_chunks()
-        columns = _read_paths(table, paths, exploded)
-        rows = {name: _to_text(path, name, column, table.num_rows) for name, column in columns.items()}
+        table = file.read(columns=sorted(roots & set(names)))
+        columns = {name: _to_text(path, name, column) for name, column in _read_paths(table, paths, exploded)}
     absent = tuple(name for name, column in columns.items() if column is None)
+    size = next((len(column) for column in columns.values() if column is not None), file.metadata.num_rows)
+    rows = {name: pa.nulls(size, pa.string()) if column is None else column for name, column in columns.items()}
     return FileRows(path, "parquet", pa.table(rows), absent, tuple(_list_paths(file.schema_arrow)))
 
 
@@ -45,19 +47,17 @@ def _open_seekable(path: Path) -> IO[bytes] | Path:
 
 def _read_paths(
     table: pa.Table, paths: dict[str, tuple[Step, ...]], exploded: tuple[Step, ...]
-) -> dict[str, pa.Array | None]:
+) -> Iterator[tuple[str, pa.Array | None]]:
+    """Yield the values at each path, one by one to spare memory; None where there is no such path."""
     lists = _follow(table, exploded) if exploded else None
-    if lists is None or not parquet_paths.is_list(lists.type):
-        return {name: _follow(table, steps) for name, steps in paths.items()}
-    rows, members = parquet_paths.explode(lists)
-    columns = {}
+    is_exploded = lists is not None and parquet_paths.is_list(lists.type)
+    rows, members = parquet_paths.explode(lists) if is_exploded else (np.arange(0), lists)
     for name, steps in paths.items():
-        if steps[: len(exploded)] == exploded:
-            columns[name] = parquet_paths.follow(members, steps[len(exploded) :])
+        if is_exploded and steps[: len(exploded)] == exploded:
+            yield name, parquet_paths.follow(members, steps[len(exploded) :])
         else:
             column = _follow(table, steps)
-            columns[name] = None if column is None else column.take(pa.array(rows))
-    return columns
+            yield name, column.take(pa.array(rows)) if is_exploded and column is not None else column
 
 
 def _follow(table: pa.Table, steps: tuple[Step, ...]) -> pa.Array | None:
@@ -68,9 +68,9 @@ def _follow(table: pa.Table, steps: tuple[Step, ...]) -> pa.Array | None:
     return parquet_paths.follow(root, steps)
 
 
-def _to_text(path: Path, name: str, column: pa.Array | None, rows: int) -> pa.Array:
+def _to_text(path: Path, name: str, column: pa.Array | None) -> pa.Array | None:
     if column is None:
-        return pa.nulls(rows, pa.string())
+        return None
     try:
         return parquet_paths.to_text(column)
     except NestedValueError as error:
