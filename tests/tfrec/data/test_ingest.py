@@ -493,6 +493,7 @@ def test_kinds_that_pandas_wrote_as_floats_are_matched(tmp_path: Path) -> None:
         (["2024-03-03 08:00:00", "", "NULL"], ["b", "c"]),
         (["true", "False", "0"], ["b", "c"]),
         (["1", "no", "yes"], ["b"]),
+        (["0.00", "€0", "4.50"], ["a", "b"]),
     ],
 )
 def test_a_canceled_row_has_any_value_in_its_column(tmp_path: Path, values: list[str], kept: list[str]) -> None:

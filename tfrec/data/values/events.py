@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from tfrec.data.arrow import encode_values, to_bools
 from tfrec.schema import KINDS
 
-_NOT_CANCELED = ("", "false", "f", "0", "0.0", "no", "n", "none", "null", "nan", "-")
+_NOT_CANCELED = ("", "false", "f", "no", "n", "none", "null", "nan", "na", "n/a", "-")
+_ZERO = r"^\D?-?0+([.,]0*)?\D?$"  # also of an amount: 0.00 €
 
 
 def rename_kinds(values: pa.ChunkedArray, names: Mapping[str, str]) -> pa.ChunkedArray:
@@ -33,8 +34,9 @@ def is_canceled(values: pa.ChunkedArray, prefix: str) -> pa.ChunkedArray:
     text = values.cast(pa.string())
     if prefix:
         return pc.fill_null(pc.starts_with(text, prefix), False)
-    is_no = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(text)), pa.array(_NOT_CANCELED))
-    return pc.and_(text.is_valid(), pc.invert(is_no))
+    trimmed = pc.utf8_lower(pc.utf8_trim_whitespace(text))
+    is_no = pc.or_(pc.is_in(trimmed, pa.array(_NOT_CANCELED)), pc.match_substring_regex(trimmed, _ZERO))
+    return pc.fill_null(pc.and_(text.is_valid(), pc.invert(is_no)), False)
 
 
 def fill_sessions(rows: pa.Table, columns: Sequence[str]) -> tuple[pa.Table, dict[str, int]]:
