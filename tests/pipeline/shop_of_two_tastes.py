@@ -13,6 +13,7 @@ import csv
 import dataclasses
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -37,19 +38,7 @@ TASTES = {
     |Set of screwdrivers|Adjustable spanner|Work bench|Wood glue|Fine sandpaper|Safety goggles|Nails, 50 mm|Wall plugs
     |Bolt cutter|Paint roller|Masking tape|Work gloves|Laser level""",
 }
-SHOP_FILE = """\
-interactions:
-  path: raw/log*.csv
-  columns: {user_id: customer, item_id: sku, kind: event, timestamp: at, price: price, query: words}
-  kinds: {look: view, buy: purchase, find: search}
-items:
-  path: raw/products.csv
-  columns: {item_id: sku, title: name, category: [hall, shelf], price: price}
-  extra: [maker]
-users:
-  path: raw/customers.csv
-  columns: {user_id: customer}
-  profile: [city]
+RUN = """\
 partitions: 2
 preset: none
 settings:
@@ -79,6 +68,30 @@ settings:
   ranking.cross_rank: 4
   ranking.hidden: [16]
 """
+"""Keys of a run that trains in seconds."""
+SHOP_FILE = f"""\
+interactions:
+  path: raw/log*.csv
+  columns: {{user_id: customer, item_id: sku, kind: event, timestamp: at, price: price, query: words}}
+  kinds: {{look: view, buy: purchase, find: search}}
+items:
+  path: raw/products.csv
+  columns: {{item_id: sku, title: name, category: [hall, shelf], price: price}}
+  extra: [maker]
+users:
+  path: raw/customers.csv
+  columns: {{user_id: customer}}
+  profile: [city]
+{RUN}"""
+CORRECTIONS = (
+    (r"path: raw/log.csv", "path: raw/log*.csv"),  # more logs will follow
+    (r"    buy: purchase\n", "    buy: purchase\n    find: search\n"),
+    (r"    price: price\n  kinds:", "    price: price\n    query: words\n  kinds:"),
+    (r"    brand: maker", "    maker: maker"),
+    (r"    hall: hall.*\n    shelf: shelf.*\n", "    category: [hall, shelf]\n"),
+    (r"preset: auto(.|\n)*", RUN),
+)
+"""What `tfrec init` guesses -> what a person knows of the shop."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +109,15 @@ class Shop:
         """Add a second log with one more event, in the test window."""
         event = "c0,tools-1,buy,2024-02-25 20:00:00+00:00,1.5,\n"
         (self.home / "raw" / "log2.csv").write_text("customer,sku,event,at,price,words\n" + event, encoding="utf-8")
+
+    def init(self) -> None:
+        """Let `tfrec init` write the shop's file, then correct it as its first lines ask for."""
+        self.call(BIN / "tfrec", "init", "raw", "--out", "shop.yaml", "--force")
+        text = (self.home / "shop.yaml").read_text(encoding="utf-8")
+        for guess, right in CORRECTIONS:
+            text, found = re.subn(guess, right, text, count=1)
+            assert found, f"{guess} is not in {text}"
+        (self.home / "shop.yaml").write_text(text, encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
         return os.environ | {"TFREC_RUN": "shop.yaml", "LOCAL_HOME": str(self.home / "tfx")}

@@ -1,8 +1,8 @@
 """The pipeline by TFX's own command line, killed and resumed, then a server and its answers.
 
-CSV files and a shop.yaml -> `tfx pipeline create`, which ingests, `tfx run create` ->
-`tfrec serve` -> the client and `tfrec recommend`, each a process of its own. The module's fixtures
-build on each other: each one runs what follows the one before it.
+CSV files -> `tfrec init` -> `tfx pipeline create`, which ingests, `tfx run create`, `tfrec train`
+-> `tfrec serve` -> the client and `tfrec recommend`, each a process of its own. The fixtures of the
+module build on each other: each one runs what follows the one before it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The shop after a run killed in training, after the first epoch's checkpoint."""
     shop = Shop(tmp_path_factory.mktemp("end_to_end"))
     shop.write_raw_files()
+    shop.init()
     shop.call(BIN / "tfx", "pipeline", "create", "--engine", "local", "--pipeline-path", RUNNER)
     # Printed once the epoch's checkpoint is written; the second checkpoint may be from the middle
     # of a slow epoch.
