@@ -72,6 +72,8 @@ def test_values_are_checked_wherever_a_configuration_is_made():
         ("train", "learning_rate", 0.0, "`learning_rate` is 0.0, expected a number above 0"),
         ("train", "learning_rate", float("nan"), "`learning_rate` is nan, expected a number above 0"),
         ("towers", "dropout", 1.5, "`dropout` is 1.5, expected a number of 0 or more and below 1"),
+        ("ranking", "calibration_share", 1.0, "`calibration_share` is 1.0, expected a number of 0 or more and below 1"),
+        ("towers", "text_layers", 0, "`text_layers` is 0, expected a number of 1 or more"),
         ("towers", "id_dropout", -0.1, "`id_dropout` is -0.1, expected a number of 0 or more and of 1 or less"),
         ("ranking", "hidden", [8, 0], "`hidden` is 0, expected a number of 1 or more"),
         ("examples", "stride", 51, "`stride` is 51, expected at most the 50 of `max_events`"),

@@ -190,7 +190,7 @@ def _set_trainable(backbone: Any, config: TowerConfig) -> None:
         backbone.enable_lora(config.lora_rank)
         return
     layers = [layer for layer in backbone.layers if layer.name.startswith("transformer_layer_")]
-    if config.text_mode == "top" and not 0 < config.text_layers <= len(layers):
+    if config.text_mode == "top" and config.text_layers > len(layers):
         raise ConfigError(
             f"text_layers is {config.text_layers} but the BERT has {len(layers)}; give 1 to {len(layers)}"
         )

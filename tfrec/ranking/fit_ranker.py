@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.console import log
-from tfrec.errors import ConfigError
 from tfrec.examples.dataset import without_autotune
 from tfrec.ranking.calibration import MIN_LABELS, calibrate
 from tfrec.ranking.ranker import Ranker
@@ -102,13 +101,8 @@ def held_out_start(examples: Examples, first: int, share: float) -> int:
     """Index of the first candidate of the last `share` of the users, held out for calibration.
 
     Only users from candidate `first` on count: those before it are of earlier windows. The number
-    of examples, if those users have too few positives to calibrate by. Raises ConfigError when
-    `share` leaves nothing to fit on.
+    of examples, if those users have too few positives to calibrate by.
     """
-    if not 0 <= share < 1:
-        raise ConfigError(
-            f"ranking.calibration_share is {share}; give 0 or more, below 1: the ranker is fitted on the rest"
-        )
     users = int(examples.user[-1]) + 1
     start = int(np.searchsorted(examples.user, users - round((users - int(examples.user[first])) * share)))
     positives = examples.labels[start:].sum(axis=0)

@@ -6,6 +6,7 @@ prints the latencies.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import shutil
@@ -81,32 +82,39 @@ def report(result: grpc_load.LoadResult, server: Running, versions: str) -> None
     print(f"\n{result.summarize()}; {versions}; resident memory {memory / 1e6:.0f} MB")
 
 
-@contextlib.contextmanager
-def changing(step: Callable[[int], None]) -> Iterator[None]:
-    """Call step(0), step(1) ... every CHANGE_SECONDS until the block ends.
+def load_while_changing(
+    server: Running, step: Callable[[int], None], steps: int, check: grpc_load.Check
+) -> grpc_load.LoadResult:
+    """Load the server for SECONDS, and until step(0), step(1) ... have been called `steps` times.
 
-    Fails when a step failed.
+    CHANGE_SECONDS pass before each step, and the steps go on while the load does. Fails when a
+    step failed.
     """
-    stopping, errors = threading.Event(), []
+    stopping, errors, done = threading.Event(), [], []
 
     def run_steps() -> None:
-        number = 0
         while not stopping.wait(CHANGE_SECONDS):
             try:
-                step(number)
+                step(len(done))
             except Exception as error:
                 errors.append(error)
                 return
-            number += 1
+            done.append(step)
 
     thread = threading.Thread(target=run_steps)
     thread.start()
+    result = grpc_load.LoadResult(0.0, [], collections.Counter())
     try:
-        yield
+        while not result.seconds or (len(done) < steps and not errors):
+            part = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
+            result.seconds += part.seconds
+            result.latencies += part.latencies
+            result.errors += part.errors
     finally:
         stopping.set()
         thread.join()
     assert errors == []
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +171,7 @@ def test_no_request_fails_while_versions_change_and_one_is_broken(
         seen.add(predict_pb2.PredictResponse.FromString(answer).model_spec.version.value)
         return error_of(answer)
 
-    with changing(step):
-        result = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
+    result = load_while_changing(server, step, 4, check)
     report(result, server, f"versions {seen}")
     assert result.errors == {}
     assert len(result.latencies) > 100
@@ -212,8 +219,7 @@ def test_a_push_to_a_full_disk_fails_no_request_and_succeeds_once_there_is_space
         return "" if total == (11 if version == int(first.name) else 12) else f"version {version} answered {total}"
 
     with running("--file_system_poll_wait_seconds=0.1", base_path=base) as server:
-        with changing(step):
-            result = grpc_load.run_closed_loop(server.target, REQUESTS, 32, SECONDS, check)
+        result = load_while_changing(server, step, 3, check)
         assert result.errors == {}
         (second,) = pushed
         # The server looked ten times a second and never saw another version, broken or not.

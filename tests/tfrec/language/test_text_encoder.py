@@ -146,10 +146,9 @@ def test_an_encoder_whose_training_is_switched_off_trains_nothing(encoder_of, mo
     assert encoder.trainable_weights
 
 
-@pytest.mark.parametrize("layers", [0, 3])
-def test_more_layers_than_the_bert_has_are_refused(encoder_of, layers):
-    with pytest.raises(ConfigError, match=f"text_layers is {layers} but the BERT has 2; give 1 to 2"):
-        encoder_of("top", layers)
+def test_more_layers_than_the_bert_has_are_refused(encoder_of):
+    with pytest.raises(ConfigError, match="text_layers is 3 but the BERT has 2; give 1 to 2"):
+        encoder_of("top", 3)
 
 
 @pytest.mark.parametrize("mode", ["full", "lora"])

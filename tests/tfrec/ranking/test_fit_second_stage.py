@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tfrec.config import Config, EvaluationConfig
-from tfrec.errors import ConfigError, DataError
+from tfrec.errors import DataError
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.fit_second_stage import fit_second_stage
 from tfrec.ranking.ranker import Ranker
@@ -130,11 +130,6 @@ def test_the_towers_catch_up_only_after_the_fit_of_the_ranker(fit, two_stage_sho
     finally:
         for weight, value in stored:
             weight.assign(value)
-
-
-def test_a_calibration_share_that_leaves_nothing_to_fit_on_is_refused(fit):
-    with pytest.raises(ConfigError, match=r"ranking\.calibration_share is 1\.0; give 0 or more, below 1"):
-        fit(calibration_share=1.0)
 
 
 def test_a_window_without_positives_is_an_error_with_its_cure(fit, two_stage_shop):
