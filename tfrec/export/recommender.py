@@ -50,7 +50,7 @@ class Recommender(tf.Module):
         self.candidates = self._index.embeddings
         self.item_ids = tf.Variable(trained.catalog.item_ids, trainable=False, name="item_ids")
         self.text_vectors, self.text_row = trained.model.texts.text_vectors, trained.model.texts.text_row
-        self.all_scores = tf.function(self._all_scores)
+        self.all_scores = tf.function(self._all_scores, autograph=False)
 
     def signatures(self) -> dict[str, Signature]:
         """Signature name -> concrete function; `serving_default` is `recommend`."""
@@ -188,4 +188,4 @@ def export(recommender: Recommender, folder: str, signatures: dict[str, Signatur
 
 def concrete(function: Signature, inputs: dict[str, tf.TensorSpec]) -> Signature:
     """Trace a signature for inputs of these specs; it refuses inputs of unequal sizes."""
-    return tf.function(with_equal_sizes(function)).get_concrete_function(**inputs)
+    return tf.function(with_equal_sizes(function), autograph=False).get_concrete_function(**inputs)

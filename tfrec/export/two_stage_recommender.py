@@ -24,7 +24,7 @@ class TwoStageRecommender(Recommender):
         super().__init__(trained, transformed, config)
         self._stage = stage
         self.heads = tf.Variable(stage.ranker.heads, trainable=False, name="heads_of_candidates")
-        self.candidate_probabilities = tf.function(self._candidate_probabilities)
+        self.candidate_probabilities = tf.function(self._candidate_probabilities, autograph=False)
 
     def signatures(self) -> dict[str, Signature]:
         """The towers' signatures, `ctr` and `complementary_items`."""

@@ -121,9 +121,9 @@ class CatalogEncoder:
         is_small = int(self._lengths.sum()) * encoder.dim * 4 <= CACHE_BYTES
         self.is_cached = encoder.unchanging_layers > 0 and is_small
         ids, states = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None, encoder.dim], tf.float32)
-        self._pooled = tf.function(encoder.pooled, input_signature=[ids])
-        self._unchanging = tf.function(encoder.unchanging, input_signature=[ids])
-        self._pooled_from = tf.function(encoder.pooled_from, input_signature=[states, ids])
+        self._pooled = tf.function(encoder.pooled, autograph=False, input_signature=[ids])
+        self._unchanging = tf.function(encoder.unchanging, autograph=False, input_signature=[ids])
+        self._pooled_from = tf.function(encoder.pooled_from, autograph=False, input_signature=[states, ids])
 
     def encode(self) -> np.ndarray:
         """Pooled vectors [texts, dim] float32 by the current weights of the BERT."""

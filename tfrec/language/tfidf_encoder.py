@@ -50,7 +50,8 @@ class WordEncoder(tf.keras.layers.Layer):
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
         """`call` for any number of texts, in parts."""
-        encode = tf.function(self.call, input_signature=[tf.TensorSpec([None, tokens.shape[1]], tf.int64)])
+        ids = tf.TensorSpec([None, tokens.shape[1]], tf.int64)
+        encode = tf.function(self.call, autograph=False, input_signature=[ids])
         parts = [encode(tokens[start : start + PART]).numpy() for start in range(0, len(tokens), PART)]
         return np.concatenate(parts)
 

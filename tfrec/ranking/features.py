@@ -112,7 +112,7 @@ class CandidateFeatures(tf.Module):
         idle = _log(tf.minimum(events.youngest, NEVER_DAYS)) - np.log1p(NEVER_DAYS)  # 0 where there is no event
         # Column 0 is the item itself, which no history holds if it is cold: its coefficients are 0.
         by_column = tf.pad(tf.gather(coefficients, self._group_history_indices), [[1, 0], [0, 0]])
-        column = (tf.range(tf.shape(idle)[0]) - 1) % len(by_column)
+        column = (tf.range(tf.shape(idle)[0]) - 1) % by_column.shape[0]
         values = tf.concat([counts, idle[:, tf.newaxis]], axis=1)
         by_slot = tf.reduce_sum(tf.gather(by_column, column) * values, axis=1)
         by_group = tf.gather(by_slot, events.slot)

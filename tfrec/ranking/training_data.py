@@ -153,18 +153,18 @@ def mask_tower_scores(names: Sequence[str], earlier: np.ndarray, window: np.ndar
     return masked
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _generate_candidates(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> tuple[Candidates, tf.Tensor]:
     return stage.generate_candidates(history, query_times, stage.embed_queries(history, query_times))
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _find_repeats(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     rows = stage.find_repeats(history, query_times)
     return rows, stage.compute_features(history, query_times, stage.embed_queries(history, query_times), rows)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _compute_features(stage: SecondStage, history: Batch, query_times: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return stage.compute_features(history, query_times, stage.embed_queries(history, query_times), rows)
 

@@ -68,7 +68,7 @@ def _mean(parts: list[np.ndarray]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _scores(model: TwoTower, batch: Batch, query_times: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
     no_search = tf.zeros([tf.shape(query_times)[0], 1, model.texts.dim])
     return tf.matmul(model.query(batch, query_times, no_search)[:, 0], candidates, transpose_b=True)
