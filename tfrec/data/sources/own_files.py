@@ -17,6 +17,7 @@ from tfrec.data.values.columns import (
     ID_COLUMNS,
     Values,
     add_changes,
+    align_users,
     column_of,
     drop_missing_words,
     id_columns,
@@ -77,7 +78,8 @@ def _read_events(logs: Sequence[Values], events: tuple[EventMapping, ...]) -> tu
     )
     if len({(table.timestamp_format, table.timezone) for table in events}) > 1:
         tables = tuple(_parse_timestamps(rows, table) for rows, table in zip(tables, events, strict=True))
-    rows, joined = join_users(concat(tables))
+    aligned = align_users(tables, [table.columns["user_id"] for table in events])
+    rows, joined = join_users(concat(aligned))
     return rows, [*filled, joined]
 
 

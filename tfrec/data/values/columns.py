@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from tfrec.data.arrow import is_vector
 from tfrec.data.values.flags import read_flags
-from tfrec.data.values.ids import first_known, join_anonymous, remove_tails
+from tfrec.data.values.ids import first_known, join_anonymous, mixed_ids, remove_tails
 from tfrec.data.values.missing import ID_WORDS, TEXT_WORDS, drop_words
 from tfrec.data.values.numbers import read_numbers
 from tfrec.data.values.vectors import read_vectors
@@ -104,13 +104,38 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
     return Values(texts.name, pa.table(rows), changes)
 
 
+def align_users(tables: Sequence[pa.Table], sources: Sequence[tuple[str, ...]]) -> list[pa.Table]:
+    """Name the choices of a user id in all tables as in the one with most.
+
+    `sources` are the file columns of each table's user id. A table with a cookie alone then has it as
+    a further choice, as the orders beside it do, and no first one.
+    """
+    widest = max(sources, key=len)
+    aligned = []
+    for rows, names in zip(tables, sources, strict=True):
+        if names != widest[: len(names)] and set(names) <= set(widest):
+            choices = {choice_name("user_id", n): choice_name("user_id", widest.index(s)) for n, s in enumerate(names)}
+            rows = rows.rename_columns([choices.get(name, name) for name in rows.column_names])
+        if "user_id" not in rows.column_names:
+            rows = rows.append_column("user_id", pa.nulls(rows.num_rows, pa.string()))
+        aligned.append(rows)
+    return aligned
+
+
 def join_users(rows: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """Combine the choices of a user id, the anonymous events joined to the user that signs in."""
     names = [name for name in rows.column_names if column_of(name) == "user_id"]
     if len(names) == 1:
         return rows, {}
-    users, joined = join_anonymous([rows[name] for name in names])
-    return replace_column(rows.drop_columns(names[1:]), "user_id", users), {_JOINED: joined} if joined else {}
+    columns = [rows[name] for name in sorted(names)]
+    if mixed := mixed_ids(columns):
+        _LOGGER.warning(
+            f"{len(mixed):,} ids stand in the first column of user_id and alone in a further one, for example "
+            f"{mixed[0]!r}: each is one user; if they are not the same, as an account and a cookie of one number, "
+            "put a letter before those of one column"
+        )
+    users, joined = join_anonymous(columns)
+    return replace_column(rows.drop_columns(sorted(names)[1:]), "user_id", users), {_JOINED: joined} if joined else {}
 
 
 def add_changes(changes: Iterable[dict[str, int]]) -> dict[str, int]:

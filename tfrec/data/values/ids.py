@@ -51,16 +51,29 @@ def first_known(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
 def join_anonymous(columns: Sequence[pa.ChunkedArray]) -> tuple[pa.ChunkedArray, int]:
     """Return each row's first known id, and the number of rows that took it from other rows.
 
-    An id of a further column, such as a cookie, stands for the first id that stands beside it. With
-    several of these, as on a shared device, it stands for itself.
+    In rows without a first id, an id of a further column, such as a cookie, stands for the first id
+    beside it in other rows. With several of these, as on a shared device, it stands for itself.
     """
-    ids, joined = first_known(columns), 0
+    ids, joined = columns[0], 0
     for further in columns[1:]:
+        alone = pc.if_else(ids.is_null(), further, None)
+        ids = pc.coalesce(ids, further)
         users = _users_of(ids, further)
-        found = pc.index_in(ids, value_set=users["further"].combine_chunks())
+        found = pc.index_in(alone, value_set=users["further"].combine_chunks())
         joined += len(found) - found.null_count
         ids = pc.coalesce(users["first"].take(found), ids)
     return ids, joined
+
+
+def mixed_ids(columns: Sequence[pa.ChunkedArray]) -> list[str]:
+    """Further ids, such as cookies, that no row joins to a user and that are first ids of other rows."""
+    first = columns[0]
+    beside = [pc.unique(further.filter(first.is_valid())) for further in columns[1:]]
+    is_open = [pc.and_(first.is_null(), further.is_valid()) for further in columns[1:]]
+    open_ids = [pc.unique(further.filter(mask)) for further, mask in zip(columns[1:], is_open, strict=True)]
+    alone = [ids.filter(pc.invert(pc.is_in(ids, known))) for ids, known in zip(open_ids, beside, strict=True)]
+    users = pc.unique(first)
+    return [name for ids in alone for name in ids.filter(pc.is_in(ids, users)).to_pylist()]
 
 
 def _users_of(ids: pa.ChunkedArray, further: pa.ChunkedArray) -> pa.Table:
@@ -69,8 +82,7 @@ def _users_of(ids: pa.ChunkedArray, further: pa.ChunkedArray) -> pa.Table:
     pairs = (
         pa.table({"first": ids, "further": further}).take(pa.array(rows)).group_by(["first", "further"]).aggregate([])
     )
-    is_shared = pc.is_in(pairs["further"], pc.unique(pairs["first"]))
-    names = pairs.filter(pc.invert(is_shared)).to_pandas().drop_duplicates("further", keep=False)
+    names = pairs.to_pandas().drop_duplicates("further", keep=False)
     return pa.Table.from_pandas(names, schema=pairs.schema, preserve_index=False)
 
 
