@@ -18,6 +18,7 @@ from tfrec.data.readers.file_rows import BrokenRow
 
 MOST_LINES = 1000  # of a quoted value
 MOST_CHARACTERS = 1 << 20  # of a value
+_FEW_LINES = 10  # of a quoted value, which can be prose that has a comma on most lines
 QUOTE_CURE = "close the quote, or set `quote: none` in the mapping if quotes are part of the text"
 _ESCAPE_CURE = r"set `escape: '\'` in the mapping if quotes inside of values are written as \""
 _COLUMNS_CURE = "correct or delete that row, or set `delimiter` or `quote` if they are others"
@@ -60,7 +61,8 @@ class RowReader:
     def _is_good(self, fields: list[str]) -> bool:
         """Whether the last row is good; otherwise collect what is broken of it."""
         taken, width = self._lines.taken, self._width
-        if len(taken) > 1 and _opens_stray_quote(taken, width, self._dialect):
+        is_stray = len(taken) > 1 and _opens_stray_quote(taken, width, self._dialect)
+        if is_stray or (len(taken) > 1 and _is_never_closed(taken, self._dialect)):
             return self._break(1, f"opens a quote that is not closed before line {self._lines.number + 1}", QUOTE_CURE)
         if len(taken) > MOST_LINES:
             return self._break(len(taken), f"begins a quoted value of {len(taken):,} lines", QUOTE_CURE)
@@ -134,18 +136,51 @@ def _is_strict(lines: list[str], dialect: Dialect) -> bool:
         return False
 
 
-def _opens_stray_quote(lines: list[str], width: int, dialect: Dialect) -> bool:
-    """Whether the first line and the next one are rows of their own, if their open quotes are text.
+def _is_never_closed(lines: list[str], dialect: Dialect) -> bool:
+    """Whether the lines end within quotes."""
+    try:
+        list(dialect.reader(lines, strict=True))
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
 
-    In prose, a blank follows a comma; in two columns, the first ones must look alike too.
-    """
-    first, second = _split_alone(lines[0], dialect), _split_alone(lines[1], dialect)
-    if width < 2 or len(first) != width or len(second) != width:
+
+def _opens_stray_quote(lines: list[str], width: int, dialect: Dialect) -> bool:
+    """Whether most lines of a row are rows of their own, if the open quote of the first is text."""
+    rest = [line for line in lines[1:] if line.strip()]
+    if width < 2 or dialect.trusts_quotes or not _is_most(rest, [_may_have(line, width, dialect) for line in rest]):
+        return False
+    first, alone = _split_alone(lines[0], dialect), [_split_alone(line, dialect) for line in rest]
+    has_width = [len(fields) == width for fields in alone]
+    if len(first) != width or not _is_most(rest, has_width):
         return False
     if not _is_strict(lines, dialect):
         return True
-    is_row = not any(field[:1] == " " for field in second[1:])
-    return is_row and not dialect.trusts_quotes and (width > 2 or _shape(first[0]) == _shape(second[0]))
+    if width > 2 and len(rest) > 1:
+        return True
+    return _is_most(rest, [_looks_like_row(fields, first, len(rest)) for fields in alone if len(fields) == width])
+
+
+def _is_most(lines: list[str], claims: list[bool]) -> bool:
+    return 2 * sum(claims) > len(lines)
+
+
+def _may_have(line: str, width: int, dialect: Dialect) -> bool:
+    return line.count(dialect.delimiter) >= width - 1
+
+
+def _looks_like_row(fields: list[str], first: list[str], n_lines: int) -> bool:
+    """Whether a line is no prose: there, a blank follows a comma.
+
+    Where lines are few and columns are two, the first one must look like the first row's too.
+    """
+    if any(re.match(r" \S" if n_lines > 1 else " ", field) for field in fields[1:]):
+        return False
+    if len(fields) > 2 or n_lines > _FEW_LINES:
+        return True
+    if n_lines == 1:
+        return _shape(first[0]) == _shape(fields[0])
+    return (" " in fields[0].strip()) == (" " in first[0].strip())
 
 
 def _split_alone(line: str, dialect: Dialect) -> list[str]:

@@ -79,6 +79,44 @@ def test_a_stray_quote_in_any_column_breaks_its_line_alone(tmp_path: Path, line:
     assert _broken(read) == [(7, line.strip())]
 
 
+@pytest.mark.parametrize("after", ["b0,a, tv,2\n", "\nb0,a,tv,2\n", "b0,a\nb0,a,tv,2\n"])
+def test_a_stray_quote_before_a_line_unlike_the_others_breaks_its_line_alone(tmp_path: Path, after: str) -> None:
+    rows = "".join(f"u{n},a,tv {n},2\n" for n in range(99))
+    content = "user,item,query,n\nu,a,tv,2\n" + 'u0,a,"55 inch tv,2\n' + after + rows + 'u9,a,tv 32",3\n'
+    read = _read(tmp_path, content, "user")
+    # u, b0, the 99 rows and u9; a line of two fields is broken too.
+    assert read.rows["user"].to_pylist() == ["u", "b0", *(f"u{n}" for n in range(99)), "u9"]
+    assert _broken(read)[0] == (3, 'u0,a,"55 inch tv,2')
+    assert len(read.broken) == (2 if after.startswith("b0,a\n") else 1)
+
+
+def test_a_stray_quote_between_ids_of_two_shapes_breaks_its_line_alone(tmp_path: Path) -> None:
+    content = 'id,title\nA-1,"12 inch\n' + "".join(f"{n},Cup {n}\n" for n in range(20)) + 'B-1,wide 9"\nB-2,Cup\n'
+    read = _read(tmp_path, content, "id")
+    assert read.rows["id"].to_pylist() == [*map(str, range(20)), "B-1", "B-2"]
+    assert _broken(read) == [(2, 'A-1,"12 inch')]
+
+
+def test_a_stray_quote_between_padded_prices_breaks_its_line_alone(tmp_path: Path) -> None:
+    rows = "".join(f"i{n},Cup,   9.{n % 10}9\n" for n in range(20))
+    read = _read(tmp_path, 'id,title,price\ni,"12 inch,   9.99\n' + rows + 'j,wide 9",  19.99\n', "id")
+    assert read.rows["id"].to_pylist() == [*(f"i{n}" for n in range(20)), "j"]
+
+
+def test_a_quote_that_no_later_line_closes_breaks_its_line_alone(tmp_path: Path) -> None:
+    # Of the lines after the quote, most are no rows: only the end of the file tells that it is a stray one.
+    read = _read(tmp_path, HEADER + _lines(9) + 'u9,i9,"tea\nx\nx\n' + "v,i,tea\n", "user", bad_rows=0.5)
+    assert _broken(read) == [(11, 'u9,i9,"tea'), (12, "x"), (13, "x")]
+    assert read.rows["user"].to_pylist()[-1] == "v"
+
+
+def test_prose_with_a_comma_on_each_line_is_one_value(tmp_path: Path) -> None:
+    prose = ['"Color, red\nSize, M\nHeight, tall"', '"Chair\nweight 1,2 kg\nwidth 30,5 cm"']
+    read = _read(tmp_path, f"id,text\n1,{prose[0]}\n2,{prose[1]}\n3,x\n", "id", "text")
+    assert read.rows["id"].to_pylist() == ["1", "2", "3"]
+    assert read.rows["text"].to_pylist()[1] == "Chair\nweight 1,2 kg\nwidth 30,5 cm"
+
+
 def test_many_stray_quotes_stop_the_reading_with_a_cure(tmp_path: Path) -> None:
     lines = HEADER + _lines(100) + 'u,i,"1\n' * 5
     with pytest.raises(DataError, match=r"log\.csv line 102 opens a quote .*; close the quote, or set `quote: none`"):
