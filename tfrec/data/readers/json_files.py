@@ -6,15 +6,25 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from tfrec.data.readers.file_rows import BrokenRow, FileRows, check_broken
-from tfrec.data.readers.json_paths import ABSENT, NestedValueError, Step, explode, parse_path, to_text, value_at
-from tfrec.data.readers.messages import ENCODING_CURE, UNDECODABLE, shorten, translated_errors
+from tfrec.data.readers.json_paths import (
+    ABSENT,
+    NestedValueError,
+    Step,
+    explode,
+    first_known,
+    has_several,
+    parse_path,
+    to_text,
+    value_at,
+)
+from tfrec.data.readers.messages import ENCODING_CURE, UNDECODABLE, several_values_error, shorten, translated_errors
 from tfrec.data.readers.options import FileOptions
 from tfrec.data.readers.streams import CHUNK_BYTES, decode, open_text
 from tfrec.errors import DataError
@@ -28,7 +38,7 @@ _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=lambd
 
 def read_json(path: Path, requested: Sequence[str], options: FileOptions) -> FileRows:
     """Read the values at the requested paths; DataError if a path ends at an object."""
-    collector = _Collector(path, requested, parse_path(options.explode) if options.explode else ())
+    collector = _Collector(path, requested, options)
     broken: list[BrokenRow] = []
     with translated_errors(path), open_text(path, options.encoding) as stream:
         for line, row in _read_objects(path, decode(stream), options, broken):
@@ -45,12 +55,14 @@ def read_json(path: Path, requested: Sequence[str], options: FileOptions) -> Fil
 class _Collector:
     """Columns of text, from the objects of a file."""
 
-    def __init__(self, path: Path, requested: Sequence[str], exploded: tuple[Step, ...]) -> None:
+    def __init__(self, path: Path, requested: Sequence[str], options: FileOptions) -> None:
         self.seen: set[str] = set()  # requested columns that a row has
         self.keys: dict[str, None] = {}  # of all rows, and of the objects in the first one
         self._path = path
         self._steps = {name: parse_path(name) for name in requested}
-        self._exploded = exploded
+        self._exploded = {name: parse_path(name) for name in options.exploded}
+        self._first_path = next(iter(self._exploded), "")
+        self._single = frozenset(options.single)
         self._values: dict[str, list[str | None]] = {name: [] for name in requested}
         self._batches: list[pa.Table] = []
         self._size = 0
@@ -58,7 +70,7 @@ class _Collector:
     def add(self, line: int, row: dict[str, Any]) -> None:
         """Add the row, or the rows that it is exploded to."""
         self.keys |= dict.fromkeys(row) if self.keys else dict.fromkeys(_list_paths(row))
-        for one in explode(row, self._exploded) if self._exploded else (row,):
+        for one in self._explode(row):
             for name, values in self._values.items():
                 values.append(self._read_value(line, one, name))
             self._size += 1
@@ -70,13 +82,30 @@ class _Collector:
         self._flush()
         return pa.concat_tables(self._batches)
 
+    def _explode(self, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        if not self._exploded:
+            return (row,)
+        paths = self._exploded
+        name = self._first_path
+        if len(paths) > 1:
+            name = first_known(row, paths)
+            later = list(paths)[list(paths).index(name) + 1 :]  # the first known value counts, not these
+            row = row | {one: None for one in later if has_several(value_at(row, one, paths[one]))}
+        if name not in row:
+            return explode(row, paths[name])
+        return explode(row, (Step(name),)) if isinstance(row[name], list) else (row,)
+
     def _read_value(self, line: int, row: dict[str, Any], name: str) -> str | None:
         value = row[name] if name in row else value_at(row, name, self._steps[name])
         if value is ABSENT:
             return None
         self.seen.add(name)
+        if value and type(value) is str and value.isascii():
+            return value
+        if name in self._single and has_several(value):
+            raise several_values_error(f"{self._path} line {line}", name)
         try:
-            return value if value and type(value) is str and value.isascii() else to_text(value)
+            return to_text(value)
         except NestedValueError as error:
             first = str(error).split(",")[0]
             raise DataError(

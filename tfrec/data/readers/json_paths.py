@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfrec.schema import CATEGORY_SEPARATOR
@@ -41,17 +41,35 @@ def value_at(row: dict[str, Any], name: str, steps: tuple[Step, ...]) -> Any:
     return row[name] if name in row else _follow_all(row, steps)
 
 
-def explode(row: dict[str, Any], steps: tuple[Step, ...]) -> Iterator[dict[str, Any]]:
-    """Yield a copy of the row for each member of the list at a path, with the member in its place.
+def explode(row: Any, steps: tuple[Step, ...]) -> Iterator[Any]:
+    """Yield a copy of the row for each member of the lists on a path, with the member in its place.
 
-    A row without the list, or with an empty one, is yielded once.
+    An empty list has the one member None. Lists behind a selected member stay.
     """
-    members = _follow_all(row, steps)
-    if not isinstance(members, list) or not members:
-        yield _replaced(row, steps, None) if members == [] else row
-        return
-    for member in members:
-        yield _replaced(row, steps, member)
+    if isinstance(row, list):
+        for member in row or [None]:
+            yield from explode(member, steps)
+    elif steps and isinstance(row, dict) and steps[0].key in row and not steps[0].select_key:
+        key = steps[0].key
+        for member in explode(row[key], steps[1:]):
+            yield row if member is row[key] else row | {key: member}
+    else:
+        yield row
+
+
+def first_known(row: dict[str, Any], paths: Mapping[str, tuple[Step, ...]]) -> str:
+    """The first of several paths that has a value in a row, or else the last."""
+    names = list(paths)
+    return next((name for name in names[:-1] if _is_known(value_at(row, name, paths[name]))), names[-1])
+
+
+def _is_known(value: Any) -> bool:
+    return any(map(_is_known, value)) if isinstance(value, list) else value not in (None, "", ABSENT)
+
+
+def has_several(value: Any) -> bool:
+    """Whether a value is a list with several known members."""
+    return isinstance(value, list) and sum(map(_is_known, value)) > 1
 
 
 def to_text(value: Any) -> str | None:
@@ -97,11 +115,6 @@ def _select(members: Any, step: Step) -> Any:
         if isinstance(member, dict) and str(member.get(step.select_key)) == step.select_value:
             return member.get("value", member)
     return ABSENT
-
-
-def _replaced(row: dict[str, Any], steps: tuple[Step, ...], member: Any) -> dict[str, Any]:
-    key, rest = steps[0].key, steps[1:]
-    return row | {key: _replaced(row[key], rest, member) if rest else member}
 
 
 def _unwrap(value: dict[str, Any]) -> Any:

@@ -70,6 +70,14 @@ def _nested_cure(column: str, names: Sequence[str]) -> str:
     return f", for example {nested}, with `explode: {rows}` if it holds the rows" if nested else ""
 
 
+def several_values_error(where: str, column: str) -> DataError:
+    """Error for a list in a column that holds one value a row."""
+    return DataError(
+        f"{where} has a list of several values as {column!r}, expected one a row; set `explode: {column}` in the "
+        "mapping to make each a row, or name a single value"
+    )
+
+
 def shorten(text: str) -> str:
     """Text as one printable line of limited length, for a message."""
     line = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffd]", "?", " ".join(text.split()))

@@ -35,7 +35,16 @@ class FileOptions:
     header: tuple[str, ...] = ()  # names of the columns, for files without a header line
     skip_rows: int = 0  # lines before the header
     bad_rows: float = 0.01  # share of a file's rows that may be broken; FEW_BAD_ROWS always may
-    explode: str = ""  # path of a list whose elements become a row each
+    explode: str = ""  # path on which the elements of each list become a row each
+    item_paths: tuple[str, ...] = ()
+    """Paths of the item, of which the first with a value is exploded if `explode` is ""."""
+    single: tuple[str, ...] = ()
+    """Paths that hold one value a row, such as ids: a list of several is an error."""
+
+    @property
+    def exploded(self) -> tuple[str, ...]:
+        """Paths of which one is exploded in each row."""
+        return (self.explode,) if self.explode else self.item_paths
 
 
 DEFAULT_OPTIONS = FileOptions()

@@ -22,11 +22,42 @@ def follow(column: pa.Array, steps: tuple[Step, ...]) -> pa.Array | None:
     return column
 
 
-def explode(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
-    """Explode lists: the row that each member comes from, and the members.
+def explode(column: pa.Array, steps: tuple[Step, ...]) -> tuple[np.ndarray, pa.Array]:
+    """Explode the lists on a path: the row that each member comes from, and the column of members.
 
     A row without members gives one null.
     """
+    if is_list(column.type):
+        rows, members = _explode_list(column)
+        inner, exploded = explode(members, steps)
+        return rows[inner], exploded
+    if not steps or not has_list(column.type, steps):
+        return np.arange(len(column)), column
+    names = [field.name for field in column.type]
+    rows, exploded = explode(pc.struct_field(column, steps[0].key), steps[1:])
+    taken = pa.array(rows)
+    fields = [exploded if name == steps[0].key else pc.struct_field(column, name).take(taken) for name in names]
+    return rows, pa.StructArray.from_arrays(fields, names)
+
+
+def has_list(kind: pa.DataType, steps: tuple[Step, ...]) -> bool:
+    """Whether a list is on a path below a type, before any selected member."""
+    if is_list(kind):
+        return True
+    if not steps or steps[0].select_key or not pa.types.is_struct(kind) or kind.get_field_index(steps[0].key) < 0:
+        return False
+    return has_list(kind.field(steps[0].key).type, steps[1:])
+
+
+def has_several(column: pa.Array) -> bool:
+    """Whether a list in the column has several known members."""
+    if not is_list(column.type):
+        return False
+    rows = pc.list_parent_indices(column).filter(pc.list_flatten(column).is_valid())
+    return len(rows) > len(pc.unique(rows))
+
+
+def _explode_list(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype("int64")
     rows = np.repeat(np.arange(len(column)), np.maximum(lengths, 1))
     has_member = np.repeat(lengths > 0, np.maximum(lengths, 1))

@@ -22,6 +22,7 @@ from tfrec.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
 _REQUIRED = (*ID_COLUMNS, "timestamp", "from", "kind")
+_SINGLE = (*_REQUIRED, "until")  # a list of these is none; others may be levels or words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     if not mapped.options.format:
         warn_of_left_out(mapped.paths)
     folder = os.path.commonpath([os.path.abspath(file.parent) for file in files])
-    for read in read_files(files, [*sources, *mapped.only], required, _options(mapped), optional):
+    for read in read_files(files, [*sources, *mapped.only], required, _options(mapped, columns), optional):
         tables.append(_to_columns(read, mapped, name, columns))
         broken.append(read.broken_table(folder))
     rows = concat(tables)
@@ -74,10 +75,10 @@ def concat(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="default").combine_chunks()
 
 
-def _options(mapped: TableMapping) -> FileOptions:
-    """Options of the files; without `explode`, the list that the item_id is in is exploded."""
-    parent = mapped.columns.get("item_id", ("",))[0].rpartition(".")[0]
-    return mapped.options if mapped.options.explode else dataclasses.replace(mapped.options, explode=parent)
+def _options(mapped: TableMapping, columns: dict[str, tuple[str, ...]]) -> FileOptions:
+    """Options of the files; without `explode`, the lists that the item_id is in are exploded."""
+    single = tuple(source for name, group in columns.items() if name in _SINGLE for source in group)
+    return dataclasses.replace(mapped.options, item_paths=columns.get("item_id", ()), single=single)
 
 
 def _to_columns(read: FileRows, mapped: TableMapping, name: str, columns: dict[str, tuple[str, ...]]) -> pa.Table:

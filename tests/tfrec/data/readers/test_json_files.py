@@ -84,6 +84,41 @@ def test_a_list_that_is_not_exploded_is_joined(tmp_path: Path) -> None:
     assert _read(tmp_path, text, "path.name").rows["path.name"].to_pylist() == ["Food > Dry"]
 
 
+def test_several_values_of_a_single_one_are_refused(tmp_path: Path) -> None:
+    lines = '{"user": ["u1"]}\n{"user": []}\n'
+    assert _read(tmp_path, lines, "user", single=("user",)).rows["user"].to_pylist() == ["u1", None]
+    with pytest.raises(DataError, match=r"line 3 has a list of several values as 'user', .*; set `explode: user`"):
+        _read(tmp_path, lines + '{"user": ["u1", "u2"]}\n', "user", single=("user",))
+
+
+def test_lists_within_lists_are_exploded_in_turn(tmp_path: Path) -> None:
+    text = (
+        '{"user": "u1", "orders": [{"id": 1, "lines": [{"sku": "a"}, {"sku": "b"}]}, {"id": 2, "lines": []}]}\n'
+        '{"user": "u2", "orders": [{"id": 3, "lines": [{"sku": "c"}]}]}\n'
+        '{"user": "u3"}\n'
+    )
+    paths = ("user", "orders.id", "orders.lines.sku")
+    for options in ({"explode": "orders.lines"}, {"item_paths": ("orders.lines.sku",)}):
+        assert _read(tmp_path, text, *paths, **options).rows.to_pydict() == {
+            "user": ["u1", "u1", "u1", "u2", "u3"],
+            "orders.id": ["1", "1", "2", "3", None],
+            "orders.lines.sku": ["a", "b", None, "c", None],
+        }
+
+
+def test_a_list_that_is_the_item_is_exploded(tmp_path: Path) -> None:
+    text = '{"user": 1, "items": ["a", "b"]}\n{"user": 2, "items": []}\n{"user": 3, "items": "c"}\n'
+    read = _read(tmp_path, text, "user", "items", item_paths=("items",))
+    assert read.rows.to_pydict() == {"user": ["1", "1", "2", "3"], "items": ["a", "b", None, "c"]}
+
+
+def test_the_list_of_a_second_choice_is_exploded_where_the_first_is_unknown(tmp_path: Path) -> None:
+    items = '"items": [{"sku": "a"}, {"sku": "b"}]'
+    choices = ("sku", "items.sku")
+    read = _read(tmp_path, f'{{"sku": "s", {items}}}\n{{{items}}}\n', *choices, item_paths=choices, single=choices)
+    assert read.rows.to_pydict() == {"sku": ["s", None, None], "items.sku": [None, "a", "b"]}
+
+
 def test_extended_json_of_mongodb_is_the_value_in_it(tmp_path: Path) -> None:
     text = (
         '{"_id": {"$oid": "a1"}, "n": {"$numberLong": "7"}, "at": {"$date": "2024-03-01T10:00:00Z"}}\n'

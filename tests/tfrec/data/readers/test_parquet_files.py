@@ -17,9 +17,9 @@ VALUE = pa.struct([("string_value", pa.string()), ("int_value", pa.int64()), ("d
 PARAMS = pa.list_(pa.struct([("key", pa.string()), ("value", VALUE)]))
 
 
-def _read(folder: Path, table: dict[str, Any], *columns: str, explode: str = "") -> dict[str, list[Any]]:
+def _read(folder: Path, table: dict[str, Any], *columns: str, **options: Any) -> dict[str, list[Any]]:
     pq.write_table(pa.table(table), folder / "log.parquet")
-    return read_file(folder / "log.parquet", columns, FileOptions(explode=explode)).rows.to_pydict()
+    return read_file(folder / "log.parquet", columns, FileOptions(**options)).rows.to_pydict()
 
 
 def test_nulls_and_empty_texts_in_a_list_are_no_levels(tmp_path: Path) -> None:
@@ -38,7 +38,58 @@ def test_a_list_of_structs_is_exploded_and_outer_columns_repeat(tmp_path: Path) 
         "items.id": ["A", "B", None, None, "C"],
         "items.price": ["1.5", None, None, None, "2"],
     }
-    assert _read(tmp_path, table, "items.id") == {"items.id": ["A > B", None, None, "C"]}
+
+
+def test_a_list_that_is_not_exploded_is_joined(tmp_path: Path) -> None:
+    table = {"path": [[{"name": "Food"}, {"name": None}, {"name": "Dry"}], None]}
+    assert _read(tmp_path, table, "path.name") == {"path.name": ["Food > Dry", None]}
+
+
+def test_several_values_of_a_single_one_are_refused(tmp_path: Path) -> None:
+    assert _read(tmp_path, {"user": [["u1", None], [], None]}, "user", single=("user",)) == {"user": ["u1", None, None]}
+    with pytest.raises(DataError, match=r"a list of several values as 'user', expected one a row; set `explode: user`"):
+        _read(tmp_path, {"user": [["u1", "u2"]]}, "user", single=("user",))
+
+
+def test_lists_within_lists_are_exploded_in_turn(tmp_path: Path) -> None:
+    orders = [
+        [{"id": 1, "lines": [{"sku": "a"}, {"sku": "b"}]}, {"id": 2, "lines": []}],
+        [{"id": 3, "lines": [{"sku": "c"}]}],
+        None,
+    ]
+    table = {"user": ["u1", "u2", "u3"], "orders": orders}
+    assert _read(tmp_path, table, "user", "orders.id", "orders.lines.sku", explode="orders.lines") == {
+        "user": ["u1", "u1", "u1", "u2", "u3"],
+        "orders.id": ["1", "1", "2", "3", None],
+        "orders.lines.sku": ["a", "b", None, "c", None],
+    }
+
+
+def test_a_list_that_is_the_item_is_exploded(tmp_path: Path) -> None:
+    table = {"user": ["u1", "u2"], "items": [["a", "b"], []]}
+    assert _read(tmp_path, table, "user", "items", item_paths=("items",)) == {
+        "user": ["u1", "u1", "u2"],
+        "items": ["a", "b", None],
+    }
+
+
+def test_the_list_of_a_second_choice_is_exploded_where_the_first_is_unknown(tmp_path: Path) -> None:
+    table = {"sku": ["s", None], "items": [[{"sku": "a"}, {"sku": "b"}]] * 2}
+    choices = ("sku", "items.sku")
+    assert _read(tmp_path, table, *choices, item_paths=choices, single=choices) == {
+        "sku": ["s", None, None],
+        "items.sku": [None, "a", "b"],
+    }
+
+
+def test_the_first_of_two_columns_of_one_name_is_read_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = pa.table([["u1"], ["a"], ["b"]], names=["user", "item", "item"])
+    pq.write_table(table, tmp_path / "log.parquet")
+    read = read_file(tmp_path / "log.parquet", ["item", "user"])
+    assert read.rows.to_pydict() == {"item": ["a"], "user": ["u1"]}
+    assert "has 2 columns named 'item'; the first is read" in caplog.text
 
 
 def test_a_nested_list_is_exploded(tmp_path: Path) -> None:
