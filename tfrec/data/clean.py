@@ -24,6 +24,7 @@ from tfrec.data.clean_dated import clean_item_states, clean_reviews
 from tfrec.data.cleaning_report import CleaningReport, Rule
 from tfrec.data.cleaning_warnings import (
     BAD_TIME,
+    DEFAULT_TIME,
     FORMAT_HINT,
     FUTURE,
     KINDS_HINT,
@@ -33,6 +34,7 @@ from tfrec.data.cleaning_warnings import (
     warn_of_user,
 )
 from tfrec.data.raw_tables import RawTables
+from tfrec.data.values.default_times import is_default_time
 from tfrec.data.values.timestamps import parse_times
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import DAY_SECONDS, INTERACTIONS, ITEMS, KINDS, RECORDED_KINDS, TABLES, USERS, Clock
@@ -125,6 +127,7 @@ def _check_interactions(rows: pa.Table, times: np.ndarray, clock: Clock) -> dict
         UNKNOWN_KIND: ~to_bools(pc.is_in(rows["kind"], pa.array(KINDS))),
         BAD_TIME: np.isnan(times),
         FUTURE: times > latest,
+        **({DEFAULT_TIME: is_default_time(times, latest)} if clock == "utc" else {}),
         "cancellation or return": _is_canceled(rows),
         "quantity not positive": _has_no_quantity(rows),
         "exact duplicate": mark_repeats(rows, rows.column_names),
@@ -242,6 +245,6 @@ def _no_rows_error(report: CleaningReport) -> DataError:
     return DataError(
         f"none of {report.rejected.num_rows:,} interactions is left after cleaning; rule {worst.rule!r} dropped "
         f"{worst.dropped:,} (for example {report.example(worst.rule)}); correct the mapping or the data"
-        + (f", or {FORMAT_HINT}" if worst.rule in (BAD_TIME, FUTURE) else "")
+        + (f", or {FORMAT_HINT}" if worst.rule in (BAD_TIME, FUTURE, DEFAULT_TIME) else "")
         + (f", or {KINDS_HINT}" if worst.rule == UNKNOWN_KIND else "")
     )

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from tfrec.data.arrow import check_distinct, has_control, mark_repeats, strip_text, to_bools
 from tfrec.data.cleaning_report import CleaningReport
 from tfrec.data.raw_tables import DatedTable
+from tfrec.data.values.default_times import read_open_ends
 from tfrec.data.values.timestamps import parse_times
 from tfrec.schema import ITEM_STATES, REVIEWS
 
@@ -19,7 +20,7 @@ _TIME = pa.timestamp("ms", "UTC")
 
 def clean_item_states(raw: DatedTable, item_ids: pa.ChunkedArray, report: CleaningReport) -> pa.Table:
     """Item states that begin at a known time and end after it; without an end, they last."""
-    rows, unread = _read_times(strip_text(raw.rows, skip=("from", "until")), raw, ("from", "until"))
+    rows, unread = _read_times(strip_text(raw.rows, skip=("from", "until")), raw, ("from", "until"), report)
     is_reversed = pc.less_equal(rows["until"], rows["from"]) if "until" in rows.column_names else None
     return _clean(
         rows,
@@ -35,7 +36,7 @@ def clean_item_states(raw: DatedTable, item_ids: pa.ChunkedArray, report: Cleani
 
 def clean_reviews(raw: DatedTable, item_ids: pa.ChunkedArray, report: CleaningReport) -> pa.Table:
     """Reviews with stars or text; the user and the time may be unknown."""
-    rows, unread = _read_times(strip_text(raw.rows, skip=("timestamp",)), raw, ("timestamp",))
+    rows, unread = _read_times(strip_text(raw.rows, skip=("timestamp",)), raw, ("timestamp",), report)
     said = [to_bools(rows[name].is_valid()) for name in ("stars", "text") if name in rows.column_names]
     is_empty = ~np.any(said, axis=0) if said else np.ones(len(rows), bool)
     return _clean(rows, REVIEWS, {"bad timestamp": unread, "neither stars nor text": is_empty}, item_ids, report)
@@ -81,7 +82,9 @@ def _drop_negative_prices(rows: pa.Table, report: CleaningReport) -> pa.Table:
     return rows.set_column(rows.column_names.index("price"), "price", price)
 
 
-def _read_times(rows: pa.Table, raw: DatedTable, names: Sequence[str]) -> tuple[pa.Table, np.ndarray]:
+def _read_times(
+    rows: pa.Table, raw: DatedTable, names: Sequence[str], report: CleaningReport
+) -> tuple[pa.Table, np.ndarray]:
     """Parse the columns of times; mark the rows [rows] bool with text that is no time."""
     unread = np.zeros(rows.num_rows, bool)
     for name in (name for name in names if name in rows.column_names):
@@ -90,8 +93,11 @@ def _read_times(rows: pa.Table, raw: DatedTable, names: Sequence[str]) -> tuple[
             continue
         if pa.types.is_string(column.type):
             column = pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), None, column)
-        times = parse_times(column, raw.timestamp_format, raw.timezone)
-        unread |= np.isnat(times) & to_bools(column.is_valid())
+        times, is_open = read_open_ends(name, column, parse_times(column, raw.timestamp_format, raw.timezone))
+        if is_open.any():
+            rule = "default timestamp" if name == "timestamp" else f"{name} without a limit"
+            report.add_change(rule, int(is_open.sum()), rows.num_rows)
+        unread |= np.isnat(times) & to_bools(column.is_valid()) & ~is_open
         parsed = pa.chunked_array([pa.array(times)]).cast(_TIME)
         rows = rows.set_column(rows.column_names.index(name), name, parsed)
     return rows, unread

@@ -9,14 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.data.cleaning_report import CleaningReport
+from tfrec.data.values.default_times import FIRST_TIME
 
 BAD_TIME = "bad timestamp"
 FUTURE = "timestamp in the future"
+DEFAULT_TIME = "timestamp before 1990"
 UNKNOWN_KIND = "unknown kind"
 FORMAT_HINT = "set `timestamp_format` in the mapping, such as '%d/%m/%Y %H:%M'"
 KINDS_HINT = "map them under `kinds`"
 
-_FIRST_YEAR = 1990  # no shop's log is older
 _WARNING_SHARE = 0.01  # of the rows
 _MOST_KINDS = 10  # in a warning
 _USER_EVENTS = 50
@@ -56,10 +57,10 @@ def warn_of_user(user_ids: pa.ChunkedArray) -> None:
 def warn_of_times(times: np.ndarray, report: CleaningReport) -> None:
     """Warn where the timestamps may have another format than the one assumed."""
     latest = np.datetime64(int(times.max()), "ms")
-    if latest < np.datetime64(str(_FIRST_YEAR)):
+    if latest < FIRST_TIME:
         _LOGGER.warning(f"the last of {len(times):,} interactions is of {latest}; if that is wrong, {FORMAT_HINT}")
     for rule in report.rules:
-        if rule.rule in (BAD_TIME, FUTURE) and rule.dropped > _WARNING_SHARE * (rule.dropped + rule.kept):
+        if rule.rule in (BAD_TIME, FUTURE, DEFAULT_TIME) and rule.dropped > _WARNING_SHARE * (rule.dropped + rule.kept):
             _LOGGER.warning(
                 f"{rule.rule}: {rule.dropped:,} of {rule.dropped + rule.kept:,} interactions were dropped "
                 f"({report.example(rule.rule)}); {FORMAT_HINT}"

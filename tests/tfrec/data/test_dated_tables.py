@@ -104,6 +104,36 @@ def test_reviews_keep_their_text_and_may_lack_user_and_time(tmp_path: Path) -> N
     ]
 
 
+def test_the_open_ends_of_prices_have_no_limit(tmp_path: Path) -> None:
+    lines = ["1,2024-01-01,9999-12-31", "2,0001-01-01,31.12.9999", "3,2024-01-01,99991231", "4,9999-12-31,"]
+    (tmp_path / "state.csv").write_text("sku,valid_from,valid_to\n" + "\n".join(lines))
+    states = "\nitem_states: {path: state.csv, columns: {from: valid_from, until: valid_to, item_id: sku}}"
+    report = ingest(read_mapping(_write(tmp_path, MAPPING.splitlines()[0] + states)), tmp_path / "out", 1)
+    rows = {row["item_id"]: (row["from"], row["until"]) for row in _rows(report, "item_states").to_pylist()}
+    begin = _utc(2024, 1, 1)
+    assert rows == {"1": (begin, None), "2": (_utc(1970, 1, 1), None), "3": (begin, None)}
+    rules = _rules(report, "item_states")
+    assert (rules["from without a limit"], rules["until without a limit"], rules["bad timestamp"]) == (1, 3, 1)
+
+
+def test_the_open_ends_of_prices_in_parquet_have_no_limit(tmp_path: Path) -> None:
+    times = {"from": datetime.datetime(1, 1, 1), "until": datetime.datetime(9999, 12, 31)}
+    states = {name: pa.array([time], pa.timestamp("us")) for name, time in times.items()}
+    pq.write_table(pa.table({"item_id": ["1"], **states}), tmp_path / "states.parquet")
+    states_mapping = "\nitem_states: {path: states.parquet, columns: {until: until}, timezone: Europe/Berlin}"
+    report = ingest(read_mapping(_write(tmp_path, MAPPING.splitlines()[0] + states_mapping)), tmp_path / "out", 1)
+    assert [(r["from"], r["until"]) for r in _rows(report, "item_states").to_pylist()] == [(_utc(1970, 1, 1), None)]
+
+
+def test_a_review_of_1970_has_no_time_where_others_are_later(tmp_path: Path) -> None:
+    mapping = _write(tmp_path)
+    lines = ['{"item_id": "2", "timestamp": "1970-01-01", "body": "old"}', REVIEW_LINES.splitlines()[0]]
+    (tmp_path / "reviews.jsonl").write_text("\n".join(lines))
+    report = ingest(read_mapping(mapping), tmp_path / "out", 1)
+    assert {r["text"]: r["timestamp"] for r in _rows(report, "reviews").to_pylist()}["old"] is None
+    assert _rules(report, "reviews") == {"default timestamp": 1}
+
+
 def test_a_table_set_names_the_dated_tables_that_it_has(tmp_path: Path) -> None:
     full = ingest(read_mapping(_write(tmp_path)), tmp_path / "out", 2)
     assert full.tables.manifest.rows == {"interactions": 2, "items": 2, "users": 0, "item_states": 4, "reviews": 2}

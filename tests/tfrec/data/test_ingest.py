@@ -24,7 +24,7 @@ from tfrec.errors import ConfigError, DataError
 from tfrec.schema import INTERACTIONS, ITEMS, TableSet, partition_of, read_table_set
 
 HEADER = "user,item,what,when,n,price,basket\n"
-# Line 1 is good; each of the next 9 lines breaks one rule, in the order of the rules.
+# Line 1 is good; each of the next 10 lines breaks one rule, in the order of the rules.
 LINES = """\
 u1,a,buy,2024-01-01 10:00:00,2,1.5,b1
 ,a,buy,2024-01-01 10:00:00,2,1.5,b1
@@ -33,6 +33,7 @@ u1,,buy,2024-01-01 10:00:00,2,1.5,b1
 u1,a,lick,2024-01-01 10:00:00,2,1.5,b1
 u1,a,buy,soon,2,1.5,b1
 u1,a,buy,2199-01-01 10:00:00,2,1.5,b1
+u1,a,buy,1970-01-01T00:00:00Z,2,1.5,b1
 u1,a,buy,2024-01-01 10:00:00,-2,1.5,Cb1
 u1,a,buy,2024-01-01 10:00:00,0,1.5,b1
 u1,a,buy,2024-01-01 10:00:00,2,1.5,b1
@@ -46,6 +47,7 @@ RULES = [
     "unknown kind",
     "bad timestamp",
     "timestamp in the future",
+    "timestamp before 1990",
     "cancellation or return",
     "quantity not positive",
     "exact duplicate",
@@ -98,12 +100,12 @@ def _line(user: str = "u1", item: str = "a", when: str = "2024-01-01 10:00:00", 
 
 def test_each_rule_drops_its_line_and_the_report_lists_the_rules_in_order(tmp_path: Path) -> None:
     report = _ingested(tmp_path)
-    # 12 lines, each of 9 rules drops one; line 1, its copy in basket b2 and the search stay.
-    assert report.rows_read == {"interactions": 12, "items": 1, "users": 1}
+    # 13 lines, each of 10 rules drops one; line 1, its copy in basket b2 and the search stay.
+    assert report.rows_read == {"interactions": 13, "items": 1, "users": 1}
     rules = [rule for rule in report.tables.manifest.rules if rule["table"] == "interactions"]
     assert [rule["rule"] for rule in rules] == RULES
-    assert [rule["dropped"] for rule in rules] == [1] * 9
-    assert [rule["kept"] for rule in rules] == [11, 10, 9, 8, 7, 6, 5, 4, 3]
+    assert [rule["dropped"] for rule in rules] == [1] * 10
+    assert [rule["kept"] for rule in rules] == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
     assert report.tables.manifest.rows["interactions"] == 3
 
 
@@ -111,12 +113,12 @@ def test_dropped_rows_are_stored_unchanged_with_their_rule(tmp_path: Path) -> No
     report = _ingested(tmp_path)
     rejected = pq.read_table(report.rejected / "interactions.parquet").to_pydict()
     assert rejected["rule"] == RULES
-    assert rejected["row"] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
-    assert rejected["user_id"] == [None, "u1", "u\x011", *["u1"] * 6]
+    assert rejected["row"] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert rejected["user_id"] == [None, "u1", "u\x011", *["u1"] * 7]
     assert rejected["kind"][3] == "lick"
     assert rejected["timestamp"][4] == "soon"
-    assert rejected["session"][6] == "Cb1"
-    assert rejected["quantity"][7] == "0"
+    assert rejected["session"][7] == "Cb1"
+    assert rejected["quantity"][8] == "0"
 
 
 def test_kept_rows_have_the_schemas_columns_and_are_sorted_by_time(tmp_path: Path) -> None:
@@ -165,6 +167,27 @@ def test_a_log_of_1976_and_bad_or_future_timestamps_are_warned_of(
     )
     assert re.search(r"bad timestamp: 1 of 3 interactions were dropped \(row=2, .*'soon'", caplog.text)
     assert re.search(r"timestamp in the future: 1 of 2 .*'2199-01-01'.*set `timestamp_format`", caplog.text)
+
+
+@pytest.mark.parametrize("when", ["1970-01-01T00:00:00Z", "1900-01-01"])
+def test_default_times_are_dropped_where_the_log_is_later(
+    tmp_path: Path, when: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    report = _ingested(tmp_path, lines=_line() + _line(when=when))
+    assert _rule(report, "interactions", "timestamp before 1990")["dropped"] == 1
+    assert re.search(
+        r"timestamp before 1990: 1 of 2 interactions were dropped \(row=2, .*set `timestamp_f", caplog.text
+    )
+
+
+def test_the_year_1_of_parquet_is_dropped_where_the_log_is_later(tmp_path: Path) -> None:
+    times = pa.array([datetime.datetime(1, 1, 1), datetime.datetime(2024, 1, 1)], pa.timestamp("us"))
+    pq.write_table(pa.table({"user_id": ["u", "u"], "item_id": ["a", "b"], "t": times}), tmp_path / "log.parquet")
+    (tmp_path / "shop.yaml").write_text(
+        "interactions: {path: log.parquet, kind: view, columns: {timestamp: t}, timezone: Europe/Berlin}"
+    )
+    report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out", 1)
+    assert _rule(report, "interactions", "timestamp before 1990")["dropped"] == 1
 
 
 def test_the_error_for_future_timestamps_alone_names_the_format(tmp_path: Path) -> None:
@@ -778,8 +801,8 @@ def test_the_report_lists_each_rule_and_the_folder_of_dropped_rows(tmp_path: Pat
     report = _ingested(tmp_path)
     lines = str(report).splitlines()
     assert lines[0].split() == ["table", "rule", "dropped", "changed", "kept"]
-    assert lines[1].split() == ["interactions", "rows", "read", "12"]
-    assert lines[10].split() == ["exact", "duplicate", "1", "-", "3"]
+    assert lines[1].split() == ["interactions", "rows", "read", "13"]
+    assert lines[11].split() == ["exact", "duplicate", "1", "-", "3"]
     assert f"dropped rows in {report.rejected}" in lines[-1]
     assert (report.rejected / "users.parquet").is_file()
 
@@ -1033,14 +1056,14 @@ def test_tables_of_interactions_are_read_together_each_with_its_columns_and_time
 
 def test_broken_rows_are_counted_and_stored_with_their_file_and_line(tmp_path: Path) -> None:
     report = _ingested(tmp_path, lines=LINES + "u9,a,buy\n")
-    assert report.rows_read["interactions"] == 13
+    assert report.rows_read["interactions"] == 14
     assert report.tables.manifest.rules[0] == {
-        **{"table": "interactions", "rule": "broken row", "dropped": 1, "kept": 12, "changed": 0},
+        **{"table": "interactions", "rule": "broken row", "dropped": 1, "kept": 13, "changed": 0},
     }
     broken = pq.read_table(report.rejected / "interactions.parquet").to_pylist()[0]
-    # The header is line 1 of the file, the 12 good rows are lines 2 to 13.
+    # The header is line 1 of the file, the 13 good rows are lines 2 to 14.
     assert {name: value for name, value in broken.items() if value is not None} == {
-        **{"rule": "broken row", "file": "log.csv", "line": 14, "text": "u9,a,buy"},
+        **{"rule": "broken row", "file": "log.csv", "line": 15, "text": "u9,a,buy"},
         "reason": "has 3 columns, expected 7",
     }
 
