@@ -77,7 +77,7 @@ def clean(raw: RawTables) -> CleanTables:
         items,
         users,
         rejected={report.table: report.all_rejected() for report in reports},
-        read={report.table: raw.rows_of(report.table) + _count_broken(raw, report.table) for report in reports},
+        read={report.table: _count_read(raw, report.table) for report in reports},
         rules=tuple(rule for report in reports for rule in report.rules),
         dated=dated,
     )
@@ -85,11 +85,18 @@ def clean(raw: RawTables) -> CleanTables:
 
 def _begin_report(raw: RawTables, table: str) -> CleaningReport:
     report = CleaningReport(table)
+    kept, left_out = raw.rows_of(table), raw.left_out.get(table, 0)
     if _count_broken(raw, table):
-        report.add_broken(raw.broken[table], raw.rows_of(table))
+        report.add_broken(raw.broken[table], kept + left_out)
+    if left_out:
+        report.add_left_out(left_out, kept)
     for rule, changed in raw.changes.get(table, {}).items():
         report.add_change(rule, changed, raw.rows_of(table))
     return report
+
+
+def _count_read(raw: RawTables, table: str) -> int:
+    return raw.rows_of(table) + raw.left_out.get(table, 0) + _count_broken(raw, table)
 
 
 def _count_broken(raw: RawTables, table: str) -> int:

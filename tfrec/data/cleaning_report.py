@@ -13,6 +13,7 @@ from tfrec.data.arrow import is_vector
 _EXAMPLE_CHARACTERS = 160
 
 _BROKEN_ROW = "broken row"
+_LEFT_OUT = "left out by only"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +52,10 @@ class CleaningReport:
         is_kept = first == len(violations)
         self.rejected = _collect_rejected(rows, list(violations), first, ~is_kept)
         return is_kept
+
+    def add_left_out(self, count: int, kept: int) -> None:
+        """Record rows that the mapping leaves out: they are not among the rejected ones."""
+        self.rules.append(Rule(self.table, _LEFT_OUT, count, kept))
 
     def add_broken(self, broken: pa.Table, kept: int) -> None:
         """Record rows that could not be read: their file, line, reason and text."""

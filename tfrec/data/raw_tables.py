@@ -42,6 +42,8 @@ class RawTables:
     """Zone of timestamps that name none."""
     broken: dict[str, pa.Table] = dataclasses.field(default_factory=dict)
     """Table -> rows of its files that could not be read: file, line, reason, text."""
+    left_out: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Table -> rows of its files that the mapping's `only` does not match."""
     dated: dict[str, DatedTable] = dataclasses.field(default_factory=dict)
     """Name of schema.DATED_TABLES -> table, where the shop has it."""
 

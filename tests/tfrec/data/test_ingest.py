@@ -729,7 +729,12 @@ def _only(tmp_path: Path, only: str) -> IngestReport:
 @pytest.mark.parametrize("only", ["{item_id: '^[0-9]'}", "{n: '[1-9]'}", "{user_id: '^u', n: '.'}"])
 def test_rows_that_do_not_match_only_are_not_read(tmp_path: Path, only: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
-        tables = _only(tmp_path, only).tables
+        report = _only(tmp_path, only)
+    tables = report.tables
+    assert report.rows_read["interactions"] == 2
+    assert ("left out by only", 1, 1) in [
+        (rule["rule"], rule["dropped"], rule["kept"]) for rule in tables.manifest.rules
+    ]
     assert re.search(r"interactions\.only keeps 1 of \d rows of log\.csv", caplog.text)
     assert _rows(tables, "interactions")["item_id"].to_pylist() == ["10a"]
     assert _rows(tables, "items")["item_id"].to_pylist() == ["10a"]

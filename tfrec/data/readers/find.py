@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
@@ -24,7 +25,7 @@ def find_files(paths: Sequence[Path], any_suffix: bool = False) -> list[Path]:
     """List the data files of files, folders (any depth, linked ones too) and globs, each once.
 
     Files of a folder need a known suffix, or none at all under `any_suffix`; names that begin with .
-    or _ are left out there. Sorted within a path. DataError for a path without any file.
+    or _ are left out there. Sorted within a path, by the numbers in the names. DataError for a path without any file.
     """
     return list(dict.fromkeys(file for path in paths for file in _find(path, any_suffix)))
 
@@ -68,7 +69,13 @@ def _find(path: Path, any_suffix: bool) -> list[Path]:
     files += [file for file in below if any_suffix or data_suffix(file) in CSV + JSON + PARQUET + COMPRESSED]
     if not files:
         raise DataError(f"{path} matches no CSV, JSON or Parquet file; correct the path in the mapping")
-    return sorted(files)
+    return sorted(files, key=_natural_order)
+
+
+def _natural_order(path: Path) -> tuple[list[list[str | int]], str]:
+    """Key of a path by which part-2 comes before part-10."""
+    parts = [re.split(r"([0-9]+)", part) for part in path.parts]
+    return [[int(word) if n % 2 else word for n, word in enumerate(words)] for words in parts], str(path)
 
 
 def _escape_existing(path: Path) -> str:

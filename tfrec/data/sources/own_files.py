@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.data.arrow import is_vector
-from tfrec.data.mapping import DatedMapping, EventMapping, Mapping, TableMapping
+from tfrec.data.mapping import EventMapping, Mapping, TableMapping
 from tfrec.data.raw_tables import DatedTable, RawTables
 from tfrec.data.sources.table_text import TableText, concat, read_text
 from tfrec.data.values.columns import (
@@ -27,7 +27,7 @@ from tfrec.data.values.columns import (
 )
 from tfrec.data.values.events import fill_sessions, is_canceled, rename_kinds
 from tfrec.data.values.ids import has_tails
-from tfrec.data.values.timestamps import parse_times
+from tfrec.data.values.time_columns import TimeFormat, unify_times
 from tfrec.schema import DATED_TABLES, FEEDBACK, TABLES
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ def load(mapping: Mapping) -> RawTables:
     """Read the raw tables of a mapping; DataError if a file does not match the mapping."""
     described = {name: table for name, table in (("items", mapping.items), ("users", mapping.users)) if table}
     tables = [*(("interactions", table) for table in mapping.interactions), *described.items(), *mapping.dated.items()]
-    texts = [read_text(table, name) for name, table in tables]
+    texts = _read_texts(tables)
     broken = _collect_broken(texts)
     values = _read_values(texts, [table for _, table in tables])
     logs, others = values[: len(mapping.interactions)], values[len(mapping.interactions) :]
-    interactions, filled = _read_events(logs, mapping.interactions)
+    interactions, filled, times = _read_events(logs, mapping.interactions, [text.times for text in texts])
     changes = {table.name: table.changes for table in others}
     descriptions = {name: TABLES[name].empty_table() for name in ("items", "users")} | {
         table.name: _describe(table, described[table.name], mapping.interactions)
@@ -53,17 +53,29 @@ def load(mapping: Mapping) -> RawTables:
         **descriptions,
         clock=mapping.interactions[0].clock,
         changes=changes | {"interactions": add_changes([*(table.changes for table in logs), *filled])},
-        timestamp_format=mapping.interactions[0].timestamp_format,
-        timezone=mapping.interactions[0].timezone,
+        timestamp_format=times.pattern,
+        timezone=times.timezone,
         broken=broken,
+        left_out=_count_left_out(texts),
         dated={
-            table.name: _add_times(table, mapping.dated[table.name]) for table in others if table.name in mapping.dated
+            table.name: DatedTable(table.rows, text.times.pattern, text.times.timezone)
+            for table, text in zip(values, texts, strict=True)
+            if table.name in mapping.dated
         },
     )
 
 
-def _add_times(table: Values, mapped: DatedMapping) -> DatedTable:
-    return DatedTable(table.rows, mapped.timestamp_format, mapped.timezone)
+def _read_texts(tables: Sequence[tuple[str, TableMapping]]) -> list[TableText]:
+    """Read all tables; the rows of the interactions are numbered from one table to the next."""
+    texts: list[TableText] = []
+    for name, mapped in tables:
+        texts.append(read_text(mapped, name, sum(text.rows.num_rows for text in texts)))
+    return texts
+
+
+def _count_left_out(texts: Sequence[TableText]) -> dict[str, int]:
+    names = dict.fromkeys(text.name for text in texts if text.left_out)
+    return {name: sum(text.left_out for text in texts if text.name == name) for name in names}
 
 
 def _collect_broken(texts: Sequence[TableText]) -> dict[str, pa.Table]:
@@ -71,21 +83,21 @@ def _collect_broken(texts: Sequence[TableText]) -> dict[str, pa.Table]:
     return {name: pa.concat_tables([text.broken for text in texts if text.name == name]) for name in names}
 
 
-def _read_events(logs: Sequence[Values], events: tuple[EventMapping, ...]) -> tuple[pa.Table, list[dict[str, int]]]:
-    """Read the rows of all tables, null where a table lacks a column of another."""
+def _read_events(
+    logs: Sequence[Values], events: tuple[EventMapping, ...], times: Sequence[TimeFormat]
+) -> tuple[pa.Table, list[dict[str, int]], TimeFormat]:
+    """Read the rows of all tables, null where a table lacks a column of another; and their format of times."""
     tables, filled = zip(
         *(_label_events(log.rows, table) for log, table in zip(logs, events, strict=True)), strict=True
     )
-    if len({(table.timestamp_format, table.timezone) for table in events}) > 1:
-        tables = tuple(_parse_timestamps(rows, table) for rows, table in zip(tables, events, strict=True))
+    if events[0].clock == "order":
+        written = times[0]
+    else:
+        columns, written = unify_times([rows["timestamp"] for rows in tables], times[: len(tables)])
+        tables = tuple(replace_column(rows, "timestamp", column) for rows, column in zip(tables, columns, strict=True))
     aligned = align_users(tables, [table.columns["user_id"] for table in events])
     rows, joined = join_users(concat(aligned))
-    return rows, [*filled, joined]
-
-
-def _parse_timestamps(rows: pa.Table, events: EventMapping) -> pa.Table:
-    times = parse_times(rows["timestamp"], events.timestamp_format, events.timezone)
-    return replace_column(rows, "timestamp", pa.chunked_array([pa.array(times)]).cast(pa.timestamp("ms", "UTC")))
+    return rows, [*filled, joined], written
 
 
 def _label_events(rows: pa.Table, events: EventMapping) -> tuple[pa.Table, dict[str, int]]:

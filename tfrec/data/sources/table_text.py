@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.data.mapping import ROW_NUMBER, EventMapping, TableMapping
+from tfrec.data.mapping import ROW_NUMBER, DatedMapping, EventMapping, TableMapping
 from tfrec.data.readers.file_rows import BROKEN_ROWS, FileRows
 from tfrec.data.readers.find import find_files, warn_of_left_out
 from tfrec.data.readers.options import FileOptions
 from tfrec.data.readers.read import read_files
-from tfrec.data.values.columns import ID_COLUMNS, choice_name, replace_column
+from tfrec.data.values.columns import ID_COLUMNS, TIMES, choice_name, column_of, replace_column
 from tfrec.data.values.texts import choose_paths, read_html
+from tfrec.data.values.time_columns import UTC_TEXT, TimeFormat, unify_times
 from tfrec.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,10 +35,16 @@ class TableText:
     """[rows] strings, or timestamps; `user_id/1` is the second choice of a user_id."""
     broken: pa.Table  # of BROKEN_ROWS
     changes: dict[str, int]  # rule -> rows whose text it changed
+    left_out: int = 0  # rows that `only` does not match
+    times: TimeFormat = UTC_TEXT
+    """Format of times in text."""
 
 
-def read_text(mapped: TableMapping, name: str) -> TableText:
-    """Read the files of a table; DataError if a column is in none of them or no row is left."""
+def read_text(mapped: TableMapping, name: str, first_row: int = 0) -> TableText:
+    """Read the files of a table; DataError if a column is in none of them or no row is left.
+
+    `first_row` is the number of the first row under `order: row number`.
+    """
     columns = dict(mapped.columns)
     if isinstance(mapped, EventMapping) and mapped.cancelled:
         columns["cancelled"] = (mapped.cancelled.column,)
@@ -48,7 +55,7 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     required = {columns[name][0] for name in _REQUIRED if len(columns.get(name, ())) == 1} | set(mapped.only)
     optional = {source for column in mapped.optional for source in columns[column]}
     required -= optional
-    tables, broken = [], [BROKEN_ROWS.empty_table()]
+    tables, broken, n_read = [], [BROKEN_ROWS.empty_table()], 0
     files = find_files(mapped.paths, any_suffix=bool(mapped.options.format))
     if not mapped.options.format:
         warn_of_left_out(mapped.paths)
@@ -56,14 +63,16 @@ def read_text(mapped: TableMapping, name: str) -> TableText:
     for read in read_files(files, [*sources, *mapped.only], required, _options(mapped, columns), optional):
         tables.append(_to_columns(read, mapped, name, columns))
         broken.append(read.broken_table(folder))
+        n_read += read.rows.num_rows
+    tables, times = _unify_times(tables, mapped)
     rows = concat(tables)
     if not rows.num_rows:
         raise _no_rows_error(mapped, name)
     if is_numbered:
-        numbers = pa.array(np.arange(rows.num_rows)).cast(pa.string())
+        numbers = pa.array(np.arange(first_row, first_row + rows.num_rows)).cast(pa.string())
         rows = rows.append_column("timestamp", pa.chunked_array([numbers]))
     rows, changes = _clean_texts(rows, mapped) if name == "items" else (rows, {})
-    return TableText(name, rows, pa.concat_tables(broken), changes)
+    return TableText(name, rows, pa.concat_tables(broken), changes, n_read - rows.num_rows, times)
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:
@@ -93,9 +102,23 @@ def _to_columns(read: FileRows, mapped: TableMapping, name: str, columns: dict[s
 
 def _filter_rows(rows: pa.Table, only: dict[str, str]) -> pa.Table:
     for column, pattern in only.items():
-        matches = pc.match_substring_regex(rows[column].cast(pa.string()), pattern)
+        text = pc.utf8_trim_whitespace(rows[column].cast(pa.string()))
+        matches = pc.match_substring_regex(text, pattern)
         rows = rows.filter(pc.fill_null(matches, False))
     return rows
+
+
+def _unify_times(tables: list[pa.Table], mapped: TableMapping) -> tuple[list[pa.Table], TimeFormat]:
+    """Bring the times of all files to one type: timestamps of Parquet beside text."""
+    if not isinstance(mapped, DatedMapping) or (isinstance(mapped, EventMapping) and mapped.clock == "order"):
+        return tables, UTC_TEXT
+    cells = [(n, name) for n, table in enumerate(tables) for name in table.column_names if column_of(name) in TIMES]
+    times = TimeFormat(mapped.timestamp_format, mapped.timezone)
+    columns, written = unify_times([tables[n][name] for n, name in cells], [times] * len(cells))
+    unified = list(tables)
+    for (n, name), column in zip(cells, columns, strict=True):
+        unified[n] = replace_column(unified[n], name, column)
+    return unified, written if cells else times
 
 
 def _to_text(table: pa.Table, name: str) -> pa.Table:

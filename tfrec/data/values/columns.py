@@ -26,7 +26,7 @@ _LOGGER = logging.getLogger(__name__)
 
 ID_COLUMNS = ("user_id", "item_id", "session")
 _FREE_TEXT = ("title", "description", "query", "text")  # "NULL" can be a title
-_TIMES = ("timestamp", "from", "until")
+TIMES = ("timestamp", "from", "until")
 _UNCOUNTED = ("cancelled",)  # NULL is what most rows hold
 _CHOICE = "/"
 _JOINED = "anonymous event joined to a user"
@@ -66,7 +66,7 @@ def drop_missing_words(name: str, rows: pa.Table, words: Sequence[str]) -> Value
 
 
 def _known_words(column: str) -> Sequence[str]:
-    return ID_WORDS if column in (*ID_COLUMNS, *_TIMES) else () if column in _FREE_TEXT else TEXT_WORDS
+    return ID_WORDS if column in (*ID_COLUMNS, *TIMES) else () if column in _FREE_TEXT else TEXT_WORDS
 
 
 def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
