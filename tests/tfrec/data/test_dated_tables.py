@@ -167,7 +167,7 @@ def test_a_wrong_dated_table_is_refused(tmp_path: Path, line: str, sentence: str
 def test_flags_are_words_and_counts() -> None:
     from tfrec.data.values.flags import read_flags
 
-    texts: list[Any] = ["True", "no", "3", "0", "-1", "1.0", " In Stock ", "maybe", None]
+    texts: list[Any] = ["True", "no", "3", "0", "-1", "1.0", " In Stock ", "maybe", "nan", None]
     flags, unread = read_flags(pa.chunked_array([pa.array(texts, pa.string())]))
-    assert flags.to_pylist() == [True, False, True, False, False, True, True, None, None]
-    assert unread == 1
+    assert flags.to_pylist() == [True, False, True, False, False, True, True, None, None, None]
+    assert unread == 2

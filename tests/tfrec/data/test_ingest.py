@@ -517,6 +517,10 @@ def test_kinds_that_pandas_wrote_as_floats_are_matched(tmp_path: Path) -> None:
         (["true", "False", "0"], ["b", "c"]),
         (["1", "no", "yes"], ["b"]),
         (["0.00", "€0", "4.50"], ["a", "b"]),
+        (["0.00 €", "EUR 0.00", "4.50 €"], ["a", "b"]),
+        (["0 kr", "0000-00-00 00:00:00", "2024-03-03 00:00:00"], ["a", "b"]),
+        (["nein", "Undefined", "ja"], ["a", "b"]),
+        (["1970-01-01", "1970-01-02", "(null)"], ["a", "c"]),
     ],
 )
 def test_a_canceled_row_has_any_value_in_its_column(tmp_path: Path, values: list[str], kept: list[str]) -> None:
@@ -525,6 +529,15 @@ def test_a_canceled_row_has_any_value_in_its_column(tmp_path: Path, values: list
     (tmp_path / "shop.yaml").write_text("interactions: {path: log.csv, kind: purchase, cancelled: {column: canceled}}")
     report = ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out")
     assert _ids(report, "interactions", "item_id") == kept
+
+
+def test_the_prefix_of_a_canceled_row_is_matched_without_case_and_blanks(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(
+        "user_id,item_id,timestamp,no\nu,a,2024-01-01, C536381\nu,b,2024-01-01,c536382\nu,c,2024-01-01,536383\n"
+    )
+    cancelled = "{column: no, prefix: C}"
+    (tmp_path / "shop.yaml").write_text(f"interactions: {{path: log.csv, kind: purchase, cancelled: {cancelled}}}")
+    assert _ids(ingest(read_mapping(tmp_path / "shop.yaml"), tmp_path / "out"), "interactions", "item_id") == ["c"]
 
 
 @pytest.mark.parametrize("cancelled", ["{column: canceled_at}", "{column: canceled_at, prefix: '2'}"])

@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.data.arrow import encode_values, to_bools
+from tfrec.data.arrow import check_distinct, encode_values, to_bools
+from tfrec.data.values.flags import NO_WORDS
+from tfrec.data.values.numbers import MISSING_WORDS, read_numbers
 from tfrec.schema import KINDS
 
-_NOT_CANCELED = ("", "false", "f", "no", "n", "none", "null", "nan", "na", "n/a", "-")
-_ZERO = r"^\D?-?0+([.,]0*)?\D?$"  # also of an amount: 0.00 €
+_NOT_CANCELED = ("", *NO_WORDS, *MISSING_WORDS)
+_NO_TIME = r"^(0000[-/.]?00[-/.]?00|0001-01-01|1[79]00-01-01|1970-01-01)([T ]00:00(:00(\.0*)?)?(Z|\+00:?00)?)?$"
 
 
 def rename_kinds(values: pa.ChunkedArray, names: Mapping[str, str]) -> pa.ChunkedArray:
@@ -30,13 +32,22 @@ def fold(value: str) -> str:
 
 
 def is_canceled(values: pa.ChunkedArray, prefix: str) -> pa.ChunkedArray:
-    """Rows whose text begins with `prefix`; without one, that hold any value but false, 0 or no."""
-    text = values.cast(pa.string())
-    if prefix:
-        return pc.fill_null(pc.starts_with(text, prefix), False)
-    trimmed = pc.utf8_lower(pc.utf8_trim_whitespace(text))
-    is_no = pc.or_(pc.is_in(trimmed, pa.array(_NOT_CANCELED)), pc.match_substring_regex(trimmed, _ZERO))
-    return pc.fill_null(pc.and_(text.is_valid(), pc.invert(is_no)), False)
+    """Rows whose text begins with `prefix`; without one, that hold any value but false, 0 or no.
+
+    Case and blanks around do not count. An amount of 0.00 and the time 0000-00-00 are no value.
+    """
+    text = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    if prefix := prefix.strip().lower():
+        is_canceled = check_distinct(text, lambda distinct: pc.starts_with(pc.utf8_lower(distinct), prefix))
+    else:
+        is_canceled = check_distinct(text, lambda distinct: pc.invert(_says_no(distinct)))
+    return pa.chunked_array([pa.array(is_canceled)])
+
+
+def _says_no(texts: pa.Array) -> pa.Array:
+    is_word = pc.is_in(pc.utf8_lower(texts), pa.array(_NOT_CANCELED))
+    is_zero = pc.equal(read_numbers(pa.chunked_array([texts]), pa.float64()).values.combine_chunks(), 0)
+    return pc.or_(pc.or_(is_word, is_zero.fill_null(False)), pc.match_substring_regex(texts, _NO_TIME))
 
 
 def fill_sessions(rows: pa.Table, columns: Sequence[str]) -> tuple[pa.Table, dict[str, int]]:

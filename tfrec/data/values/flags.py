@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_YES = ("true", "t", "yes", "y", "on", "in stock", "in_stock", "instock", "available")
-_NO = ("false", "f", "no", "n", "off", "out of stock", "out_of_stock", "outofstock", "sold out", "unavailable")
+NO_WORDS = ("false", "f", "no", "n", "off", "nein", "non", "nee", "nej", "nie", "não", "нет", "否")
+"""Words in lower case that say no."""
+
+_YES = (
+    *("true", "t", "yes", "y", "on", "ja", "oui", "si", "sí", "sim", "tak", "да", "是"),
+    *("in stock", "in_stock", "instock", "available"),
+)
+_NO = (*NO_WORDS, "out of stock", "out_of_stock", "outofstock", "sold out", "unavailable")
 
 
 def read_flags(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
@@ -25,6 +33,7 @@ def _to_flag(text: str) -> bool | None:
     if text in _YES or text in _NO:
         return text in _YES
     try:
-        return float(text) > 0
+        count = float(text)
     except ValueError:
         return None
+    return None if math.isnan(count) else count > 0
