@@ -40,6 +40,15 @@ class Dialect:
             text = text.replace(self.replaced, self.delimiter)
         return self._null.sub("", text) if self.names_null else text
 
+    @property
+    def quoted(self) -> str:
+        """What `delimiter` stands for within a quoted value."""
+        return " " if self.replaced == WHITESPACE else self.replaced or self.delimiter
+
+    def restore(self, text: str) -> str:
+        """Translated text as it is in the file, but for blanks."""
+        return text.replace(self.delimiter, self.quoted)
+
     def translate_bytes(self, text: bytes) -> bytes:
         """Bytes of whole lines, as `translate`."""
         return self.translate(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

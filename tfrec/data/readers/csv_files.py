@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import dataclasses
 import itertools
 import logging
 import re
@@ -26,6 +28,7 @@ _BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 50_000
 _END_BYTES = 256
 _MOST_INVALID = 10_000
+_MARK = b"\n" + codecs.BOM_UTF8
 
 _Rows = tuple[pa.Table, list[BrokenRow]]
 
@@ -43,9 +46,17 @@ def read_csv(path: Path, requested: Sequence[str], options: FileOptions) -> File
         source = _LineCounter(itertools.chain([head[header.n_bytes :]], read_chunks(stream)), header.dialect)
         read = _read_at_once(source, columns, header)
     rows, broken = read or _read_row_by_row(path, header, columns, options)
+    if header.dialect.replaced:
+        rows, broken = _restore(rows, broken, header.dialect)
     check_broken(path, broken, rows.num_rows, options)
     absent = tuple(name for name in requested if name not in header.names)
     return FileRows(path, "csv", _add_nulls(rows, requested), absent, header.names, tuple(broken))
+
+
+def _restore(rows: pa.Table, broken: list[BrokenRow], dialect: Dialect) -> _Rows:
+    """Put the delimiter of the file in place of its translation, in quoted values and broken rows."""
+    columns = {name: pc.replace_substring(rows[name], dialect.delimiter, dialect.quoted) for name in rows.column_names}
+    return pa.table(columns), [dataclasses.replace(row, text=dialect.restore(row.text)) for row in broken]
 
 
 def _warn_of_repeats(path: Path, present: list[str], header: Header) -> None:
@@ -60,6 +71,7 @@ class _LineCounter:
     def __init__(self, chunks: Iterator[bytes], dialect: Dialect) -> None:
         self.lines = 0
         self.has_escaped_quote = False
+        self.has_mark = False  # a byte-order mark at the begin of a line, where files were joined to one
         self._seeks_escapes = bool(dialect.quote) and not dialect.escape
         translates = dialect.replaced or dialect.names_null
         self.chunks = self._count(_translate(chunks, dialect) if translates else chunks)
@@ -69,6 +81,7 @@ class _LineCounter:
         for chunk in filter(None, chunks):
             self.lines += chunk.count(b"\n")
             self.has_escaped_quote |= self._seeks_escapes and b"\\" in chunk and b'\\"' in chunk
+            self.has_mark |= _MARK in chunk or _MARK in end[-len(_MARK) :] + chunk[: len(_MARK)]
             end = (end + chunk)[-_END_BYTES:]
             yield chunk
         self.lines += 1 - end[len(end.rstrip(b"\r\n")) :].count(b"\n") if end else 0
@@ -128,7 +141,8 @@ def _read_at_once(source: _LineCounter, columns: dict[str, int], header: Header)
     except pa.ArrowInvalid:
         return None
     table = table.rename_columns(list(columns))
-    if source.has_escaped_quote or table.num_rows + len(broken.rows) + broken.blank != source.lines:
+    is_simple = not source.has_escaped_quote and not source.has_mark
+    if not is_simple or table.num_rows + len(broken.rows) + broken.blank != source.lines:
         return None
     return None if _repeats_header(table) else (table, broken.rows)
 

@@ -113,7 +113,8 @@ def _to_names(row: _Row, dialect: Dialect) -> tuple[tuple[str, ...], Dialect]:
     has_blanks = len(row.fields) > 1 and all(field[:1] == " " for field in row.fields[1:])
     if has_blanks:
         dialect = dataclasses.replace(dialect, skips_blanks=True)
-    return tuple(field.strip().strip('"') if has_blanks else field.strip() for field in row.fields), dialect
+    names = [dialect.restore(field.strip()) for field in row.fields]
+    return tuple(name.strip('"') if has_blanks else name for name in names), dialect
 
 
 def _find_line(lines: list[str], begin: int, requested: Sequence[str], dialect: Dialect) -> _Found | None:

@@ -97,7 +97,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._lines)
+        line = self._again.popleft() if self._again else next(self._lines).removeprefix("\ufeff")
         self.taken.append(line)
         return line
 

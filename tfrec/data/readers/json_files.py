@@ -150,7 +150,7 @@ def _has_lines(first: list[str]) -> bool:
 def _is_json(text: str) -> bool:
     try:
         _DECODER.decode(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return False
     return True
 
@@ -169,6 +169,8 @@ def _read_lines(
             yield number, _DECODER.decode(stripped)
         except json.JSONDecodeError as error:
             broken.append(BrokenRow(number, stripped, f"is not JSON: {error.msg}", "correct or delete the line"))
+        except RecursionError:
+            broken.append(BrokenRow(number, stripped, "is nested too deeply", "correct or delete the line"))
 
 
 def _read_document(
@@ -222,6 +224,10 @@ class _Document:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._position)
                 break
+            except RecursionError:
+                raise DataError(
+                    f"{self._path} line {self.line} is nested too deeply; write one {{...}} a row"
+                ) from None
             except json.JSONDecodeError as error:
                 line = self.line + self._text.count("\n", self._position, error.pos)
                 if not self._read_more(size):

@@ -214,17 +214,20 @@ def test_blanks_around_names_are_stripped_and_those_before_quotes_skipped(tmp_pa
 
 @pytest.mark.parametrize("delimiter", ["::", "§", "||", "\t", "\x01", " "])
 def test_delimiters_of_any_characters_part_the_columns(tmp_path: Path, delimiter: str) -> None:
-    content = f'user{delimiter}item\nu1{delimiter}"a{delimiter}b"\nu2{delimiter}c\n'
-    read = _read(tmp_path, content * 1, "item", delimiter=delimiter)
-    # Within a quoted value, a delimiter of several characters reads as one character.
-    assert read.rows["item"].to_pylist()[1] == "c"
-    assert read.rows.num_rows == 2
+    content = f'user{delimiter}item\nu1{delimiter}"a{delimiter}b"\nu2{delimiter}c\nx\n'
+    read = _read(tmp_path, content, "item", delimiter=delimiter)
+    assert read.rows["item"].to_pylist() == [f"a{delimiter}b", "c"]
+    read = _read(tmp_path, content + f'u3{delimiter}"a\nb{delimiter}"\n', "item", delimiter=delimiter)
+    assert read.rows["item"].to_pylist() == [f"a{delimiter}b", "c", f"a\nb{delimiter}"]
+    assert _broken(read) == [(4, "x")]
 
 
 def test_columns_parted_by_any_number_of_blanks_are_read(tmp_path: Path) -> None:
     content = " 00001 19970101  1   11.77\n 00002 19970112\t12 77.00  \r\n"
     read = _read(tmp_path, content, "id", "price", header=("id", "day", "n", "price"), delimiter="\\s+")
     assert read.rows.to_pydict() == {"id": ["00001", "00002"], "price": ["11.77", "77.00"]}
+    read = _read(tmp_path, "1 'a b'\n2  c\nx\n3 'd\n", "title", header=("id", "title"), delimiter="\\s+", quote="'")
+    assert read.rows["title"].to_pylist()[:2] == ["a b", "c"]
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ";", "|"])
@@ -239,6 +242,17 @@ def test_blank_lines_are_no_rows_and_a_repeated_header_is_broken(tmp_path: Path)
     read = _read(tmp_path, HEADER + _lines(2) + "   \n" + HEADER + _lines(2) + "\n \n\n", "user", "query")
     assert read.rows["user"].to_pylist() == ["u0", "u1"] * 2
     assert [(row.line, row.reason) for row in read.broken] == [(5, "repeats the header")]
+
+
+@pytest.mark.parametrize("columns", [("user", "item"), ("item",)])
+@pytest.mark.parametrize("line", ["user,item\n", "u3,c\n"])
+def test_a_byte_order_mark_between_joined_files_is_no_text(tmp_path: Path, line: str, columns: tuple[str, ...]) -> None:
+    read = _read(tmp_path, f"\ufeffuser,item\nu1,a\n\ufeff{line}u2,b\n", *columns)
+    users = ["u1", "u2"] if "user" in line else ["u1", "u3", "u2"]
+    assert read.rows.column("user" if "user" in columns else "item").to_pylist() == (
+        users if "user" in columns else [{"u1": "a", "u2": "b", "u3": "c"}[user] for user in users]
+    )
+    assert [row.reason for row in read.broken] == (["repeats the header"] if "user" in line else [])
 
 
 def test_a_header_that_lacks_a_column_is_found_below_a_title(tmp_path: Path) -> None:

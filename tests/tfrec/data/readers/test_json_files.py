@@ -68,6 +68,15 @@ def test_a_broken_first_line_is_broken_alone_and_control_characters_are_text(tmp
     assert [row.line for row in read.broken] == [1]
 
 
+def test_a_value_of_thousands_of_lists_is_broken_or_refused(tmp_path: Path) -> None:
+    deep = "[" * 5000
+    read = _read(tmp_path, f'{{"id": 1}}\n{{"id": {deep}\n{{"id": 3}}\n', "id")
+    assert read.rows["id"].to_pylist() == ["1", "3"]
+    assert [(row.line, row.reason) for row in read.broken] == [(2, "is nested too deeply")]
+    with pytest.raises(DataError, match=r"line 2 is nested too deeply; write one \{\.\.\.\} a row"):
+        _read(tmp_path, f'[{{"id": 1}},\n{{"id": {deep}\n', "id")
+
+
 def test_a_list_of_objects_is_exploded_and_outer_fields_repeat(tmp_path: Path) -> None:
     lines = "\n".join(map(json.dumps, ANALYTICS))
     read = _read(tmp_path, lines, "user_pseudo_id", "items.item_id", "items.price", SESSION, explode="items")
