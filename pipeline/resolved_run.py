@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.engines import Engine, Step, engines_from
-from pipeline.nodes import fingerprint
 from pipeline.runs import Run
 from tfrec.config import Config, with_settings
 from tfrec.errors import ConfigError
 from tfrec.examples.split import Boundaries, boundaries
-from tfrec.language.text_encoder import vocabulary
+from tfrec.language.text_encoder import bert_directory, vocabulary
 from tfrec.schema import Manifest, read_table_set
 
 
@@ -42,7 +42,7 @@ def resolve(run: Run) -> ResolvedRun:
         config=_completed(run, manifest),
         snapshot=manifest.snapshot,
         boundaries=split_boundaries,
-        bert_weights=fingerprint.weights(run.config.features.bert),
+        bert_weights=_weights(run.config.features.bert),
         engines=engines_from({step: dataclasses.asdict(engine) for step, engine in run.beam.items()}),
     )
 
@@ -58,6 +58,16 @@ def _completed(run: Run, manifest: Manifest) -> Config:
         lowercase=lowercase,
     )
     return dataclasses.replace(run.config, features=features, clock=manifest.clock)
+
+
+def _weights(bert: str) -> str:
+    """Hash the names and sizes of a BERT's files; of a preset to be downloaded, its name."""
+    folder = Path(bert_directory(bert))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = (
+        [f"{path.relative_to(folder)} {path.stat().st_size}" for path in files] if folder.is_dir() else [str(folder)]
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _check_search(config: Config) -> None:

@@ -17,13 +17,16 @@ The project's own runs are such files too, in named_runs/.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from pipeline.engines import Engine, Step, engines_from
-from pipeline.runs import RunFolders
+from pipeline.runs import RunFolders, other_file, path_from
 from tfrec.config import Config
 from tfrec.data import mapping as tables_mapping
 from tfrec.errors import ConfigError
@@ -34,6 +37,8 @@ from tfrec.settings import parse
 Preset = Literal["auto", "grocery", "retail", "discovery", "full", "gpu", "none"]
 Source = Literal["complete-journey"]
 """A data set that the project reads without a mapping."""
+
+Partitions = Annotated[int, Ge(1), Le(99_999)]
 
 SHORT_NAMES = {
     "label_kinds": "evaluation.label_kinds",
@@ -71,12 +76,34 @@ def find_run(name: str) -> RunFile:
     Raises ConfigError when there is none, and for a wrong key or value.
     """
     if name.endswith(SUFFIXES):
-        return read_run_file(Path(name), str(Path(name)))
+        file = read_run_file(Path(name), str(Path(name)))
+        _check_owner(file)
+        return file
     if name in run_names():
         return read_run_file(NAMED_RUNS / f"{name}.yaml")
     raise ConfigError(
         f"run {name!r} is not one of {', '.join(run_names())}; give one of them or a shop's file, such as shop.yaml"
     )
+
+
+def write_owner(file: RunFile) -> None:
+    """Record the shop's file in the folder of its run."""
+    if file.file:
+        file.owner.parent.mkdir(parents=True, exist_ok=True)
+        file.owner.write_text(path_from(file.owner.parent, file.file), encoding="utf-8")
+
+
+def _check_owner(file: RunFile) -> None:
+    """Raise ConfigError if the file's folders are those of another file or of a named run."""
+    recorded = file.owner.read_text(encoding="utf-8") if file.owner.is_file() else ""
+    other: object = other_file(file.owner.parent, recorded, file.file)
+    if file.name in run_names() and Path(file.out).absolute() == Path("out").absolute():
+        other = "the project"
+    if other:
+        raise ConfigError(
+            f"`out` is {file.out}, where {file.name} is already the run of {other}; name another folder by `out` in "
+            f"{file.file}, or rename it"
+        )
 
 
 def read_run_file(path: Path, file: str = "") -> RunFile:
@@ -94,25 +121,33 @@ def read_run_file(path: Path, file: str = "") -> RunFile:
         raise ConfigError(f"{path.name} has both `source` and tables of its own; remove one of them")
     return RunFile(
         name=_slug(path),
-        tables=parse("tables", str, run.get("tables", f"data/{path.stem}")),
-        out=parse("out", str, run.get("out", "out")),
+        tables=_folder("tables", run.get("tables", f"data/{path.stem}")),
+        out=_folder("out", run.get("out", "out")),
         file=file,
         preset=parse("preset", Preset, run.get("preset", "auto")),
         settings=_settings(run),
         source=source,
         mapping=tables_mapping.parse_mapping(raw, path.parent, path.name) if has_tables else None,
         raw_tables={key: value for key, value in raw.items() if key not in run},
-        partitions=parse("partitions", int, run.get("partitions", "16")),
+        partitions=parse("partitions", Partitions, run.get("partitions", "16")),
         beam=engines_from(run.get("beam", {})),
     )
 
 
+def _folder(key: str, raw: Any) -> str:
+    folder: str = parse(key, str, raw)
+    if not folder.strip():
+        raise ConfigError(f"`{key}` is blank, expected a folder; name one or remove the key")
+    return folder
+
+
 def _slug(path: Path) -> str:
-    """Name that TFX and Kubernetes accept: lower-case letters, digits, hyphens."""
+    """Name that TFX and Kubernetes accept: lower-case letters, digits, hyphens.
+
+    A file name without an ASCII letter or digit gives `shop-` and a hash of it.
+    """
     name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
-    if not name:
-        raise ConfigError(f"the name of {path} has no letter or digit of ASCII, which names the run; rename it")
-    return name
+    return name or f"shop-{hashlib.sha256(path.stem.encode()).hexdigest()[:8]}"
 
 
 def _settings(run: Mapping[str, Any]) -> dict[str, Any]:

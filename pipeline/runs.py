@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,6 +47,11 @@ class RunFolders:
         return str(Path(self.pipeline_root) / "work")
 
     @property
+    def owner(self) -> Path:
+        """Record of the shop's file whose runs `pipeline_root` holds."""
+        return Path(self.pipeline_root) / "shop_file.txt"
+
+    @property
     def serving(self) -> str:
         """TensorFlow Serving's model_base_path, a folder for each version."""
         return str(Path(self.out).absolute() / "serving" / self.name)
@@ -62,6 +68,18 @@ class Run(RunFolders):
     def to_json(self) -> str:
         """One line of JSON, by which the pods of a cluster get the run."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def path_from(folder: str | Path, file: str) -> str:
+    """Path of a shop's file as a record in a folder holds it; "" for a run of the project."""
+    return os.path.relpath(Path(file).absolute(), Path(folder).absolute()) if file else ""
+
+
+def other_file(folder: str | Path, recorded: str, file: str) -> Path | None:
+    """The shop's file that a record in a folder names, if it is not `file`; None once it is gone."""
+    other = Path(folder, recorded).resolve()
+    is_other = recorded and file and other.is_file() and other != Path(file).resolve()
+    return other if is_other else None
 
 
 def run_from_json(text: str) -> Run:

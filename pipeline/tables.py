@@ -1,8 +1,8 @@
 """Ingest of a shop's files where it is needed: without tables, or after a change of the files.
 
-`ingested.json` beside the tables' manifest records what was read: the file's tables, the sizes and
-times of the raw files and the code. A needless ingest trains nothing again, since equal content
-gives the same snapshot.
+`ingested.json` beside the tables' manifest records what was read: the shop's file and its tables,
+the sizes and times of the raw files, the code, and the snapshot that resulted. A needless ingest
+trains nothing again, since equal content gives the same snapshot.
 """
 
 from __future__ import annotations
@@ -11,29 +11,32 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import tfrec
 from pipeline.configuration import choose, run_of
+from pipeline.nodes import fingerprint
 from pipeline.run_checks import check_data, check_folders
-from pipeline.run_file import RunFile, find_run
-from pipeline.runs import Run
+from pipeline.run_file import RunFile, find_run, write_owner
+from pipeline.runs import Run, other_file, path_from
 from tfrec.console import log
 from tfrec.data import ingest as library
-from tfrec.data.mapping import Mapping, TableMapping
+from tfrec.data import mapping as mappings
 from tfrec.data.readers.find import find_files
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, DataError
+from tfrec.schema import read_table_set
 
 RECORD = "ingested.json"
-_CODE = Path(str(tfrec.__file__)).parent / "data"
+_CODE = "tfrec.data.ingest"
+_SOURCE_CODE = "tfrec.data.sources.complete_journey"
 
 
 def ready_run(name: str) -> Run:
     """The run of a shop's file or name, over tables that are ingested where needed, checked."""
     file = find_run(name)
     check_folders(file)
+    write_owner(file)
     reason = why_ingest(file)
     if reason:
         log(f"ingest into {file.tables}: {reason}")
@@ -49,52 +52,74 @@ def ready_run(name: str) -> Run:
 
 def ingest(file: RunFile) -> library.IngestReport:
     """Ingest the tables of a file; raises ConfigError when it names none."""
-    if file.source:
-        from tfrec.data.sources import complete_journey
-
-        return library.ingest_tables(complete_journey.load(), file.tables, file.source, file.partitions)
-    if file.mapping is None:
+    if not file.source and file.mapping is None:
         raise ConfigError(f"{file.file or file.name} has no `interactions`; name at least their path and columns")
-    record = _record(file, file.mapping)
-    report = library.ingest(file.mapping, file.tables, file.partitions)
-    _write(Path(file.tables) / RECORD, record)
+    record = _record(file)
+    _check_owner(file, _read(file.tables), record)
+    report = _ingest(file)
+    _write(Path(file.tables) / RECORD, record | {"snapshot": report.tables.manifest.snapshot})
     return report
 
 
 def why_ingest(file: RunFile) -> str:
-    """Why the tables of a file are to be ingested; "" if they are current or it names none."""
+    """Why the tables of a file are to be ingested; "" if they are current or it names none.
+
+    Raises ConfigError for a folder with the tables of another shop's file.
+    """
     if not file.source and file.mapping is None:
         return ""
+    before, now = _read(file.tables), _record(file)
+    _check_owner(file, before, now)
     if not (Path(file.tables) / "manifest.json").exists():
         return "there are no tables yet"
-    if file.mapping is None:
-        return ""
     try:
-        record = json.loads((Path(file.tables) / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        tables = read_table_set(file.tables)
+    except DataError:
+        return "manifest.json is damaged"
+    if not all(path.exists() for name in tables.manifest.rows for path in tables.parts(name)):
+        return "files of the tables are missing"
+    if not before:
         return "no record says from which files its tables were made"
-    return _difference(record, _record(file, file.mapping))
+    if before.get("snapshot") != tables.manifest.snapshot:
+        return "other tables were ingested there since"
+    return _difference(before, now)
 
 
-def _record(file: RunFile, mapping: Mapping) -> dict[str, Any]:
-    """What the tables are made of: mapping, raw files, partitions, code."""
+def _ingest(file: RunFile) -> library.IngestReport:
+    if file.mapping is not None:
+        return library.ingest(file.mapping, file.tables, file.partitions)
+    from tfrec.data.sources import complete_journey
+
+    return library.ingest_tables(complete_journey.load(), file.tables, str(file.source), file.partitions)
+
+
+def _record(file: RunFile) -> dict[str, Any]:
+    """What the tables are made of: mapping or source, raw files, partitions, code."""
     folder = Path(file.file).parent
-    files = {os.path.relpath(path, folder): path.stat() for path in _raw_files(mapping)}
-    code = hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(_CODE.rglob("*.py"))))
+    files = {os.path.relpath(path, folder): path.stat() for path in _raw_files(file.mapping)} if file.mapping else {}
     return {
-        "mapping": hashlib.sha256(json.dumps(file.raw_tables).encode()).hexdigest()[:16],
+        "file": path_from(file.tables, file.file) if file.mapping else "",
+        "mapping": hashlib.sha256(json.dumps([file.source, file.raw_tables]).encode()).hexdigest()[:16],
         "partitions": file.partitions,
-        "code": code.hexdigest()[:16],
+        "code": fingerprint.code(_CODE, *([_SOURCE_CODE] if file.source else [])),
         "files": {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()},
     }
 
 
-def _raw_files(mapping: Mapping) -> Iterator[Path]:
-    for field in dataclasses.fields(mapping):
-        value = getattr(mapping, field.name)
-        for table in value if isinstance(value, tuple) else (value,):
-            if isinstance(table, TableMapping):
-                yield from find_files(table.paths, any_suffix=bool(table.options.format))
+def _check_owner(file: RunFile, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ConfigError for tables of another file, unless it is in the same folder and equal."""
+    other = other_file(file.tables, str(before.get("file", "")), file.file if file.mapping else "")
+    if other and (other.parent != Path(file.file).resolve().parent or before.get("mapping") != now["mapping"]):
+        raise ConfigError(
+            f"`tables` is {file.tables}, which holds the tables of {other}; name another folder by `tables` in "
+            f"{file.file}, or rename it"
+        )
+
+
+def _raw_files(mapping: mappings.Mapping) -> Iterator[Path]:
+    for table in (*mapping.interactions, mapping.items, mapping.users, *mapping.dated.values()):
+        if table is not None:
+            yield from find_files(table.paths, any_suffix=bool(table.options.format))
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -106,7 +131,7 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     ):
         if before.get(key) != now[key]:
             return text
-    old, new = before["files"], now["files"]
+    old, new = before.get("files", {}), now["files"]
     groups = {
         "new": [name for name in new if name not in old],
         "changed": [name for name in new if name in old and new[name] != old[name]],
@@ -117,6 +142,15 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 def _few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more files" if len(names) > 3 else "")
+
+
+def _read(tables: str) -> dict[str, Any]:
+    """The record in a folder of tables; {} without a readable one."""
+    try:
+        record = json.loads((Path(tables) / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else {}
 
 
 def _write(path: Path, record: dict[str, Any]) -> None:

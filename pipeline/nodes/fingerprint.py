@@ -1,4 +1,4 @@
-"""Hashes of the code and of the BERT behind a node, which TFX's cache can't see by itself.
+"""Hashes of the code behind a node, which TFX's cache can't see by itself.
 
 Each node has the hash of its module, and of every module of this project that it imports, among its
 properties. So a changed file runs exactly the nodes again that use it.
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tfrec
-from tfrec.language.text_encoder import bert_directory
 
 ROOT = Path(str(tfrec.__file__)).parents[1]
 PACKAGES = ("tfrec", "pipeline", "serving")
@@ -34,15 +33,6 @@ def sources(*modules: str) -> dict[str, bytes]:
             files[name] = _file(name).read_bytes()
             pending += _imports(files[name])
     return files
-
-
-def weights(bert: str) -> str:
-    """Hash the names and sizes of a BERT's files; of a preset to be downloaded, its name."""
-    folder = Path(bert_directory(bert))
-    if not folder.is_dir():
-        return _digest([str(folder).encode()])
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return _digest([f"{path.relative_to(folder)} {path.stat().st_size}".encode() for path in files])
 
 
 def _imports(source: bytes) -> Iterator[str]:

@@ -94,6 +94,9 @@ def test_the_files_name_becomes_a_name_that_tfx_accepts(tmp_path: Path, file_nam
         ("floor: {a: b}", "`verdict.floor` is {'a': 'b'}, expected a list"),
         ("floor: [popularity]\nsettings: {verdict.floor: []}", "both `floor` and the setting 'verdict.floor'"),
         ("partitions: few", "`partitions` is 'few', expected a whole number"),
+        ("partitions: 0", "`partitions` is 0, expected a number of 1 or more and of 99999 or less"),
+        ("tables: ", "`tables` is blank, expected a folder; name one or remove the key"),
+        ("out: ' '", "`out` is blank, expected a folder"),
         ("tables: [a]", r"`tables` is \['a'\], expected a text"),
         ("beam: {default: {engine: spak}}", "Beam engines is"),
         ("source: complete-journey", "has both `source` and tables of its own"),
@@ -106,9 +109,21 @@ def test_a_wrong_key_or_value_is_refused_with_the_nearest_right_one(tmp_path: Pa
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_without_a_letter_in_its_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"name of .*商店.yaml has no letter or digit of ASCII"):
-        read(tmp_path, TABLES, "商店.yaml")
+def test_a_file_without_an_ascii_letter_in_its_name_is_named_by_a_hash(tmp_path: Path) -> None:
+    # printf 商店 | sha256sum
+    file = read(tmp_path, TABLES, "商店.yaml")
+    assert (file.name, file.tables) == ("shop-61f96c6a", "data/商店")
+
+
+def test_a_file_with_the_name_of_a_run_of_the_project_needs_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"`out` is out, where laptop is already the run of the project; name another"
+    ):
+        read(tmp_path, TABLES, "laptop.yaml")
+    assert read(tmp_path, TABLES + "out: mine\n", "laptop.yaml").out == "mine"
 
 
 def test_a_name_that_is_neither_a_file_nor_a_run_is_refused() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from pipeline.nodes import fingerprint
 from pipeline.run_file import RunFile, find_run
-from pipeline.tables import ingest, ready_run, why_ingest
+from pipeline.tables import _record, ingest, ready_run, why_ingest
+from tests.conftest import WriteTables
+from tfrec.cli.main import main
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import read_table_set
 
@@ -99,3 +105,88 @@ def test_a_file_without_tables_takes_those_that_exist_and_cannot_be_ingested(sho
     assert ready_run("other.yaml").tables == "data/shop"
     with pytest.raises(ConfigError, match=r"other.yaml has no `interactions`"):
         ingest(find_run("other.yaml"))
+
+
+def test_tables_that_another_ingest_replaced_are_made_again(shop: RunFile) -> None:
+    ingest(shop)
+    Path("other.csv").write_text("user_id,item_id,timestamp\neve,mug,2024-01-03\n", encoding="utf-8")
+    assert main(["ingest", "--interactions", "other.csv", "--kind", "view", "--out", "data/shop"]) == 0
+    assert why_ingest(shop) == "other tables were ingested there since"
+
+
+def test_dated_tables_are_watched_too(shop: RunFile) -> None:
+    Path("prices.csv").write_text("item_id,from,price\ntea,2024-01-01,3\n", encoding="utf-8")
+    Path("shop.yaml").write_text(SHOP + "item_states: {path: prices.csv, columns: {price: price}}\n", encoding="utf-8")
+    ingest(find_run("shop.yaml"))
+    Path("prices.csv").write_text("item_id,from,price\ntea,2024-01-01,30\n", encoding="utf-8")
+    assert why_ingest(find_run("shop.yaml")) == "changed: prices.csv"
+
+
+def test_damaged_or_missing_tables_are_made_again(shop: RunFile) -> None:
+    tables = ingest(shop).tables
+    tables.part("users", 1).unlink()
+    assert why_ingest(shop) == "files of the tables are missing"
+    (tables.root / "manifest.json").write_text("{", encoding="utf-8")
+    assert why_ingest(shop) == "manifest.json is damaged"
+    ingest(shop)
+    assert why_ingest(shop) == ""
+
+
+def test_a_source_is_ingested_again_for_other_partitions_code_or_tables(
+    tmp_path: Path, write_tables: WriteTables
+) -> None:
+    row = ("ann", "tea", "purchase", "2024-01-03 00:00:00", *[None] * 5)
+    tables = write_tables(tmp_path, [row])
+    file = RunFile("journey", str(tables.root), source="complete-journey")
+    assert why_ingest(file) == "no record says from which files its tables were made"
+    record = _record(file)
+    path = tables.root / "ingested.json"
+    path.write_text(json.dumps(record | {"snapshot": tables.manifest.snapshot}), encoding="utf-8")
+    assert why_ingest(file) == ""
+    assert why_ingest(dataclasses.replace(file, partitions=3)) == "the number of partitions changed"
+    path.write_text(json.dumps(record | {"snapshot": "0"}), encoding="utf-8")
+    assert why_ingest(file) == "other tables were ingested there since"
+    path.write_text(json.dumps(record | {"snapshot": tables.manifest.snapshot, "code": "0"}), encoding="utf-8")
+    assert why_ingest(file) == "the code of the ingest changed"
+
+
+def test_the_code_of_the_ingest_includes_the_schema_but_not_the_guess_of_a_mapping() -> None:
+    modules = set(fingerprint.sources("tfrec.data.ingest"))
+    assert {"tfrec.schema", "tfrec.settings", "tfrec.config", "tfrec.data.clean", "tfrec.data.mapping"} <= modules
+    assert not [name for name in modules if "guess" in name or "movielens" in name or "tensorflow" in name]
+
+
+def test_two_files_of_one_name_do_not_share_their_tables(shop: RunFile) -> None:
+    ingest(shop)
+    Path("b").mkdir()
+    shutil.copytree("logs", "b/logs")
+    Path("b/shop.yaml").write_text(SHOP, encoding="utf-8")
+    other = find_run("b/shop.yaml")
+    refusal = (
+        r"`tables` is data/shop, which holds the tables of .*/shop.yaml; name another folder by `tables` in b/shop"
+    )
+    for refused in (ingest, why_ingest):
+        with pytest.raises(ConfigError, match=refusal):
+            refused(other)
+    os.remove("shop.yaml")  # so the tables are nobody's
+    ingest(other)
+    assert why_ingest(other) == ""
+
+
+def test_two_files_of_one_name_do_not_share_their_runs(shop: RunFile) -> None:
+    ready_run("shop.yaml")
+    Path("b").mkdir()
+    Path("b/shop.yaml").write_text(f"tables: data/shop\n{SETTINGS}", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"`out` is out, where shop is already the run of /.*/shop.yaml; name another"
+    ):
+        find_run("b/shop.yaml")
+    Path("b/shop.yaml").write_text(f"tables: data/shop\nout: b\n{SETTINGS}", encoding="utf-8")
+    ready_run("b/shop.yaml")
+    ready_run("shop.yaml")
+
+
+def test_a_variant_beside_a_shops_file_shares_its_tables(shop: RunFile) -> None:
+    ingest(shop)
+    Path("longer.yaml").write_text(f"tables: data/shop\n{SHOP}", encoding="utf-8")
+    assert why_ingest(find_run("longer.yaml")) == ""
