@@ -76,7 +76,7 @@ def path_from(folder: str | Path, file: str) -> str:
 
 
 def other_file(folder: str | Path, recorded: str, file: str) -> Path | None:
-    """The shop's file that a record in a folder names, if it is not `file`; None once it is gone."""
+    """The shop's file that a record in a folder names, if another than `file` and not gone."""
     other = Path(folder, recorded).resolve()
     is_other = recorded and file and other.is_file() and other != Path(file).resolve()
     return other if is_other else None

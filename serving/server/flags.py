@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser, model_name: str = "default", model_base
         "--model_base_path",
         "--model",
         default=model_base_path,
-        help="folder of version folders: 1, 2 ... (%(default)s)",
+        help=f"folder of version folders: 1, 2 ... ({model_base_path})",
     )
     models.add_argument("--model_config_file", help="ModelServerConfig: several models, their versions and labels")
     models.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0.0, help="seconds; 0: read once")

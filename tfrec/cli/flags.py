@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
 
 MODEL_NAME = "tfrec"
 LAPTOP = "laptop"
 MODEL_BASE_PATH = "out/serving/laptop"
 
 
+class OneRun(argparse.Action):
+    """Stores a run, and refuses a second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the run; an error of the parser if the command line named one before."""
+        if getattr(namespace, "has_run", False):
+            parser.error(f"the runs {getattr(namespace, self.dest)!r} and {values!r} are both given; name one")
+        namespace.has_run = True
+        setattr(namespace, self.dest, values)
+
+
 def ingest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", help="complete-journey, movielens, or a shop's YAML file")
+    shop_flag(parser)
     parser.add_argument("--out", help="folder of the tables (as the file says, else data/SOURCE)")
     parser.add_argument("--partitions", type=count, help="parts of each table (as the file says, else 16)")
     parser.add_argument("--path", help="movielens: the unzipped folder")
@@ -30,14 +50,17 @@ def run(parser: argparse.ArgumentParser) -> None:
 
 def shop(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add the run as the only positional argument, and as --run."""
-    parser.add_argument("run", nargs="?", default=argparse.SUPPRESS, metavar="RUN", help="the same as --run")
+    parser.add_argument(
+        "run", nargs="?", action=OneRun, default=argparse.SUPPRESS, metavar="RUN", help="the same as --run"
+    )
     shop_flag(parser, default)
 
 
 def shop_flag(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add --run alone; main.py accepts a YAML file right after the verb in its place."""
     text = "a shop's YAML file, such as shop.yaml, or a run of the project, such as laptop"
-    parser.add_argument("--run", metavar="RUN", default=default, help=text + (f" ({default})" if default else ""))
+    default_text = f" ({default})" if default else ""
+    parser.add_argument("--run", action=OneRun, metavar="RUN", default=default, help=text + default_text)
 
 
 def config(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +76,9 @@ def report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "evaluation",
         nargs="?",
-        default=LAPTOP,
-        help="a shop's YAML file, a run's name or an evaluation.json (%(default)s)",
+        help=f"a shop's YAML file, a run's name or an evaluation.json ({LAPTOP})",
     )
+    shop_flag(parser)
     parser.add_argument("--out", default="report.html", help="the page to write (%(default)s)")
 
 
@@ -64,6 +87,7 @@ def serve(parser: argparse.ArgumentParser) -> None:
 
     shop(parser)
     server_flags.add(parser, MODEL_NAME, MODEL_BASE_PATH)
+    parser.set_defaults(model_base_path=None)  # the folder of --model goes before that of the run
 
 
 def doctor(parser: argparse.ArgumentParser) -> None:

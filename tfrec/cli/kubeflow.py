@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tfrec.cli.flags import OneRun
 from tfrec.errors import ConfigError
 
 
@@ -104,8 +105,20 @@ VERBS: tuple[tuple[str, Callable[[argparse.Namespace], int | None], _Flags], ...
         "compile",
         compile_run,
         (
-            ("run", {"nargs": "?", "default": argparse.SUPPRESS, "metavar": "RUN", "help": "the same as --run"}),
-            ("--run", {"default": "laptop", "help": "a shop's YAML file or a run of the project (%(default)s)"}),
+            (
+                "run",
+                {
+                    **{"nargs": "?", "action": OneRun, "default": argparse.SUPPRESS, "metavar": "RUN"},
+                    "help": "the same as --run",
+                },
+            ),
+            (
+                "--run",
+                {
+                    **{"action": OneRun, "default": "laptop", "metavar": "RUN"},
+                    "help": "a shop's YAML file or a run of the project (%(default)s)",
+                },
+            ),
             (
                 "--cluster",
                 {"default": "cluster.yaml", "help": "images, volume and resources of each node (%(default)s)"},

@@ -10,7 +10,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfrec.cli.flags import MODEL_BASE_PATH
+from tfrec.cli.flags import LAPTOP, MODEL_BASE_PATH
 from tfrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,16 +29,16 @@ def ingest(options: argparse.Namespace) -> None:
     """read and clean a shop's files into partitioned tables"""
     from tfrec.data import ingest as library
     from tfrec.data.mapping import mapping_from_flags
-    from tfrec.data.sources import complete_journey, movielens
+    from tfrec.data.sources import movielens
 
     source, partitions = options.source, options.partitions or 16
+    if source and options.run:
+        raise ConfigError(f"{source!r} and --run {options.run} are both given; name one")
     out = options.out or f"data/{source or 'shop'}"
-    if source == "complete-journey":
-        report = library.ingest_tables(complete_journey.load(), out, source, partitions)
-    elif source == "movielens":
+    if source == "movielens":
         folder = _required(options.path, "--path", "the folder that holds ml-100k, ml-1m or ml-latest's files")
         report = library.ingest_tables(movielens.load(folder), out, source, partitions)
-    elif source:
+    elif source or options.run:
         report = _ingest_file(options)
     else:
         interactions = _required(options.interactions, "--interactions", "a file, or name a SOURCE")
@@ -55,11 +55,17 @@ def ingest(options: argparse.Namespace) -> None:
 
 
 def _ingest_file(options: argparse.Namespace) -> IngestReport:
-    """Ingest the tables of a shop's file, at the flags' place where these are given."""
-    from pipeline.run_file import read_run_file
+    """Ingest the tables of a shop's file or a source, into the flags' folder if given."""
+    from pipeline.run_file import RunFile, find_run, read_run_file
     from pipeline.tables import ingest as ingest_file
 
-    file = read_run_file(Path(options.source), options.source)
+    source = options.source
+    if options.run:
+        file = find_run(options.run)
+    elif source == "complete-journey":
+        file = RunFile(source, f"data/{source}", source=source)
+    else:
+        file = read_run_file(Path(source), source)
     flags = {"tables": options.out, "partitions": options.partitions}
     return ingest_file(dataclasses.replace(file, **{name: value for name, value in flags.items() if value}))
 
@@ -134,7 +140,10 @@ def report(options: argparse.Namespace) -> None:
     from pipeline.run_file import find_run
     from tfrec.reports.page import render_page, write_page
 
-    name, evaluation = options.evaluation, read_evaluation(options.evaluation)
+    if options.evaluation and options.run:
+        raise ConfigError(f"{options.evaluation!r} and --run {options.run} are both given; name one")
+    name = options.evaluation or options.run or LAPTOP
+    evaluation = read_evaluation(name)
     seconds, title = {}, Path(name).name
     if not is_evaluation_file(name):
         run = find_run(name)
@@ -144,10 +153,11 @@ def report(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """serve the pushed model over TensorFlow Serving's protocol"""
-    if options.run and options.model_base_path == MODEL_BASE_PATH:
+    if options.run and not options.model_base_path:
         from pipeline.run_file import find_run
 
         options.model_base_path = find_run(options.run).serving
+    options.model_base_path = options.model_base_path or MODEL_BASE_PATH
     if not options.model_config_file and not Path(options.model_base_path).is_dir():
         raise ConfigError(
             f"--model is {options.model_base_path!r} but there is no such folder; `tfrec train` pushes a model, "

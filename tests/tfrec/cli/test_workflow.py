@@ -119,3 +119,38 @@ def test_a_wrong_setting_ends_a_training_before_it_begins(capsys, tmp_path, monk
     assert main(["train", "shop.yaml"]) == 2
     assert "did you mean 'train.learning_rate'?" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.yaml"]
+
+
+def test_the_folder_of_model_goes_before_that_of_the_run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text("preset: none\n", encoding="utf-8")
+    assert main(["serve", "shop.yaml", "--model", "out/serving/laptop"]) == 2
+    assert "--model is 'out/serving/laptop' but there is no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "nosuch", "--run", "s.yaml"],
+        ["train", "--run", "s.yaml", "nosuch"],
+        ["search", "s.yaml", "tea", "--run", "nosuch"],
+        ["kubeflow", "compile", "nosuch", "--run", "s.yaml"],
+    ],
+)
+def test_two_runs_are_refused(capsys, words):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "are both given; name one" in capsys.readouterr().err
+
+
+def test_ingest_and_report_take_the_run_flag_too(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nann,tea,2024-01-05\n", encoding="utf-8")
+    (tmp_path / "shop.yaml").write_text("interactions: {path: log.csv, kind: purchase}\n", encoding="utf-8")
+    assert main(["ingest", "--run", "shop.yaml"]) == 0
+    assert "tables in data/shop/snapshots/" in capsys.readouterr().out
+    assert main(["report", "--run", "shop.yaml"]) == 2
+    assert "run shop has no evaluation yet" in capsys.readouterr().err
+    for words in (["ingest", "movielens"], ["report", "no.json"]):
+        assert main([*words, "--run", "shop.yaml"]) == 2
+        assert "are both given; name one" in capsys.readouterr().err
