@@ -14,10 +14,10 @@ from tfrec.data.mapping import EventMapping, Mapping, TableMapping
 from tfrec.data.raw_tables import DatedTable, RawTables
 from tfrec.data.sources.table_text import TableText, concat, read_text
 from tfrec.data.values.columns import (
-    ID_COLUMNS,
     Values,
     add_changes,
     align_users,
+    category_columns,
     column_of,
     drop_missing_words,
     id_columns,
@@ -136,8 +136,10 @@ def _describe(values: Values, mapped: TableMapping, events: tuple[EventMapping, 
 def _read_values(tables: Sequence[TableText], mapped: Sequence[TableMapping]) -> list[Values]:
     """Read the values of all tables; whether ids have a tail ".0" is decided for all together."""
     texts = [drop_missing_words(text.name, text.rows, by.missing) for text, by in zip(tables, mapped, strict=True)]
-    tails = [key for key in ID_COLUMNS if has_tails(id_columns(texts, key))]
-    values = [read_values(text, _schema_of(text.name, by), tails) for text, by in zip(texts, mapped, strict=True)]
+    schemas = [_schema_of(text.name, by) for text, by in zip(texts, mapped, strict=True)]
+    names = {name for text, schema in zip(texts, schemas, strict=True) for name in category_columns(text, schema)}
+    tails = [name for name in sorted(names) if has_tails(id_columns(texts, name))]
+    values = [read_values(text, schema, tails) for text, schema in zip(texts, schemas, strict=True)]
     return [
         dataclasses.replace(value, changes=add_changes([text.changes, value.changes]))
         for text, value in zip(tables, values, strict=True)

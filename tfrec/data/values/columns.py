@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from tfrec.data.arrow import is_vector
 from tfrec.data.values.flags import read_flags
-from tfrec.data.values.ids import first_known, join_anonymous, mixed_ids, remove_tails
-from tfrec.data.values.missing import ID_WORDS, TEXT_WORDS, drop_words
+from tfrec.data.values.ids import first_known, join_anonymous, mixed_ids, remove_formulas, remove_tails, rounded_ids
+from tfrec.data.values.missing import MISSING_WORDS, drop_words
 from tfrec.data.values.numbers import read_numbers
 from tfrec.data.values.vectors import read_vectors
 from tfrec.errors import DataError
@@ -27,6 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 ID_COLUMNS = ("user_id", "item_id", "session")
 _FREE_TEXT = ("title", "description", "query", "text")  # "NULL" can be a title
 TIMES = ("timestamp", "from", "until")
+_NO_CATEGORIES = (*_FREE_TEXT, *TIMES, "kind", "cancelled")
 _UNCOUNTED = ("cancelled",)  # NULL is what most rows hold
 _CHOICE = "/"
 _JOINED = "anonymous event joined to a user"
@@ -54,19 +55,25 @@ def column_of(choice: str) -> str:
 
 
 def drop_missing_words(name: str, rows: pa.Table, words: Sequence[str]) -> Values:
-    """Replace words for a missing value by null."""
+    """Replace words for a missing value by null, and Excel's ="0012" by 0012."""
     changes: dict[str, int] = {}
     for choice in rows.column_names:
         column = column_of(choice)
         if pa.types.is_string(rows[choice].type):
-            kept, count = drop_words(rows[choice], [*_known_words(column), *words])
+            text, formulas = (rows[choice], 0) if column in _FREE_TEXT else remove_formulas(rows[choice])
+            kept, count = drop_words(
+                text, words if column in _FREE_TEXT else [*MISSING_WORDS, *words], is_id=column in ID_COLUMNS
+            )
             rows = replace_column(rows, choice, kept)
+            _add(changes, f'="..." removed from {column}', formulas)
             _add(changes, f"missing word as {column}", count if column not in _UNCOUNTED else 0)
     return Values(name, rows, changes)
 
 
-def _known_words(column: str) -> Sequence[str]:
-    return ID_WORDS if column in (*ID_COLUMNS, *TIMES) else () if column in _FREE_TEXT else TEXT_WORDS
+def category_columns(table: Values, schema: pa.Schema) -> list[str]:
+    """Columns of ids and categories: text in the table and in the schema, or further columns."""
+    texts = {name for name in map(column_of, table.rows.column_names) if name not in _NO_CATEGORIES}
+    return sorted(name for name in texts if name not in schema.names or pa.types.is_string(schema.field(name).type))
 
 
 def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
@@ -75,7 +82,7 @@ def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
 
 
 def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Values:
-    """Read ids (without ".0" where `tails` names them), numbers and the first known choices.
+    """Read ids and categories (without ".0" where `tails` names them), numbers and the first known choices.
 
     The choices of an event's user id stay columns of their own.
     """
@@ -85,8 +92,10 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
         choices.setdefault(column_of(name), []).append(texts.rows[name])
     for column in ID_COLUMNS:
         choices[column] = [ids.cast(pa.string()) for ids in choices.get(column, [])]
+        _warn_of_rounded(texts.name, column, choices[column])
+    for column in category_columns(texts, schema):
         if column in tails:
-            choices[column] = [_without_tails(ids, column, changes) for ids in choices[column]]
+            choices[column] = [_without_tails(ids.cast(pa.string()), column, changes) for ids in choices[column]]
     rows: dict[str, pa.ChunkedArray] = {}
     for name, group in choices.items():
         if (texts.name, name) == ("interactions", "user_id"):
@@ -169,6 +178,15 @@ def _without_tails(ids: pa.ChunkedArray, column: str, changes: dict[str, int]) -
     ids, count = remove_tails(ids)
     _add(changes, f"'.0' removed from {column}", count)
     return ids
+
+
+def _warn_of_rounded(table: str, column: str, choices: list[pa.ChunkedArray]) -> None:
+    rounded = [text for ids in choices for text in rounded_ids(ids)]
+    if rounded:
+        _LOGGER.warning(
+            f"{table}.{column}: {len(rounded):,} ids lost digits, for example {rounded[0]!r}, so several may be one "
+            "now; export the ids as text, as Excel and floating-point numbers round them"
+        )
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -11,7 +11,7 @@ from tfrec.data.guess.sampling.file_paths import DataFiles
 from tfrec.data.guess.sampling.groups import Group
 from tfrec.data.readers.find import data_suffix
 from tfrec.data.readers.read import detect_format
-from tfrec.data.values.missing import ID_WORDS
+from tfrec.data.values.missing import MISSING_WORDS
 
 
 def file_entries(group: Group, files: DataFiles) -> tuple[Entry, ...]:
@@ -46,7 +46,7 @@ def file_entries(group: Group, files: DataFiles) -> tuple[Entry, ...]:
 def missing_entry(columns: Iterable[Column]) -> tuple[Entry, ...]:
     """Words for "unknown" among ids and categories, without those that ingest knows by itself."""
     words = {word.strip() for column in columns for word in column.missing_words}
-    further = tuple(sorted(words - set(ID_WORDS)))
+    further = tuple(sorted(word for word in words if word.lower() not in MISSING_WORDS))
     return (Entry("missing", further, "words for a value that is not known"),) if further else ()
 
 
