@@ -20,6 +20,8 @@ def classify(group: Group) -> tuple[str, str]:
     columns, name = group.columns, group.name
     user, item, session = (pick(columns, role) for role in ("user_id", "item_id", "session"))
     names = {squeeze(column.name) for column in columns}
+    if not group.sampled_rows:
+        return "", "it has a header but no rows"
     if len(columns) < 2:
         return "", "it has one column only; where blanks separate its values, write them as CSV"
     if (item and {"property", "value"} <= names) or {"attribute", "value"} <= names:

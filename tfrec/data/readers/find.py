@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import logging
 import os
 import re
@@ -18,14 +19,16 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
 CSV = (".csv", ".tsv", ".txt")
 JSON = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
+_RUN_MARKS = ("metadata.sqlite", "work")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 def find_files(paths: Sequence[Path], any_suffix: bool = False) -> list[Path]:
     """List the data files of files, folders (any depth, linked ones too) and globs, each once.
 
-    Files of a folder need a known suffix, or none at all under `any_suffix`; names that begin with .
-    or _ are left out there. Sorted within a path, by the numbers in the names. DataError for a path without any file.
+    Files of a folder need a known suffix, or none at all under `any_suffix`. Left out there are names
+    that begin with . or _, and what tfrec wrote. Sorted within a path, by the numbers in the names.
+    DataError for a path without any file.
     """
     return list(dict.fromkeys(file for path in paths for file in _find(path, any_suffix)))
 
@@ -56,6 +59,13 @@ def partition_values(path: Path) -> dict[str, str | None]:
     return {name: None if value in ("", _NULL_PARTITION) else value for name, value in values.items()}
 
 
+def is_own(folder: Path) -> bool:
+    """Whether tfrec wrote a folder: ingested tables, or what a run leaves."""
+    has_tables = (folder / "manifest.json").is_file() and (folder / "snapshots").is_dir()
+    marks = itertools.chain.from_iterable((folder / "pipelines").glob(f"*/{name}") for name in _RUN_MARKS)
+    return has_tables or any(marks)
+
+
 def _find(path: Path, any_suffix: bool) -> list[Path]:
     folders = []
     if path.exists():  # first: a folder's name may hold * or [
@@ -64,12 +74,20 @@ def _find(path: Path, any_suffix: bool) -> list[Path]:
     else:
         matched = [Path(name) for name in glob.glob(_escape_existing(path), recursive=True)]
         folders = [one for one in matched if one.is_dir() and "**" not in path.parts]
-        files = [one for one in matched if one.is_file() and not one.name.startswith("_")]
+        files = _without_own([one for one in matched if one.is_file() and not one.name.startswith("_")], path)
     below = [file for folder in folders for file in _walk(folder)]
     files += [file for file in below if any_suffix or data_suffix(file) in CSV + JSON + PARQUET + COMPRESSED]
     if not files:
         raise DataError(f"{path} matches no CSV, JSON or Parquet file; correct the path in the mapping")
     return sorted(files, key=_natural_order)
+
+
+def _without_own(files: list[Path], pattern: Path) -> list[Path]:
+    """Files that are in no folder of tfrec below the part of a pattern that exists."""
+    base = next((parent for parent in pattern.parents if parent.exists()), Path())
+    folders = {folder for file in files for folder in file.parents if base in folder.parents}
+    own = {folder for folder in folders if is_own(folder)}
+    return [file for file in files if own.isdisjoint(file.parents)]
 
 
 def _natural_order(path: Path) -> tuple[list[list[str | int]], str]:
@@ -94,7 +112,8 @@ def _walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
         if not path.exists():
             raise DataError(f"{path} is a link to {os.readlink(path)}, which is missing; repair or remove the link")
         if path.is_dir():
-            yield from _walk(path, (*above, real))
+            if not is_own(path):
+                yield from _walk(path, (*above, real))
         elif path.is_file():
             yield path
 

@@ -74,6 +74,13 @@ def test_users_that_most_rows_lack_are_marked(tmp_path):
     assert interactions(found)["missing"] == ["NA"]
 
 
+def test_users_that_the_first_line_of_an_order_names_are_no_doubt(tmp_path):
+    rows = ["#1,a@x,s1,2024-01-05", "#1,,s2,", "#1,,s3,", "#2,b@x,s1,2024-06-05", "#2,,s2,", "#2,,s3,"]
+    found = guess(tmp_path, {"orders.csv": "\n".join(["Name,Email,Lineitem sku,Created at", *rows, ""])})
+    assert "name no user" not in doubts(found)
+    assert "user_id" in interactions(found)["per_session"]
+
+
 def test_sessions_stand_for_users_that_no_column_names(tmp_path):
     found = guess(tmp_path, {"clicks.csv": "session,item,time\ns1,a,2024-01-05\ns1,b,2024-06-05\n"})
     assert doubts(found) == "no column names the user; sessions are taken for users"
@@ -104,6 +111,7 @@ def test_files_that_fit_no_table_are_left_out_by_name(tmp_path):
             "log.csv": EVENTS,
             "notes/countries.csv": "country,currency\nDE,EUR\nFR,EUR\n",
             "empty.csv": "",
+            "header.csv": "user_id,item_id,timestamp,kind,price\n",
             "held_out.csv": "user_id,item_id\nu1,b\nu2,b\n",
             "ranks.csv": "user_id,item_id,position,kind\nu1,b,1,view\nu2,b,2,view\n",
             "properties.csv": "timestamp,itemid,property,value\n1433041200000,a,color,7\n1433041200000,a,size,9\n",
@@ -111,6 +119,7 @@ def test_files_that_fit_no_table_are_left_out_by_name(tmp_path):
     )
     assert found.ignored == {
         "empty.csv": "is empty; leave it out",
+        "header.csv": "it has a header but no rows",
         "held_out.csv": "it has no times, which the other interactions have",
         "notes/countries.csv": "none of its columns looks like an item or a user",
         "ranks.csv": "it has no times, which the other interactions have",

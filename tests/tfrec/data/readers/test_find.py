@@ -39,6 +39,15 @@ def test_data_files_of_a_folder_and_a_glob_are_sorted(tmp_path: Path) -> None:
         find_files([tmp_path / "none.csv"])
 
 
+def test_what_tfrec_wrote_is_read_only_where_it_is_named(tmp_path: Path) -> None:
+    own = "data/shop/snapshots/1/users.csv"
+    _touch(tmp_path, own, "data/shop/manifest.json", "out/pipelines/shop/work/a.csv", "crm/pipelines/b.csv", "log.csv")
+    assert _found(tmp_path, below=tmp_path) == ["crm/pipelines/b.csv", "log.csv"]
+    assert _found(tmp_path / "**/*.csv", below=tmp_path) == ["crm/pipelines/b.csv", "log.csv"]
+    assert _found(tmp_path / "data/shop/snapshots", below=tmp_path) == [own]
+    assert _found(tmp_path / "data/shop/snapshots/1/*.csv", below=tmp_path) == [own]
+
+
 def test_a_linked_folder_is_read_and_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
     _touch(tmp_path, "logs/d1/a.csv", "store/d2/b.csv")
     (tmp_path / "logs/d2").symlink_to("../store/d2")

@@ -10,7 +10,7 @@ from tfrec.data.guess.entries.event_columns import EventColumns
 from tfrec.data.guess.entries.yaml_text import Entry
 from tfrec.data.guess.lexicon import is_no_item
 from tfrec.data.guess.picks import Pick, candidates
-from tfrec.data.guess.sampling.column import Column
+from tfrec.data.guess.sampling.column import Column, is_on_one_row
 from tfrec.data.guess.sampling.groups import Group
 
 _BAD = (
@@ -33,7 +33,7 @@ def cancellation_entries(columns: EventColumns) -> tuple[Entry, ...]:
         stated = {"cancelled": found[1]} | stated
     if session is None:
         return entries
-    names = {role: c.name for role, c in stated.items() if c.name != session.name and _is_on_one_line(c, session)}
+    names = {role: c.name for role, c in stated.items() if c.name != session.name and is_on_one_row(c, session.column)}
     if not names:
         return entries
     reason = f"on one line of an order alone: {', '.join(names.values())}"
@@ -100,14 +100,6 @@ def _by_status(group: Group) -> tuple[Entry, Column] | None:
         reason = f"without {', '.join(bad)}"
         return Entry("only", (Entry(found.name, pattern, reason),)), found.column
     return None
-
-
-def _is_on_one_line(column: Column, session: Pick) -> bool:
-    """Whether orders of several lines have a value on one of them alone."""
-    frame = pd.DataFrame({"session": session.column.values, "is_known": column.values.notna()}).dropna()
-    sizes = frame.groupby("session")["is_known"].agg(["size", "sum"])
-    several = sizes[(sizes["size"] > 1) & (sizes["sum"] > 0)]
-    return bool(len(several)) and float((several["sum"] == 1).mean()) > 0.5
 
 
 def _cancelled(column: str, prefix: str, reason: str) -> Entry:

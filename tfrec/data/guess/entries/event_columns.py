@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tfrec.data.guess.entries.yaml_text import Entry, percent
 from tfrec.data.guess.lexicon import role_score, squeeze
 from tfrec.data.guess.picks import CONTEXT, Pick, candidates, fits, pick
-from tfrec.data.guess.sampling.column import Column, count_words
+from tfrec.data.guess.sampling.column import Column, count_words, is_on_one_row
 from tfrec.data.guess.sampling.groups import Group
 from tfrec.data.guess.tables import Tables
 from tfrec.data.guess.times import TimeGuess, guess_time
@@ -148,6 +148,8 @@ def _fills(column: Column, other: Column) -> bool:
 def _lost_doubt(user: Pick, session: Pick | None) -> str:
     missing = 1 - user.column.known_share
     if missing < _MUCH_LOST or session is None or session.name == user.name:
+        return ""
+    if is_on_one_row(user.column, session.column):  # `per_session` fills the others
         return ""
     cure = f"user_id: [{user.name}, {session.name}] takes the session for the user there"
     return f"{percent(missing)} of the rows name no user and are dropped; {cure}"

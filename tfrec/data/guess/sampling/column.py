@@ -149,3 +149,11 @@ def dependence(keys: Column, values: Column) -> float:
 def mean_repeats(keys: Column) -> float:
     """Rows per value: near 1 says that a dependence on this key proves nothing."""
     return keys.known / max(keys.distinct, 1)
+
+
+def is_on_one_row(column: Column, groups: Column) -> bool:
+    """Whether groups of several rows have a value on one of them alone."""
+    frame = pd.DataFrame({"group": groups.values, "is_known": column.values.notna()}).dropna()
+    sizes = frame.groupby("group")["is_known"].agg(["size", "sum"])
+    several = sizes[(sizes["size"] > 1) & (sizes["sum"] > 0)]
+    return bool(len(several)) and float((several["sum"] == 1).mean()) > 0.5

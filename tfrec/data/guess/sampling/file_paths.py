@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfrec.data.readers.find import CSV, JSON, PARQUET, data_suffix
+from tfrec.data.readers.find import CSV, JSON, PARQUET, data_suffix, is_own
 from tfrec.errors import DataError
 
 _NO_DATA = (".md", ".pdf", ".html", ".htm", ".png", ".jpg", ".jpeg", ".py", ".yaml", ".yml", ".sh", ".log")
@@ -33,11 +34,11 @@ class DataFiles:
         folders = {file.parent for file in files}
         if len(folders) == 1:
             folder = folders.pop()
-            glob = _glob_of([file.name for file in files])
-            others = [file for file in self.files if file not in files and file.match(str(folder / glob))]
+            pattern = _glob_of([file.name for file in files])
+            others = [file for file in self.files if file not in files and file.match(str(folder / pattern))]
             is_plain = not re.search(r"[\[\]?*]", self.relative(folder))
-            if not others and is_plain and glob != "*":
-                return (self.relative(folder / glob),)
+            if not others and is_plain and pattern != "*":
+                return (self.relative(folder / pattern),)
         root = Path(os.path.commonpath([file.parent for file in files]))
         has_suffixes = all(data_suffix(file) in (*CSV, *JSON, *PARQUET) for file in files)
         if has_suffixes and all(file in files for file in self.files if file.is_relative_to(root)):
@@ -56,7 +57,8 @@ def find_data_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def _glob_of(names: list[str]) -> str:
-    return _common_start(names) + "*" + _common_start([name[::-1] for name in names])[::-1]
+    start, end = _common_start(names), _common_start([name[::-1] for name in names])[::-1]
+    return f"{glob.escape(start)}*{glob.escape(end)}"
 
 
 def _common_start(names: list[str]) -> str:
@@ -66,17 +68,11 @@ def _common_start(names: list[str]) -> str:
 
 def _files_below(folder: Path) -> Iterable[Path]:
     for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith((".", "_")) and not _is_own(Path(parent) / name)]
+        folders[:] = [name for name in folders if not name.startswith((".", "_")) and not is_own(Path(parent) / name)]
         for name in names:
             path = Path(parent) / name
             if not name.startswith((".", "_")) and not _is_no_data(name) and path.is_file():
                 yield path
-
-
-def _is_own(folder: Path) -> bool:
-    """Whether tfrec wrote a folder: ingested tables, or what a run leaves."""
-    has_tables = (folder / "manifest.json").is_file() and (folder / "snapshots").is_dir()
-    return has_tables or (folder / "pipelines").is_dir()
 
 
 def _is_no_data(name: str) -> bool:

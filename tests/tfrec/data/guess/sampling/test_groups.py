@@ -67,7 +67,12 @@ def test_files_that_are_no_tables_are_named(tmp_path):
 
 
 def test_tables_and_runs_of_tfrec_itself_are_no_data_of_the_shop(tmp_path):
-    for name in ("data/shop/snapshots/1/users.csv", "data/shop/manifest.json", "out/pipelines/shop/a.csv", "log.csv"):
+    for name in (
+        "data/shop/snapshots/1/users.csv",
+        "data/shop/manifest.json",
+        "out/pipelines/shop/work/a.csv",
+        "log.csv",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(ROWS, encoding="utf-8")
     assert find_data_files([tmp_path]) == [tmp_path / "log.csv"]
@@ -90,6 +95,7 @@ def test_of_many_parts_six_are_sampled(tmp_path):
         (["x.csv", "xy.csv"], ["xz.csv"], ("x.csv", "xy.csv")),
         (["[a]/d1.csv", "[a]/d2.csv"], ["items.csv"], ("[a]",)),
         (["x.dat", "y.dat"], [], ("*.dat",)),
+        (["log[1].csv", "log[2].csv"], ["items.csv"], ("log[[]*].csv",)),
     ],
 )
 def test_files_are_named_by_the_shortest_path_that_means_no_others(tmp_path, names, others, path):
