@@ -28,7 +28,7 @@ def strip_text(rows: pa.Table, skip: tuple[str, ...] = ()) -> pa.Table:
 
 
 def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Arrange rows as `schema` (null where absent), then further columns: strings, numbers, vectors."""
+    """Arrange rows as `schema` (null where absent), then further columns of any type."""
     further = [
         pa.field(field.name, _further_type(field.type)) for field in rows.schema if field.name not in schema.names
     ]

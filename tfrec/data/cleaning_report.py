@@ -63,7 +63,7 @@ class CleaningReport:
         self._broken = broken
 
     def all_rejected(self) -> pa.Table:
-        """Rows dropped by all rules; broken ones have a file, line, reason and text in place of values."""
+        """Rows dropped by all rules; broken ones have file, line, reason and text for values."""
         if self._broken is None:
             return self.rejected
         rules = pa.array([_BROKEN_ROW] * self._broken.num_rows, pa.string())

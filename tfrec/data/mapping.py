@@ -17,7 +17,7 @@
       extra: [package_size]          # further columns, names unchanged
       numbers: [weight]              # further columns of numbers
       vectors: {image: embedding}    # further columns of lists of numbers, renamed here
-      category_paths: ','            # of several paths in a cell, and category_levels: '/' in a path
+      category_paths: ','            # of several paths in a cell; category_levels: '/' in a path
     users:
       path: users.jsonl
       profile: [age, city]

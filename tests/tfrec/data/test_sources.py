@@ -74,8 +74,8 @@ def test_a_display_or_mailer_of_a_week_is_a_state_of_the_item_in_its_store() -> 
     assert states["item_id"].to_pylist() == ["7", "7", "8"]
     assert states["store"].to_pylist() == ["316", "337", "316"]
     assert states["promotion"].to_pylist() == ["display 9, mailer A", "mailer D", None]
-    # Weeks begin on Mondays at midnight in New York, 5:00 UTC in winter and 4:00 in summer. Week 30 is 203 days after
-    # 2016-12-26: 2017-07-17.
+    # Weeks begin on Mondays at midnight in New York, 5:00 UTC in winter and 4:00 in summer.
+    # Week 30 is 203 days after 2016-12-26: 2017-07-17.
     starts = ["2016-12-26 05:00", "2017-01-02 05:00", "2017-07-17 04:00"]
     assert [f"{start:%Y-%m-%d %H:%M}" for start in states["from"].to_pylist()] == starts
     assert f"{states['until'].to_pylist()[0]:%Y-%m-%d %H:%M}" == starts[1]
@@ -97,7 +97,7 @@ def test_all_rows_of_the_complete_journey_are_ingested(tmp_path: Path) -> None:
     manifest = report.tables.manifest
     # Counted with pandas in the package's files: 1,469,307 lines, 8,869 of them with quantity <= 0.
     # Of the ids in the other lines, 3 are not among the 92,331 products (17 ids in all lines).
-    # 20,940,529 displays and mailers and 116,204 coupons; 12,193 rows are equal to another in all columns.
+    # 20,940,529 displays and mailers and 116,204 coupons; 12,193 rows equal another one.
     read = {"interactions": 1_469_307, "items": 92_331, "users": 801}
     assert report.rows_read == read | {"item_states": 21_056_733}
     kept = {"interactions": 1_460_438, "items": 92_334, "users": 801}

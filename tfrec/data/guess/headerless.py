@@ -19,7 +19,7 @@ _UNIQUE = 0.95
 
 
 def name_columns(groups: list[Group]) -> list[Group]:
-    """Name the columns of all files without a header: those of events first, then what they join."""
+    """Name the columns of files without a header: those of events, then what they join."""
     named = [group if group.first.has_names else _rename(group, _name_events(group.columns)) for group in groups]
     events = [group for group in named if group.column("user_id") and group.column("item_id")]
     keys = _choose_keys([group for group in named if _is_unnamed(group)], events)

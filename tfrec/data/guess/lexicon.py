@@ -85,7 +85,7 @@ def squeeze(name: str) -> str:
 
 
 def last_part(column: str) -> str:
-    """The telling part of a path: `id` of `_id.$oid`, `ga_session_id` of `params[key=ga_session_id]`."""
+    """The telling part of a path: `id` of `_id.$oid`, `session` of `params[key=session]`."""
     parts = [part for part in column.split(".") if not part.startswith("$")]
     last = parts[-1] if parts else column
     key = re.search(r"\[\w+=([^\]]+)\]", last)

@@ -114,6 +114,6 @@ def _is_context(column: Column) -> bool:
 
 
 def _is_measured(column: Column) -> bool:
-    """Numbers with decimals, which name nothing; 1001.0 is an id that pandas wrote, 1001.2002 a cookie."""
+    """Numbers with decimals, which name nothing; 1001.0 is pandas' id, 1001.2002 a cookie."""
     is_decimal = column.number_share > 0.9 and column.whole_share < 0.9
     return is_decimal and column.share_matching(r".*[.,]\d{3,}") < 0.5

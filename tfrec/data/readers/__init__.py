@@ -1,1 +1,1 @@
-"""Data files in (CSV, JSON, Parquet, compressed or not), tables of text and their broken rows out."""
+"""Data files in (CSV, JSON, Parquet, compressed or not), text and broken rows out."""

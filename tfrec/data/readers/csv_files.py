@@ -54,7 +54,7 @@ def read_csv(path: Path, requested: Sequence[str], options: FileOptions) -> File
 
 
 def _restore(rows: pa.Table, broken: list[BrokenRow], dialect: Dialect) -> _Rows:
-    """Put the delimiter of the file in place of its translation, in quoted values and broken rows."""
+    """Put the file's delimiter back into quoted values and broken rows."""
     columns = {name: pc.replace_substring(rows[name], dialect.delimiter, dialect.quoted) for name in rows.column_names}
     return pa.table(columns), [dataclasses.replace(row, text=dialect.restore(row.text)) for row in broken]
 
@@ -66,7 +66,7 @@ def _warn_of_repeats(path: Path, present: list[str], header: Header) -> None:
 
 
 class _LineCounter:
-    r"""Chunks on their way to Arrow: lines and \" in them are counted, blank lines at the end are not."""
+    r"""Chunks on their way to Arrow: their lines are counted, but for blank ones at the end."""
 
     def __init__(self, chunks: Iterator[bytes], dialect: Dialect) -> None:
         self.lines = 0

@@ -104,7 +104,7 @@ def _name_columns(header: tuple[str, ...], first: _Row, begin: int) -> tuple[tup
 
 
 def _add_trailing(names: tuple[str, ...], first: _Row | None) -> tuple[str, ...]:
-    """Add a name "" for each empty value behind the last name: a delimiter at the end of each line."""
+    """Add a name "" for each empty value behind the last name: a delimiter ends each line."""
     trailing = first.fields[len(names) :] if first else []
     return names + ("",) * (0 if any(trailing) else len(trailing))
 

@@ -1,4 +1,4 @@
-"""Rows of a CSV file, one by one, each with its line: for files with rows that a fast parser can't tell.
+"""Rows of a CSV file, one by one, each with its line: where a fast parser can't tell the rows.
 
 A quote that is never closed takes the following rows into one value. Such a line is broken alone:
 the rows after it are read again from the next line.

@@ -26,9 +26,9 @@ _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 def find_files(paths: Sequence[Path], any_suffix: bool = False) -> list[Path]:
     """List the data files of files, folders (any depth, linked ones too) and globs, each once.
 
-    Files of a folder need a known suffix, or none at all under `any_suffix`. Left out there are names
-    that begin with . or _, and what tfrec wrote. Sorted within a path, by the numbers in the names.
-    DataError for a path without any file.
+    Files of a folder need a known suffix, or none at all under `any_suffix`. Left out there are
+    names that begin with . or _, and what tfrec wrote. Sorted within a path,
+    by the numbers in the names. DataError for a path without any file.
     """
     return list(dict.fromkeys(file for path in paths for file in _find(path, any_suffix)))
 

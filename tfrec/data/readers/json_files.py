@@ -142,7 +142,7 @@ def _read_objects(
 
 
 def _has_lines(first: list[str]) -> bool:
-    """Whether each line holds an object of its own, of which one of the first two lines may be broken."""
+    """Whether each line holds an object of its own; one of the first two may be broken."""
     is_list = first[0][0] == "[" or first[0][-1] == ","
     return not is_list and any(line[0] == "{" and _is_json(line) for line in first)
 
@@ -176,7 +176,7 @@ def _read_lines(
 def _read_document(
     path: Path, lines: Iterator[str], first: int, options: FileOptions, broken: list[BrokenRow]
 ) -> Iterator[tuple[int, Any]]:
-    """Yield the members of one array, or objects that stand one after the other over several lines."""
+    """Yield the members of one array, or objects one after the other over several lines."""
     document = _Document(path, lines, first)
     is_array = document.skip("[")
     while not document.is_at_end():

@@ -18,7 +18,7 @@ _STEP = re.compile(r"([^.\[\]]+)(?:\[([^=\]]+)=([^\]]*)\])?(?:\.|$)")
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A key of an object, and optionally the member of its list whose `select_key` is `select_value`."""
+    """A key, and of the list there the member whose `select_key` is `select_value`, if named."""
 
     key: str
     select_key: str = ""
@@ -37,7 +37,7 @@ def parse_path(name: str) -> tuple[Step, ...]:
 
 
 def value_at(row: dict[str, Any], name: str, steps: tuple[Step, ...]) -> Any:
-    """Value at a path of a JSON object, ABSENT if it is not there; a key named as the path comes first."""
+    """Value at a path of an object, or ABSENT; a key named as the path comes first."""
     return row[name] if name in row else _follow_all(row, steps)
 
 

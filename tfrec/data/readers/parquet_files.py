@@ -68,7 +68,7 @@ def _first_of_each(path: Path, table: pa.Table) -> pa.Table:
 def _read_paths(
     table: pa.Table, paths: dict[str, tuple[Step, ...]], exploded: Sequence[tuple[Step, ...]]
 ) -> Iterator[tuple[str, pa.Array | None]]:
-    """Yield the values at each path, one by one to spare memory; None where there is no such path."""
+    """Yield the values at each path, one by one to spare memory; None where it is absent."""
     schema = pa.struct(list(table.schema))
     steps = next((steps for steps in exploded if parquet_paths.has_list(schema, steps)), None)
     if steps is None:

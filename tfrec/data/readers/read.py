@@ -59,7 +59,7 @@ def read_files(
 
 
 def read_file(path: Path, columns: Sequence[str], options: FileOptions = DEFAULT_OPTIONS) -> FileRows:
-    """Read the named columns of a file; a column in the names of its folders (dt=2024-03-01) is one too.
+    """Read the named columns of a file, and of its folders' names (dt=2024-03-01).
 
     DataError for an empty or unknown file, or too many broken rows.
     """
@@ -77,7 +77,7 @@ def read_file(path: Path, columns: Sequence[str], options: FileOptions = DEFAULT
 
 
 def detect_format(path: Path, encoding: str = "utf-8") -> Format:
-    """Detect the format by the first bytes of the content, then by the name; CSV if neither tells."""
+    """Detect the format by the first bytes, then by the name; CSV if neither tells."""
     with open_file(path) as stream:
         head = stream.peek(len(PARQUET_MAGIC))
     suffix = data_suffix(path)

@@ -86,7 +86,7 @@ def _collect_broken(texts: Sequence[TableText]) -> dict[str, pa.Table]:
 def _read_events(
     logs: Sequence[Values], events: tuple[EventMapping, ...], times: Sequence[TimeFormat]
 ) -> tuple[pa.Table, list[dict[str, int]], TimeFormat]:
-    """Read the rows of all tables, null where a table lacks a column of another; and their format of times."""
+    """Read the rows of all tables, null where one lacks a column, and their format of times."""
     tables, filled = zip(
         *(_label_events(log.rows, table) for log, table in zip(logs, events, strict=True)), strict=True
     )

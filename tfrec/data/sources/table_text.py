@@ -76,7 +76,7 @@ def read_text(mapped: TableMapping, name: str, first_row: int = 0) -> TableText:
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:
-    """Rows of all tables; null where a table lacks a column, text where columns are of several types."""
+    """Rows of all tables; null where one lacks a column, text where types differ."""
     names = list(dict.fromkeys(name for table in tables for name in table.column_names))
     for name in names:
         if len({table.schema.field(name).type for table in tables if name in table.column_names}) > 1:

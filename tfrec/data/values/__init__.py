@@ -1,1 +1,1 @@
-"""Text of a file's columns in; ids, numbers, kinds and canceled rows out, with counts of what was changed."""
+"""Text of a file's columns in; ids, numbers, kinds and canceled rows out, with counts."""

@@ -82,7 +82,7 @@ def id_columns(tables: Iterable[Values], column: str) -> list[pa.ChunkedArray]:
 
 
 def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Values:
-    """Read ids and categories (without ".0" where `tails` names them), numbers and the first known choices.
+    """Read ids and categories (".0" removed where `tails` names them), numbers and first choices.
 
     The choices of an event's user id stay columns of their own.
     """
@@ -116,8 +116,8 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
 def align_users(tables: Sequence[pa.Table], sources: Sequence[tuple[str, ...]]) -> list[pa.Table]:
     """Name the choices of a user id in all tables as in the one with most.
 
-    `sources` are the file columns of each table's user id. A table with a cookie alone then has it as
-    a further choice, as the orders beside it do, and no first one.
+    `sources` are the file columns of each table's user id. A table with a cookie alone then has it
+    as a further choice, as the orders beside it do, and no first one.
     """
     widest = max(sources, key=len)
     aligned = []

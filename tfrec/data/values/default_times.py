@@ -36,7 +36,7 @@ def open_ends(column: pa.ChunkedArray, times: np.ndarray) -> tuple[np.ndarray, n
 
 
 def read_open_ends(name: str, column: pa.ChunkedArray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Replace times that mean none: in `from`, before all times is 1970, elsewhere both ends are none.
+    """Replace times that mean none: in `from`, before all times is 1970, elsewhere null.
 
     A default `timestamp` is none too. Returns [rows] times and bool, true where they were replaced.
     """

@@ -108,7 +108,7 @@ def join_anonymous(columns: Sequence[pa.ChunkedArray]) -> tuple[pa.ChunkedArray,
 
 
 def mixed_ids(columns: Sequence[pa.ChunkedArray]) -> list[str]:
-    """Further ids, such as cookies, that no row joins to a user and that are first ids of other rows."""
+    """Further ids, such as cookies, that no row joins to a user and other rows have first."""
     first = columns[0]
     beside = [pc.unique(further.filter(first.is_valid())) for further in columns[1:]]
     is_open = [pc.and_(first.is_null(), further.is_valid()) for further in columns[1:]]

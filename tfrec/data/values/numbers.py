@@ -1,9 +1,9 @@
 """Numbers as people write them: decimal commas, thousands separators, currencies, dashes.
 
 A column has a decimal comma or a decimal point. Values such as 1,50 or 1.234,5 speak for the comma,
-1.50 or 1,234.5 for the point; the majority of the distinct values decides how 1,234 is read. Without
-any such value, 1,234 is a thousand and 1.234 a fraction. A value that is no number, and one beyond
-float32, becomes null.
+1.50 or 1,234.5 for the point; the majority of the distinct values decides how 1,234 is read.
+Without any such value, 1,234 is a thousand and 1.234 a fraction. A value that is no number, and one
+beyond float32, becomes null.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _to_float(text: str, has_comma: bool) -> float:
 
 
 def _without_currency(text: str) -> str:
-    """Remove signs and codes of currencies and blanks between thousands: "€ 1 234,5" is "1234,5"."""
+    """Remove signs and codes of currencies and blanks: "€ 1 234,5" is "1234,5"."""
     text = unicodedata.normalize("NFKC", text).lower().replace("−", "-")
     text = _NO_CENTS.sub("00", _DOLLARS.sub("", text))
     text = "".join(sign for sign in text if unicodedata.category(sign) != "Sc").strip()

@@ -21,7 +21,7 @@ _LOG_FRACTION = r"(:\d\d),(\d+)"  # of a second: 10:15:00,123
 
 
 def names_zone(zone: str) -> bool:
-    """Whether this is a zone of the IANA database, such as Europe/Berlin, or a known abbreviation."""
+    """Whether this is a zone of the IANA database (Europe/Berlin) or a known abbreviation."""
     if zone in _HOURS:
         return True
     try:

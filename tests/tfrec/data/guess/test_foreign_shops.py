@@ -98,7 +98,7 @@ def test_a_book_with_an_author_is_an_item(tmp_path):
 
 
 def test_the_column_and_table_that_join_the_most_rows_are_taken(tmp_path):
-    # sku is the better name, but only 1 of 3 rows has a sku of the outlet; all have a code of the range.
+    # sku is the better name, but only 1 of 3 rows has a sku of the outlet; all have a code.
     orders = "user,sku,article_code,order_date\nu1,s1,7,2024-01-05\nu1,s2,8,2024-02-05\nu2,s3,9,2024-06-05\n"
     outlet = "sku,title\ns1,Tea\ns8,Mug\n"
     assortment = "article_code,label\n7,Tea\n8,Mug\n9,Lamp\n"

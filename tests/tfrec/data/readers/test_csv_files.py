@@ -43,7 +43,7 @@ def test_the_line_of_a_broken_row_counts_blank_lines_and_lines_within_values(tmp
 
 
 def test_every_line_of_a_broken_row_is_listed(tmp_path: Path) -> None:
-    # Lines 3 and 4 are one row, whose quote closes before the end of its value; line 6 is broken too.
+    # Lines 3 and 4 are one row, whose quote closes before its value ends; line 6 is broken too.
     read = _read(tmp_path, HEADER + 'u0,i0,tea\nu1,i1,"Oak\n 12" board"\nu2,i2,tea\nx\n' + _lines(3), "user")
     assert _broken(read) == [(3, 'u1,i1,"Oak'), (4, ' 12" board"'), (6, "x")]
     assert read.rows["user"].to_pylist() == ["u0", "u2", "u0", "u1", "u2"]
@@ -104,7 +104,7 @@ def test_a_stray_quote_between_padded_prices_breaks_its_line_alone(tmp_path: Pat
 
 
 def test_a_quote_that_no_later_line_closes_breaks_its_line_alone(tmp_path: Path) -> None:
-    # Of the lines after the quote, most are no rows: only the end of the file tells that it is a stray one.
+    # Most lines after the quote are no rows: only the end of the file tells that it is stray.
     read = _read(tmp_path, HEADER + _lines(9) + 'u9,i9,"tea\nx\nx\n' + "v,i,tea\n", "user", bad_rows=0.5)
     assert _broken(read) == [(11, 'u9,i9,"tea'), (12, "x"), (13, "x")]
     assert read.rows["user"].to_pylist()[-1] == "v"
@@ -128,7 +128,7 @@ def test_many_stray_quotes_stop_the_reading_with_a_cure(tmp_path: Path) -> None:
 def test_values_of_several_lines_are_read_and_a_named_quote_is_trusted(tmp_path: Path) -> None:
     content = 'id,text,n\n1,"Oak, solid\n2 shelves, 3 doors\n",4\n2,"Cup\n3,x\ny",5\n'
     assert _read(tmp_path, content, "id", "n").rows.to_pydict() == {"id": ["1", "2"], "n": ["4", "5"]}
-    # The lines of this value look like rows: only a quote that is named in the options makes them one value.
+    # The lines of this value look like rows: only a quote named in the options makes them one.
     content = 'id,text,n\n1,"a,1\n2,b",2\n3,c,3\n4,d,4\n'
     assert _read(tmp_path, content, "id").rows["id"].to_pylist() == ["2", "3", "4"]
     assert _read(tmp_path, content, "id", quote='"').rows["id"].to_pylist() == ["1", "3", "4"]

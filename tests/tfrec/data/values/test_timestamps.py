@@ -106,7 +106,7 @@ def test_numbers_of_10_and_12_digits_are_dates_where_nearly_all_are() -> None:
 
 
 def test_numbers_of_10_and_12_digits_that_are_no_dates_are_epochs() -> None:
-    # 1709209800 would be month 92; 946684800000 ms are 2000-01-01, and no compact date of year 9466.
+    # 1709209800 would be month 92; 946684800000 ms are 2000-01-01, no compact date of year 9466.
     assert _parsed("1709209800", "946684800000") == [LEAP_NOON, np.datetime64("2000-01-01", "ms")]
     # A date in the future is none: 2090-01-01 10:00 would be second 2,090,010,110, in March 2036.
     assert _parsed("2090010110") == [np.datetime64(2_090_010_110_000, "ms")]

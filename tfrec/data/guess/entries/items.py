@@ -101,7 +101,7 @@ def _title(found: Pick | None) -> list[Entry]:
 
 
 def _category_levels(columns: list[Column], taken: Sequence[str], key: Pick) -> dict[str, Column]:
-    """Category columns from the widest to the narrowest; each value has one value of the level above."""
+    """Category columns, the widest first; each value has one value of the level above."""
     found = [each.column for each in candidates(columns, "category") if each.name not in taken]
     found = [column for column in found if 1 < column.distinct < 0.9 * max(key.column.distinct, 3)]
     found = [column for column in found if column.share_matching(r".*\|.*") < _SEVERAL]  # a set, not a path

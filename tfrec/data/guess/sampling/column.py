@@ -117,7 +117,7 @@ class Column:
 
 
 def to_numbers(texts: pd.Series) -> np.ndarray:
-    """[values] float64, NaN where a text is no number; all NaN where few of the first texts are one."""
+    """[values] float64, NaN where a text is no number; all NaN where few first texts are one."""
     first = _read(texts.iloc[:_FIRST_TEXTS])
     if len(texts) <= _FIRST_TEXTS or np.isnan(first).mean() > 0.5:
         return np.append(first, np.full(len(texts) - len(first), np.nan))
@@ -135,7 +135,7 @@ def count_words(column: Column) -> str:
 
 
 def dependence(keys: Column, values: Column) -> float:
-    """How far a key decides a value: 0 as well as no key, 1 always (Goodman and Kruskal's lambda)."""
+    """How far a key decides a value: 0 not at all, 1 always (Goodman and Kruskal's lambda)."""
     frame = pd.DataFrame({"key": keys.values, "value": values.values}).dropna()
     pairs = frame.groupby(["key", "value"], sort=False).size()
     rows = len(frame)

@@ -118,7 +118,7 @@ def _join_group(groups: list[Group], new: Group) -> None:
 
 
 def _without_copies(group: Group, ignored: dict[Path, str]) -> Group:
-    """Leave out files whose rows are all in the largest one, such as its parts for training and test."""
+    """Leave out files whose rows are all in the largest one, such as its part for a test."""
     if len(group.samples) == 1 or not group.is_complete:
         return group
     largest = max(group.samples, key=lambda sample: sample.rows)

@@ -163,7 +163,7 @@ def _to_text_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _to_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """[rows] text, null where empty; whole floats as integers, for pandas writes ids with gaps so."""
+    """[rows] text, null where empty; whole floats, as pandas writes ids with gaps, as integers."""
     if pa.types.is_binary(column.type):
         texts = [value.decode("utf-8", "replace") if value is not None else None for value in column.to_pylist()]
         column = pa.chunked_array([pa.array(texts, pa.string())])

@@ -28,7 +28,8 @@ def test_a_key_that_decides_every_value():
 
 
 def test_a_key_that_decides_half_of_what_is_open():
-    # Alone, x is right 3 times of 6. By key: a 2 of 2, b 2 of 2, c 1 of 2, so 5 of 6: (5/6 - 3/6) / (1 - 3/6).
+    # Alone, x is right 3 times of 6. By key: a 2 of 2, b 2 of 2, c 1 of 2, so 5 of 6:
+    # (5/6 - 3/6) / (1 - 3/6).
     keys, values = column("a", "a", "b", "b", "c", "c"), column("x", "x", "y", "y", "x", "z")
     assert dependence(keys, values) == pytest.approx(2 / 3)
 
