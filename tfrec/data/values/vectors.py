@@ -1,6 +1,7 @@
 """Vectors, such as the embedding of an image: text of numbers in, lists of float32 out.
 
-A vector is a list of JSON or Parquet, or text such as "[0.1, 0.2]", "0.1 0.2" or "0.1;0.2".
+A vector is a list of JSON or Parquet, or text such as "[0.1, 0.2]", "0.1 0.2" or "0.1;0.2". Where
+blanks or semicolons part the numbers, commas are decimal: "0,1 0,2".
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from tfrec.data.arrow import to_bools
 
 _BRACKETS = r"^[\s\[({]+|[\s\])}]+$"
 _BETWEEN = r"\s*[,;|>]\s*|\s+"  # ">" is how the readers join a list
+_PARTED = r"[;|>]|\d\s+[-+.\d]"  # by something else than commas
+_NO_DECIMALS = r",\s|\s,|\.|,[^,;|>\s]*,"  # a comma beside a blank, points, two commas in a number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Vectors:
 def read_vectors(column: pa.ChunkedArray) -> Vectors:
     """Read a column of vectors; the most common length is that of all."""
     text = column.cast(pa.string()).combine_chunks()
-    parts = pc.split_pattern_regex(pc.replace_substring_regex(text, _BRACKETS, ""), _BETWEEN)
+    numbered = _with_points(pc.replace_substring_regex(text, _BRACKETS, ""))
+    parts = pc.split_pattern_regex(numbered, _BETWEEN)
     lengths = pc.fill_null(pc.list_value_length(parts), 0).to_numpy()
     numbers = _to_floats(parts.flatten())
     is_wrong = np.bincount(np.repeat(np.arange(len(text)), lengths), ~np.isfinite(numbers), len(text)) > 0
@@ -44,6 +48,13 @@ def read_vectors(column: pa.ChunkedArray) -> Vectors:
     offsets = np.append(0, np.cumsum(np.where(is_vector, length, 0))).astype("int32")
     values = pa.ListArray.from_arrays(pa.array(offsets), pa.array(kept, pa.float32()), mask=pa.array(~is_vector))
     return Vectors(pa.chunked_array([values]), length, len(unread), text[unread[0]].as_py() if len(unread) else "")
+
+
+def _with_points(text: pa.Array) -> pa.Array:
+    """Write decimal commas as points."""
+    is_parted = pc.match_substring_regex(text, _PARTED)
+    is_decimal = pc.and_not(is_parted, pc.match_substring_regex(text, _NO_DECIMALS))
+    return pc.if_else(is_decimal, pc.replace_substring(text, ",", "."), text)
 
 
 def _to_floats(texts: pa.Array) -> np.ndarray:

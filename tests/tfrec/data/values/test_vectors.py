@@ -21,6 +21,15 @@ def test_a_vector_is_read_in_each_usual_form(text: str) -> None:
     assert (vectors.length, vectors.unreadable) == (3, 0)
 
 
+@pytest.mark.parametrize("text", ["0,1 0,2 3", "[0,1; 0,2; 3]", "0,1 > 0,2 > 3", "0,1|0,2|3"])
+def test_commas_are_decimal_where_other_signs_part_the_numbers(text: str) -> None:
+    assert _read(text).values.to_pylist() == [pytest.approx([0.1, 0.2, 3.0])]
+
+
+def test_commas_beside_points_or_blanks_part_the_numbers() -> None:
+    assert _read("0.5,1 2.5", "1, 2 3", "1,2,3").values.to_pylist() == [[0.5, 1, 2.5], [1, 2, 3], [1, 2, 3]]
+
+
 def test_text_that_is_no_vector_or_of_another_length_is_unknown() -> None:
     vectors = _read("1 2", "3 x", "4", "5 6", "7 nan", "", "8 1e39")
     assert vectors.values.to_pylist() == [[1.0, 2.0], None, None, [5.0, 6.0], None, None, None]
