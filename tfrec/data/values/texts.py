@@ -16,6 +16,7 @@ from tfrec.schema import CATEGORY_SEPARATOR
 _TEXTS = ("title", "description", "brand", "category")
 _TAGS = "p|br|b|i|u|em|strong|small|sup|sub|ul|ol|li|dl|dt|dd|div|span|h[1-6]|a|img|hr|table|thead|tbody|tr|td|th|font"
 _TAG = re.compile(rf"</?(?:{_TAGS})\b[^<>]*>", re.IGNORECASE)
+_ENTITY = re.compile(r"&#?\w+;")
 _HTML = r"&#?[A-Za-z0-9]+;|</?[A-Za-z][^<>]*>"
 _ROOT_SHARE = 0.9  # of the cells that begin with one root, in a column of paths
 _LEVEL = CATEGORY_SEPARATOR.strip()
@@ -27,6 +28,7 @@ class CategoryFormat:
 
     levels: str = ""  # between the levels of a path; "": ">", or "/" where most paths have one root
     paths: str = ""  # between several paths; "": a cell is one path, or "," where most have one root
+    root: str = ""  # of the paths behind the first; "": any text begins one
 
 
 WHOLE_CELLS = CategoryFormat()
@@ -64,7 +66,7 @@ def choose_paths(column: pa.ChunkedArray, written: CategoryFormat) -> tuple[pa.C
 
 
 def _without_html(text: str) -> str:
-    return html.unescape(_TAG.sub(" ", text))
+    return _ENTITY.sub(lambda match: html.unescape(match.group()), _TAG.sub(" ", text))
 
 
 def _guess(cells: list[str]) -> CategoryFormat:
@@ -72,15 +74,21 @@ def _guess(cells: list[str]) -> CategoryFormat:
     roots = collections.Counter(cell.split("/")[0] for cell in cells if "/" in cell)
     root, count = roots.most_common(1)[0] if roots else ("", 0)
     if len(cells) > 1 and count >= _ROOT_SHARE * len(cells) and "," not in root:
-        return CategoryFormat("/", ",")
+        return CategoryFormat("/", ",", root.strip())
     return WHOLE_CELLS
 
 
 def _split(cell: str, written: CategoryFormat) -> list[list[str]]:
     """Paths of a cell, each a list of levels."""
-    paths = cell.split(written.paths) if written.paths else [cell]
+    paths = re.split(_between_paths(written), cell) if written.paths else [cell]
     levels = [[level.strip() for level in path.split(written.levels or _LEVEL)] for path in paths]
     return [known for path in levels if (known := [level for level in path if level])]
+
+
+def _between_paths(written: CategoryFormat) -> str:
+    """Regular expression of what parts two paths: "Garden, outdoor" is one name below a root."""
+    paths, levels, root = map(re.escape, (written.paths, written.levels, written.root))
+    return rf"{paths}(?=\s*{root}\s*(?:{levels}|{paths}|$))" if root else paths
 
 
 def _common_root(paths: list[list[str]]) -> str:

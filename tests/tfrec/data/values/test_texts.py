@@ -30,6 +30,13 @@ def test_entities_and_tags_of_html_are_replaced_and_counted() -> None:
     assert changes == {"HTML in title": 4, "HTML in description": 2}
 
 
+def test_an_ampersand_without_a_semicolon_is_no_entity() -> None:
+    titles = ["Pen&notepad", "Salt &amp; pepper", "A&ltd", "Q&amp;A &copy2024"]
+    assert read_html(pa.table({"title": titles}))[0]["title"].to_pylist() == [
+        *("Pen&notepad", "Salt & pepper", "A&ltd", "Q&A &copy2024"),
+    ]
+
+
 def test_the_deepest_of_several_paths_is_selected_the_first_of_equals() -> None:
     cells = ["Clothing > Men, Clothing > Men > Tops", "Sale, Clothing > Men", "A > B, C > D", None, "Toys"]
     column = pa.chunked_array([pa.array(cells, pa.string())])
@@ -42,6 +49,12 @@ def test_the_deepest_of_several_paths_is_selected_the_first_of_equals() -> None:
 def test_paths_below_one_root_are_recognized_and_the_root_is_left_out() -> None:
     cells = [f"Shop/Men/Tops/Kind {n},Shop/Sale,Shop" for n in range(9)]
     assert _deepest(*cells, "Shop", "Shop/Men") == [*(f"Men > Tops > Kind {n}" for n in range(9)), "Shop", "Men"]
+
+
+def test_a_comma_in_a_name_below_the_root_parts_no_paths() -> None:
+    assert _deepest("Home/Garden, outdoor", "Home/Bed, Bath/Towels,Home/Sale", "Home/Sofas, Home") == [
+        *("Garden, outdoor", "Bed, Bath > Towels", "Sofas"),
+    ]
 
 
 @pytest.mark.parametrize(
