@@ -75,13 +75,15 @@ def has_several(value: Any) -> bool:
 def to_text(value: Any) -> str | None:
     """Text of a value as written, null if empty; NestedValueError for an object.
 
-    Lists are joined to a category path. MongoDB's {"$oid": ...} and Google Analytics'
-    {"string_value": ..., "int_value": ...} are the one value in them.
+    Lists are joined to a category path; of lists in a list the longest, the first of equals.
+    MongoDB's {"$oid": ...} and Google Analytics' {"string_value": ..., "int_value": ...} are the
+    one value in them.
     """
     if value is None or value == "" or value is ABSENT:
         return None
     if isinstance(value, list):
-        return CATEGORY_SEPARATOR.join(filter(None, map(to_text, value))) or None
+        inner = [member for member in value if isinstance(member, list)]
+        return CATEGORY_SEPARATOR.join(filter(None, map(to_text, max(inner, key=len, default=value)))) or None
     if isinstance(value, dict):
         return to_text(_unwrap(value))
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

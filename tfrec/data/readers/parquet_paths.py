@@ -73,7 +73,8 @@ def is_list(kind: pa.DataType) -> bool:
 def to_text(column: pa.Array) -> pa.Array:
     """Text of values, null if empty; times stay timestamps. NestedValueError for structs.
 
-    Lists are joined to a category path, whole floats written as integers.
+    Lists are joined to a category path, of lists in a list the longest. Whole floats are written as
+    integers.
     """
     kind = column.type
     if pa.types.is_timestamp(kind):
@@ -81,7 +82,7 @@ def to_text(column: pa.Array) -> pa.Array:
     if pa.types.is_date(kind):
         return column.cast(pa.timestamp("ms"))
     if is_list(kind):
-        return _join(column)
+        return to_text(_longest(column)) if is_list(kind.value_type) else _join(column)
     if pa.types.is_struct(kind):
         return _unwrap(column)
     if pa.types.is_floating(kind):
@@ -133,6 +134,18 @@ def _to_lists(column: pa.Array, members: pa.Array) -> pa.Array:
     """Lists with other members, as many in each row."""
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     return pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(lengths)).astype("int32")), members)
+
+
+def _longest(column: pa.Array) -> pa.Array:
+    """The longest list in each list, the first of equals."""
+    members = pc.list_flatten(column)
+    parents = pc.list_parent_indices(column).to_numpy()
+    lengths = pc.fill_null(pc.list_value_length(members), 0).to_numpy(zero_copy_only=False)
+    order = np.lexsort((-lengths, parents))  # stable
+    rows, first = np.unique(parents[order], return_index=True)
+    indices = np.full(len(column), -1)
+    indices[rows] = order[first]
+    return members.take(pa.array(indices, mask=indices < 0))
 
 
 def _join(column: pa.Array) -> pa.Array:

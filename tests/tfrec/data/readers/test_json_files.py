@@ -100,6 +100,19 @@ def test_several_values_of_a_single_one_are_refused(tmp_path: Path) -> None:
         _read(tmp_path, lines + '{"user": ["u1", "u2"]}\n', "user", single=("user",))
 
 
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ('[["Electronics", "Audio"], ["Sale"]]', "Electronics > Audio"),
+        ('[["Sale"], ["Toys", "Cars"]]', "Toys > Cars"),
+        ('[["A"], ["B"]]', "A"),
+        ('[["A", null], []]', "A"),
+    ],
+)
+def test_the_deepest_of_several_paths_in_a_list_is_read(value: str, path: str) -> None:
+    assert to_text(json.loads(value)) == path
+
+
 def test_lists_within_lists_are_exploded_in_turn(tmp_path: Path) -> None:
     text = (
         '{"user": "u1", "orders": [{"id": 1, "lines": [{"sku": "a"}, {"sku": "b"}]}, {"id": 2, "lines": []}]}\n'

@@ -30,6 +30,13 @@ def test_nulls_and_empty_texts_in_a_list_are_no_levels(tmp_path: Path) -> None:
     assert _read(tmp_path, {"n": [[1.0, None], [2.0]]}, "n") == {"n": ["1", "2"]}
 
 
+def test_the_deepest_of_several_paths_in_a_list_is_read(tmp_path: Path) -> None:
+    paths = [[["Electronics", "Audio"], ["Sale"]], None, [], [["A"], ["B"]], [None, ["Sale"], ["Toys", "Cars"]]]
+    kind = pa.list_(pa.list_(pa.string()))
+    expected = ["Electronics > Audio", None, None, "A", "Toys > Cars"]
+    assert _read(tmp_path, {"path": pa.array(paths, kind)}, "path") == {"path": expected}
+
+
 def test_a_list_of_structs_is_exploded_and_outer_columns_repeat(tmp_path: Path) -> None:
     items = [[{"id": "A", "price": 1.5}, {"id": "B", "price": None}], [], None, [{"id": "C", "price": 2.0}]]
     table = {"user": ["u1", "u2", "u3", "u4"], "items": items}
