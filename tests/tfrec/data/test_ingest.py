@@ -404,6 +404,12 @@ def test_a_value_that_is_no_number_is_unknown_and_counted(tmp_path: Path, caplog
     assert "price: 1 values (50.0%) are no number and count as unknown, for example '1e39'" in caplog.text
 
 
+@pytest.mark.parametrize("quantity", ["-1 pc", "-2 kg", "−0.5l", "-3"])
+def test_a_return_in_any_unit_is_dropped(tmp_path: Path, quantity: str) -> None:
+    report = _ingested(tmp_path, lines=_line() + _line(item="b").replace(",1,1.5", f",{quantity},1.5"))
+    assert _rule(report, "interactions", "quantity not positive")["dropped"] == 1
+
+
 def test_a_fractional_position_is_unknown(tmp_path: Path) -> None:
     mapping = MAPPING.replace("session: basket", "position: n").replace("quantity: n, ", "")
     report = _ingested(tmp_path, lines=_line() + _line(item="b").replace("1,1.5", "1.5,1.5"), mapping=mapping)

@@ -29,6 +29,7 @@ _FREE_TEXT = ("title", "description", "query", "text")  # "NULL" can be a title
 TIMES = ("timestamp", "from", "until")
 _NO_CATEGORIES = (*_FREE_TEXT, *TIMES, "kind", "cancelled")
 _UNCOUNTED = ("cancelled",)  # NULL is what most rows hold
+_RETURNED = r"^\s*([-−]\s*\d[\d.,]*)\s*\p{L}+\.?\s*$"  # -2 kg is a return whatever the unit
 _CHOICE = "/"
 _JOINED = "anonymous event joined to a user"
 _EXAMPLE_CHARACTERS = 80
@@ -194,6 +195,8 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _to_numbers(column: pa.ChunkedArray, field: pa.Field, table: str, changes: dict[str, int]) -> pa.ChunkedArray:
+    if field.name == "quantity":
+        column = pc.replace_substring_regex(column.cast(pa.string()), _RETURNED, r"\1")
     numbers = read_numbers(column, field.type)
     known = len(column) - numbers.values.null_count
     if not known and numbers.unreadable >= _REFUSED_ROWS:

@@ -26,6 +26,7 @@ _CODES = (
 )
 _DOLLARS = re.compile(r"\b(us|r|a|c|ca|hk|nz|s|mx|nt)(?=\$)")
 _CURRENCY = re.compile(rf"^({_SYMBOLS}|{_CODES})(?=[\s\d+-])|(?<=[\s\d])({_SYMBOLS}|{_CODES})$")
+_PIECES = re.compile(r"(?<=\d)\s*(pcs?|pieces?|stk|stck|st|stück|szt|ea|each|units?|uds?|pz|шт|件|个|個)\.?$")
 _NO_CENTS = re.compile(r"(?<=[.,])[-–—]+$")  # 5,-
 _GROUPS_OF_BLANKS = re.compile(r"(?<=\d)[ '’](?=\d{3}(\D|$))")
 _COMMA = re.compile(r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$")
@@ -90,11 +91,11 @@ def _to_float(text: str, has_comma: bool) -> float:
 
 
 def _without_currency(text: str) -> str:
-    """Remove signs and codes of currencies and blanks: "€ 1 234,5" is "1234,5"."""
+    """Remove currencies, "pcs" and blanks: "€ 1 234,5" is "1234,5"."""
     text = unicodedata.normalize("NFKC", text).lower().replace("−", "-")
     text = _NO_CENTS.sub("00", _DOLLARS.sub("", text))
     text = "".join(sign for sign in text if unicodedata.category(sign) != "Sc").strip()
-    text = re.sub(r"^([+-]?)\s+", r"\1", _CURRENCY.sub("", text).strip())
+    text = re.sub(r"^([+-]?)\s+", r"\1", _CURRENCY.sub("", _PIECES.sub("", text)).strip())
     if re.fullmatch(r"\(.+\)|.+-", text):  # a negative number as accountants write it
         text = "-" + text.strip("()-")
     return _GROUPS_OF_BLANKS.sub("", text)

@@ -30,6 +30,7 @@ def _read(*texts: str | None, kind: pa.DataType = FLOAT64) -> Numbers:
             ["₹1,00,000", "R$ 3.50", "99元", "￥１２", "12 zł", "Rs. 500"], [100_000, 3.5, 99, 12, 12, 500], id="signs"
         ),
         pytest.param(["5,-", "(5,00)", "5,25-", "−3", "+2"], [5, -5, -5.25, -3, 2], id="accounts"),
+        pytest.param(["-1 pc", "2pcs", "3 Stück", "1,5 Stk."], [-1, 2, 3, 1.5], id="pieces"),
         pytest.param(["1e3", "1.5E-2", ".5", "7."], [1000, 0.015, 0.5, 7], id="plain"),
     ],
 )
