@@ -82,8 +82,9 @@ def to_text(value: Any) -> str | None:
     if value is None or value == "" or value is ABSENT:
         return None
     if isinstance(value, list):
-        inner = [member for member in value if isinstance(member, list)]
-        return CATEGORY_SEPARATOR.join(filter(None, map(to_text, max(inner, key=len, default=value)))) or None
+        inner: list[list[Any]] = [member for member in value if isinstance(member, list)]
+        levels = max(inner, key=lambda member: len(member)) if inner else value
+        return CATEGORY_SEPARATOR.join(filter(None, map(to_text, levels))) or None
     if isinstance(value, dict):
         return to_text(_unwrap(value))
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
