@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import yaml
+import dataclasses
 
 from pipeline.auto_preset import Choice, choose_preset
 from pipeline.run_file import RunFile, find_run
-from pipeline.runs import Run
-from tfrec.config import Config
+from pipeline.runs import Run, preset
+from tfrec.console import log
 from tfrec.schema import read_table_set
 from tfrec.setting_names import with_named
-
-PRESETS = Path(__file__).parent / "presets"
 
 
 def named_run(name: str) -> Run:
@@ -22,11 +18,15 @@ def named_run(name: str) -> Run:
 
 
 def run_of(file: RunFile) -> Run:
-    """The run of a file; with the preset `auto` its tables decide and must exist.
+    """The run of a file; with the preset `auto` its tables decide, and the choice is logged.
 
-    Raises DataError when they do not.
+    Raises DataError when they do not exist.
     """
-    config = with_named(preset(choose(file).preset if file.preset == "auto" else file.preset), file.settings)
+    if file.preset == "auto":
+        choice = choose(file)
+        log(f"preset {choice.preset}: {choice.reason}")
+        file = dataclasses.replace(file, preset=choice.preset)
+    config = with_named(preset(file.preset), file.settings)
     return Run(
         file.name,
         file.tables,
@@ -41,11 +41,3 @@ def run_of(file: RunFile) -> Run:
 def choose(file: RunFile) -> Choice:
     """The preset that the file's tables suggest, with the reason; DataError without tables."""
     return choose_preset(read_table_set(file.tables))
-
-
-def preset(name: str) -> Config:
-    """Configuration of a file of presets/; "none": the defaults."""
-    if name == "none":
-        return Config()
-    text = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
-    return with_named(Config(), yaml.load(text, Loader=yaml.BaseLoader)["settings"])

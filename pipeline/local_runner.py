@@ -17,7 +17,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.dag import create_pipeline
-from pipeline.nodes.changes import explain_changes
+from pipeline.nodes.changes import explain_changes, record_run
 from pipeline.outcome import put_in_service
 from pipeline.run_checks import check_space
 from pipeline.runs import Run
@@ -40,6 +40,7 @@ def run_pipeline(run: Run, until: str = "") -> None:
     except Exception as error:
         check_space(run, error)
         raise
+    record_run(dag)
     put_in_service(run)
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pipeline.engines import Engine, Step, engines_from
 from pipeline.runs import Run
-from tfrec.config import Config, with_settings
-from tfrec.errors import ConfigError
+from tfrec.config import Config
 from tfrec.examples.split import Boundaries, boundaries
 from tfrec.language.text_encoder import bert_directory, vocabulary
 from tfrec.schema import Manifest, read_table_set
+from tfrec.setting_names import check_search
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ def resolve(run: Run) -> ResolvedRun:
     """
     manifest = read_table_set(run.tables).manifest
     split_boundaries = boundaries(manifest, run.config.examples.split)
-    _check_search(run.config)
+    check_search(run.config)
     return ResolvedRun(
         run=run,
         config=_completed(run, manifest),
@@ -68,17 +68,3 @@ def _weights(bert: str) -> str:
         [f"{path.relative_to(folder)} {path.stat().st_size}" for path in files] if folder.is_dir() else [str(folder)]
     )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def _check_search(config: Config) -> None:
-    """Raise ConfigError for a search without settings, or over values that a setting can't take."""
-    if config.tune.max_trials and not config.tune.space:
-        raise ConfigError(f"tune.max_trials is {config.tune.max_trials} but tune.space names no setting; name one")
-    for name, values in config.tune.space:
-        is_plain = all(isinstance(value, int | float | str) for value in values)
-        if not values or not is_plain or len({type(value) for value in values}) > 1:
-            raise ConfigError(
-                f"the values of {name!r} are {values!r}; give one or more numbers, texts or booleans of one type"
-            )
-        for value in values:
-            with_settings(config, {name: value})

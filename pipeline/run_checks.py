@@ -171,8 +171,6 @@ def _described(kinds: tuple[str, ...]) -> str:
 
 
 def _window(first: int, end: int) -> str:
-    if end <= first:
-        return "of 0 days"
     return f"{_day(first)} to {_day(end - 1)}" if first else f"before {_day(end)}"
 
 

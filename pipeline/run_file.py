@@ -26,12 +26,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le
 
 from pipeline.engines import Engine, Step, engines_from
-from pipeline.runs import RunFolders, other_file, path_from
-from tfrec.config import Config
+from pipeline.runs import RunFolders, other_file, path_from, preset
 from tfrec.data import mapping as tables_mapping
 from tfrec.errors import ConfigError
 from tfrec.schema import TABLES
-from tfrec.setting_names import with_named
+from tfrec.setting_names import check_search, parse_named, with_parsed
 from tfrec.settings import parse
 
 Preset = Literal["auto", "grocery", "retail", "discovery", "full", "gpu", "none"]
@@ -39,6 +38,9 @@ Source = Literal["complete-journey"]
 """A data set that the project reads without a mapping."""
 
 Partitions = Annotated[int, Ge(1), Le(99_999)]
+
+AUTO = ("grocery", "retail", "discovery")
+"""Presets that `auto` may choose."""
 
 SHORT_NAMES = {
     "label_kinds": "evaluation.label_kinds",
@@ -117,6 +119,7 @@ def read_run_file(path: Path, file: str = "") -> RunFile:
     run = {key: value for key, value in raw.items() if key in tables_mapping.RUN_KEYS}
     has_tables = any(key in TABLES for key in raw)
     source = parse("source", Source, run["source"]) if "source" in run else None
+    preset_name = parse("preset", Preset, run.get("preset", "auto"))
     if has_tables and source:
         raise ConfigError(f"{path.name} has both `source` and tables of its own; remove one of them")
     return RunFile(
@@ -124,8 +127,8 @@ def read_run_file(path: Path, file: str = "") -> RunFile:
         tables=_folder("tables", run.get("tables", f"data/{path.stem}")),
         out=_folder("out", run.get("out", "out")),
         file=file,
-        preset=parse("preset", Preset, run.get("preset", "auto")),
-        settings=_settings(run),
+        preset=preset_name,
+        settings=_settings(run, preset_name),
         source=source,
         mapping=tables_mapping.parse_mapping(raw, path.parent, path.name) if has_tables else None,
         raw_tables={key: value for key, value in raw.items() if key not in run},
@@ -150,7 +153,7 @@ def _slug(path: Path) -> str:
     return name or f"shop-{hashlib.sha256(path.stem.encode()).hexdigest()[:8]}"
 
 
-def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(run: Mapping[str, Any], preset_name: str) -> dict[str, Any]:
     """All settings of the file by their dotted names; ConfigError for a wrong one."""
     settings = run.get("settings", {})
     if not isinstance(settings, dict):
@@ -159,5 +162,20 @@ def _settings(run: Mapping[str, Any]) -> dict[str, Any]:
     for key, name in SHORT_NAMES.items():
         if key in run and name in settings:
             raise ConfigError(f"both `{key}` and the setting {name!r}, which is the same, are given; remove one")
-    with_named(Config(), settings | short)
+    _check_settings(parse_named(settings | short), preset_name)
     return settings | short
+
+
+def _check_settings(values: Mapping[str, Any], preset_name: str) -> None:
+    """Raise ConfigError for values that do not fit each preset that the file may take."""
+    for name in AUTO if preset_name == "auto" else (preset_name,):
+        try:
+            check_search(with_parsed(preset(name), values))
+        except ConfigError as error:
+            raise ConfigError(f"{error}" + (f" (with the preset {name})" if name != "none" else "")) from None
+    bert = values.get("features.bert", "")
+    if "/" in bert and "://" not in bert and not Path(bert).is_dir():
+        raise ConfigError(
+            f"`features.bert` is {bert!r}, but there is no such folder; name a Hugging Face model folder or a KerasHub "
+            "preset"
+        )

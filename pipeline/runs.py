@@ -8,9 +8,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import yaml
+
 from pipeline.engines import Engine, Step, engines_from
 from tfrec.config import Config, config_from_json
+from tfrec.errors import ConfigError
+from tfrec.setting_names import with_named
 
+PRESETS = Path(__file__).parent / "presets"
 COMPLETE_JOURNEY = "data/complete-journey"
 """The demo's tables, written by `tfrec ingest complete-journey`."""
 
@@ -70,6 +75,14 @@ class Run(RunFolders):
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
 
+def preset(name: str) -> Config:
+    """Configuration of a file of presets/; "none": the defaults."""
+    if name == "none":
+        return Config()
+    text = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
+    return with_named(Config(), yaml.load(text, Loader=yaml.BaseLoader)["settings"])
+
+
 def path_from(folder: str | Path, file: str) -> str:
     """Path of a shop's file as a record in a folder holds it; "" for a run of the project."""
     return os.path.relpath(Path(file).absolute(), Path(folder).absolute()) if file else ""
@@ -83,7 +96,13 @@ def other_file(folder: str | Path, recorded: str, file: str) -> Path | None:
 
 
 def run_from_json(text: str) -> Run:
-    """Parse the JSON of `Run.to_json`."""
+    """Parse the JSON of `Run.to_json`; ConfigError for that of another version of tfrec."""
     values = json.loads(text)
+    known = {field.name for field in dataclasses.fields(Run)}
+    if values.keys() != known:
+        raise ConfigError(
+            f"the run has {', '.join(sorted(values.keys() ^ known))} too much or too little, so another version of "
+            "tfrec compiled it; compile it again: `tfrec kubeflow compile`"
+        )
     config, beam = config_from_json(json.dumps(values["config"])), engines_from(values["beam"])
     return Run(**values | {"config": config, "beam": beam})

@@ -7,7 +7,6 @@ trains nothing again, since equal content gives the same snapshot.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.configuration import choose, run_of
+from pipeline.configuration import run_of
 from pipeline.nodes import fingerprint
 from pipeline.run_checks import check_data, check_folders
 from pipeline.run_file import RunFile, find_run, write_owner
@@ -36,15 +35,16 @@ def ready_run(name: str) -> Run:
     """The run of a shop's file or name, over tables that are ingested where needed, checked."""
     file = find_run(name)
     check_folders(file)
+    return ready_run_of(file)
+
+
+def ready_run_of(file: RunFile) -> Run:
+    """The run of a file whose folders were checked; as `ready_run`."""
     write_owner(file)
     reason = why_ingest(file)
     if reason:
         log(f"ingest into {file.tables}: {reason}")
         print(ingest(file), flush=True)
-    if file.preset == "auto":
-        choice = choose(file)
-        log(f"preset {choice.preset}: {choice.reason}")
-        file = dataclasses.replace(file, preset=choice.preset)
     run = run_of(file)
     check_data(run)
     return run

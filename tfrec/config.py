@@ -59,9 +59,9 @@ score."""
 class SplitConfig(Settings):
     """Split by time into training, validation and test data."""
 
-    test_days: NonNegative = 28
+    test_days: Positive = 28
     """Length of the test window, the last whole days of the data; unused without timestamps."""
-    validation_days: NonNegative = 28
+    validation_days: Positive = 28
     """Length of the validation window, just before the test window."""
 
 
@@ -82,7 +82,10 @@ class ExamplesConfig(Settings):
         """Raise ConfigError also when the stride is longer than a chunk."""
         super().__post_init__()
         if self.stride > self.max_events:
-            raise ConfigError(f"`stride` is {self.stride}, expected at most the {self.max_events} of `max_events`")
+            raise ConfigError(
+                f"`examples.stride` is {self.stride}, expected at most the {self.max_events} of `examples.max_events`; "
+                "lower it or raise that"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +151,9 @@ class TowerConfig(Settings):
         """Raise ConfigError also when the heads do not share the dimensions evenly."""
         super().__post_init__()
         if self.dim % self.heads:
-            raise ConfigError(f"`heads` is {self.heads}, expected a divisor of `dim`, {self.dim}; lower one of them")
+            raise ConfigError(
+                f"`towers.heads` is {self.heads}, expected a divisor of `towers.dim`, {self.dim}; correct one of them"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tfrec.config import Config
+from tfrec.config import Config, with_settings
 from tfrec.errors import ConfigError
 from tfrec.settings import parse, parse_all, suggestion
 
@@ -28,11 +28,35 @@ def with_named(config: Config, raw: Mapping[str, Any]) -> Config:
     Raises ConfigError for an unknown setting, with the nearest one, and for a value of another
     type.
     """
+    return with_parsed(config, parse_named(raw))
+
+
+def parse_named(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of settings from a YAML file's texts by dotted names; errors as in `with_named`."""
     types, values = setting_types(), {}
     for name, text in raw.items():
         _check_name(name, types)
         values[name] = _parse_space(text, types) if name == SPACE else parse(name, types[name], text)
+    return values
+
+
+def with_parsed(config: Config, values: Mapping[str, Any]) -> Config:
+    """Config with new values by dotted names; ConfigError if they do not fit the others."""
     return typing.cast(Config, _replace(config, values))
+
+
+def check_search(config: Config) -> None:
+    """Raise ConfigError for a search without settings, or over values that a setting can't take."""
+    if config.tune.max_trials and not config.tune.space:
+        raise ConfigError(f"tune.max_trials is {config.tune.max_trials} but tune.space names no setting; name one")
+    for name, values in config.tune.space:
+        is_plain = all(isinstance(value, int | float | str) for value in values)
+        if not values or not is_plain or len({type(value) for value in values}) > 1:
+            raise ConfigError(
+                f"the values of {name!r} are {values!r}; give one or more numbers, texts or booleans of one type"
+            )
+        for value in values:
+            with_settings(config, {name: value})
 
 
 def value_of(config: Config, name: str) -> Any:

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.harness import generated_shop
-from pipeline.configuration import preset
 from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it crashes
 from pipeline.outcome import latest_artifact
-from pipeline.runs import Run
+from pipeline.runs import Run, preset
 
 HOME = Path("out/benchmarks/serving_model")
 ITEMS, USERS, EVENTS_PER_USER = 10_000, 1_000, 60

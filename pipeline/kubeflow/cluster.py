@@ -119,7 +119,17 @@ def read_cluster(path: Path) -> Cluster:
 
 
 def place_on_volume(run: Run, cluster: Cluster) -> Run:
-    """Move a run's folders from this working directory to the cluster's volume, for its pods."""
+    """Move a run's folders from this working directory to the cluster's volume, for its pods.
+
+    Raises ConfigError for a folder that is not below the working directory.
+    """
+    for key, folder in (("tables", run.tables), ("out", run.out)):
+        path = PurePosixPath(folder)
+        if path.is_absolute() or ".." in path.parts:
+            raise ConfigError(
+                f"`{key}` is {folder}, expected a folder below the working directory, which becomes one of the volume "
+                f"{cluster.volume.path}; write it without a leading / and without .."
+            )
     root = PurePosixPath(cluster.volume.path)
     return dataclasses.replace(
         run,

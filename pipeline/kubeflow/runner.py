@@ -29,10 +29,11 @@ def compile_run(run: Run, cluster: Cluster, path: str) -> None:
     TFX makes its graph from the run's tables, so these or a sample of them must be here. Pods read
     the cluster's.
     """
+    placed = place_on_volume(run, cluster)
     with tempfile.TemporaryDirectory() as discarded:  # of files that the plan writes again
         nodes = create_pipeline(dataclasses.replace(run, out=discarded)).components
     graph = {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in nodes}
-    write_pipeline(place_on_volume(run, cluster), cluster, graph, path)
+    write_pipeline(placed, cluster, graph, path)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What changed since the last run of a pipeline, in words: why steps run again.
 
 TFX's cache decides by properties, inputs and paths, and says nothing. `last_run.json` in the
-pipeline's folder holds the properties of the last run.
+pipeline's folder holds the properties of the last completed run.
 """
 
 from __future__ import annotations
@@ -18,20 +18,37 @@ _WORDS = {"snapshot": "the tables", "weights": "the files of the BERT"}
 
 
 def explain_changes(dag: Pipeline) -> str:
-    """What changed since the last run, "" for nothing or a first run; remember this run."""
-    root = Path(dag.pipeline_info.pipeline_root)
-    now: dict[str, Any] = {
-        "root": str(root),
-        "nodes": {node.id: _properties(node.exec_properties) for node in dag.components},
-    }
-    record = root / RECORD
-    before = json.loads(record.read_text(encoding="utf-8")) if record.exists() else now
-    root.mkdir(parents=True, exist_ok=True)
-    record.write_text(json.dumps(now, indent=1, sort_keys=True), encoding="utf-8")
+    """What changed since the last completed run, "" for nothing or a first run."""
+    now = _record(dag)
+    before = _read(Path(now["root"]) / RECORD) or now
     if before["root"] != now["root"]:
         return f"the folder moved here from {before['root']}, and TFX's records hold paths, so every step runs again"
     changes = list(dict.fromkeys(_changes(before["nodes"], now["nodes"])))
     return f"{'; '.join(changes)}; what depends on that runs again" if changes else ""
+
+
+def record_run(dag: Pipeline) -> None:
+    """Write the record of a completed run."""
+    now = _record(dag)
+    path = Path(now["root"]) / RECORD
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_suffix(".tmp")
+    staging.write_text(json.dumps(now, indent=1, sort_keys=True), encoding="utf-8")
+    staging.replace(path)
+
+
+def _record(dag: Pipeline) -> dict[str, Any]:
+    nodes = {node.id: _properties(node.exec_properties) for node in dag.components}
+    return {"root": str(dag.pipeline_info.pipeline_root), "nodes": nodes}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The record of the last run; {} without a readable one."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and record.keys() >= {"root", "nodes"} else {}
 
 
 def _properties(properties: Mapping[str, Any]) -> dict[str, str]:

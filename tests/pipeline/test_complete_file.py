@@ -67,5 +67,14 @@ def test_the_reason_of_auto_is_printed(tmp_path: Path, shop: TableSet, capsys: p
     assert "preset retail, 30% of the events repeat an item" in printed(capsys, str(tmp_path / "auto.yaml"))
 
 
+def test_auto_without_tables_names_the_command_that_makes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.yaml").write_text("interactions: {path: log.csv, kind: view}\n", encoding="utf-8")
+    assert main(["config", "shop.yaml"]) == 2
+    assert "into it first, such as `tfrec ingest shop.yaml`" in capsys.readouterr().err
+
+
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "--schema").startswith('{\n  "$schema"')

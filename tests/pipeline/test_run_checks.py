@@ -74,12 +74,6 @@ def test_windows_without_the_kinds_that_are_labels_are_refused(tmp_path: Path, w
         check_data(run_on(tables, tmp_path, kinds=("cart",)))
 
 
-def test_a_window_of_no_days_is_refused(tmp_path: Path, write_tables: WriteTables) -> None:
-    tables = write_tables(tmp_path, purchases("2024-01-01", "2024-01-25", "2024-02-01", "2024-02-07"))
-    with pytest.raises(DataError, match=r"test window, of 0 days, holds no label.* raise examples.split.test_days"):
-        check_data(run_on(tables, tmp_path, SplitConfig(0, 7)))
-
-
 def test_windows_longer_than_the_data_are_refused(tmp_path: Path, write_tables: WriteTables) -> None:
     tables = write_tables(tmp_path, purchases("2024-02-01", "2024-02-07"))
     with pytest.raises(ConfigError, match=r"test_days 28 and validation_days 28 cover all 6.0 days of the data"):
@@ -144,3 +138,9 @@ def test_a_full_disk_is_refused_before_the_run_and_named_after_a_failure(
         MachineError, match=r"the run failed, and .* has 6.0 MB free; free some and run it again, which"
     ):
         check_space(RunFolders("shop", "", str(tmp_path)), RuntimeError("database or disk is full"))
+
+
+def test_a_folder_without_the_right_to_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(MachineError, match=r"`out` is .*, which can't be written; change its rights or name another"):
+        check_folders(RunFolders("shop", str(tmp_path / "tables"), str(tmp_path)))

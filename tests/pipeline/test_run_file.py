@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.configuration import named_run, preset
+from pipeline.configuration import named_run
 from pipeline.engines import Local, LocalParallel
 from pipeline.run_file import RunFile, find_run, read_run_file, run_names
-from pipeline.runs import COMPLETE_JOURNEY
+from pipeline.runs import COMPLETE_JOURNEY, preset
 from tfrec.config import Config
 from tfrec.errors import ConfigError, DataError
 from tfrec.schema import TableSet
@@ -52,6 +52,11 @@ def test_the_keys_of_the_run_are_read_with_their_types(tmp_path: Path) -> None:
     assert config.verdict.protected == ("cold",)
 
 
+def test_settings_are_checked_on_the_preset_not_on_the_defaults(tmp_path: Path) -> None:
+    # The default max_events is 50; full's is 256.
+    assert read(tmp_path, TABLES + "preset: full\nsettings: {examples.stride: 200}\n").preset == "full"
+
+
 def test_settings_stand_above_those_of_the_preset(tmp_path: Path) -> None:
     read(tmp_path, TABLES + "preset: retail\nsettings: {train.epochs: 3}\n")
     config = named_run(str(tmp_path / "shop.yaml")).config
@@ -74,7 +79,25 @@ def test_the_files_name_becomes_a_name_that_tfx_accepts(tmp_path: Path, file_nam
         ("settings: {train.epochs: 0}", "`train.epochs` is 0, expected a number of 1 or more"),
         ("settings: {towers.dropout: 1.5}", "`towers.dropout` is 1.5, expected a number of 0 or more and below 1"),
         ("settings: {train.learning_rate: inf}", "`train.learning_rate` is 'inf', expected a number"),
-        ("settings: {examples.stride: 51}", "`stride` is 51, expected at most the 50 of `max_events`"),
+        (
+            "preset: none\nsettings: {examples.stride: 51}",
+            "`examples.stride` is 51, expected at most the 50 of `examples.max_events`; lower it or raise that$",
+        ),
+        ("preset: discovery\nsettings: {examples.stride: 51}", r"50 of `examples.max_events`.* \(with the preset disc"),
+        (
+            "settings: {examples.max_events: 50}",
+            r"stride` is 64, expected at most the 50 .* \(with the preset grocery\)",
+        ),
+        ("preset: retail\nsettings: {towers.heads: 3}", "`towers.heads` is 3, expected a divisor of `towers.dim`, 64"),
+        ("settings: {examples.split.test_days: 0}", "`examples.split.test_days` is 0, expected a number of 1 or more"),
+        (
+            "settings: {examples.split.validation_days: 0}",
+            "`examples.split.validation_days` is 0, expected a number of",
+        ),
+        ("settings: {tune.max_trials: 5}", "tune.max_trials is 5 but tune.space names no setting"),
+        ("settings: {tune.space: {train.epochs: []}}", r"values of 'train.epochs' are \(\); give one or more"),
+        ("settings: {tune.space: {ranking.epochs: 1}}", "setting 'ranking.epochs' can't be tuned"),
+        ("settings: {features.bert: /no/such}", "`features.bert` is '/no/such', but there is no such folder; name a"),
         ("settings: {verdict.slice: novle}", r"`verdict.slice` is 'novle' \(did you mean 'novel'\?\)"),
         ("floor: [recent_popularty]", r"`verdict.floor` is 'recent_popularty' \(did you mean 'recent_popularity'\?\)"),
         ("label_kinds: [purchse]", r"`evaluation.label_kinds` is 'purchse' \(did you mean 'purchase'\?\)"),

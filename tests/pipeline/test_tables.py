@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.nodes import fingerprint
 from pipeline.run_file import RunFile, find_run
+from pipeline.runs import preset
 from pipeline.tables import _record, ingest, ready_run, why_ingest
 from tests.conftest import WriteTables
 from tfrec.cli.main import main
@@ -190,3 +191,19 @@ def test_a_variant_beside_a_shops_file_shares_its_tables(shop: RunFile) -> None:
     ingest(shop)
     Path("longer.yaml").write_text(f"tables: data/shop\n{SHOP}", encoding="utf-8")
     assert why_ingest(find_run("longer.yaml")) == ""
+
+
+def test_auto_is_decided_by_the_tables_and_logged(shop: RunFile, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("shop.yaml").write_text(SHOP.replace("preset: none", "preset: auto"), encoding="utf-8")
+    # Two of ann's three events repeat her tea, and she has three events.
+    assert ready_run("shop.yaml").config.train.catch_up_rate == preset("retail").train.catch_up_rate > 0
+    assert (
+        "tfrec: preset retail: 67% of the events repeat an item of the user and the median" in capsys.readouterr().out
+    )
+
+
+def test_changed_code_is_a_reason(shop: RunFile) -> None:
+    ingest(shop)
+    path = Path("data/shop/ingested.json")
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"code": "0"}), encoding="utf-8")
+    assert why_ingest(shop) == "the code of the ingest changed"

@@ -76,8 +76,8 @@ def test_values_are_checked_wherever_a_configuration_is_made():
         ("towers", "text_layers", 0, "`text_layers` is 0, expected a number of 1 or more"),
         ("towers", "id_dropout", -0.1, "`id_dropout` is -0.1, expected a number of 0 or more and of 1 or less"),
         ("ranking", "hidden", [8, 0], "`hidden` is 0, expected a number of 1 or more"),
-        ("examples", "stride", 51, "`stride` is 51, expected at most the 50 of `max_events`"),
-        ("towers", "heads", 3, "`heads` is 3, expected a divisor of `dim`, 64"),
+        ("examples", "stride", 51, "`examples.stride` is 51, expected at most the 50 of `examples.max_events`"),
+        ("towers", "heads", 3, "`towers.heads` is 3, expected a divisor of `towers.dim`, 64"),
     ],
 )
 def test_a_value_outside_its_range_is_refused(part, name, value, message):

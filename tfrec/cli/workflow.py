@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.cli.flags import LAPTOP, MODEL_BASE_PATH
-from tfrec.errors import ConfigError
+from tfrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from tfrec.data.ingest import IngestReport
@@ -75,12 +75,12 @@ def train(options: argparse.Namespace) -> int:
     from pipeline.demo.steps import locked
     from pipeline.run_checks import check_folders
     from pipeline.run_file import find_run
-    from pipeline.tables import ready_run
+    from pipeline.tables import ready_run_of
 
     file = find_run(options.run)
     check_folders(file)
     with locked(Path(file.out)):
-        run = ready_run(options.run)
+        run = ready_run_of(file)
         from pipeline.local_runner import run_pipeline  # importing TFX takes seconds
         from pipeline.outcome import read_outcome
 
@@ -104,7 +104,13 @@ def config(options: argparse.Namespace) -> None:
     file = find_run(options.run)
     preset, reason = file.preset, "as the file says"
     if file.preset == "auto":
-        preset, reason = choose(file).preset, choose(file).reason
+        try:
+            choice = choose(file)
+        except DataError as error:
+            raise DataError(
+                f"preset auto looks at the tables: {error}, such as `tfrec ingest {file.argument}`"
+            ) from None
+        preset, reason = choice.preset, choice.reason
     run = run_of(dataclasses.replace(file, preset=preset))
     print(complete_file(file, run, f"preset {preset}, {reason}"), end="")
 

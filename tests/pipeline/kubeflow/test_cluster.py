@@ -97,6 +97,16 @@ def test_a_run_on_the_volume_has_its_paths_and_metadata_server():
     assert run.metadata_server == "mlmd:8080"
 
 
+@pytest.mark.parametrize("folders", [{"tables": "/data"}, {"out": "../out"}, {"tables": "a/../b"}])
+def test_a_folder_outside_the_working_directory_is_refused(folders):
+    run = dataclasses.replace(named_run("tiny"), **folders)
+    key, folder = next(iter(folders.items()))
+    with pytest.raises(
+        ConfigError, match=f"`{key}` is {folder}, expected a folder below the working directory, .* /v;"
+    ):
+        place_on_volume(run, Cluster("shop:1", Volume("shop", "/v")))
+
+
 def test_the_default_entry_completes_a_beam_step_of_the_same_engine(read):
     flink = "default: {engine: flink, job_endpoint: 'jobs:8099', worker_pool: 'localhost:50000', workers: 4}"
     cluster = read(MINIMAL + f"beam: {{{flink}, Transform: {{workers: 9}}, StatisticsGen: {{engine: local}}}}")

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.configuration import named_run
 from pipeline.dag import create_pipeline
-from pipeline.nodes.changes import RECORD, explain_changes
+from pipeline.nodes.changes import RECORD, explain_changes, record_run
 from pipeline.runs import Run
 from tfrec.config import Config
 from tfrec.schema import TableSet
@@ -27,7 +27,11 @@ def run(shop: TableSet, tmp_path: Path) -> Run:
 
 
 def explain(run: Run) -> str:
-    return explain_changes(create_pipeline(run))
+    """What changed before a run that completes."""
+    dag = create_pipeline(run)
+    changes = explain_changes(dag)
+    record_run(dag)
+    return changes
 
 
 @pytest.mark.slow
@@ -53,3 +57,19 @@ def test_a_moved_folder_is_named(run: Run, tmp_path: Path) -> None:
     shutil.move(tmp_path / "out", tmp_path / "moved")
     moved = dataclasses.replace(run, out=str(tmp_path / "moved"))
     assert explain(moved).startswith(f"the folder moved here from {run.pipeline_root}, and TFX's records hold paths")
+
+
+@pytest.mark.slow
+def test_a_run_that_did_not_complete_is_not_remembered(run: Run) -> None:
+    explain(run)
+    train = dataclasses.replace(run.config.train, epochs=9)
+    longer = create_pipeline(dataclasses.replace(run, config=dataclasses.replace(run.config, train=train)))
+    for _ in range(2):
+        assert explain_changes(longer) == "train.epochs is 9, was 3; what depends on that runs again"
+
+
+@pytest.mark.slow
+def test_a_damaged_record_is_none(run: Run) -> None:
+    explain(run)
+    (Path(run.pipeline_root) / RECORD).write_text('{"root": ', encoding="utf-8")
+    assert explain(run) == ""

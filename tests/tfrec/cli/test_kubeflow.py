@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,14 @@ def test_a_missing_kfp_is_an_error_with_a_cure() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     error = "tfrec: error: Kubeflow's library kfp is not installed; install the extra: pip install '.[kubeflow]'\n"
     assert (done.returncode, done.stderr) == (2, error)
+
+
+def test_a_run_that_another_version_compiled_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    former = json.loads(named_run("tiny").to_json()) | {"expects": ""}
+    assert main(["kubeflow", "outcome", "--run-json", json.dumps(former)]) == 2
+    assert "the run has expects too much or too little, so another version of tfrec compiled it; compile it again" in (
+        capsys.readouterr().err
+    )
 
 
 def evaluated_run(folder: Path, verdict: Verdict) -> Run:

@@ -154,3 +154,26 @@ def test_ingest_and_report_take_the_run_flag_too(capsys, tmp_path, monkeypatch):
     for words in (["ingest", "movielens"], ["report", "no.json"]):
         assert main([*words, "--run", "shop.yaml"]) == 2
         assert "are both given; name one" in capsys.readouterr().err
+
+
+def test_a_stray_date_ends_a_training_before_the_pipeline(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    log = "user_id,item_id,timestamp\nann,tea,2024-01-03\nann,tea,2024-01-04\nbob,tea,2024-06-01\n"
+    (tmp_path / "log.csv").write_text(log, encoding="utf-8")
+    settings = "settings: {examples.split.test_days: 7, examples.split.validation_days: 7}\n"
+    text = f"interactions: {{path: log.csv, kind: purchase}}\npreset: none\n{settings}"
+    (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+    assert main(["train", "shop.yaml"]) == 2
+    # The test window ends on 2024-06-01, so the validation window is 2024-05-19 to 05-25.
+    assert "the validation window, 2024-05-19 to 2024-05-25, holds no label" in capsys.readouterr().err
+    assert not (tmp_path / "out/pipelines/shop/metadata.sqlite").exists()
+
+
+def test_a_folder_that_beam_cannot_read_ends_a_training_before_the_ingest(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\nann,tea,2024-01-05\n", encoding="utf-8")
+    text = "interactions: {path: log.csv, kind: purchase}\ntables: 'data [v2]'\n"
+    (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+    assert main(["train", "shop.yaml"]) == 2
+    assert "but Beam reads * ? and [ in it as a pattern" in capsys.readouterr().err
+    assert not (tmp_path / "data [v2]").exists()

@@ -88,7 +88,7 @@ def test_the_windows_are_whole_days_up_to_the_midnight_after_the_last_event(shop
     # The last event is of 2024-03-31 12:00, so the test window ends on 1 April: 28 days before is 4
     # March, and 28 days before that is 5 February (2024 is a leap year).
     assert boundaries(shop.manifest, SplitConfig()) == Boundaries(FEB_5, MARCH_4, "utc")
-    assert boundaries(shop.manifest, SplitConfig(test_days=1, validation_days=0)).test_start == APRIL_1 - 86400
+    assert boundaries(shop.manifest, SplitConfig(test_days=1, validation_days=1)).test_start == APRIL_1 - 86400
 
 
 def test_an_event_at_midnight_belongs_to_the_new_day() -> None:
