@@ -19,6 +19,7 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
 CSV = (".csv", ".tsv", ".txt")
 JSON = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
+_MAPPINGS = (".yaml", ".yml")  # beside the files of `path: .`
 _RUN_MARKS = ("metadata.sqlite", "work")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
@@ -27,8 +28,8 @@ def find_files(paths: Sequence[Path], any_suffix: bool = False) -> list[Path]:
     """List the data files of files, folders (any depth, linked ones too) and globs, each once.
 
     Files of a folder need a known suffix, or none at all under `any_suffix`. Left out there are
-    names that begin with . or _, and what tfrec wrote. Sorted within a path,
-    by the numbers in the names. DataError for a path without any file.
+    names that begin with . or _, and what tfrec wrote. Sorted within a path, by the
+    numbers in the names. DataError for a path without any file.
     """
     return list(dict.fromkeys(file for path in paths for file in _find(path, any_suffix)))
 
@@ -76,10 +77,15 @@ def _find(path: Path, any_suffix: bool) -> list[Path]:
         folders = [one for one in matched if one.is_dir() and "**" not in path.parts]
         files = _without_own([one for one in matched if one.is_file() and not one.name.startswith("_")], path)
     below = [file for folder in folders for file in _walk(folder)]
-    files += [file for file in below if any_suffix or data_suffix(file) in CSV + JSON + PARQUET + COMPRESSED]
+    files += [file for file in below if _is_data(file, any_suffix)]
     if not files:
         raise DataError(f"{path} matches no CSV, JSON or Parquet file; correct the path in the mapping")
     return sorted(files, key=_natural_order)
+
+
+def _is_data(file: Path, any_suffix: bool) -> bool:
+    suffix = data_suffix(file)
+    return suffix not in _MAPPINGS if any_suffix else suffix in CSV + JSON + PARQUET + COMPRESSED
 
 
 def _without_own(files: list[Path], pattern: Path) -> list[Path]:

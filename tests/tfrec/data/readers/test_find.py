@@ -80,7 +80,7 @@ def test_files_named_or_matched_by_a_glob_may_have_any_suffix(tmp_path: Path) ->
 def test_files_of_a_folder_without_a_known_suffix_are_named_and_read_if_the_format_is_known(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _touch(tmp_path, "part-00000", "part-00001", "a.csv", "_SUCCESS")
+    _touch(tmp_path, "part-00000", "part-00001", "a.csv", "_SUCCESS", "shop.yaml")
     assert _found(tmp_path, below=tmp_path) == ["a.csv"]
     warn_of_left_out([tmp_path, tmp_path / "a.csv"])
     assert "files left out for their suffix: 2, such as" in caplog.text

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec.data.guess.lexicon import role_score
+from tfrec.data.readers.json_paths import Step, explode
 from tfrec.schema import CATEGORY_SEPARATOR
 
 _ROW_ROLES = ("user_id", "session", "kind")
@@ -50,9 +51,10 @@ def list_to_explode(rows: list[dict[str, Any]]) -> str:
     return next((key for key, score in scores.most_common(1) if score >= 500), "")
 
 
-def flatten(rows: list[dict[str, Any]], explode: str) -> pd.DataFrame:
+def flatten(rows: list[dict[str, Any]], path: str) -> pd.DataFrame:
     """One text column for each path, a row for each element of the exploded list."""
-    flat = [dict(_walk(exploded, "")) for row in rows for exploded in _explode(row, explode)]
+    steps = (Step(path),) if path else ()
+    flat = [dict(_walk(exploded, "")) for row in rows for exploded in (explode(row, steps) if steps else (row,))]
     return none_where_missing(pd.DataFrame(flat, dtype=object))
 
 
@@ -69,15 +71,6 @@ def is_objects(value: Any) -> bool:
 def is_key_value(elements: list[dict[str, Any]]) -> bool:
     """Whether a list of objects is a table of keys and values, such as GA4's event_params."""
     return all({"key", "value"} <= element.keys() for element in elements)
-
-
-def _explode(row: dict[str, Any], explode: str) -> Iterator[dict[str, Any]]:
-    elements = row.get(explode)
-    if not explode or not isinstance(elements, list):
-        yield row
-        return
-    for element in elements or [None]:
-        yield row | {explode: element}
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, str | None]]:
