@@ -135,7 +135,10 @@ def _describe(values: Values, mapped: TableMapping, events: tuple[EventMapping, 
 
 def _read_values(tables: Sequence[TableText], mapped: Sequence[TableMapping]) -> list[Values]:
     """Read the values of all tables; whether ids have a tail ".0" is decided for all together."""
-    texts = [drop_missing_words(text.name, text.rows, by.missing) for text, by in zip(tables, mapped, strict=True)]
+    texts = [
+        dataclasses.replace(drop_missing_words(text.name, text.rows, by.missing), file_rows=text.file_rows)
+        for text, by in zip(tables, mapped, strict=True)
+    ]
     schemas = [_schema_of(text.name, by) for text, by in zip(texts, mapped, strict=True)]
     names = {name for text, schema in zip(texts, schemas, strict=True) for name in category_columns(text, schema)}
     tails = [name for name in sorted(names) if has_tails(id_columns(texts, name))]

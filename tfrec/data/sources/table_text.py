@@ -38,6 +38,8 @@ class TableText:
     left_out: int = 0  # rows that `only` does not match
     times: TimeFormat = UTC_TEXT
     """Format of times in text."""
+    file_rows: tuple[int, ...] = ()
+    """Number of rows of each file, in their order."""
 
 
 def read_text(mapped: TableMapping, name: str, first_row: int = 0) -> TableText:
@@ -72,7 +74,8 @@ def read_text(mapped: TableMapping, name: str, first_row: int = 0) -> TableText:
         numbers = pa.array(np.arange(first_row, first_row + rows.num_rows)).cast(pa.string())
         rows = rows.append_column("timestamp", pa.chunked_array([numbers]))
     rows, changes = _clean_texts(rows, mapped) if name == "items" else (rows, {})
-    return TableText(name, rows, pa.concat_tables(broken), changes, n_read - rows.num_rows, times)
+    left_out, file_rows = n_read - rows.num_rows, tuple(table.num_rows for table in tables)
+    return TableText(name, rows, pa.concat_tables(broken), changes, left_out, times, file_rows)
 
 
 def concat(tables: Sequence[pa.Table]) -> pa.Table:

@@ -43,6 +43,8 @@ class Values:
     name: str
     rows: pa.Table
     changes: dict[str, int]
+    file_rows: tuple[int, ...] = ()
+    """Number of rows of each file, in their order."""
 
 
 def choice_name(column: str, number: int) -> str:
@@ -105,7 +107,7 @@ def read_values(texts: Values, schema: pa.Schema, tails: Sequence[str]) -> Value
             rows[name] = _combine(name, group)
     for field in schema:
         if field.name in rows and _is_number(field.type):
-            rows[field.name] = _to_numbers(rows[field.name], field, texts.name, changes)
+            rows[field.name] = _to_numbers(rows[field.name], field, texts, changes)
         elif field.name in rows and is_vector(field.type):
             rows[field.name] = _to_vectors(rows[field.name], field, texts.name, changes)
         elif field.name in rows and pa.types.is_boolean(field.type):
@@ -194,15 +196,20 @@ def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
-def _to_numbers(column: pa.ChunkedArray, field: pa.Field, table: str, changes: dict[str, int]) -> pa.ChunkedArray:
+def _to_numbers(column: pa.ChunkedArray, field: pa.Field, texts: Values, changes: dict[str, int]) -> pa.ChunkedArray:
     if field.name == "quantity":
         column = pc.replace_substring_regex(column.cast(pa.string()), _RETURNED, r"\1")
-    numbers = read_numbers(column, field.type)
+    table, numbers = texts.name, read_numbers(column, field.type, texts.file_rows)
     known = len(column) - numbers.values.null_count
     if not known and numbers.unreadable >= _REFUSED_ROWS:
         raise DataError(
             f"{table}.{field.name} holds no {_noun(field)} in {numbers.unreadable:,} rows, for example "
             f"{numbers.example!r}; map another column, or remove {field.name} from the mapping"
+        )
+    if numbers.unclear:
+        _LOGGER.warning(
+            f"{table}.{field.name}: {numbers.unclear!r} may be a thousand or a fraction, and no value of its file says "
+            "which; a comma is read as between thousands, a point as before a fraction; write two decimals to say so"
         )
     if numbers.unreadable:
         share = numbers.unreadable / (known + numbers.unreadable)

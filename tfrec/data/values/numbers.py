@@ -1,37 +1,30 @@
 """Numbers as people write them: decimal commas, thousands separators, currencies, dashes.
 
-A column has a decimal comma or a decimal point. Values such as 1,50 or 1.234,5 speak for the comma,
-1.50 or 1,234.5 for the point; the majority of the distinct values decides how 1,234 is read.
-Without any such value, 1,234 is a thousand and 1.234 a fraction. A value that is no number, and one
-beyond float32, becomes null.
+A file's column has a decimal comma or a decimal point. Values such as 1,50 or 1.234,5 speak for the
+comma, 1.50 or 1,234.5 for the point; the majority of the file's distinct values decides how 1,234
+is read. Without any such value, 1,234 is a thousand and 1.234 a fraction. A value that is no
+number, and one beyond float32, becomes null.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tfrec.data.values.currencies import without_currency
+
 MISSING_WORDS = frozenset("- -- — – − ? na n/a n.a. #n/a nan null (null) nil none <na> undefined \\n".split())
 """Words in lower case that mean an unknown number."""
 
-_SYMBOLS = "元|円|원|zł|kč|kr\\.?|rs\\.?|rmb|ft"
-_CODES = (
-    "aed|ars|aud|bgn|brl|cad|chf|clp|cny|cop|czk|dkk|egp|eur|gbp|hkd|huf|idr|ils|inr|jpy|krw|mxn|myr|nok|nzd|"
-    "php|pln|ron|rub|sar|sek|sgd|thb|try|twd|uah|usd|vnd|zar"
-)
-_DOLLARS = re.compile(r"\b(us|r|a|c|ca|hk|nz|s|mx|nt)(?=\$)")
-_CURRENCY = re.compile(rf"^({_SYMBOLS}|{_CODES})(?=[\s\d+-])|(?<=[\s\d])({_SYMBOLS}|{_CODES})$")
-_PIECES = re.compile(r"(?<=\d)\s*(pcs?|pieces?|stk|stck|st|stück|szt|ea|each|units?|uds?|pz|шт|件|个|個)\.?$")
-_NO_CENTS = re.compile(r"(?<=[.,])[-–—]+$")  # 5,-
-_GROUPS_OF_BLANKS = re.compile(r"(?<=\d)[ '’](?=\d{3}(\D|$))")
 _COMMA = re.compile(r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$")
 _POINT = re.compile(r"^[+-]?(\d*\.(\d{1,2}|\d{4,})|0\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,})$")
 _GROUPED = re.compile(r"^[+-]?(\d{1,3}(,\d{2,3})*,\d{3}|\d+)(\.\d*)?$|^[+-]?\.\d+$")  # with a decimal point
+_UNCLEAR = re.compile(r"^[+-]?\d{1,3}[.,]\d{3}$")  # a thousand or a fraction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,24 +35,39 @@ class Numbers:
     missing: int  # rows with a word for a missing number
     unreadable: int  # rows whose text is no number
     example: str = ""  # an unreadable text
+    unclear: str = ""  # a text such as 1,234 in a file where no value says what its comma is
 
 
-def read_numbers(column: pa.ChunkedArray, kind: pa.DataType) -> Numbers:
-    """Read the text of numbers as type `kind`, a float or an integer."""
+@dataclasses.dataclass(frozen=True)
+class _Readings:
+    """Distinct texts read with a decimal point and with a decimal comma, [values] each."""
+
+    by_point: np.ndarray  # float64, NaN where a text is no number
+    by_comma: np.ndarray
+    is_point: np.ndarray  # bool, true where a text can only be read so
+    is_comma: np.ndarray
+    is_unclear: np.ndarray
+
+
+def read_numbers(column: pa.ChunkedArray, kind: pa.DataType, file_rows: Sequence[int] = ()) -> Numbers:
+    """Read the text of numbers as type `kind`, a float or an integer.
+
+    `file_rows` are the rows of each file of the column, which may be written in different ways.
+    """
     coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
     texts = [text.strip() for text in coded.dictionary.to_pylist()]
-    is_word = np.array([text == "" or text.lower() in MISSING_WORDS for text in texts], bool)
-    numbers = np.full(len(texts), np.nan)
-    numbers[~is_word] = _parse(pd.Series(texts, dtype=object)[~is_word])
-    is_wrong = ~is_word & ~_fits(numbers, kind)
-    numbers[is_wrong] = np.nan
+    is_word = np.array([text == "" or text.lower() in MISSING_WORDS for text in texts] + [False], bool)
+    readings = _read(["nan" if is_none else text for text, is_none in zip([*texts, "nan"], is_word, strict=True)])
     rows = coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-    values = np.append(numbers, np.nan)[rows]
+    values, unclear = _choose(readings, rows, file_rows)
+    is_wrong = ~is_word[rows] & (rows < len(texts)) & ~_fits(values, kind)
+    values[is_wrong] = np.nan
     return Numbers(
         pa.chunked_array([pa.array(values, mask=np.isnan(values)).cast(kind, safe=False)]),
-        missing=int(np.append(is_word, False)[rows].sum()),
-        unreadable=int(np.append(is_wrong, False)[rows].sum()),
-        example=texts[int(np.argmax(is_wrong))] if is_wrong.any() else "",
+        missing=int(is_word[rows].sum()),
+        unreadable=int(is_wrong.sum()),
+        example=texts[rows[int(np.argmax(is_wrong))]] if is_wrong.any() else "",
+        unclear=texts[unclear] if unclear >= 0 else "",
     )
 
 
@@ -70,32 +78,58 @@ def _fits(numbers: np.ndarray, kind: pa.DataType) -> np.ndarray:
     return np.abs(numbers) <= np.finfo(np.float32).max  # false for NaN
 
 
-def _parse(texts: pd.Series) -> np.ndarray:
-    """[values] float64 of distinct texts, NaN where a text is no number."""
-    plain = pd.to_numeric(texts, errors="coerce").astype("float64").to_numpy(copy=True)
-    if not np.isnan(plain).any():
-        return plain
-    written = [_without_currency(text) for text in texts]
-    is_comma = sum(bool(_COMMA.match(text)) for text in written) > sum(bool(_POINT.match(text)) for text in written)
-    for index, text in enumerate(written):
-        has_comma = bool(_COMMA.match(text)) or (is_comma and ("." in text or "," in text) and not _POINT.match(text))
-        if np.isnan(plain[index]) or has_comma:
-            plain[index] = _to_float(text, has_comma)
-    return plain
+def _choose(readings: _Readings, rows: np.ndarray, file_rows: Sequence[int]) -> tuple[np.ndarray, int]:
+    """Each file's rows as most of its clear values are written, and the index of an unclear text.
+
+    -1 if there is none: an unclear text is read with a point, which other files may speak for.
+    """
+    values = readings.by_point[rows]
+    if not (readings.is_comma.any() or readings.is_unclear.any()):
+        return values, -1
+    unclear, is_contradicted = -1, not readings.is_point.any()
+    ends = np.cumsum(file_rows) if len(file_rows) else [len(rows)]
+    for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+        distinct = np.unique(rows[begin:end])
+        commas, points = int(readings.is_comma[distinct].sum()), int(readings.is_point[distinct].sum())
+        if commas > points:
+            values[begin:end] = readings.by_comma[rows[begin:end]]
+            is_contradicted = True
+        elif not commas + points and readings.is_unclear[distinct].any():
+            unclear = int(distinct[int(np.argmax(readings.is_unclear[distinct]))])
+    return values, unclear if is_contradicted else -1
+
+
+def _read(texts: list[str]) -> _Readings:
+    plain = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").astype("float64").to_numpy(copy=True)
+    is_odd = np.isnan(plain) & np.array([text != "nan" for text in texts])
+    if not is_odd.any():
+        return _read_plain(texts, plain)
+    written = [without_currency(text) for text in texts]
+    is_comma, is_point, is_unclear = (_match(pattern, written) for pattern in (_COMMA, _POINT, _UNCLEAR))
+    by_point, by_comma = plain.copy(), plain
+    for index in np.flatnonzero(is_odd | is_comma):
+        by_point[index] = _to_float(written[index], bool(is_comma[index]))
+    signs = np.array(["." in text or "," in text for text in written], bool) & ~is_point
+    for index in np.flatnonzero(is_odd | is_comma | signs):
+        by_comma[index] = _to_float(written[index], bool(is_comma[index] or signs[index]))
+    return _Readings(by_point, by_comma, is_point, is_comma, is_unclear)
+
+
+def _read_plain(texts: list[str], numbers: np.ndarray) -> _Readings:
+    """Readings of numbers that Python writes so; their points are looked at until one is clear."""
+    pointed = [text if "." in text else "" for text in texts]
+    is_clear = any(text and _POINT.match(text) for text in pointed)
+    none = np.zeros(len(texts), bool)
+    return _Readings(
+        numbers, numbers, ~none if is_clear else none, none, none if is_clear else _match(_UNCLEAR, pointed)
+    )
+
+
+def _match(pattern: re.Pattern[str], texts: list[str]) -> np.ndarray:
+    return np.array([bool(pattern.match(text)) for text in texts], bool)
 
 
 def _to_float(text: str, has_comma: bool) -> float:
     if has_comma:
         text = text.translate(str.maketrans(",.", ".,"))
     return float(text.replace(",", "")) if _GROUPED.match(text) else np.nan
-
-
-def _without_currency(text: str) -> str:
-    """Remove currencies, "pcs" and blanks: "€ 1 234,5" is "1234,5"."""
-    text = unicodedata.normalize("NFKC", text).lower().replace("−", "-")
-    text = _NO_CENTS.sub("00", _DOLLARS.sub("", text))
-    text = "".join(sign for sign in text if unicodedata.category(sign) != "Sc").strip()
-    text = re.sub(r"^([+-]?)\s+", r"\1", _CURRENCY.sub("", _PIECES.sub("", text)).strip())
-    if re.fullmatch(r"\(.+\)|.+-", text):  # a negative number as accountants write it
-        text = "-" + text.strip("()-")
-    return _GROUPS_OF_BLANKS.sub("", text)

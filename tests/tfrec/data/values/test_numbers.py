@@ -61,3 +61,18 @@ def test_a_whole_number_takes_no_fraction_and_31_bits() -> None:
     numbers = _read("1.0", "2", "2.5", "3000000000", kind=pa.int32())
     assert numbers.values.to_pylist() == [1, 2, None, None]
     assert numbers.unreadable == 2
+
+
+def test_each_file_is_read_as_its_own_values_are_written() -> None:
+    texts = ["0,50", "1,50", "2,500", None, "1,200", "2.50", "1,200"]
+    numbers = read_numbers(pa.chunked_array([pa.array(texts)]), FLOAT64, [4, 2, 1])
+    # German, then American; the last file has no clear value, and a comma is between thousands.
+    assert numbers.values.to_pylist() == [0.5, 1.5, 2.5, None, 1200.0, 2.5, 1200.0]
+    assert numbers.unclear == "1,200"
+
+
+@pytest.mark.parametrize(
+    ("texts", "unclear"), [(["1,234", "56"], "1,234"), (["1.234"], "1.234"), (["1.234", "5.50"], ""), (["56"], "")]
+)
+def test_a_column_in_which_no_value_is_clear_is_named(texts: list[str], unclear: str) -> None:
+    assert _read(*texts).unclear == unclear
