@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from tfrec.errors import ConfigError
+from tfrec.settings import suggestion
 
 DEFAULT: Final = "default"
 """The entry for every step or node without an entry of its own."""
@@ -134,6 +135,12 @@ Engine = Annotated[Local | LocalParallel | Portable | Flink | Dataflow | Dask, F
 Step = Literal["default", "TableSetExampleGen", "StatisticsGen", "Transform", "RankingEvaluator"]
 """DEFAULT, or the id of a TFX node that runs on Beam."""
 
+_FIELDS = {
+    name: [field.name for field in dataclasses.fields(engine)]
+    for engine in get_args(get_args(Engine)[0])
+    for name in get_args(get_type_hints(engine)["engine"])
+}
+"""Engine -> its settings."""
 _ENGINES: TypeAdapter[dict[Step, Engine]] = TypeAdapter(dict[Step, Engine])
 
 
@@ -149,4 +156,17 @@ def engines_from(raw: Any) -> dict[Step, Engine]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where} of the run's Beam engines is {first['input']!r}: {first['msg']}") from None
+        near = _nearest(first)
+        raise ConfigError(f"{where} of the run's Beam engines is {first['input']!r}{near}: {first['msg']}") from None
+
+
+def _nearest(error: Any) -> str:
+    """Part of a sentence with the step, engine or setting that is nearest to an unknown one."""
+    match error["type"]:
+        case "literal_error":
+            return suggestion(error["input"], get_args(Step))
+        case "union_tag_invalid":
+            return suggestion(error["ctx"]["tag"], _FIELDS)
+        case "unexpected_keyword_argument":
+            return suggestion(error["loc"][-1], _FIELDS.get(error["loc"][-2], ()))
+    return ""

@@ -9,7 +9,7 @@ from ml_metadata import errors
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from pipeline.run_file import SUFFIXES, find_run
+from pipeline.run_file import find_run, is_file_name
 from pipeline.runs import RunFolders
 from tfrec.errors import DataError
 from tfrec.evaluation.result import Evaluation
@@ -73,7 +73,7 @@ def read_evaluation(name: str) -> Evaluation:
 
 def is_evaluation_file(name: str) -> bool:
     """True if the name is that of an existing file which is not a shop's YAML file."""
-    return Path(name).is_file() and not name.endswith(SUFFIXES)
+    return Path(name).is_file() and not is_file_name(name)
 
 
 def put_in_service(run: RunFolders) -> None:

@@ -30,8 +30,8 @@ from pipeline.runs import RunFolders, other_file, path_from, preset
 from tfrec.data import mapping as tables_mapping
 from tfrec.errors import ConfigError
 from tfrec.schema import TABLES
-from tfrec.setting_names import check_search, parse_named, with_parsed
-from tfrec.settings import parse
+from tfrec.setting_names import check_search, parse_named, setting_types, suggested_setting, with_parsed
+from tfrec.settings import parse, suggestion
 
 Preset = Literal["auto", "grocery", "retail", "discovery", "full", "gpu", "none"]
 Source = Literal["complete-journey"]
@@ -77,15 +77,21 @@ def find_run(name: str) -> RunFile:
 
     Raises ConfigError when there is none, and for a wrong key or value.
     """
-    if name.endswith(SUFFIXES):
+    if is_file_name(name):
         file = read_run_file(Path(name), str(Path(name)))
         _check_owner(file)
         return file
     if name in run_names():
         return read_run_file(NAMED_RUNS / f"{name}.yaml")
     raise ConfigError(
-        f"run {name!r} is not one of {', '.join(run_names())}; give one of them or a shop's file, such as shop.yaml"
+        f"run {name!r} is not one of {', '.join(run_names())}{suggestion(name, run_names())}; give one of them or a "
+        "shop's file, such as shop.yaml"
     )
+
+
+def is_file_name(name: str) -> bool:
+    """True for the name of a YAML file, whatever its case."""
+    return name.lower().endswith(SUFFIXES)
 
 
 def write_owner(file: RunFile) -> None:
@@ -115,6 +121,7 @@ def read_run_file(path: Path, file: str = "") -> RunFile:
     directory. `file` names the file on the command line.
     """
     raw = tables_mapping.read_yaml(path)
+    _check_places(raw, path.name)
     tables_mapping.check_keys(raw, path.name)
     run = {key: value for key, value in raw.items() if key in tables_mapping.RUN_KEYS}
     has_tables = any(key in TABLES for key in raw)
@@ -135,6 +142,18 @@ def read_run_file(path: Path, file: str = "") -> RunFile:
         partitions=parse("partitions", Partitions, run.get("partitions", "16")),
         beam=engines_from(run.get("beam", {})),
     )
+
+
+def _check_places(raw: Any, name: str) -> None:
+    """Raise ConfigError for a setting that does not stand under `settings`."""
+    types = setting_types()
+    for key in raw if isinstance(raw, dict) else ():
+        if key in types or "." in key:
+            near = "" if key in types else suggested_setting(key, types)
+            raise ConfigError(
+                f"{name} has the setting {key!r}{near} beside the tables; write it under `settings`: "
+                f"{{{key}: {raw[key]}}}"
+            )
 
 
 def _folder(key: str, raw: Any) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tfrec.config import Config, with_settings
@@ -82,10 +83,27 @@ def _check_name(name: str, types: Mapping[str, Any]) -> None:
         raise ConfigError(f"setting {name!r} is filled by the pipeline from the tables and the BERT; remove it")
     if name not in types:
         part = name.split(".")[0]
-        near, known = suggestion(name, types), [each for each in types if each.startswith(f"{part}.")]
+        near, known = suggested_setting(name, types), [each for each in types if each.startswith(f"{part}.")]
         parts = sorted({f"{each.split('.')[0]}..." for each in types})
         cure = "correct it" if near else f"use one of {', '.join(known or parts)}"
         raise ConfigError(f"there is no setting {name!r}{near}; {cure}")
+
+
+def suggested_setting(name: str, types: Iterable[str]) -> str:
+    """Part of a sentence with the nearest setting; "" if none is near.
+
+    The last part of a name counts first, then its own part, then `train`: of several
+    `learning_rate`, a user most often means that one.
+    """
+    part, _, last = name.rpartition(".")
+    by_last: dict[str, list[str]] = {}
+    for each in types:
+        by_last.setdefault(each.rpartition(".")[2], []).append(each)
+    nearest = difflib.get_close_matches(last, by_last, 1, cutoff=0.8)
+    if not nearest:
+        return suggestion(name, [each for names in by_last.values() for each in names])
+    best = min(by_last[nearest[0]], key=lambda each: (each.rpartition(".")[0] != part, not each.startswith("train.")))
+    return f" (did you mean {best!r}?)"
 
 
 def _parse_space(raw: Any, types: Mapping[str, Any]) -> tuple[tuple[str, tuple[Any, ...]], ...]:

@@ -39,7 +39,7 @@ def demonstrate(file: RunFile, query: str = QUERY) -> None:
         steps = Steps(out / "logs", lock, {"TFREC_RUN": file.file or file.name})
         if why_ingest(file):
             steps.begin("ingest", "raw files -> clean tables, partitioned by user")
-            steps.run("ingest", BIN / "tfrec", "ingest", file.file or str(file.source), "--out", file.tables)
+            steps.run("ingest", BIN / "tfrec", "ingest", "--run", file.file or file.name)
         run = run_of(file)
         tables = read_table_set(run.tables)
         steps.begin("pipeline", "examples -> features -> two towers with BERT -> evaluation -> push")

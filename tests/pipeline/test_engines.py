@@ -105,7 +105,11 @@ def test_engines_are_part_of_the_runs_json() -> None:
     ("step", "engine", "message"),
     [
         ("Transform", Flink("jobs", "localhost:1"), "Transform.flink.job_endpoint of the run's Beam engines is 'jobs'"),
-        ("Trainer", Local(), r"Trainer.* of the run's Beam engines is 'Trainer': Input should be 'default', 'TableSet"),
+        (
+            "Trainer",
+            Local(),
+            r"Trainer.* of the run's Beam engines is 'Trainer'.*: Input should be 'default', 'TableSet",
+        ),
         ("default", LocalParallel(-1), "default.local-parallel.workers of the run's Beam engines is -1"),
         ("default", Local(flags=("workers=2",)), r"flags.0 of the run's Beam engines is 'workers=2': String should"),
     ],

@@ -65,7 +65,20 @@ def test_settings_stand_above_those_of_the_preset(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file_name", "name"), [("shop.yml", "shop"), ("My Shop_2.yaml", "my-shop-2"), ("a.b.yaml", "a-b")]
+    ("text", "sentence"),
+    [
+        ("kind: purchse", r"kind is 'purchse' \(did you mean 'purchase'\?\)"),
+        ("kind: view, columns: {usr_id: a}", r"columns names 'usr_id' \(did you mean 'user_id'\?\)"),
+    ],
+)
+def test_the_nearest_kind_and_column_are_named(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        read(tmp_path, f"interactions: {{path: log.csv, {text}}}")
+
+
+@pytest.mark.parametrize(
+    ("file_name", "name"),
+    [("shop.YAML", "shop"), ("shop.yml", "shop"), ("My Shop_2.yaml", "my-shop-2"), ("a.b.yaml", "a-b")],
 )
 def test_the_files_name_becomes_a_name_that_tfx_accepts(tmp_path: Path, file_name: str, name: str) -> None:
     assert read(tmp_path, TABLES, file_name).name == name
@@ -109,7 +122,15 @@ def test_the_files_name_becomes_a_name_that_tfx_accepts(tmp_path: Path, file_nam
         ("settings: {train.logq: maybe}", "`train.logq` is 'maybe', expected true or false"),
         ("settings: {ranking.hidden: [8, x]}", "`ranking.hidden` is 'x', expected a whole number"),
         ("settings: {train: {epochs: 3}}", "there is no setting 'train'"),
-        ("settings: {speed: 3}", "there is no setting 'speed'; use one of evaluation..., examples..."),
+        ("settings: {velocity: 3}", "there is no setting 'velocity'; use one of evaluation..., examples..."),
+        ("settings: {learning_rate: 3}", r"no setting 'learning_rate' \(did you mean 'train.learning_rate'"),
+        ("settings: {ranking.epoch: 3}", r"no setting 'ranking.epoch' \(did you mean 'ranking.epochs'"),
+        ("settings: {evaluation.test_days: 3}", r"did you mean 'examples.split.test_days'"),
+        ("train.epochs: 4", r"has the setting 'train.epochs' beside the tables; write it under `settings`: {train.ep"),
+        ("train.epoch: 4", r"the setting 'train.epoch' \(did you mean 'train.epochs'\?\) beside the tables"),
+        ("beam: {defalt: {engine: local}}", r"did you mean 'default'"),
+        ("beam: {default: {engine: local-paralel}}", r"did you mean 'local-parallel'"),
+        ("beam: {default: {engine: local-parallel, worker: 2}}", r"worker of .* is '2' \(did you mean 'workers'"),
         ("settings: {clock: order}", "setting 'clock' is filled by the pipeline"),
         ("settings: {tune.space: {train.epoch: [1]}}", r"no setting 'train.epoch' \(did you mean 'train.epochs'"),
         ("settings: {tune.space: 3}", "`tune.space` is '3', expected settings with their values"),
@@ -151,7 +172,7 @@ def test_a_file_with_the_name_of_a_run_of_the_project_needs_another_folder(
 
 def test_a_name_that_is_neither_a_file_nor_a_run_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"run 'laptp' is not one of discovery, full, .*tiny; give .* such as shop.ya"
+        ConfigError, match=r"run 'laptp' is not one of .*tiny \(did you mean 'laptop'\?\); give .* such as shop.ya"
     ):
         find_run("laptp")
     with pytest.raises(ConfigError, match=r"no.yaml can't be read"):

@@ -21,6 +21,8 @@ from tfrec.errors import ConfigError, TfrecError
 
 DESCRIPTION = "From a shop's raw logs to a served recommender. `tfrec VERB --help` says more."
 
+EPILOG = "A shop's YAML file may stand in place of --run, right after the verb: tfrec {verb} shop.yaml ..."
+
 _Command = Callable[[argparse.Namespace], int | None]
 _AddFlags = Callable[[argparse.ArgumentParser], None]
 VERBS: tuple[tuple[_Command, _AddFlags], ...] = (
@@ -83,7 +85,11 @@ def _with_run_flag(words: list[str]) -> list[str]:
 
     argparse can't tell an optional positional argument from those that follow it.
     """
-    if len(words) > 1 and words[0] in recommend_flags.RUN_BEFORE_OTHERS and words[1].endswith((".yaml", ".yml")):
+    if (
+        len(words) > 1
+        and words[0] in recommend_flags.RUN_BEFORE_OTHERS
+        and words[1].lower().endswith((".yaml", ".yml"))
+    ):
         return [words[0], "--run", *words[1:]]
     return words
 
@@ -92,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("tfrec", description=DESCRIPTION)
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for command, add_flags in VERBS:
-        verb = verbs.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        name = command.__name__
+        epilog = EPILOG.format(verb=name) if name in recommend_flags.RUN_BEFORE_OTHERS else None
+        verb = verbs.add_parser(name, help=command.__doc__, description=command.__doc__, epilog=epilog)
         verb.set_defaults(command=command)
         add_flags(verb)
     return parser

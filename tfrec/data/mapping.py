@@ -315,8 +315,8 @@ def _parse_events(raw: Any, base: Path) -> EventMapping:
     unknown = [name for name in shared["columns"] if name not in (*known, *context)]
     if unknown:
         raise ConfigError(
-            f"interactions.columns names {unknown[0]!r}, expected one of {', '.join(known)}; remove it, or name it "
-            "under `context`"
+            f"interactions.columns names {unknown[0]!r}{suggestion(unknown[0], known)}, expected one of "
+            f"{', '.join(known)}; remove it, or name it under `context`"
         )
     if "order" in raw and "timestamp" in raw.get("columns", {}):
         raise ConfigError("interactions has both `order` and a column `timestamp`; remove `order`")
@@ -398,7 +398,9 @@ def _parse_kinds(raw: dict[str, Any], columns: dict[str, tuple[str, ...]]) -> di
         )
     for name in [*([kind] if kind else []), *kinds.values()]:
         if name not in KINDS:
-            raise ConfigError(f"kind is {name!r}, expected one of {', '.join(KINDS)}; use the nearest")
+            raise ConfigError(
+                f"kind is {name!r}{suggestion(name, KINDS)}, expected one of {', '.join(KINDS)}; use the nearest"
+            )
     folded: dict[str, str] = {}
     for value, name in kinds.items():
         if folded.setdefault(fold(value), name) != name:

@@ -147,3 +147,9 @@ def test_warnings_of_libraries_are_not_shown_but_their_errors_are():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == ["tfrec: of absl", "tfrec: read"]
+
+
+def test_the_help_of_a_request_says_where_a_shops_file_stands(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["similar", "--help"])
+    assert "right after the verb: tfrec similar shop.yaml" in " ".join(capsys.readouterr().out.split())
