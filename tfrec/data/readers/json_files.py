@@ -17,6 +17,7 @@ from tfrec.data.readers.json_paths import (
     ABSENT,
     NestedValueError,
     Step,
+    drop_list,
     explode,
     first_known,
     has_several,
@@ -85,14 +86,22 @@ class _Collector:
     def _explode(self, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
         if not self._exploded:
             return (row,)
-        paths = self._exploded
-        name = self._first_path
-        if len(paths) > 1:
-            name = first_known(row, paths)
-            later = list(paths)[list(paths).index(name) + 1 :]  # the first known value counts, not these
-            row = row | {one: None for one in later if has_several(value_at(row, one, paths[one]))}
+        if len(self._exploded) == 1:
+            return self._explode_path(row, self._first_path)
+        return self._explode_first(row)
+
+    def _explode_first(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Explode the first path with a value; the lists of the later ones do not count."""
+        name = first_known(row, self._exploded)
+        names = list(self._exploded)
+        for one in self._explode_path(row, name):
+            for later in names[names.index(name) + 1 :]:
+                one = drop_list(one, self._exploded[later])
+            yield one
+
+    def _explode_path(self, row: dict[str, Any], name: str) -> Iterable[dict[str, Any]]:
         if name not in row:
-            return explode(row, paths[name])
+            return explode(row, self._exploded[name])
         return explode(row, (Step(name),)) if isinstance(row[name], list) else (row,)
 
     def _read_value(self, line: int, row: dict[str, Any], name: str) -> str | None:

@@ -57,6 +57,16 @@ def explode(row: Any, steps: tuple[Step, ...]) -> Iterator[Any]:
         yield row
 
 
+def drop_list(row: Any, steps: tuple[Step, ...]) -> Any:
+    """The row with None in place of the first list on a path."""
+    if isinstance(row, list):
+        return None
+    if not steps or not isinstance(row, dict) or steps[0].key not in row or steps[0].select_key:
+        return row
+    inner = drop_list(row[steps[0].key], steps[1:])
+    return row if inner is row[steps[0].key] else row | {steps[0].key: inner}
+
+
 def first_known(row: dict[str, Any], paths: Mapping[str, tuple[Step, ...]]) -> str:
     """The first of several paths that has a value in a row, or else the last."""
     names = list(paths)

@@ -75,8 +75,8 @@ def _read_paths(
         yield from ((name, _follow(table, path)) for name, path in paths.items())
         return
     root = steps[0].key
-    lists = _without(_column(table, root), _known_rows(table, exploded[: exploded.index(steps)]))
-    rows, members = parquet_paths.explode(lists, steps[1:])
+    is_known = _known_rows(table, exploded[: exploded.index(steps)])  # by a choice before
+    rows, members = parquet_paths.explode(_column(table, root), steps[1:], is_known)
     for name, path in paths.items():
         if path[0].key == root:
             yield name, _follow_column(members, path)
@@ -90,11 +90,6 @@ def _known_rows(table: pa.Table, paths: Sequence[tuple[Step, ...]]) -> pa.Array 
     columns = [column for path in paths if (column := _follow(table, path)) is not None]
     known = [parquet_paths.to_text(column).is_valid() for column in columns]
     return functools.reduce(pc.or_, known) if known else None
-
-
-def _without(column: pa.Array, is_known: pa.Array | None) -> pa.Array:
-    """The column, null in the rows whose item another column names."""
-    return column if is_known is None else pc.if_else(is_known, pa.scalar(None, column.type), column)
 
 
 def _follow(table: pa.Table, steps: tuple[Step, ...]) -> pa.Array | None:

@@ -22,19 +22,21 @@ def follow(column: pa.Array, steps: tuple[Step, ...]) -> pa.Array | None:
     return column
 
 
-def explode(column: pa.Array, steps: tuple[Step, ...]) -> tuple[np.ndarray, pa.Array]:
+def explode(
+    column: pa.Array, steps: tuple[Step, ...], is_dropped: pa.Array | None = None
+) -> tuple[np.ndarray, pa.Array]:
     """Explode the lists on a path: the row that each member comes from, and the column of members.
 
-    A row without members gives one null.
+    A row without members gives one null, and so does one of `is_dropped`, [rows] bool.
     """
     if is_list(column.type):
-        rows, members = _explode_list(column)
+        rows, members = _explode_list(_without(column, is_dropped))
         inner, exploded = explode(members, steps)
         return rows[inner], exploded
     if not steps or not has_list(column.type, steps):
         return np.arange(len(column)), column
     names = [field.name for field in column.type]
-    rows, exploded = explode(pc.struct_field(column, steps[0].key), steps[1:])
+    rows, exploded = explode(pc.struct_field(column, steps[0].key), steps[1:], is_dropped)
     taken = pa.array(rows)
     fields = [exploded if name == steps[0].key else pc.struct_field(column, name).take(taken) for name in names]
     return rows, pa.StructArray.from_arrays(fields, names)
@@ -55,6 +57,10 @@ def has_several(column: pa.Array) -> bool:
         return False
     rows = pc.list_parent_indices(column).filter(pc.list_flatten(column).is_valid())
     return len(rows) > len(pc.unique(rows))
+
+
+def _without(column: pa.Array, is_dropped: pa.Array | None) -> pa.Array:
+    return column if is_dropped is None else pc.if_else(is_dropped, pa.scalar(None, column.type), column)
 
 
 def _explode_list(column: pa.Array) -> tuple[np.ndarray, pa.Array]:

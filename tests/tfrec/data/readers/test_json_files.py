@@ -135,10 +135,16 @@ def test_a_list_that_is_the_item_is_exploded(tmp_path: Path) -> None:
 
 
 def test_the_list_of_a_second_choice_is_exploded_where_the_first_is_unknown(tmp_path: Path) -> None:
-    items = '"items": [{"sku": "a"}, {"sku": "b"}]'
-    choices = ("sku", "items.sku")
-    read = _read(tmp_path, f'{{"sku": "s", {items}}}\n{{{items}}}\n', *choices, item_paths=choices, single=choices)
-    assert read.rows.to_pydict() == {"sku": ["s", None, None], "items.sku": [None, "a", "b"]}
+    order = '"order": {"id": 7, "items": [{"sku": "a", "n": 1}, {"sku": "b", "n": 2}]}'
+    choices = ("sku", "order.items.sku")
+    paths = (*choices, "order.id", "order.items.n")
+    read = _read(tmp_path, f'{{"sku": "s", {order}}}\n{{{order}}}\n', *paths, item_paths=choices, single=paths)
+    assert read.rows.to_pydict() == {
+        "sku": ["s", None, None],
+        "order.items.sku": [None, "a", "b"],
+        "order.id": ["7", "7", "7"],
+        "order.items.n": [None, "1", "2"],
+    }
 
 
 def test_extended_json_of_mongodb_is_the_value_in_it(tmp_path: Path) -> None:

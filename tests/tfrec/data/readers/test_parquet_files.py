@@ -81,11 +81,14 @@ def test_a_list_that_is_the_item_is_exploded(tmp_path: Path) -> None:
 
 
 def test_the_list_of_a_second_choice_is_exploded_where_the_first_is_unknown(tmp_path: Path) -> None:
-    table = {"sku": ["s", None], "items": [[{"sku": "a"}, {"sku": "b"}]] * 2}
-    choices = ("sku", "items.sku")
-    assert _read(tmp_path, table, *choices, item_paths=choices, single=choices) == {
+    order = {"id": 7, "items": [{"sku": "a", "n": 1}, {"sku": "b", "n": 2}]}
+    choices = ("sku", "order.items.sku")
+    paths = (*choices, "order.id", "order.items.n")
+    assert _read(tmp_path, {"sku": ["s", None], "order": [order] * 2}, *paths, item_paths=choices, single=paths) == {
         "sku": ["s", None, None],
-        "items.sku": [None, "a", "b"],
+        "order.items.sku": [None, "a", "b"],
+        "order.id": ["7", "7", "7"],
+        "order.items.n": [None, "1", "2"],
     }
 
 
