@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.data.arrow import check_distinct, has_control, mark_repeats, strip_text, to_bools
+from tfrec.data.clean_descriptions import BROKEN_ID, drop_negatives
 from tfrec.data.cleaning_report import CleaningReport
 from tfrec.data.raw_tables import DatedTable
 from tfrec.data.values.default_times import read_open_ends
@@ -51,14 +52,13 @@ def _clean(
 ) -> pa.Table:
     all_violations = {
         "missing item_id": to_bools(rows["item_id"].is_null()),
-        "control character in an id": has_control(rows["item_id"]),
+        BROKEN_ID: has_control(rows["item_id"]),
         **violations,
         "exact duplicate": mark_repeats(rows, rows.column_names),
     }
     is_kept = report.drop(rows, all_violations)
     kept = rows if is_kept.all() else rows.filter(pa.array(is_kept))
-    if "price" in kept.column_names:
-        kept = _drop_negative_prices(kept, report)
+    kept = drop_negatives(kept, report)
     known = pc.unique(item_ids)
     is_known = check_distinct(kept["item_id"], lambda distinct: pc.is_in(distinct, known))
     if not is_known.all():
@@ -72,14 +72,6 @@ def _clean(
 def _keep_dictionary(field: pa.Field, kind: pa.DataType) -> pa.Field:
     """The field, as a dictionary where the column is one: it is decoded when it is written."""
     return pa.field(field.name, kind if pa.types.is_dictionary(kind) else field.type, field.nullable)
-
-
-def _drop_negative_prices(rows: pa.Table, report: CleaningReport) -> pa.Table:
-    is_negative = pc.less(rows["price"], 0)
-    if count := pc.sum(is_negative).as_py():
-        report.add_change("negative price", count, rows.num_rows)
-    price = pc.if_else(is_negative, None, rows["price"])
-    return rows.set_column(rows.column_names.index("price"), "price", price)
 
 
 def _read_times(
