@@ -22,7 +22,7 @@ class ResolvedRun:
 
     run: Run
     config: Config  # the run's, completed by the tables and the BERT
-    snapshot: str  # hash of the tables' content
+    snapshot: str  # hash of the content of the tables that a model reads
     boundaries: Boundaries
     bert_weights: str  # fingerprint
     engines: Mapping[Step, Engine]
@@ -40,7 +40,7 @@ def resolve(run: Run) -> ResolvedRun:
     return ResolvedRun(
         run=run,
         config=_completed(run, manifest),
-        snapshot=manifest.snapshot,
+        snapshot=manifest.model_data or manifest.snapshot,
         boundaries=split_boundaries,
         bert_weights=_weights(run.config.features.bert),
         engines=engines_from({step: dataclasses.asdict(engine) for step, engine in run.beam.items()}),

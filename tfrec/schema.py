@@ -134,6 +134,8 @@ class Manifest:
     item_vectors: tuple[str, ...] = ()
     user_numbers: tuple[str, ...] = ()
     user_vectors: tuple[str, ...] = ()
+    model_data: str = ""
+    """Hash of interactions, users and items, the tables that a model reads; "": `snapshot`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,8 +29,8 @@ from tfrec.errors import DataError
 from tfrec.examples.build import SPLITS, build_partition
 from tfrec.schema import Manifest, TableSet, read_table_set
 
-FINGERPRINTED = ("snapshot", "clock", "partitions", "profile_columns", "item_columns")
-"""The manifest's fields that change the examples; `snapshot` is a hash of the tables' content."""
+FINGERPRINTED = ("clock", "partitions", "profile_columns", "item_columns")
+"""The manifest's fields that change the examples, beside the hash of the tables."""
 
 
 class TableSetExecutor(BaseExampleGenExecutor):
@@ -99,7 +99,8 @@ def example_gen(tables_root: str, config: Config) -> TableSetExampleGen:
 
 
 def _fingerprint(manifest: Manifest) -> str:
-    return json.dumps({name: getattr(manifest, name) for name in FINGERPRINTED})
+    tables = {"snapshot": manifest.model_data or manifest.snapshot}
+    return json.dumps(tables | {name: getattr(manifest, name) for name in FINGERPRINTED})
 
 
 def _custom_config(config: ExamplesConfig) -> example_gen_pb2.CustomConfig:

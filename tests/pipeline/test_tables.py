@@ -17,7 +17,7 @@ from pipeline.tables import _record, ingest, ready_run, why_ingest
 from tests.conftest import WriteTables
 from tfrec.cli.main import main
 from tfrec.errors import ConfigError, DataError
-from tfrec.schema import read_table_set
+from tfrec.schema import Manifest, read_table_set
 
 SETTINGS = "preset: none\nsettings: {examples.split.test_days: 1, examples.split.validation_days: 1}\n"
 SHOP = f"interactions: {{path: logs, kind: purchase}}\npartitions: 2\n{SETTINGS}"
@@ -207,3 +207,21 @@ def test_changed_code_is_a_reason(shop: RunFile) -> None:
     path = Path("data/shop/ingested.json")
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"code": "0"}), encoding="utf-8")
     assert why_ingest(shop) == "the code of the ingest changed"
+
+
+def test_tables_that_no_model_reads_do_not_change_the_hash_of_those_that_it_reads(shop: RunFile) -> None:
+    def manifest() -> Manifest:
+        return ingest(find_run("shop.yaml")).tables.manifest
+
+    Path("shop.yaml").write_text(SHOP + "item_states: {path: prices.csv, columns: {price: price}}\n", encoding="utf-8")
+    Path("prices.csv").write_text("item_id,from,price\ntea,2024-01-01,3\n", encoding="utf-8")
+    first = manifest()
+    write_log("b", ",mug,2024-01-06")  # dropped, without a user
+    with Path("prices.csv").open("a", encoding="utf-8") as file:
+        file.write("tea,2024-01-02,4\n")
+    second = manifest()
+    assert second.rows["item_states"] == 2
+    assert second.snapshot != first.snapshot
+    assert second.model_data == first.model_data
+    write_log("b", "bob,mug,2024-01-06")
+    assert manifest().model_data != first.model_data

@@ -55,7 +55,9 @@ def _sort_rows(ranks: np.ndarray, times: list[pa.ChunkedArray]) -> np.ndarray:
     return np.argsort(ranks * (last - first + 1) + (time - first), kind="stable")
 
 
-def hash_content(tables: list[pa.Table], partitions: int) -> str:
+def hash_content(tables: list[pa.Table], partitions: int) -> list[str]:
+    """Hash of the first table, of the first two, and so on."""
+    hashes = []
     digest = hashlib.sha256(str(partitions).encode())
     for table in tables:
         digest.update(str([(field.name, str(field.type)) for field in table.schema]).encode())
@@ -63,7 +65,8 @@ def hash_content(tables: list[pa.Table], partitions: int) -> str:
             array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
             digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).tobytes())
             _hash_values(digest, array)
-    return digest.hexdigest()[:ID_CHARACTERS]
+        hashes.append(digest.hexdigest()[:ID_CHARACTERS])
+    return hashes
 
 
 def _hash_values(digest: hashlib._Hash, array: pa.Array) -> None:

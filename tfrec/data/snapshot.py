@@ -53,9 +53,12 @@ def write_snapshot(tables: CleanTables, root: Path, source: str, clock: Clock, p
         "interactions": partition(tables.interactions, "user_id", partitions),
         "users": partition(tables.users, "user_id", partitions),
         "items": partition(tables.items, "item_id", partitions),
-    } | {name: partition(rows, "item_id", partitions) for name, rows in tables.dated.items()}
-    snapshot = hash_content([*(part.rows for part in parts.values()), *tables.rejected.values()], partitions)
-    result = TableSet(root, _make_manifest(snapshot, tables, source, clock, partitions))
+    }
+    n_tables = len(parts)
+    parts |= {name: partition(rows, "item_id", partitions) for name, rows in tables.dated.items()}
+    hashes = hash_content([*(part.rows for part in parts.values()), *tables.rejected.values()], partitions)
+    manifest = _make_manifest(hashes[-1], tables, source, clock, partitions)
+    result = TableSet(root, dataclasses.replace(manifest, model_data=hashes[n_tables - 1]))
     with _translated_errors(root), _exclusive_lock(root):
         if not _is_complete(result):
             _write_folder(result, parts, tables.rejected)
