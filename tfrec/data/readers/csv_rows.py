@@ -146,17 +146,20 @@ def _is_never_closed(lines: list[str], dialect: Dialect) -> bool:
 
 
 def _opens_stray_quote(lines: list[str], width: int, dialect: Dialect) -> bool:
-    """Whether most lines of a row are rows of their own, if the open quote of the first is text."""
+    """Whether lines of a row are rows of their own, if the open quote of the first is text.
+
+    Most of them must be; where a quote closes within a value, the next one suffices.
+    """
     rest = [line for line in lines[1:] if line.strip()]
-    if width < 2 or dialect.trusts_quotes or not _is_most(rest, [_may_have(line, width, dialect) for line in rest]):
+    is_strict = _is_strict(lines, dialect)
+    may_be = not dialect.trusts_quotes and _is_most(rest, [_may_have(line, width, dialect) for line in rest])
+    if width < 2 or not rest or (is_strict and not may_be):
         return False
     first, alone = _split_alone(lines[0], dialect), [_split_alone(line, dialect) for line in rest]
     has_width = [len(fields) == width for fields in alone]
-    if len(first) != width or not _is_most(rest, has_width):
+    if len(first) != width or not (_is_most(rest, has_width) or (has_width[0] and not is_strict)):
         return False
-    if not _is_strict(lines, dialect):
-        return True
-    if width > 2 and len(rest) > 1:
+    if not is_strict or (width > 2 and len(rest) > 1):
         return True
     return _is_most(rest, [_looks_like_row(fields, first, len(rest)) for fields in alone if len(fields) == width])
 

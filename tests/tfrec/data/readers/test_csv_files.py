@@ -90,6 +90,14 @@ def test_a_stray_quote_before_a_line_unlike_the_others_breaks_its_line_alone(tmp
     assert len(read.broken) == (2 if after.startswith("b0,a\n") else 1)
 
 
+def test_a_stray_quote_before_a_value_of_many_lines_breaks_its_line_alone(tmp_path: Path) -> None:
+    value = '"soft\nwarm\ncozy\nred"'
+    read = _read(tmp_path, HEADER + f'u0,i0,"55 inch\nu1,i1,tea\nu2,"i, 2",{value}\nu3,i3,tea\n', "user", "query")
+    assert read.rows["user"].to_pylist() == ["u1", "u2", "u3"]
+    assert read.rows["query"].to_pylist()[1] == "soft\nwarm\ncozy\nred"
+    assert _broken(read) == [(2, 'u0,i0,"55 inch')]
+
+
 def test_a_stray_quote_between_ids_of_two_shapes_breaks_its_line_alone(tmp_path: Path) -> None:
     content = 'id,title\nA-1,"12 inch\n' + "".join(f"{n},Cup {n}\n" for n in range(20)) + 'B-1,wide 9"\nB-2,Cup\n'
     read = _read(tmp_path, content, "id")
