@@ -1,4 +1,4 @@
-"""A shop's YAML file: its tables, as tfrec/data/mapping.py reads them, and its run.
+"""A shop's YAML file: its tables, as tfrec/data/mapping reads them, and its run.
 
     interactions: ...            # or `source: complete-journey`; items, users: see docs/data.md
     preset: auto                 # or a file of presets/, or none
