@@ -110,7 +110,13 @@ def run_schema() -> dict[str, Any]:
             **short,
             "tables": {"type": "string", "description": "Folder of the ingested tables; default: data/ and the name."},
             "out": {"type": "string", "default": "out", "description": "Folder of everything else that is written."},
-            "partitions": {"type": "integer", "minimum": 1, "default": 16, "description": "Files of each table."},
+            "partitions": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 99_999,
+                "default": 16,
+                "description": "Files of each table.",
+            },
             "beam": {name: beam[name] for name in beam if name != "$defs"}
             | {"description": "Step of Beam, or default -> engine."},
         },

@@ -225,3 +225,10 @@ def test_tables_that_no_model_reads_do_not_change_the_hash_of_those_that_it_read
     assert second.model_data == first.model_data
     write_log("b", "bob,mug,2024-01-06")
     assert manifest().model_data != first.model_data
+
+
+def test_a_folder_that_beam_cannot_read_is_refused_before_the_ingest(shop: RunFile) -> None:
+    Path("shop.yaml").write_text(f"tables: 'data [v2]'\n{SHOP}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"`tables` is .*but Beam reads"):
+        ready_run("shop.yaml")
+    assert not Path("data [v2]").exists()
