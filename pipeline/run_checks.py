@@ -120,15 +120,16 @@ def _check_windows(tables: TableSet, run: Run) -> None:
 def _check_order(tables: TableSet, run: Run) -> None:
     """Check that the last events of some users can be held out."""
     kinds = run.config.evaluation.label_kinds
-    most = 0
+    users = 0
     for labels in _labels(tables, kinds):
-        distinct = labels.group_by("user_id").aggregate([("timestamp", "count_distinct")])
-        most = max(most, pc.max(distinct["timestamp_count_distinct"]).as_py() or 0)
-    if most < 3:
+        ranks = labels.group_by("user_id").aggregate([("timestamp", "count_distinct")])["timestamp_count_distinct"]
+        users += pc.sum(pc.greater_equal(ranks, 3)).as_py() or 0
+    if not users:
         raise DataError(
             f"no user has labels, {_described(kinds)}, at three ranks of the order, of which the last is the test and "
             "the one before it the validation; add events or label kinds"
         )
+    _warn_of_few(users)
 
 
 def _labels(tables: TableSet, kinds: tuple[str, ...]) -> Iterator[pa.Table]:
@@ -140,15 +141,19 @@ def _labels(tables: TableSet, kinds: tuple[str, ...]) -> Iterator[pa.Table]:
 
 
 def _warn(days: Counter[int], users: int, test_days: int) -> None:
-    if users < FEW_USERS:
-        log(f"warning: only {users} users have a label in the test window, so the verdict is uncertain")
+    _warn_of_few(users)
     known = sorted(days)
     gap = known[-1] - known[-2] if len(known) > 1 else 0
-    if gap >= test_days:
+    if gap >= max(test_days, 2):  # consecutive days are no gap, even with a window of one day
         log(
             f"warning: {_day(known[-1])}, the last day, is {gap} days after the day before it; if its date is wrong, "
             "correct it: the test window holds nothing else"
         )
+
+
+def _warn_of_few(users: int) -> None:
+    if users < FEW_USERS:
+        log(f"warning: only {users} users have a label in the test window, so the verdict is uncertain")
 
 
 def _check_size(manifest: Manifest, run: Run) -> None:

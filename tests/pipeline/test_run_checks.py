@@ -80,11 +80,22 @@ def test_windows_longer_than_the_data_are_refused(tmp_path: Path, write_tables: 
         check_data(run_on(tables, tmp_path, SplitConfig()))
 
 
-def test_an_order_needs_a_user_with_three_ranks(tmp_path: Path, write_tables: WriteTables) -> None:
+def test_the_day_after_the_day_before_is_no_gap(
+    tmp_path: Path, write_tables: WriteTables, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = write_tables(tmp_path, purchases("2024-02-06", "2024-02-07", "2024-02-08"))
+    check_data(run_on(tables, tmp_path, SplitConfig(test_days=1, validation_days=1)))
+    assert "warning: 2024-02-08, the last day" not in capsys.readouterr().out
+
+
+def test_an_order_needs_a_user_with_three_ranks(
+    tmp_path: Path, write_tables: WriteTables, capsys: pytest.CaptureFixture[str]
+) -> None:
     def ranked(*ranks: int) -> list[Event]:
         return [("ann", "tea", "purchase", f"1970-01-01 00:00:0{rank}", *[None] * 5) for rank in ranks]
 
     check_data(run_on(write_tables(tmp_path / "three", ranked(0, 1, 2), clock="order"), tmp_path))
+    assert "warning: only 1 users have a label in the test window" in capsys.readouterr().out
     with pytest.raises(DataError, match="no user has labels, an event with an item, at three ranks of the order"):
         check_data(run_on(write_tables(tmp_path / "two", ranked(0, 1, 1), clock="order"), tmp_path))
 

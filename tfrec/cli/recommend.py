@@ -71,13 +71,22 @@ def ctr(options: argparse.Namespace) -> None:
 def similar(options: argparse.Namespace) -> None:
     """list the items most similar to one"""
     with connect(options) as client:
-        _print_neighbors(options, *client.similar_items([options.item_id], k=options.k))
+        (items,) = client.similar_items([options.item_id], k=options.k)
+    if not items:
+        raise DataError(f"item {options.item_id!r} is not in the served catalog; take an id that `search` shows")
+    _print_neighbors(items)
 
 
 def complementary(options: argparse.Namespace) -> None:
     """list the items bought together with one, not instead of it"""
     with connect(options) as client:
-        _print_neighbors(options, *client.complementary_items([options.item_id], k=options.k))
+        (items,) = client.complementary_items([options.item_id], k=options.k)
+    if not items:
+        raise DataError(
+            f"item {options.item_id!r} has no complementary items: users took it beside no other item, or the served "
+            "catalog does not hold it; try `similar`"
+        )
+    _print_neighbors(items)
 
 
 def embed(options: argparse.Namespace) -> None:
@@ -158,11 +167,9 @@ def _print_ranking(options: argparse.Namespace, user: UserInput, items: Sequence
         print(render_with_later_events(items, user.user.since(options.until), user.tables))
 
 
-def _print_neighbors(options: argparse.Namespace, items: Sequence[Recommendation]) -> None:
+def _print_neighbors(items: Sequence[Recommendation]) -> None:
     from tfrec.cli.render import render_items
 
-    if not items:
-        raise DataError(f"item {options.item_id!r} is not in the served catalog; take an id that `search` shows")
     print(render_items(items))
 
 

@@ -166,8 +166,8 @@ def serve(options: argparse.Namespace) -> None:
     options.model_base_path = options.model_base_path or MODEL_BASE_PATH
     if not options.model_config_file and not Path(options.model_base_path).is_dir():
         raise ConfigError(
-            f"--model is {options.model_base_path!r} but there is no such folder; `tfrec train` pushes a model, "
-            "`tfrec status` lists those pushed"
+            f"--model is {options.model_base_path!r} but there is no such folder; `tfrec train` pushes a model that "
+            "it does not refuse (`tfrec evaluate` says why it did), `tfrec status` lists those pushed"
         )
     from serving.server.main import run
 

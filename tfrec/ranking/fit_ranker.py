@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.console import log
 from tfrec.examples.dataset import without_autotune
-from tfrec.ranking.calibration import MIN_LABELS, calibrate
+from tfrec.ranking.calibration import MIN_LABELS, Calibration, calibrate
 from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.training_data import Examples
 from tfrec.training.learning_curve import LearningCurve
@@ -85,16 +85,22 @@ def _batches(examples: Examples, steps: int, seed: list[int], done: int) -> tf.d
 def calibrate_ranker(ranker: Ranker, examples: Examples) -> None:
     """Fit slope and bias of each head on `examples` of users whom the ranker was not fitted on."""
     if not len(examples.rows):
+        log("second stage: probabilities are not calibrated: no users are held out for it")
         return
     pieces = [slice(at, at + PREDICTED_AT_ONCE) for at in range(0, len(examples.rows), PREDICTED_AT_ONCE)]
     logits = np.concatenate([ranker(_tensors(examples, piece)).numpy() for piece in pieces])
     fitted = [calibrate(*columns) for columns in zip(logits.T, examples.labels.T, strict=True)]
     ranker.slope.assign([one.slope for one in fitted])
     ranker.bias.assign([one.bias for one in fitted])
-    by_head = (
-        f"{head} slope {one.slope:.3f}, bias {one.bias:.3f}" for head, one in zip(ranker.heads, fitted, strict=True)
-    )
-    log(f"second stage: calibrated on {len(logits):,} candidates of other users: {'; '.join(by_head)}")
+    log(f"second stage: calibration on {len(logits):,} candidates of other users")
+    for head, one, positives in zip(ranker.heads, fitted, examples.labels.sum(axis=0), strict=True):
+        if one == Calibration():
+            log(
+                f"warning: probabilities of {head} are not calibrated: {positives:,.0f} of the candidates are "
+                f"positives, fewer than {MIN_LABELS}"
+            )
+        else:
+            log(f"second stage: {head} slope {one.slope:.3f}, bias {one.bias:.3f}")
 
 
 def held_out_start(examples: Examples, first: int, share: float) -> int:

@@ -88,6 +88,16 @@ def test_overconfident_logits_are_calibrated_on_held_out_candidates(ranker):
     assert probabilities.mean() == pytest.approx(labels.mean(), abs=1e-3)
 
 
+def test_too_few_positives_to_calibrate_by_are_a_warning(ranker, capsys):
+    ranker.make_weights()
+    labels = np.zeros(2000)
+    labels[:29] = 1
+    calibrate_ranker(ranker, examples_of(labels))
+    assert (ranker.slope.numpy()[0], ranker.bias.numpy()[0]) == (1.0, 0.0)
+    expected = f"warning: probabilities of {ranker.heads[0]} are not calibrated: 29 of the candidates are positives"
+    assert expected in capsys.readouterr().out
+
+
 def test_without_held_out_candidates_the_calibration_changes_nothing(ranker):
     calibrate_ranker(ranker, EXAMPLES.part(len(EXAMPLES.rows), None))
     assert (ranker.slope.numpy().tolist(), ranker.bias.numpy().tolist()) == ([1.0], [0.0])
