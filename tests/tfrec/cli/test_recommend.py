@@ -268,8 +268,6 @@ def test_similar_lists_neighbors_and_an_unknown_item_is_an_error(capsys, address
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[1:]] == ["pasta", "sauce"]
     assert main(["similar", "sofa", "--k", "2", "--server", address]) == 2
     assert "item 'sofa' is not in the served catalog" in capsys.readouterr().err
-    assert main(["complementary", "sofa", "--k", "2", "--server", address]) == 2
-    assert "item 'sofa' has no complementary items" in capsys.readouterr().err
 
 
 def test_status_shows_the_served_versions(capsys, address, tmp_path, monkeypatch):
