@@ -19,6 +19,7 @@ from pipeline.nodes import fingerprint
 from pipeline.run_checks import check_data, check_folders
 from pipeline.run_file import RunFile, find_run, write_owner
 from pipeline.runs import Run, other_file, path_from
+from tfrec.atomic_file import write_text
 from tfrec.console import log
 from tfrec.data import ingest as library
 from tfrec.data import mapping as mappings
@@ -57,7 +58,8 @@ def ingest(file: RunFile) -> library.IngestReport:
     record = _record(file)
     _check_owner(file, _read(file.tables), record)
     report = _ingest(file)
-    _write(Path(file.tables) / RECORD, record | {"snapshot": report.tables.manifest.snapshot})
+    record["snapshot"] = report.tables.manifest.snapshot
+    write_text(Path(file.tables) / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
     return report
 
 
@@ -151,9 +153,3 @@ def _read(tables: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else {}
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    staging = path.with_suffix(".tmp")
-    staging.write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
-    staging.replace(path)

@@ -21,6 +21,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from pipeline.outcome import DONE
 from pipeline.run_checks import check_data, check_folders
 from pipeline.runs import Run
+from tfrec.atomic_file import write_text
 from tfrec.errors import DataError, TfrecError
 
 
@@ -36,9 +37,7 @@ def write_plan(run: Run, run_id: str) -> Path:
     runtime_parameter_utils.substitute_runtime_parameter(compiled, {PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     path = Path(run.pipeline_root) / "plans" / f"{run_id}.json"
     path.parent.mkdir(exist_ok=True)
-    staging = path.with_suffix(".tmp")
-    staging.write_text(json_format.MessageToJson(compiled), encoding="utf-8")
-    staging.replace(path)
+    write_text(path, json_format.MessageToJson(compiled))
     return path
 
 

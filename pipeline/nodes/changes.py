@@ -13,6 +13,8 @@ from typing import Any
 
 from tfx.orchestration.pipeline import Pipeline
 
+from tfrec.atomic_file import write_text
+
 RECORD = "last_run.json"
 _WORDS = {"snapshot": "the tables", "weights": "the files of the BERT"}
 
@@ -32,9 +34,7 @@ def record_run(dag: Pipeline) -> None:
     now = _record(dag)
     path = Path(now["root"]) / RECORD
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_suffix(".tmp")
-    staging.write_text(json.dumps(now, indent=1, sort_keys=True), encoding="utf-8")
-    staging.replace(path)
+    write_text(path, json.dumps(now, indent=1, sort_keys=True))
 
 
 def _record(dag: Pipeline) -> dict[str, Any]:

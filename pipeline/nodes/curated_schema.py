@@ -12,6 +12,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from tfrec.atomic_file import write_text
 from tfrec.schema import EVENT_KINDS
 
 BYTES, INT, FLOAT = schema_pb2.BYTES, schema_pb2.INT, schema_pb2.FLOAT
@@ -57,7 +58,5 @@ def write_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ...]
     path = Path(folder) / f"schema-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        staging = path.with_suffix(".tmp")
-        staging.write_text(text, encoding="utf-8")
-        staging.replace(path)
+        write_text(path, text)
     return str(path)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import tfrec  # noqa: F401  decides which Keras TensorFlow uses
+from tfrec.atomic_file import write_text
 from tfrec.config import config_from_json
 from tfrec.console import log
 from tfrec.errors import TfrecError
@@ -71,9 +72,7 @@ def wait_for_workers(task: TrainingTask, work: Path) -> None:
     if task.is_done:
         return
     work.mkdir(parents=True, exist_ok=True)
-    staging = work / f"{TASK_FILE}.staging"
-    staging.write_text(json.dumps(dataclasses.asdict(task)), encoding="utf-8")
-    staging.replace(work / TASK_FILE)
+    write_text(work / TASK_FILE, json.dumps(dataclasses.asdict(task)))
     count = config_from_json(task.config).train.workers
     _wait_for(lambda: task.is_done or None, f"{count} workers to train the towers (docs/distributed.md)")
     (work / TASK_FILE).unlink(missing_ok=True)

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tfrec.atomic_file import sync, write_text
 from tfrec.data.arrow import is_vector
 from tfrec.data.clean import CleanTables
 from tfrec.data.partitions import ID_CHARACTERS, Partitioned, hash_content, partition
@@ -168,15 +169,7 @@ def _decode(rows: pa.Table) -> pa.Table:
 def _sync_files(folder: Path) -> None:
     """Write the files and folders to the disk: a power cut after the rename must not empty them."""
     for path in [*folder.rglob("*"), folder]:
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
 
 
 def _make_current(tables: TableSet) -> None:
@@ -184,11 +177,7 @@ def _make_current(tables: TableSet) -> None:
     previous = _previous_snapshot(tables)
     text = json.dumps(dataclasses.asdict(tables.manifest), ensure_ascii=False, indent=1)
     if not path.exists() or path.read_bytes() != text.encode():
-        temporary = path.with_name(".tmp-manifest.json")
-        temporary.write_text(text, encoding="utf-8")
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
+        write_text(path, text)
     _delete_leftovers(tables, previous)
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tfrec.atomic_file import write_text
 from tfrec.errors import DataError
 from tfrec.evaluation.details import GroupGain
 from tfrec.evaluation.result import Evaluation
@@ -89,12 +90,9 @@ def write_page(text: str, out: str | Path) -> Path:
     DataError when it can't be written there.
     """
     path = Path(out)
-    staging = path.with_name(f"{path.name}.staging")
     try:
-        staging.write_text(text, encoding="utf-8")
-        staging.replace(path)
+        write_text(path, text)
     except OSError as error:
-        staging.unlink(missing_ok=True)
         raise DataError(
             f"--out is {str(out)!r}, which can't be written ({error}); give a file in a folder that exists"
         ) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrec import results_json
+from tfrec.atomic_file import write_text
 from tfrec.results_json import Number
 
 FILE = "tfrec_training.json"
@@ -62,9 +63,7 @@ class LearningCurve:
     def write(self, folder: str | Path) -> None:
         """Write the epochs to a folder, atomically."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        staging = Path(folder) / f"{FILE}.staging"
-        staging.write_text(results_json.dump(tuple[Epoch, ...], self.epochs), encoding="utf-8")
-        staging.rename(Path(folder) / FILE)
+        write_text(Path(folder) / FILE, results_json.dump(tuple[Epoch, ...], self.epochs))
 
 
 def read_epochs(folder: str | Path) -> tuple[Epoch, ...]:
