@@ -25,7 +25,13 @@ from tfrec.data.readers.json_paths import (
     to_text,
     value_at,
 )
-from tfrec.data.readers.messages import ENCODING_CURE, UNDECODABLE, several_values_error, shorten, translated_errors
+from tfrec.data.readers.messages import (
+    ENCODING_CURE,
+    UNDECODABLE,
+    nested_value_error,
+    several_values_error,
+    translated_errors,
+)
 from tfrec.data.readers.options import FileOptions
 from tfrec.data.readers.streams import CHUNK_BYTES, decode, open_text
 from tfrec.errors import DataError
@@ -116,11 +122,7 @@ class _Collector:
         try:
             return to_text(value)
         except NestedValueError as error:
-            first = str(error).split(",")[0]
-            raise DataError(
-                f"{self._path} line {line} has an object as {name!r}, with {shorten(str(error))}; name the value in "
-                f"it under `columns` in the mapping, such as {name}.{first}"
-            ) from None
+            raise nested_value_error(f"{self._path} line {line}", name, "an object", str(error)) from None
 
     def _flush(self) -> None:
         self._batches.append(pa.table({name: pa.array(v, pa.string()) for name, v in self._values.items()}))

@@ -55,6 +55,15 @@ def missing_column_error(path: Path, column: str, names: Sequence[str], is_csv: 
     )
 
 
+def nested_value_error(where: str, name: str, what: str, keys: str) -> DataError:
+    """Error for a column of objects or structs, `what`, that hold the `keys`."""
+    first = keys.split(",")[0]
+    return DataError(
+        f"{where} has {what} as {name!r}, with {shorten(keys)}; name the value in it under `columns` in the mapping, "
+        f"such as {name}.{first}"
+    )
+
+
 def _csv_cure(names: Sequence[str]) -> str:
     if any(UNDECODABLE in name for name in names):
         return f", or {ENCODING_CURE}"

@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 from tfrec.data.readers import parquet_paths
 from tfrec.data.readers.file_rows import FileRows
 from tfrec.data.readers.json_paths import NestedValueError, Step, parse_path
-from tfrec.data.readers.messages import several_values_error, shorten, translated_errors
+from tfrec.data.readers.messages import nested_value_error, several_values_error, translated_errors
 from tfrec.data.readers.options import FileOptions
 from tfrec.data.readers.streams import open_file
-from tfrec.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -111,11 +110,7 @@ def _to_text(path: Path, name: str, column: pa.Array | None) -> pa.Array | None:
     try:
         return parquet_paths.to_text(column)
     except NestedValueError as error:
-        first = str(error).split(",")[0]
-        raise DataError(
-            f"{path} has structs as {name!r}, with {shorten(str(error))}; name the value in them under `columns` in "
-            f"the mapping, such as {name}.{first}"
-        ) from None
+        raise nested_value_error(str(path), name, "structs", str(error)) from None
 
 
 def _list_paths(schema: pa.Schema) -> list[str]:
