@@ -186,6 +186,9 @@ class TrainConfig(Settings):
     """When positive, a target's weight halves with each such age."""
     repeat_weight: NonNegativeNumber = 1.0
     """Weight of a repeat; below 1, items that are new to the user count more."""
+    other_kinds_weight: NonNegativeNumber = 1.0
+    """Weight of a target whose kind is not one of `evaluation.label_kinds`, such as a view where
+    purchases are the labels; a label has 1. Without `label_kinds` all targets have 1."""
     trend_half_life_days: NonNegativeNumber = 0.0
     """When positive, an item's bias follows the trend of its users, halved with each such age."""
     query_from_title: Share = 0.1

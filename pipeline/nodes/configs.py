@@ -36,6 +36,7 @@ def tuner_config(config: Config) -> Config:
 def towers_config(config: Config) -> Config:
     """Everything but ranker, evaluation, verdict and search.
 
+    Of the evaluation the label kinds are included: they weigh targets and select the best epoch.
     Settings of serving and of the catch-up are included only where no ranker follows.
     """
     serving, train = config.serving, config.train
@@ -46,22 +47,23 @@ def towers_config(config: Config) -> Config:
         train=train,
         ranking=RankingConfig(),
         serving=serving,
-        evaluation=EvaluationConfig(),
+        evaluation=_labels(config),
         verdict=VerdictConfig(),
         tune=TuneConfig(),
     )
 
 
 def ranker_config(config: Config) -> Config:
-    """Everything but evaluation, verdict and search.
-
-    Of the evaluation only the kinds of events that count as labels are included.
-    """
-    labels = EvaluationConfig(label_kinds=config.evaluation.label_kinds)
-    return dataclasses.replace(config, evaluation=labels, verdict=VerdictConfig(), tune=TuneConfig())
+    """Everything but evaluation, verdict and search; of the evaluation the label kinds."""
+    return dataclasses.replace(config, evaluation=_labels(config), verdict=VerdictConfig(), tune=TuneConfig())
 
 
 def evaluation_config(config: Config) -> Config:
     """Clock, evaluation and verdict."""
     evaluation = dataclasses.replace(config.evaluation, ranking_users=0)
     return Config(clock=config.clock, evaluation=evaluation, verdict=config.verdict)
+
+
+def _labels(config: Config) -> EvaluationConfig:
+    """The kinds of events that count as labels, and no other setting of the evaluation."""
+    return EvaluationConfig(label_kinds=config.evaluation.label_kinds)

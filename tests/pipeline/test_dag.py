@@ -122,10 +122,11 @@ def test_settings_of_the_towers_train_both_stages_again(run: Run) -> None:
     assert nodes_that_differ(run, other) == {"Trainer", "RankingTrainer"}
 
 
-def test_the_ranker_gets_the_kinds_of_events_that_are_labels(run: Run) -> None:
-    other = changed(run, evaluation=EvaluationConfig(label_kinds=("purchase",)))
-    config = config_from_json(custom_config(other, "RankingTrainer")["config"])
-    assert config.evaluation.label_kinds == ("purchase",)
+@pytest.mark.parametrize("node", ["Trainer", "RankingTrainer"])
+def test_both_trainers_get_the_kinds_of_events_that_are_labels(run: Run, node: str) -> None:
+    other = changed(run, evaluation=EvaluationConfig(label_kinds=("purchase",), candidates="catalog"))
+    config = config_from_json(custom_config(other, node)["config"])
+    assert config.evaluation == EvaluationConfig(label_kinds=("purchase",))
 
 
 @pytest.mark.slow

@@ -6,8 +6,10 @@ recipe is that of https://arxiv.org/abs/2508.06450.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
@@ -15,7 +17,7 @@ from tfrec.config import Config, MaskPositives
 from tfrec.examples.batches import History
 from tfrec.retrieval import replicas
 from tfrec.retrieval.catalog_tables import CatalogTables
-from tfrec.schema import DAY_SECONDS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS
 
 
 class Candidates(NamedTuple):
@@ -30,6 +32,7 @@ class SampledSoftmax:
 
     def __init__(self, tables: CatalogTables, config: Config):
         self._tables, self._settings = tables, config.train
+        self._kind_weights = kind_weights(config.evaluation.label_kinds, config.train.other_kinds_weight)
         self._task = tfrs.tasks.Retrieval(
             loss=tf.keras.losses.CategoricalCrossentropy(from_logits=True, reduction=tf.keras.losses.Reduction.NONE),
             temperature=config.towers.temperature,
@@ -44,10 +47,10 @@ class SampledSoftmax:
         `queries` is [targets, dim + 1], `is_target` [batch, length] bool marks the targets in
         `history`, `uniform` is the number of candidates that all replicas together drew uniformly.
         """
-        # 1. The weight of each target: old ones and repeats count less.
+        # 1. The weight of each target: old ones, repeats and kinds that are no labels count less.
         weights = target_weights(
             history, is_target, self._settings.repeat_weight, self._settings.recency_half_life_days
-        )
+        ) * tf.gather(self._kind_weights, tf.boolean_mask(history.kind, is_target))
         # 2. The candidates of all replicas: a target competes with those of the whole batch.
         in_batch, total_weight = tf.shape(queries)[0], tf.reduce_sum(weights)
         if replicas.is_replicated():
@@ -127,6 +130,15 @@ def target_weights(history: History, is_target: tf.Tensor, repeat_weight: float,
         age = tf.cast(latest - history.timestamp, tf.float32)
         weights *= tf.pow(0.5, age / (half_life_days * DAY_SECONDS))
     return tf.boolean_mask(weights, is_target)
+
+
+def kind_weights(label_kinds: Sequence[str], others: float) -> np.ndarray:
+    """[1 + kinds] float32 weight of a target by the index of its kind: 1 for a label.
+
+    Without `label_kinds` each kind is a label.
+    """
+    is_label = [kind in (label_kinds or EVENT_KINDS) for kind in EVENT_KINDS]
+    return np.where([not label_kinds, *is_label], 1.0, others).astype(np.float32)
 
 
 def is_repeat(history: History) -> tf.Tensor:

@@ -159,7 +159,7 @@ class QueryTower(tf.keras.layers.Layer):
         age = age_bucket(history.timestamp[:, :, tf.newaxis] - history.timestamp[:, tf.newaxis, :])
         for block in self._blocks:
             x = block(x, bias, age, training)
-        return self._norm(x) + self._average(embeddings, bias, age)
+        return self._norm(x) + self._average(embeddings, history.kind, bias, age)
 
     def _state_before(self, states: tf.Tensor, history: History, query_times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """[batch, query_times, dim] last state before each query time, and its age bucket."""
@@ -230,23 +230,30 @@ class AttentionBlock(tf.keras.layers.Layer):
 
 
 class AverageByAge(tf.keras.layers.Layer):
-    """Average of the history's candidate embeddings, weighted by age only, for repeat purchases.
+    """Average of the history's candidate embeddings, weighted by age and kind of the event alone.
 
-    Its inner product with a candidate is a decayed personal frequency. Attention would have to
-    learn to copy that through its projections.
+    Its inner product with a candidate is a decayed personal frequency, for repeat purchases.
+    Attention would have to learn to copy that through its projections.
     """
 
     def __init__(self) -> None:
         super().__init__(name="average_by_age")
 
     def build(self, shape: tf.TensorShape) -> None:
-        """Create a weight for each age bucket and a gain for each dimension."""
+        """Create a weight for each age bucket and each kind, and a gain for each dimension."""
         self._log_weight = self.add_weight(name="log_weight", shape=[AGE_BUCKETS], initializer="zeros")
+        self._log_kind_weight = self.add_weight(
+            name="log_kind_weight", shape=[len(EVENT_KINDS) + 1], initializer="zeros"
+        )
         self._gain = self.add_weight(name="gain", shape=[shape[-1]], initializer=tf.keras.initializers.Constant(4.0))
 
-    def call(self, embeddings: tf.Tensor, bias: tf.Tensor, age: tf.Tensor) -> tf.Tensor:
-        """[batch, length, dim] averages of `embeddings`; bias and age as in AttentionBlock."""
-        weights = tf.nn.softmax(tf.gather(self._log_weight, age) + bias[:, 0])
+    def call(self, embeddings: tf.Tensor, kind: tf.Tensor, bias: tf.Tensor, age: tf.Tensor) -> tf.Tensor:
+        """[batch, length, dim] averages of `embeddings`.
+
+        `kind` is [batch, length] int64; bias and age are as in AttentionBlock.
+        """
+        by_kind = tf.gather(self._log_kind_weight, kind)[:, tf.newaxis]
+        weights = tf.nn.softmax(tf.gather(self._log_weight, age) + by_kind + bias[:, 0])
         return self._gain * tf.matmul(weights, embeddings)
 
 

@@ -13,6 +13,7 @@ from tfrec.config import Config, ValidationSlice
 from tfrec.examples.batches import Batch, history_only, query_times_of, window_start
 from tfrec.examples.dataset import sequences
 from tfrec.retrieval.two_tower import TwoTower
+from tfrec.schema import EVENT_KINDS
 
 K = 20
 BATCH = 128
@@ -20,17 +21,18 @@ SLICES: tuple[ValidationSlice, ...] = ("all", "novel")
 
 
 class Validation:
-    """Histories of up to `validation_users` users and their targets in the validation window."""
+    """Histories of up to `validation_users` users and their labels in the validation window."""
 
     def __init__(self, files: Sequence[str], config: Config):
         self._decisive = config.train.validation_slice
         users = config.train.validation_users
+        self._label_kinds = label_indices(config.evaluation.label_kinds)
         batches = sequences(files, config.features.profile_columns, BATCH)
-        self._batches = list(batches.unbatch().take(users).batch(BATCH)) if users else []
+        self._batches = list(batches.unbatch().filter(self._has_label).take(users).batch(BATCH)) if users else []
         self._start = window_start(self._batches) if config.clock == "utc" else None
 
     def ndcg(self, model: TwoTower) -> tuple[float, float]:
-        """Mean NDCG@20 of all targets and of items new to the user; NaN without users."""
+        """Mean NDCG@20 of all labels and of those that are new to the user; NaN without users."""
         candidates = model.all_candidates()
         values = [self._batch_ndcg(model, batch, candidates) for batch in self._batches]
         all_, new = ([value[i] for value in values] for i in range(2))
@@ -52,15 +54,28 @@ class Validation:
         in_history = sp.csr_matrix((np.ones(history_rows.size), (users, history_rows.ravel())), labels.shape)
         return all_targets, metrics.ndcg_of_scores(scores, metrics.not_in_history(labels, in_history), K)
 
+    def _is_label(self, batch: Batch) -> tf.Tensor:
+        """[...] bool for each event of `batch`: a target of a label kind."""
+        is_kind = tf.reduce_any(batch["event_kind"][..., tf.newaxis] == self._label_kinds, axis=-1)
+        return tf.logical_and(batch["event_is_target"] > 0, is_kind)
+
+    def _has_label(self, user: Batch) -> tf.Tensor:
+        return tf.reduce_any(self._is_label(user))
+
     def _labels(self, model: TwoTower, batch: Batch) -> sp.csr_matrix:
-        is_target = batch["event_is_target"].numpy() > 0
-        users, _ = np.nonzero(is_target)
-        rows = model.catalog_rows(batch["event_item_id"]).numpy()[is_target]
+        is_label = self._is_label(batch).numpy()
+        users, _ = np.nonzero(is_label)
+        rows = model.catalog_rows(batch["event_item_id"]).numpy()[is_label]
         in_catalog = rows > 0
-        shape = (len(is_target), model.rows)
+        shape = (len(is_label), model.rows)
         return sp.csr_matrix(
             (np.ones(in_catalog.sum(), np.float32), (users[in_catalog], rows[in_catalog])), shape
         ).sign()
+
+
+def label_indices(label_kinds: Sequence[str]) -> list[int]:
+    """Indices of the event kinds that are labels, see preprocessing.kind_index; (): each kind."""
+    return [1 + index for index, kind in enumerate(EVENT_KINDS) if kind in (label_kinds or EVENT_KINDS)]
 
 
 def _mean(parts: list[np.ndarray]) -> float:

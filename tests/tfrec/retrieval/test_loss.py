@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.examples.batches import History
-from tfrec.retrieval.loss import is_repeat, sampling_probability, score_mask, target_weights
+from tfrec.retrieval.loss import is_repeat, kind_weights, sampling_probability, score_mask, target_weights
 
 DAY = 86_400
 
@@ -104,3 +104,11 @@ def test_a_weight_halves_with_each_half_life_before_the_latest_event():
     is_target = tf.constant([[True, True], [True, False]])
     # Half-lives of two days: 3 and 2 days before the latest event, then the latest event itself.
     np.testing.assert_allclose(target_weights(history, is_target, 1.0, 2.0), [0.5**1.5, 0.5, 1.0], rtol=1e-6)
+
+
+def test_other_kinds_than_the_labels_have_a_weight_of_their_own():
+    # No kind, then view, click, cart, purchase and the rest, as in preprocessing.kind_index.
+    weights = kind_weights(("cart", "purchase"), 0.25)
+    assert weights[:5].tolist() == [0.25, 0.25, 0.25, 1.0, 1.0]
+    assert set(weights[5:].tolist()) == {0.25}
+    assert set(kind_weights((), 0.25).tolist()) == {1.0}

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec.examples.batches import History
 from tfrec.retrieval.towers import (
+    AverageByAge,
     CandidateTower,
     Context,
     ItemFeatures,
@@ -16,6 +17,7 @@ from tfrec.retrieval.towers import (
     attention_bias,
     events_before,
 )
+from tfrec.schema import EVENT_KINDS
 
 DIM, TEXT_DIM, LENGTH = 8, 5, 6
 HOUR, DAY = 3_600, 86_400
@@ -218,6 +220,19 @@ def test_an_added_event_changes_no_query_up_to_its_time(query_tower, position, t
     is_later = np.array(QUERY_TIMES) > time
     np.testing.assert_allclose(after[~is_later], before[~is_later], atol=1e-5)
     assert (np.abs(after[is_later] - before[is_later]).max(axis=1) > 1e-3).all()
+
+
+def test_the_average_of_a_history_weighs_events_by_kind():
+    average = AverageByAge()
+    embeddings = tf.constant([[[1.0, 0.0], [0.0, 1.0]]])
+    kinds, age = tf.constant([[1, 4]], tf.int64), tf.zeros([1, 2, 2], tf.int64)
+    bias = tf.zeros([1, 1, 2, 2])
+    average(embeddings, kinds, bias, age)
+    by_name = {weight.name.split("/")[-1]: weight for weight in average.weights}
+    by_name["log_kind_weight:0"].assign(np.eye(len(EVENT_KINDS) + 1, dtype=np.float32)[4] * np.log(3.0))
+    by_name["gain:0"].assign([4.0, 4.0])
+    # The purchase, kind 4, has three times the weight of the view: 4 * 1/4 and 4 * 3/4.
+    np.testing.assert_allclose(average(embeddings, kinds, bias, age)[0, 1], [1.0, 3.0], rtol=1e-6)
 
 
 def test_a_user_without_history_has_the_start_state(query_tower):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.config import EvaluationConfig
 from tfrec.examples.batches import Batch
 from tfrec.language.text_encoder import TextEncoder
 from tfrec.retrieval.catalog_texts import with_titles
@@ -119,6 +121,16 @@ def test_scores_are_divided_by_the_temperature(make_model):
     # Item 1 scores ln(3) / 2, divided by 0.5: ln 3. Its buyers see 3 beside 1: 3/4; that of item 2
     # sees 1 / (3 + 3 + 1). (2 ln(4/3) + ln 7) / 3 = 0.840425
     assert model.compute_loss(THREE_BUYERS).numpy() == pytest.approx(0.840425, abs=1e-5)
+
+
+def test_a_target_of_another_kind_than_the_labels_has_less_weight(make_catalog, make_config):
+    config = make_config(train={"uniform_negatives": 0, "logq": False, "other_kinds_weight": 0.25})
+    config = dataclasses.replace(config, evaluation=EvaluationConfig(label_kinds=("purchase",)))
+    model = TwoTower(make_catalog(WORDS[:3], **OFTEN_AND_SELDOM), config)
+    bias_only(model, 0.0, 0.0, 0.0)
+    # The buyers of item 1 purchase, that of item 2 views: (2 ln 2 + 1/4 ln 3) / (2 + 1/4)
+    kinds = THREE_BUYERS | {"event_kind": tf.constant([[4], [4], [1]], tf.int64)}
+    assert model.compute_loss(kinds).numpy() == pytest.approx(0.738198, abs=1e-5)
 
 
 def test_an_old_target_has_less_weight(make_model):

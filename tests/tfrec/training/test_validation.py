@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.config import EvaluationConfig
 from tfrec.examples.batches import history_only
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.validation import Validation
@@ -16,17 +18,20 @@ DAY = 86_400
 NOON = 1_704_110_400  # 2024-01-01 12:00 UTC
 
 
-def example(events: list[tuple[str, int, int]]) -> bytes:
-    """A user's (item, timestamp, is_target) as a transformed tf.train.Example."""
+VIEW, PURCHASE = 1, 4  # as in preprocessing.kind_index
+
+
+def example(events: list[tuple]) -> bytes:
+    """A user's (item, timestamp, is_target[, kind]) as a transformed tf.train.Example."""
     made = tf.train.Example()
     feature = made.features.feature
     feature["user_id"].bytes_list.value.append(b"somebody")
-    for item, timestamp, is_target in events:
+    for item, timestamp, is_target, kind in ((*event, PURCHASE)[:4] for event in events):
         feature["event_item_id"].bytes_list.value.append(item.encode())
         feature["event_query"].bytes_list.value.append(b"")
         feature["event_timestamp"].int64_list.value.append(timestamp)
         feature["event_is_target"].int64_list.value.append(is_target)
-        feature["event_kind"].int64_list.value.append(4)
+        feature["event_kind"].int64_list.value.append(kind)
         feature["event_price"].float_list.value.append(0.0)
     return made.SerializeToString()
 
@@ -35,7 +40,7 @@ def example(events: list[tuple[str, int, int]]) -> bytes:
 def written(tmp_path):
     """Write users' examples into a file and return a list with its path."""
 
-    def write(*users: list[tuple[str, int, int]]) -> list[str]:
+    def write(*users: list[tuple]) -> list[str]:
         path = str(tmp_path / "validation.gz")
         with tf.io.TFRecordWriter(path, "GZIP") as writer:
             for events in users:
@@ -67,6 +72,18 @@ def test_the_scores_are_means_over_users_of_all_targets_and_of_new_ones(model, w
     all_targets, new = Validation(files, make_config()).ndcg(model)
     assert all_targets == pytest.approx((0.919721 + 0.630930) / 2, abs=1e-5)
     assert new == pytest.approx(0.630930, abs=1e-5)
+
+
+def test_only_the_kinds_of_labels_are_scored(model, written, make_config):
+    files = written(
+        [("i1", NOON, 1, VIEW)],  # no label: not counted, nor among the validation users
+        [("i1", NOON, 1, VIEW), ("i2", NOON + 1, 1, PURCHASE)],
+    )
+    config = make_config(train={"validation_users": 1})
+    labels = dataclasses.replace(config, evaluation=EvaluationConfig(label_kinds=("purchase",)))
+    # Item 2 has rank 3: 1 / log2 4.
+    assert Validation(files, labels).ndcg(model)[0] == pytest.approx(0.5, abs=1e-5)
+    assert Validation(files, config).ndcg(model)[0] == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.parametrize(("slice_", "expected"), [("all", 0.25), ("novel", 0.5)])
