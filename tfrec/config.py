@@ -20,7 +20,7 @@ ValidationSlice = Literal["all", "novel"]
 EvaluationCandidates = Literal["sold", "catalog"]
 EventKind = Literal["view", "click", "cart", "purchase", "rating", "search"]
 Slice = Literal["all", "novel", "cold", "cold_among", "new_users"]
-Floor = Literal["random", "popularity", "recent_popularity", "personal_frequency"]
+Floor = Literal["random", "popularity", "recent_popularity", "personal_frequency", "linear_autoencoder", "strongest"]
 Metric = Literal[
     "ndcg@5",
     "ndcg@10",
@@ -287,9 +287,10 @@ class VerdictConfig(Settings):
 
     metric: Metric = "ndcg@20"
     slice: Slice = "all"
-    floor: tuple[Floor, ...] = ("recent_popularity",)
+    floor: tuple[Floor, ...] = ("strongest",)
     """Baselines that the model must beat: the 95 % interval of the mean difference over users, by a
-    paired bootstrap, must lie above 0."""
+    paired bootstrap, must lie above 0. "strongest": of recent popularity, personal frequency and
+    the linear autoencoder, the one with the best score on the validation window."""
     min_ratio_to_production: NonNegativeNumber = 0.98
     """Share of the score of the model in production that the model must reach."""
     protected: tuple[Slice, ...] = ()

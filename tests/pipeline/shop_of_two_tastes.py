@@ -67,6 +67,7 @@ settings:
   ranking.cross_layers: 1
   ranking.cross_rank: 4
   ranking.hidden: [16]
+  verdict.floor: [recent_popularity]
 """
 """Keys of a run that trains in seconds."""
 SHOP_FILE = f"""\

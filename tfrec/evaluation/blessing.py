@@ -1,6 +1,6 @@
 """Evaluation from files to verdict: model against baselines and model in production.
 
-verdict.py decides whether the result is BLESSED or REFUSED.
+verdict/ decides whether the result is BLESSED or REFUSED.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from tfrec.evaluation.analysis.calibration_curve import CandidateProbabilities
 from tfrec.evaluation.analysis.cold_start import cold_start
 from tfrec.evaluation.analysis.gains import gains, strongest
 from tfrec.evaluation.analysis.sample_users import sample_users
-from tfrec.evaluation.baselines.popularity import baselines, tune_half_life
+from tfrec.evaluation.baselines.floor import floor_baselines
 from tfrec.evaluation.details import Details
 from tfrec.evaluation.evaluate import Extras, evaluate, label_shares, protocol_of
 from tfrec.evaluation.exported_model import ExportedModel
 from tfrec.evaluation.groups import groups
 from tfrec.evaluation.holdout import Holdout, Scorer, read_holdout
 from tfrec.evaluation.result import Evaluation
-from tfrec.evaluation.verdict import decide_verdict
+from tfrec.evaluation.verdict.decide import Comparison, decide_verdict
 from tfrec.examples.read import read_items
 from tfrec.training.learning_curve import IN_MODEL, read_epochs
 from tfrec.versions import latest_version
@@ -43,15 +43,16 @@ def evaluate_and_bless(
     A model in production that can't be loaded is logged and left out.
     """
     validation, holdout = (_holdout(examples_dir, window, config) for window in ("validation", "test"))
-    half_life = tune_half_life(validation)
+    floor = floor_baselines(validation, holdout, config.verdict)
+    for name, settings in floor.settings.items():
+        log(f"{name} by the validation window: {settings}")
     items = read_items(examples_dir, holdout.item_ids)
     exported = ExportedModel(model, examples_dir, holdout)
 
     # Scorers in the order of the table: baselines, production, the stages of the model
-    baseline_scorers = baselines(holdout, half_life)
     stages = dict(zip(STAGES, exported.stages(), strict=False))
     name = list(stages)[-1]
-    scorers = {**baseline_scorers, **_in_production(production, examples_dir, holdout, log), **stages}
+    scorers = {**floor.scorers, **_in_production(production, examples_dir, holdout, log), **stages}
     probabilities = CandidateProbabilities(holdout)
     if name == BOTH_STAGES:  # scores of the towers alone are no probabilities
         scorers[name] = probabilities.recorded(stages[name])
@@ -62,20 +63,21 @@ def evaluate_and_bless(
         log(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {each}")
         scores[each] = evaluate(each, scorer, holdout, extras)
 
-    baseline_scores = {each: scores[each] for each in baseline_scorers}
+    baseline_scores = {each: scores[each] for each in floor.scorers}
     best = strongest(baseline_scores)
     details = Details(
         baseline=best.name,
         gains=gains(scores[name], best),
         cold_start=cold_start(
-            exported, holdout, baseline_scorers["recent_popularity"], config.evaluation.cold_start_users
+            exported, holdout, floor.scorers["recent_popularity"], config.evaluation.cold_start_users
         ),
         calibration=probabilities.curve() if name == BOTH_STAGES else None,
         label_shares=label_shares(holdout),
         sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
         training=read_epochs(Path(model) / IN_MODEL),
     )
-    verdict = decide_verdict(scores[name], baseline_scores, scores.get(PRODUCTION), config.verdict)
+    compared = Comparison(scores[name], baseline_scores, floor.strongest, scores.get(PRODUCTION))
+    verdict = decide_verdict(compared, config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict, details)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, DataError
+from tfrec.evaluation.own_events import OwnEvents, own_events
 from tfrec.examples.read import read_catalog, read_targets
 from tfrec.schema import CLOCKS, DAY_SECONDS, EVENT_KINDS
 
@@ -35,8 +36,8 @@ class Holdout:
     """Labels of the window's users, and the interactions before the window.
 
     `history` and the `event_*` arrays hold the label kinds only (all kinds by default): with labels
-    of purchases, a history is one of purchases. `is_cold` and `is_new` look at events of every
-    kind.
+    of purchases, a history is one of purchases. `own_events`, `is_cold` and `is_new` look at
+    events of every kind.
     """
 
     window: str  # "validation" or "test"
@@ -53,6 +54,7 @@ class Holdout:
     event_timestamp: np.ndarray  # [events] int64 seconds
     is_cold: np.ndarray  # [items] bool, no event before the window
     is_new: np.ndarray  # [users] bool, no event before the window
+    own_events: OwnEvents  # of the window's users, of every kind
 
 
 def read_holdout(
@@ -125,6 +127,7 @@ def holdout_from_events(
         event_timestamp=baskets.timestamp.to_numpy(np.int64),
         is_cold=~pd.Index(item_ids).isin(seen),
         is_new=~pd.Index(user_ids).isin(before.user_id),
+        own_events=own_events(before, user_ids, item_ids),
     )
 
 

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from sklearn.utils.extmath import randomized_svd
 
 _SEED = 7
-_POWER_ITERATIONS = 4  # the spectrum of a shop falls slowly; more change nothing on Complete Journey
+POWER_ITERATIONS = 4  # the spectrum of a shop falls slowly; more change nothing on Complete Journey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,14 +27,33 @@ class Factors:
     decoder: np.ndarray  # [items, rank] float32
 
 
-def factorize(interactions: sp.csr_matrix, rank: int, regularization: float) -> Factors:
-    """Factorize a [users, items] matrix of 0 and 1; the rank is at most its smaller side."""
+@dataclasses.dataclass(frozen=True)
+class Decomposition:
+    """Singular values and right singular vectors of an interaction matrix."""
+
+    singular: np.ndarray  # [rank]
+    vectors: np.ndarray  # [items, rank]
+
+    def factors(self, regularization: float) -> Factors:
+        """Factors of the linear autoencoder with this regularization."""
+        share = self.singular**2 / (self.singular**2 + regularization)
+        unexplained = 1 - (self.vectors**2 * share).sum(axis=1)
+        decoder = self.vectors * share / np.maximum(unexplained, 1e-6)[:, np.newaxis]
+        return Factors(self.vectors.astype(np.float32), decoder.astype(np.float32))
+
+
+def decompose(interactions: sp.csr_matrix, rank: int, iterations: int = POWER_ITERATIONS) -> Decomposition:
+    """Decompose a [users, items] matrix; the rank is at most its smaller side.
+
+    `iterations` are those of the randomized power method: fewer are faster and less exact.
+    """
     rank = min(rank, *interactions.shape)
     if rank < 1 or interactions.nnz == 0:
-        empty = np.zeros((interactions.shape[1], 1), np.float32)
-        return Factors(empty, empty)
-    _, singular, right = randomized_svd(interactions, rank, n_iter=_POWER_ITERATIONS, random_state=_SEED)
-    vectors, share = right.T, singular**2 / (singular**2 + regularization)
-    unexplained = 1 - (vectors**2 * share).sum(axis=1)
-    decoder = vectors * share / np.maximum(unexplained, 1e-6)[:, np.newaxis]
-    return Factors(vectors.astype(np.float32), decoder.astype(np.float32))
+        return Decomposition(np.zeros(1), np.zeros((interactions.shape[1], 1)))
+    _, singular, right = randomized_svd(interactions, rank, n_iter=iterations, random_state=_SEED)
+    return Decomposition(singular, right.T)
+
+
+def factorize(interactions: sp.csr_matrix, rank: int, regularization: float) -> Factors:
+    """Factorize a [users, items] matrix of 0 and 1; the rank is at most its smaller side."""
+    return decompose(interactions, rank).factors(regularization)

@@ -8,6 +8,7 @@ before the window.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,7 +16,7 @@ import scipy.sparse as sp
 
 from tfrec.errors import ConfigError, MachineError
 from tfrec.evaluation.holdout import Holdout, Scorer
-from tfrec.ranking.linear_autoencoder import factorize
+from tfrec.ranking.linear_autoencoder import POWER_ITERATIONS, decompose
 from tfrec.schema import DAY_SECONDS
 
 Weight = Literal["binary", "log", "recent"]
@@ -87,9 +88,21 @@ def linear_autoencoder(
     holdout: Holdout, rank: int = 256, regularization: float = 1000.0, weight: Weight = "binary"
 ) -> Scorer:
     """Low-rank variant of EASE that also fits a large shop; see linear_autoencoder.py."""
+    return decomposed_autoencoder(holdout, rank, weight)(regularization)
+
+
+def decomposed_autoencoder(
+    holdout: Holdout, rank: int, weight: Weight, iterations: int = POWER_ITERATIONS
+) -> Callable[[float], Scorer]:
+    """Function from a regularization to the linear autoencoder: one decomposition serves all."""
     matrix = interactions(holdout, weight)
-    factors = factorize(matrix, rank, regularization)
-    return lambda user_rows: np.asarray(matrix[user_rows] @ factors.encoder) @ factors.decoder.T
+    decomposition = decompose(matrix, rank, iterations)
+
+    def fit(regularization: float) -> Scorer:
+        factors = decomposition.factors(regularization)
+        return lambda user_rows: np.asarray(matrix[user_rows] @ factors.encoder) @ factors.decoder.T
+
+    return fit
 
 
 def ials(

@@ -19,9 +19,11 @@ from tfrec.evaluation.baselines import popularity
 from tfrec.evaluation.baselines.collaborative import Weight, bpr, ease, ials, item_knn, linear_autoencoder
 from tfrec.evaluation.baselines.content import text_knn, tfidf_profile
 from tfrec.evaluation.baselines.hybrid import boosted, hybrid, with_fallback
+from tfrec.evaluation.baselines.personal_frequency import HALF_LIVES_DAYS, personal_frequency
 from tfrec.evaluation.evaluate import Extras, evaluate
 from tfrec.evaluation.holdout import Holdout, Scorer
 from tfrec.evaluation.scores import Scores
+from tfrec.schema import EVENT_KINDS
 
 TARGETS = {"all": ("all", "new_users"), "novel": ("novel", "cold", "cold_among")}
 """Labels that a setting is tuned for -> the slices that it is then used for."""
@@ -58,14 +60,14 @@ def strong_baselines(clock: str) -> dict[str, Baseline]:
     """The baselines by name. Without timestamps there is no recency and no decay."""
     has_dates = clock == "utc"
     weights = ("binary", "recent") if has_dates else ("binary",)
-    half_lives = (None, 30, 60, 120) if has_dates else (None,)
+    half_lives = HALF_LIVES_DAYS if has_dates else (None,)
     return {
         "random": Baseline(lambda shop: popularity.random_ranking(shop.holdout)),
         "popularity": Baseline(
             lambda shop, count: popularity.popularity(shop.holdout, count), _grid(count=("users", "baskets"))
         ),
         "recent popularity": Baseline(lambda shop: popularity.recent_popularity(shop.holdout)),
-        "personal frequency": Baseline(_frequency, _grid(half_life=half_lives)),
+        "personal frequency": Baseline(_frequency, _grid(kinds=("labels", "all"), half_life=half_lives)),
         "item-kNN": Baseline(_without_texts(item_knn), _grid(neighbors=(50, 300), weight=weights)),
         "EASE": Baseline(_without_texts(ease), _grid(regularization=(100.0, 500.0, 2000.0), weight=weights)),
         "linear autoencoder": Baseline(
@@ -131,8 +133,9 @@ def _without_texts(fit: Callable[..., Scorer]) -> Fit:
     return lambda shop, **settings: fit(shop.holdout, **settings)
 
 
-def _frequency(shop: Shop, half_life: float | None) -> Scorer:
-    return popularity.personal_frequency(shop.holdout, half_life)
+def _frequency(shop: Shop, half_life: float | None, kinds: str) -> Scorer:
+    weights: Mapping[str, float] | None = None if kinds == "labels" else {kind: 1.0 for kind in EVENT_KINDS}
+    return personal_frequency(shop.holdout, half_life, weights)
 
 
 def _tfidf(shop: Shop, **settings: Any) -> Scorer:
@@ -146,7 +149,7 @@ def _text_knn(shop: Shop, **settings: Any) -> Scorer:
 def _hybrid(shop: Shop, share: float, weight: Weight) -> Scorer:
     half_life = 60.0 if shop.holdout.clock == "utc" else None
     other = ease(shop.holdout, 100.0 if weight == "recent" else 500.0, weight)
-    return hybrid(popularity.personal_frequency(shop.holdout, half_life), other, share)
+    return hybrid(personal_frequency(shop.holdout, half_life), other, share)
 
 
 def _grid(**values: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec.config import Floor
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import popularity
 from tfrec.evaluation.holdout import Holdout, holdout_from_events
@@ -70,29 +67,6 @@ def test_recent_popularity_counts_all_users_when_no_event_is_recent(holdout):
     assert popularity.recent_popularity(holdout, days=1)(np.array([ANN])).tolist() == [[1, 2, 1, 2]]
 
 
-def test_personal_frequency_counts_baskets_and_fills_up_with_recent_popularity(holdout):
-    # Recent popularity adds 0, 0.5, 0 and 1 ten-thousandths. ann: pasta in two baskets, tea in one.
-    scores = popularity.personal_frequency(holdout)(np.array([ANN, BOB]))
-    assert scores[0].tolist() == pytest.approx([2, 0.00005, 1, 0.0001])
-    assert scores[1].tolist() == pytest.approx([0, 1.00005, 0, 1.0001])
-
-
-def test_a_basket_loses_half_its_weight_in_a_half_life(holdout):
-    # Half-life 30: ann's pasta 1/4 + 1/2, her tea 1/2.
-    scores = popularity.personal_frequency(holdout, 30)(np.array([ANN]))
-    assert scores[0].tolist() == pytest.approx([0.75, 0.00005, 0.5, 0.0001])
-
-
-def test_a_user_without_history_gets_recent_popularity(holdout):
-    scores = popularity.personal_frequency(holdout, 30)(np.array([FAY]))
-    assert np.argsort(-scores[0])[:2].tolist() == [3, 1]
-
-
-def test_a_half_life_must_be_positive(holdout):
-    with pytest.raises(ConfigError, match="`half_life_days` is 0; use a positive number"):
-        popularity.personal_frequency(holdout, 0)
-
-
 def test_a_users_random_scores_do_not_depend_on_the_batch(holdout):
     score = popularity.random_ranking(holdout)
     together, alone = score(np.array([ANN, BOB])), score(np.array([BOB]))
@@ -101,28 +75,7 @@ def test_a_users_random_scores_do_not_depend_on_the_batch(holdout):
     assert popularity.random_ranking(holdout, seed=8)(np.array([BOB]))[0].tolist() != alone[0].tolist()
 
 
-def test_scores_are_new_arrays_that_a_caller_may_mask(holdout):
-    baselines = popularity.baselines(holdout)
-    assert list(baselines) == ["random", "popularity", "recent_popularity", "personal_frequency"]
-    assert tuple(baselines) == get_args(Floor)  # those that a verdict may name
-    for score in baselines.values():
-        score(np.array([ANN]))[:] = -np.inf
-        assert np.isfinite(score(np.array([ANN]))).all()
-
-
-def test_tuning_finds_the_best_half_life():
-    # Each of ten users bought three old items twice, 100 days ago, and one new item once, 5 days
-    # ago, and buys the new item again. Without decay it ranks fourth in the history, with a
-    # half-life of 30 days first.
-    users = [f"user{n}" for n in range(10)]
-    old = [(user, f"{user}-old{n}", day) for user in users for n in range(3) for day in (-100, -101)]
-    before = events(old + [(user, f"{user}-new", -5) for user in users])
-    during = events([(user, f"{user}-new", 1) for user in users])
-    holdout = holdout_from_events(before, during, before.item_id.unique(), window="validation")
-    assert popularity.tune_half_life(holdout, (None, 30)) == 30
-
-
-def test_an_order_has_no_recency_and_no_half_life():
+def test_an_order_has_no_recency():
     # Leave-last-out: second n of 1970 is event n.
     before = pd.DataFrame({"user_id": ["a", "a", "b"], "item_id": ["x", "y", "x"], "timestamp": [1, 2, 1]})
     during = pd.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "timestamp": [3, 2]})
@@ -130,6 +83,3 @@ def test_an_order_has_no_recency_and_no_half_life():
         before.assign(kind="purchase"), during.assign(kind="purchase"), np.array(["x", "y"], dtype=object)
     )
     assert popularity.recent_popularity(holdout)(np.array([0])).tolist() == [[2, 1]]
-    assert popularity.tune_half_life(holdout) is None
-    with pytest.raises(ConfigError, match="`half_life_days` is 30 but the data has only an order"):
-        popularity.personal_frequency(holdout, 30)

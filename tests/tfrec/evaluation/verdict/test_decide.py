@@ -13,8 +13,9 @@ from tfrec.config import Metric, Slice, VerdictConfig
 from tfrec.errors import ConfigError
 from tfrec.evaluation.evaluate import SLICES
 from tfrec.evaluation.per_user import METRICS
-from tfrec.evaluation.scores import Scores, SliceScores
-from tfrec.evaluation.verdict import BETTER_WHEN_HIGHER, decide_verdict
+from tfrec.evaluation.scores import Scores, SliceScores, Verdict
+from tfrec.evaluation.verdict.decide import BETTER_WHEN_HIGHER, Comparison
+from tfrec.evaluation.verdict.decide import decide_verdict as decide
 
 CONFIG = VerdictConfig(metric="ndcg@20", slice="all", floor=("popularity",), min_ratio_to_production=0.98)
 DEVIATIONS = np.tile([-0.1, 0.1], 50)  # of each user from the mean
@@ -27,6 +28,12 @@ def scores(name: str, ndcg: float, users: int = 100, novel: float = 0.1) -> Scor
         )
 
     return Scores(name, {"all": part(ndcg, users), "novel": part(novel, users), "new_users": part(math.nan, 0)}, 1.0)
+
+
+def decide_verdict(
+    model: Scores, baselines: dict[str, Scores], production: Scores | None, config: VerdictConfig
+) -> Verdict:
+    return decide(Comparison(model, baselines, "popularity", production), config)
 
 
 BASELINES = {"random": scores("random", 0.01), "popularity": scores("popularity", 0.20)}
@@ -51,6 +58,29 @@ def test_a_model_that_only_equals_a_baseline_of_its_floor_is_refused():
         "model has ndcg@20 0.2000 on all, not surely above the 0.2000 of the baseline popularity: "
         "by 0.0000, 95 % interval 0.0000 to 0.0000",
     )
+
+
+def test_the_floor_named_strongest_is_the_baseline_that_won_on_the_validation_window():
+    assert VerdictConfig().floor == ("strongest",)
+    baselines = BASELINES | {"personal_frequency": scores("personal_frequency", 0.30)}
+    for strongest, blessed in (("popularity", True), ("personal_frequency", False)):
+        compared = Comparison(scores("model", 0.25), baselines, strongest)
+        verdict = decide(compared, VerdictConfig())
+        assert verdict.blessed == blessed
+        assert f"the baseline {strongest}" in verdict.reasons[0]
+    twice = VerdictConfig(floor=("strongest", "popularity"))
+    assert len(decide(Comparison(scores("model", 0.25), baselines, "popularity"), twice).reasons) == 1
+
+
+def test_a_baseline_that_finds_nothing_is_named_as_such():
+    silent = scores("popularity", 0.0)
+    silent.slices["all"].per_user["ndcg@20"][:] = 0
+    verdict = decide_verdict(scores("model", 0.2), {"popularity": silent}, None, CONFIG)
+    assert verdict.blessed
+    assert verdict.reasons[0].endswith(
+        "; this baseline finds nothing (0.0000), so the comparison proves little: choose another `verdict.floor`"
+    )
+    assert "finds nothing" not in decide_verdict(scores("model", 0.2), BASELINES, None, CONFIG).reasons[0]
 
 
 def test_a_single_user_is_not_enough():

@@ -1,0 +1,74 @@
+"""Conditions of the verdict, each with its sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tfrec.config import VerdictConfig
+from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.scores import Scores, SliceScores
+
+
+class Check(NamedTuple):
+    """Result of one condition."""
+
+    passed: bool
+    reason: str
+
+
+def above_baseline(model: Scores, baseline: Scores, config: VerdictConfig) -> Check:
+    """Check that the model is surely better than the baseline."""
+    value, reference = _value(model, config, config.slice), _value(baseline, config, config.slice)
+    if math.isnan(value) or math.isnan(reference):
+        return Check(False, _nan_reason(model if math.isnan(value) else baseline, config, config.slice))
+    low, high = interval(_per_user(model, config, config.slice) - _per_user(baseline, config, config.slice))
+    passed = low > 0
+    relation = "above" if passed else "not surely above"
+    return Check(
+        passed,
+        f"{_claim(model, value, config, config.slice)}, {relation} the {reference:.4f} of the baseline "
+        f"{baseline.name}: by {value - reference:.4f}, {_interval(low, high)}{_zero_floor(reference)}",
+    )
+
+
+def reaches_production(model: Scores, production: Scores, config: VerdictConfig, slice_: str) -> Check:
+    """Check that the model reaches a share of the score of the model in production."""
+    value, reference = _value(model, config, slice_), _value(production, config, slice_)
+    if math.isnan(value) or math.isnan(reference):
+        return Check(False, _nan_reason(model if math.isnan(value) else production, config, slice_))
+    required = config.min_ratio_to_production * reference
+    passed = value >= required
+    relation = "at least" if passed else "below"
+    share = f"{config.min_ratio_to_production:g} of the {reference:.4f} of the model in production"
+    return Check(passed, f"{_claim(model, value, config, slice_)}, {relation} the required {required:.4f} ({share})")
+
+
+def _zero_floor(reference: float) -> str:
+    """Part of a sentence that warns of a baseline which finds nothing; "" for any other."""
+    if reference != 0:
+        return ""
+    return "; this baseline finds nothing (0.0000), so the comparison proves little: choose another `verdict.floor`"
+
+
+def _interval(low: float, high: float) -> str:
+    return f"95 % interval {low:.4f} to {high:.4f}"
+
+
+def _value(scores: Scores, config: VerdictConfig, slice_: str) -> float:
+    """Value of the deciding metric; NaN when these scores do not have the slice or the metric."""
+    return scores.slices.get(slice_, SliceScores(0, math.nan, {})).metrics.get(config.metric, math.nan)
+
+
+def _per_user(scores: Scores, config: VerdictConfig, slice_: str) -> np.ndarray:
+    return scores.slices[slice_].per_user[config.metric]
+
+
+def _claim(model: Scores, value: float, config: VerdictConfig, slice_: str) -> str:
+    return f"{model.name} has {config.metric} {value:.4f} on {slice_}"
+
+
+def _nan_reason(scores: Scores, config: VerdictConfig, slice_: str) -> str:
+    return f"{config.metric} of {scores.name} on {slice_} is not a number, so it can't be compared"

@@ -1,0 +1,68 @@
+"""Verdict BLESSED or REFUSED.
+
+A blessed model meets every condition of conditions.py. All scores must come from one protocol.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from tfrec.config import VerdictConfig
+from tfrec.errors import ConfigError
+from tfrec.evaluation.scores import Scores, Verdict
+from tfrec.evaluation.verdict import conditions
+from tfrec.evaluation.verdict.conditions import Check
+
+STRONGEST = "strongest"
+"""Name of a floor: the baseline that was the strongest on the validation window."""
+
+BETTER_WHEN_HIGHER = ("ndcg", "recall", "map", "hit_rate", "mrr")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Scores of a model and of what it is compared with, all of the same users."""
+
+    model: Scores
+    baselines: dict[str, Scores]
+    strongest: str = ""  # the baseline that was the strongest on the validation window
+    production: Scores | None = None
+
+
+def decide_verdict(compared: Comparison, config: VerdictConfig) -> Verdict:
+    """Verdict with a sentence for each condition.
+
+    A slice without users, or a metric that is NaN, is refused. ConfigError when a metric, slice or
+    baseline of `config` does not exist.
+    """
+    model = compared.model
+    for slice_ in (config.slice, *config.protected):
+        _check("slice", slice_, model.slices)
+    metrics = model.slices[config.slice].metrics
+    _check("metric", config.metric, [name for name in metrics if name.split("@")[0] in BETTER_WHEN_HIGHER])
+    if model.slices[config.slice].users == 0:
+        return Verdict(False, (_no_users(model, config),))
+    checks = list(_checks(compared, config))
+    return Verdict(all(check.passed for check in checks), tuple(check.reason for check in checks))
+
+
+def _checks(compared: Comparison, config: VerdictConfig) -> Iterator[Check]:
+    for name in dict.fromkeys(compared.strongest if name == STRONGEST else name for name in config.floor):
+        _check("floor", name, compared.baselines)
+        yield conditions.above_baseline(compared.model, compared.baselines[name], config)
+    if compared.production is not None:
+        for slice_ in dict.fromkeys((config.slice, *config.protected)):
+            if compared.model.slices[slice_].users:
+                yield conditions.reaches_production(compared.model, compared.production, config, slice_)
+
+
+def _check(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise ConfigError(f"the verdict's `{name}` is {value!r}; use one of {', '.join(known)}")
+
+
+def _no_users(model: Scores, config: VerdictConfig) -> str:
+    others = ", ".join(f"{name} ({part.users})" for name, part in model.slices.items() if part.users)
+    cure = f"decide by a slice that has users: {others}" if others else "evaluate on a longer window or more data"
+    return f"no user is in slice {config.slice}, so there is no verdict on {model.name}; {cure}"
