@@ -138,16 +138,16 @@ def parse_sequences(serialized: tf.Tensor, profile_names: Sequence[str]) -> dict
 
 
 def read_events(files: Sequence[str], catalog: Catalog) -> pd.DataFrame:
-    """Target events: user (bytes), row (of the catalog) and timestamp (seconds)."""
+    """Target events: user (bytes), row (of the catalog), kind (index) and timestamp (seconds)."""
     rows = pd.Index(catalog.item_ids)
-    parts = [
-        pd.DataFrame({"user": np.empty(0, object), "row": np.empty(0, np.int64), "timestamp": np.empty(0, np.int64)})
-    ]
+    empty = {name: np.empty(0, np.int64) for name in ("row", "kind", "timestamp")}
+    parts = [pd.DataFrame({"user": np.empty(0, object), **empty})]
     for batch in sequences(files, (), READ_BATCH).as_numpy_iterator():
         user, position = np.nonzero(batch["event_is_target"])
         row = rows.get_indexer(batch["event_item_id"][user, position])
-        timestamp = batch["event_timestamp"][user, position]
-        parts.append(pd.DataFrame({"user": batch["user_id"][user], "row": row, "timestamp": timestamp}))
+        kind, timestamp = batch["event_kind"][user, position], batch["event_timestamp"][user, position]
+        columns = {"user": batch["user_id"][user], "row": row, "kind": kind, "timestamp": timestamp}
+        parts.append(pd.DataFrame(columns))
     events = pd.concat(parts, ignore_index=True)
     return events[events.row > 0]
 

@@ -10,6 +10,7 @@ they are scored apart, in cold_candidates.py.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,13 +22,15 @@ from tfrec.config import RankingConfig
 from tfrec.examples.batches import History
 from tfrec.ranking.cold_candidates import ColdCandidates
 from tfrec.ranking.item_statistics import STATISTIC_NAMES
+from tfrec.ranking.kind_features import kind_index
 from tfrec.ranking.linear_autoencoder import factorize
-from tfrec.schema import DAY_SECONDS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS
 
 SCORE_NAMES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "repeat")
 """Scores that a candidate carries; `below_best`: the distance from the best new item."""
 
 REPEAT_HALF_LIFE_DAYS = 60.0
+SMALLEST_REPEAT = 1e-6  # above 0: an item with an event, however old, is not new
 USERS_COLUMN = STATISTIC_NAMES.index("item_users_28")
 
 
@@ -80,7 +83,15 @@ class CandidateSource:
 class CandidateGenerator(tf.Module):
     """Candidates from item embeddings [rows, dim + 1] and from what users interacted with."""
 
-    def __init__(self, embeddings: tf.Variable, cold: ColdCandidates, config: RankingConfig, clock: str):
+    def __init__(
+        self,
+        embeddings: tf.Variable,
+        cold: ColdCandidates,
+        config: RankingConfig,
+        clock: str,
+        label_kinds: Sequence[str] = (),
+    ):
+        """Weigh an item's events by kind for `label_kinds`; (): events of all kinds are equal."""
         super().__init__(name="candidate_generator")
         self._config, self.embeddings, self._cold = config, embeddings, cold
         self._seconds = DAY_SECONDS if clock == "utc" else 1.0
@@ -89,9 +100,14 @@ class CandidateGenerator(tf.Module):
         self._encoder = tf.Variable(factors, trainable=False, name="encoder")
         self._decoder = tf.Variable(factors, trainable=False, name="decoder")
         self._users = tf.Variable(tf.zeros([self._rows]), trainable=False, name="users")
+        self._label_kinds = [kind_index(kind) for kind in label_kinds]
+        self._repeat_weights = tf.Variable(tf.ones([1 + len(EVENT_KINDS)]), trainable=False, name="repeat_weights")
 
     def fit(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
-        """Fit co-purchase to events (columns user, row); set popularity from item statistics."""
+        """Fit co-purchase and the kinds' weights to events; set popularity from item statistics.
+
+        The columns of `events` are user, row, kind and timestamp (seconds).
+        """
         users = pd.factorize(events.user)[0]
         interactions = sp.csr_matrix(
             (np.ones(len(events), np.float32), (users, events.row)), (users.max(initial=0) + 1, len(statistics))
@@ -103,6 +119,8 @@ class CandidateGenerator(tf.Module):
         self._encoder.assign(np.pad(factors.encoder, padding))
         self._decoder.assign(np.pad(factors.decoder, padding))
         self._users.assign(statistics[:, USERS_COLUMN])
+        if self._label_kinds:
+            self._repeat_weights.assign(repeat_weights(events, self._label_kinds))
 
     def generate(
         self, history: History, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
@@ -184,13 +202,30 @@ class CandidateGenerator(tf.Module):
         )
 
     def _score_repeats(self, history: History, query_times: tf.Tensor) -> tf.Tensor:
-        """[batch, rows] events with each item, halved with every REPEAT_HALF_LIFE_DAYS of age."""
+        """[batch, rows] events with each item, halved with every REPEAT_HALF_LIFE_DAYS of age.
+
+        An event has the weight of its kind; where a label of the item follows, the label's.
+        """
         age = tf.cast(tf.maximum(query_times[:, tf.newaxis] - history.timestamp, 0), tf.float32) / self._seconds
-        weight = tf.where(history.valid, tf.maximum(tf.pow(0.5, age / REPEAT_HALF_LIFE_DAYS), 1e-6), 0.0)
         batch, length = tf.unstack(tf.shape(history.row))
         users = tf.repeat(tf.range(batch), length)
         pairs = tf.stack([users, tf.reshape(tf.cast(history.row, tf.int32), [-1])], axis=1)
+        by_kind = self._kind_weights(history, pairs)
+        weight = tf.maximum(by_kind * tf.pow(0.5, age / REPEAT_HALF_LIFE_DAYS), SMALLEST_REPEAT)
+        weight = tf.where(history.valid, weight, 0.0)
         return tf.scatter_nd(pairs, tf.reshape(weight, [-1]), tf.stack([batch, self._rows]))
+
+    def _kind_weights(self, history: History, pairs: tf.Tensor) -> tf.Tensor:
+        """[batch, length] weight of each event; `pairs` [batch * length, 2] are user and row."""
+        if not self._label_kinds:
+            return tf.ones_like(history.price)
+        is_label = tf.reduce_any(history.kind[..., tf.newaxis] == self._label_kinds, axis=-1)
+        label_times = tf.where(tf.logical_and(is_label, history.valid), history.timestamp, -1)
+        none = tf.fill(tf.stack([tf.shape(history.row)[0], self._rows]), tf.constant(-1, tf.int64))
+        latest = tf.tensor_scatter_nd_max(none, pairs, tf.reshape(label_times, [-1]))
+        is_followed = tf.gather(latest, history.row, batch_dims=1) >= history.timestamp
+        weights = tf.gather(self._repeat_weights, history.kind)
+        return tf.where(is_followed, tf.gather(self._repeat_weights, self._label_kinds[0]), weights)
 
     def _score_columns(self, scores: SourceScores, rows: tf.Tensor) -> tf.Tensor:
         """[batch, n, len(SCORE_NAMES)] float32 of `rows` [batch, n]."""
@@ -205,6 +240,24 @@ class CandidateGenerator(tf.Module):
             own = tf.gather(values, rows, batch_dims=1)
             columns += [own, own - best]
         return tf.stack([*columns, tf.math.log1p(tf.gather(scores.repeat, rows, batch_dims=1))], axis=-1)
+
+
+def repeat_weights(events: pd.DataFrame, label_kinds: Sequence[int]) -> np.ndarray:
+    """[1 + kinds] float32 weight of an event by the index of its kind; the largest is 1.
+
+    It is the share of the pairs of user and item with an event of the kind that a label follows
+    later. All label kinds have one weight. A kind without such a pair has the smallest weight.
+    """
+    is_label = events.kind.isin(label_kinds)
+    last_label = events[is_label].groupby(["user", "row"]).timestamp.max().rename("last_label")
+    first = events.assign(kind=np.where(is_label, label_kinds[0], events.kind))
+    first = first.groupby(["user", "row", "kind"]).timestamp.min().reset_index()
+    first = first.join(last_label, on=["user", "row"])
+    share = (first.last_label > first.timestamp).groupby(first.kind).mean()
+    weights = np.zeros(1 + len(EVENT_KINDS), np.float32)
+    weights[share.index] = share
+    weights[list(label_kinds)] = weights[label_kinds[0]]
+    return weights / weights.max() if weights.max() > 0 else np.ones_like(weights)
 
 
 def _distinct_rows(proposed: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from tfrec.examples.batches import History
 from tfrec.examples.catalog import Catalog
 from tfrec.ranking.item_statistics import NEVER_DAYS, STATISTIC_NAMES
+from tfrec.ranking.kind_features import KindFeatures, Slots
 from tfrec.schema import DAY_SECONDS
 
 HALF_LIVES_DAYS = (7.0, 30.0, 120.0)
@@ -37,12 +39,22 @@ class GroupEvents(NamedTuple):
     sums: tf.Tensor  # [slots, weights] float32
     youngest: tf.Tensor  # [slots] float32 days
     oldest: tf.Tensor  # [slots] float32 days
+    of_event: tf.Tensor  # [batch, length, columns] int32 slot of each event's item and groups
+    is_counted: tf.Tensor  # [batch, length, columns] bool
 
 
 class CandidateFeatures(tf.Module):
     """Features [batch, candidates, len(names)] float32 of candidates, on a logarithmic scale."""
 
-    def __init__(self, catalog: Catalog, statistics: np.ndarray, clock: str, score_names: tuple[str, ...]):
+    def __init__(
+        self,
+        catalog: Catalog,
+        statistics: np.ndarray,
+        clock: str,
+        score_names: tuple[str, ...],
+        kinds: tuple[str, ...] = (),
+    ):
+        """Tell the event `kinds` apart by features of their own; (): one kind."""
         super().__init__(name="candidate_features")
         # Without timestamps an event is a "day".
         self._seconds = DAY_SECONDS if clock == "utc" else 1.0
@@ -56,6 +68,7 @@ class CandidateFeatures(tf.Module):
         self._size = int(sizes.sum())
         self._item_groups = _constant(columns + self._first, "item_groups")  # [rows, 1 + groups]
         self.statistics = _constant(self._with_groups(statistics), "statistics")
+        self._by_kind = KindFeatures(catalog.rows, tuple(groups), kinds)
         self._price = _constant(catalog.price.astype(np.float32), "price")
         self.names = (
             *PAIR_FEATURES,
@@ -64,6 +77,7 @@ class CandidateFeatures(tf.Module):
             *(f"item_{group}_{name}" for group in groups for name in ITEM_GROUP_FEATURES),
             "item_price",
             *(f"user_{name}" for name in USER_FEATURES),
+            *self._by_kind.names,
             *score_names,
         )
         indices = {name: index for index, name in enumerate(self.names)}
@@ -75,6 +89,10 @@ class CandidateFeatures(tf.Module):
     def set_statistics(self, statistics: np.ndarray) -> None:
         """Set the item statistics [rows, len(STATISTIC_NAMES)]."""
         self.statistics.assign(self._with_groups(statistics))
+
+    def set_events(self, events: pd.DataFrame, now: int) -> None:
+        """Count users by kind from the events (user, row, kind, timestamp) before second `now`."""
+        self._by_kind.set_users(events, now, (self._item_groups.numpy() - self._first)[:, 1:])
 
     def compute(self, history: History, query_times: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """Features of `rows` [batch, candidates] int64 at `query_times` [batch] int64 seconds.
@@ -91,6 +109,10 @@ class CandidateFeatures(tf.Module):
         price = tf.gather(self._price, rows)[..., tf.newaxis]
         users = tf.repeat(user[:, tf.newaxis], tf.shape(rows)[1], axis=1)
         counts = tf.concat([pair, groups, statistics, price, users], axis=-1)
+        if self._by_kind.names:
+            of_candidate = tf.gather(events.slot, tf.gather(self._item_groups, rows), batch_dims=1)
+            slots = Slots(events.of_event, events.is_counted, of_candidate)
+            counts = tf.concat([counts, self._by_kind.compute(history, age, slots, rows)], axis=-1)
         return tf.concat([_log(counts), scores], axis=-1)
 
     @property
@@ -175,6 +197,8 @@ def _aggregate_by_group(
         tf.math.unsorted_segment_sum(tf.reshape(weights, [-1, weights.shape[-1]]), slot, events + 1),
         tf.math.unsorted_segment_min(tf.reshape(tf.where(is_counted, age, NEVER_DAYS), [-1]), slot, events + 1),
         tf.math.unsorted_segment_max(tf.reshape(tf.where(is_counted, age, 0.0), [-1]), slot, events + 1),
+        tf.reshape(slot, tf.shape(group)),
+        is_counted,
     )
 
 

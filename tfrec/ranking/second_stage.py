@@ -20,10 +20,17 @@ from tfrec.retrieval.two_tower import TwoTower
 
 
 class Heads(NamedTuple):
-    """Event kinds that the ranker predicts, each by a head of its own."""
+    """Event kinds: each that the ranker predicts has a head of its own."""
 
     auxiliary: tuple[str, ...]  # improve the shared layers
     positive: tuple[str, ...]  # count as a positive
+    negative: tuple[str, ...] = ()
+    """Kinds that histories hold and no head predicts, such as returns."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds of the histories' events."""
+        return (*self.auxiliary, *self.positive, *self.negative)
 
 
 class SecondStage(tf.Module):
@@ -43,9 +50,10 @@ class SecondStage(tf.Module):
             tf.zeros([catalog.rows, config.towers.dim + 1]), trainable=False, name="candidate_embeddings"
         )
         statistics = np.zeros((catalog.rows, len(STATISTIC_NAMES)), np.float32)
-        self.features = CandidateFeatures(catalog, statistics, config.clock, SCORE_NAMES)
+        self.features = CandidateFeatures(catalog, statistics, config.clock, SCORE_NAMES, heads.kinds)
         self.cold = ColdCandidates(self.features, catalog.rows)
-        self.generator = CandidateGenerator(self._embeddings, self.cold, config.ranking, config.clock)
+        labels = heads.positive if len(heads.kinds) > len(heads.positive) else ()
+        self.generator = CandidateGenerator(self._embeddings, self.cold, config.ranking, config.clock, labels)
         levels = catalog.category[:, : config.features.category_levels]
         depth = (levels > 0).sum(axis=1)
         deepest = np.where(depth > 0, levels[np.arange(len(levels)), np.maximum(depth, 1) - 1], 0)
@@ -63,6 +71,7 @@ class SecondStage(tf.Module):
         statistics = item_statistics(events, self.catalog_size, now)
         self._embeddings.assign(self._model.all_candidates())
         self.features.set_statistics(statistics)
+        self.features.set_events(events, now)
         self.cold.set_statistics(statistics)
         self.generator.fit(events, statistics)
 

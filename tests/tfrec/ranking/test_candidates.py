@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tfrec.config import RankingConfig
 from tfrec.examples.batches import History
-from tfrec.ranking.candidates import SCORE_NAMES, CandidateGenerator
+from tfrec.ranking.candidates import SCORE_NAMES, CandidateGenerator, repeat_weights
 from tfrec.ranking.cold_candidates import ColdCandidates
 from tfrec.ranking.features import CandidateFeatures
-from tfrec.ranking.item_statistics import item_statistics
+from tfrec.ranking.item_statistics import STATISTIC_NAMES, item_statistics
 
 DAY = 86_400
 NOW = 1000 * DAY
@@ -260,3 +260,45 @@ def no_history(users: int) -> History:
     """Users without any event."""
     zeros = tf.zeros([users, 1], tf.int64)
     return History(zeros, zeros, zeros, tf.zeros([users, 1]), tf.zeros([users, 1], tf.bool))
+
+
+# Repeats by kind. Of three pairs of user and item with a view one ends in a purchase, of two with a
+# cart event one; the second purchase of user 1 follows the first.
+VIEW, CART, PURCHASE = 1, 3, 4
+LOG = pd.DataFrame(
+    [
+        *[(1, 1, VIEW, 1), (1, 1, CART, 2), (1, 1, PURCHASE, 3), (1, 1, PURCHASE, 4)],
+        *[(1, 2, VIEW, 1), (2, 1, VIEW, 1), (2, 1, CART, 2), (2, 3, PURCHASE, 2)],
+    ],
+    columns=["user", "row", "kind", "timestamp"],
+)
+
+
+def test_a_kind_weighs_the_share_of_its_items_that_are_bought_later():
+    weights = repeat_weights(LOG, [PURCHASE])
+    # View 1/3, cart 1/2, purchase 1/2 (of two pairs one is bought again), as shares of the largest.
+    np.testing.assert_allclose(weights[[VIEW, CART, PURCHASE]], [2 / 3, 1, 1])
+    assert weights[[0, 2, 5]].tolist() == [0, 0, 0]
+    assert set(repeat_weights(LOG[LOG.kind == VIEW], [PURCHASE]).tolist()) == {1.0}  # nothing to weigh by
+
+
+def test_repeats_are_what_was_put_into_the_cart_before_what_was_viewed_or_bought(make_catalog):
+    statistics = np.zeros((ROWS, len(STATISTIC_NAMES)), np.float32)
+    catalog = make_catalog([[number] for number in range(1, ROWS)])
+    cold = ColdCandidates(CandidateFeatures(catalog, statistics, "utc", SCORE_NAMES), ROWS)
+    config = RankingConfig(n_repeat=4, copurchase_rank=4)
+    generator = CandidateGenerator(tf.Variable(tf.zeros([ROWS, 2])), cold, config, "utc", ("purchase",))
+    # Purchases are never repeated: carts convert, views do so half as often.
+    log = [(user, user, kind, 1) for user in range(1, 5) for kind in ((VIEW, CART) if user < 3 else (VIEW,))]
+    log += [(user, user, PURCHASE, 2) for user in range(1, 3)]
+    generator.fit(pd.DataFrame(log, columns=LOG.columns), statistics)
+    # Item 1 is put into the cart and bought, 2 viewed, 3 put into the cart, 4 bought.
+    row, kind = [1, 1, 2, 3, 4], [CART, PURCHASE, VIEW, CART, PURCHASE]
+    history = History(
+        tf.constant([row], tf.int64),
+        tf.constant([kind], tf.int64),
+        tf.constant([[NOW - days * DAY for days in (2, 1, 1, 1, 1)]], tf.int64),
+        tf.zeros([1, 5]),
+        tf.ones([1, 5], tf.bool),
+    )
+    assert generator.find_repeats(history, tf.constant([NOW], tf.int64)).numpy().tolist() == [[3, 2, 1, 4]]
