@@ -28,7 +28,8 @@ class Validation:
         users = config.train.validation_users
         self._label_kinds = label_indices(config.evaluation.label_kinds)
         batches = sequences(files, config.features.profile_columns, BATCH)
-        self._batches = list(batches.unbatch().filter(self._has_label).take(users).batch(BATCH)) if users else []
+        with_label = batches.unbatch().filter(self._has_label).take(users)
+        self._batches = list(with_label.padded_batch(BATCH)) if users else []  # lengths differ
         self._start = window_start(self._batches) if config.clock == "utc" else None
 
     def ndcg(self, model: TwoTower) -> tuple[float, float]:

@@ -86,6 +86,17 @@ def test_only_the_kinds_of_labels_are_scored(model, written, make_config):
     assert Validation(files, config).ndcg(model)[0] == pytest.approx(1.0, abs=1e-5)
 
 
+def test_users_without_a_label_may_stand_between_histories_of_any_length(model, written, make_config, monkeypatch):
+    monkeypatch.setattr("tfrec.training.validation.BATCH", 2)  # the files are read in such batches
+    files = written(
+        [("i1", NOON, 1, VIEW)],
+        [("i1", NOON, 1)],
+        [("i4", NOON - DAY, 0), ("i1", NOON, 1)],
+    )
+    config = dataclasses.replace(make_config(), evaluation=EvaluationConfig(label_kinds=("purchase",)))
+    assert Validation(files, config).ndcg(model)[0] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(("slice_", "expected"), [("all", 0.25), ("novel", 0.5)])
 def test_the_configured_slice_is_decisive(written, make_config, slice_, expected):
     validation = Validation(written(), make_config(train={"validation_slice": slice_}))
