@@ -291,6 +291,9 @@ class VerdictConfig(Settings):
     """Baselines that the model must beat: the 95 % interval of the mean difference over users, by a
     paired bootstrap, must lie above 0. "strongest": of recent popularity, personal frequency and
     the linear autoencoder, the one with the best score on the validation window."""
+    first_stage: bool = True
+    """Refuse a model whose second stage is surely below the towers alone, on the slice or on
+    "novel"."""
     min_ratio_to_production: NonNegativeNumber = 0.98
     """Share of the score of the model in production that the model must reach."""
     protected: tuple[Slice, ...] = ()

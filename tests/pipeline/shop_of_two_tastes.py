@@ -68,6 +68,7 @@ settings:
   ranking.cross_rank: 4
   ranking.hidden: [16]
   verdict.floor: [recent_popularity]
+  verdict.first_stage: false
 """
 """Keys of a run that trains in seconds."""
 SHOP_FILE = f"""\

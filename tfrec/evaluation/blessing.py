@@ -76,7 +76,13 @@ def evaluate_and_bless(
         sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
         training=read_epochs(Path(model) / IN_MODEL),
     )
-    compared = Comparison(scores[name], baseline_scores, floor.strongest, scores.get(PRODUCTION))
+    compared = Comparison(
+        scores[name],
+        baseline_scores,
+        floor.strongest,
+        first_stage=scores[STAGES[0]] if name == BOTH_STAGES else None,
+        production=scores.get(PRODUCTION),
+    )
     verdict = decide_verdict(compared, config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict, details)
 

@@ -109,23 +109,27 @@ def test_the_details_come_from_the_model_the_baseline_and_its_curve(toys, toy_ex
     assert [(epoch.phase, epoch.loss) for epoch in details.training] == [("towers", 2.0)]
 
 
-def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_path):
+def save_two_stages(toy: Path, folder: Path, probabilities: list[float]) -> Path:
+    """The toy with a second stage of equal probabilities for all users: "", tea, mug, book, pen."""
     import tensorflow as tf
 
-    # Second stage: the mug has probability 0.5, the book 0.25; other items are no candidates.
-    model = tf.saved_model.load(str(toys["wise"]))
+    model = tf.saved_model.load(str(toy))
     model.heads = tf.Variable(["purchase"])
     embed = model.signatures["embed_query"]
-    specs = embed.structured_input_signature[1]
 
     def all_scores(**inputs: tf.Tensor) -> tf.Tensor:
-        users = tf.shape(inputs["timestamp"])[0]
-        return tf.repeat([[-1.0, -1.0, 0.5, 0.25, -1.0]], users, axis=0)  # "", tea, mug, book, pen
+        return tf.repeat([probabilities], tf.shape(inputs["timestamp"])[0], axis=0)
 
     model.all_scores = tf.function(all_scores)
-    model.all_scores.get_concrete_function(**specs)
-    tf.saved_model.save(model, str(tmp_path / "both"), {"embed_query": embed})
-    evaluation, _ = run(tmp_path / "both", tmp_path / "nothing", toy_examples)
+    model.all_scores.get_concrete_function(**embed.structured_input_signature[1])
+    tf.saved_model.save(model, str(folder), {"embed_query": embed})
+    return folder
+
+
+def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_path):
+    # The mug has probability 0.5, the book 0.25; other items are no candidates.
+    model = save_two_stages(toys["wise"], tmp_path / "both", [-1.0, -1.0, 0.5, 0.25, -1.0])
+    evaluation, _ = run(model, tmp_path / "nothing", toy_examples)
     assert list(evaluation.scores)[-2:] == ["two-tower", "two stages"]
     curve = evaluation.details.calibration
     assert curve is not None
@@ -134,3 +138,11 @@ def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_p
     assert sum(b.observed for b in curve.bins[:3]) == 0
     assert sum(b.observed for b in curve.bins[3:]) == 2
     assert curve.error == pytest.approx((3 * 0.25 + 3 * 0.5) / 6)
+
+
+def test_a_second_stage_below_its_first_is_refused(toys, toy_examples, tmp_path):
+    # Tea and book before the mug before the pen: it ranks the labels third, third and fourth.
+    model = save_two_stages(toys["wise"], tmp_path / "both", [-1.0, 0.5, 0.3, 0.4, 0.2])
+    evaluation, _ = run(model, tmp_path / "nothing", toy_examples)
+    assert not evaluation.verdict.blessed
+    assert any("surely below the 1.0000 of its first stage alone" in reason for reason in evaluation.verdict.reasons)

@@ -34,6 +34,22 @@ def above_baseline(model: Scores, baseline: Scores, config: VerdictConfig) -> Ch
     )
 
 
+def not_below_first_stage(model: Scores, first_stage: Scores, config: VerdictConfig, slice_: str) -> Check:
+    """Check that the second stage is not surely worse than the towers alone."""
+    value, reference = _value(model, config, slice_), _value(first_stage, config, slice_)
+    if math.isnan(value) or math.isnan(reference):
+        return Check(False, _nan_reason(model if math.isnan(value) else first_stage, config, slice_))
+    low, high = interval(_per_user(model, config, slice_) - _per_user(first_stage, config, slice_))
+    passed = high >= 0
+    relation = "not surely below" if passed else "surely below"
+    cure = "" if passed else "; set ranking.epochs to 0 to leave the second stage out"
+    return Check(
+        passed,
+        f"{_claim(model, value, config, slice_)}, {relation} the {reference:.4f} of its first stage alone "
+        f"({first_stage.name}): by {value - reference:.4f}, {_interval(low, high)}{cure}",
+    )
+
+
 def reaches_production(model: Scores, production: Scores, config: VerdictConfig, slice_: str) -> Check:
     """Check that the model reaches a share of the score of the model in production."""
     value, reference = _value(model, config, slice_), _value(production, config, slice_)

@@ -17,6 +17,9 @@ from tfrec.evaluation.verdict.conditions import Check
 STRONGEST = "strongest"
 """Name of a floor: the baseline that was the strongest on the validation window."""
 
+NOVEL = "novel"
+"""Slice on which nothing may get surely worse: a better order of repeats hides it on "all"."""
+
 BETTER_WHEN_HIGHER = ("ndcg", "recall", "map", "hit_rate", "mrr")
 
 
@@ -27,6 +30,7 @@ class Comparison:
     model: Scores
     baselines: dict[str, Scores]
     strongest: str = ""  # the baseline that was the strongest on the validation window
+    first_stage: Scores | None = None  # the towers alone, of a model of two stages
     production: Scores | None = None
 
 
@@ -51,6 +55,10 @@ def _checks(compared: Comparison, config: VerdictConfig) -> Iterator[Check]:
     for name in dict.fromkeys(compared.strongest if name == STRONGEST else name for name in config.floor):
         _check("floor", name, compared.baselines)
         yield conditions.above_baseline(compared.model, compared.baselines[name], config)
+    if config.first_stage and compared.first_stage is not None:
+        for slice_ in dict.fromkeys((config.slice, NOVEL)):
+            if compared.model.slices[slice_].users:
+                yield conditions.not_below_first_stage(compared.model, compared.first_stage, config, slice_)
     if compared.production is not None:
         for slice_ in dict.fromkeys((config.slice, *config.protected)):
             if compared.model.slices[slice_].users:

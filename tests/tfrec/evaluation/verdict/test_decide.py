@@ -33,7 +33,7 @@ def scores(name: str, ndcg: float, users: int = 100, novel: float = 0.1) -> Scor
 def decide_verdict(
     model: Scores, baselines: dict[str, Scores], production: Scores | None, config: VerdictConfig
 ) -> Verdict:
-    return decide(Comparison(model, baselines, "popularity", production), config)
+    return decide(Comparison(model, baselines, "popularity", production=production), config)
 
 
 BASELINES = {"random": scores("random", 0.01), "popularity": scores("popularity", 0.20)}
@@ -105,6 +105,36 @@ def test_a_better_mean_within_the_noise_is_refused():
 def test_a_metric_that_is_not_better_when_higher_is_refused(metric):
     with pytest.raises(ConfigError, match=f"`metric` is '{metric}'.*; use one of ndcg@5, ndcg@10"):
         dataclasses.replace(CONFIG, metric=metric)
+
+
+def test_a_second_stage_surely_below_its_first_is_refused():
+    towers = scores("two-tower", 0.30)
+    verdict = decide(Comparison(scores("both", 0.29), BASELINES, first_stage=towers), CONFIG)
+    assert not verdict.blessed
+    assert verdict.reasons[1] == (
+        "both has ndcg@20 0.2900 on all, surely below the 0.3000 of its first stage alone (two-tower): by -0.0100, "
+        "95 % interval -0.0100 to -0.0100; set ranking.epochs to 0 to leave the second stage out"
+    )
+    off = dataclasses.replace(CONFIG, first_stage=False)
+    assert decide(Comparison(scores("both", 0.29), BASELINES, first_stage=towers), off).blessed
+
+
+def test_a_second_stage_that_loses_on_novel_items_alone_is_refused():
+    towers = scores("two-tower", 0.30, novel=0.2)
+    verdict = decide(Comparison(scores("both", 0.50, novel=0.19), BASELINES, first_stage=towers), CONFIG)
+    assert not verdict.blessed
+    assert "0.1900 on novel, surely below the 0.2000 of its first stage" in verdict.reasons[2]
+
+
+def test_a_second_stage_below_its_first_within_the_noise_is_blessed():
+    # 45 of 100 users gain 0.1 and 55 lose it: a mean loss of 0.01 with a standard error of 0.00995.
+    model, towers = scores("both", 0.29), scores("two-tower", 0.30)
+    model.slices["all"].per_user["ndcg@20"][:] = towers.slices["all"].per_user["ndcg@20"] + np.repeat(
+        [0.1, -0.1], [45, 55]
+    )
+    verdict = decide(Comparison(model, BASELINES, first_stage=towers), CONFIG)
+    assert verdict.blessed
+    assert "0.2900 on all, not surely below the 0.3000 of its first stage" in verdict.reasons[1]
 
 
 @pytest.mark.parametrize(("ndcg", "blessed"), [(0.2941, True), (0.2939, False)])
