@@ -36,7 +36,7 @@ from pipeline.runs import Run
 from tfrec.config import Config, EvaluationConfig
 from tfrec.console import log
 from tfrec.evaluation.baselines.tuning import Shop, compare, names
-from tfrec.evaluation.holdout import Holdout, read_holdout
+from tfrec.evaluation.holdout import Holdout, configured_holdout
 from tfrec.evaluation.result import Evaluation
 from tfrec.examples.read import read_texts
 from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
@@ -196,19 +196,9 @@ def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, StoredSc
     missing = [name for name in rows if not paths[name].exists()]
     if missing:
         model_variants.prepare(run)
-        clock = read_table_set(run.tables).manifest.clock
+        config = dataclasses.replace(run.config, clock=read_table_set(run.tables).manifest.clock)
         examples = str(latest_artifact(run, "TableSetExampleGen", "examples"))
-        windows = ("validation", "test")
-        validation, test = (
-            read_holdout(
-                examples,
-                window,
-                label_kinds=evaluation.label_kinds,
-                candidates=evaluation.candidates,
-                clock=clock,
-            )
-            for window in windows
-        )
+        validation, test = (configured_holdout(examples, window, config) for window in ("validation", "test"))
         for scores in compare(*make_shops(validation, test, examples), log, missing, model_variants.PER_USER_METRICS):
             model_variants.write_scores(scores, test, paths[scores.name])
     return {name: read_scores(path) for name, path in paths.items()}

@@ -27,7 +27,7 @@ from tfrec.config import Config
 from tfrec.examples.build import SPLITS
 
 NO_TIMESTAMP = -1
-"""A boundary where events have no timestamps: TFX has no optional integer."""
+"""A boundary of data that is split without windows: TFX has no optional integer."""
 
 
 def create_pipeline(run: Run) -> Pipeline:
@@ -114,6 +114,7 @@ def create_pipeline(run: Run) -> Pipeline:
             model=model,
             users=config.evaluation.ranking_users,
             clock=config.clock,
+            split=config.examples.split.method,
             code=fingerprint.code("tfrec.evaluation.analysis.candidate_log", "pipeline.nodes.ranking_evaluator"),
         )
         nodes += [candidates, RankingEvaluator(examples=candidates.outputs["candidates"], eval_config=EVAL_CONFIG)]

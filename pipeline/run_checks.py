@@ -59,10 +59,11 @@ def check_space(run: RunFolders, error: Exception) -> None:
 def check_data(run: Run) -> None:
     """Raise an error for windows that hold no label; warn of few labels and of a small machine."""
     tables = read_table_set(run.tables)
-    if tables.manifest.clock == "order":
-        _check_order(tables, run)
+    bounds = boundaries(tables.manifest, run.config.examples.split)
+    if bounds.validation_start is None or bounds.test_start is None:
+        _check_last_baskets(tables, run)
     else:
-        _check_windows(tables, run)
+        _check_windows(tables, run, bounds.validation_start, bounds.test_start)
     _check_size(tables.manifest, run)
 
 
@@ -91,11 +92,9 @@ def _check_writable(out: Path) -> None:
         )
 
 
-def _check_windows(tables: TableSet, run: Run) -> None:
+def _check_windows(tables: TableSet, run: Run, validation_start: int, test_start: int) -> None:
     """Check that each window of global time holds a label."""
-    split = run.config.examples.split
-    bounds = boundaries(tables.manifest, split)
-    validation, test = (int(second or 0) // DAY_SECONDS for second in (bounds.validation_start, bounds.test_start))
+    validation, test = (second // DAY_SECONDS for second in (validation_start, test_start))
     end = tables.manifest.last_timestamp // DAY_SECONDS + 1
     kinds = run.config.evaluation.label_kinds
     days: Counter[int] = Counter()
@@ -114,19 +113,22 @@ def _check_windows(tables: TableSet, run: Run) -> None:
                 f"the {name}, {_window(first, last)}, holds no label, {_described(kinds)}; {_last_days(days)}; correct "
                 f"or remove stray dates, or {cure}"
             )
-    _warn(days, users, split.test_days)
+    _warn(days, users, run.config.examples.split.test_days)
 
 
-def _check_order(tables: TableSet, run: Run) -> None:
-    """Check that the last events of some users can be held out."""
+def _check_last_baskets(tables: TableSet, run: Run) -> None:
+    """Check that the last baskets of some users can be held out."""
     kinds = run.config.evaluation.label_kinds
     users = 0
     for labels in _labels(tables, kinds):
-        ranks = labels.group_by("user_id").aggregate([("timestamp", "count_distinct")])["timestamp_count_distinct"]
-        users += pc.sum(pc.greater_equal(ranks, 3)).as_py() or 0
+        seconds = pc.floor_temporal(labels["timestamp"], unit="second")
+        baskets = pa.table({"user": labels["user_id"], "basket": seconds}).group_by("user")
+        counts = baskets.aggregate([("basket", "count_distinct")])["basket_count_distinct"]
+        users += pc.sum(pc.greater_equal(counts, 3)).as_py() or 0
     if not users:
+        what = "ranks of the order" if tables.manifest.clock == "order" else "times"
         raise DataError(
-            f"no user has labels, {_described(kinds)}, at three ranks of the order, of which the last is the test and "
+            f"no user has labels, {_described(kinds)}, at three {what}, of which the last is the test and "
             "the one before it the validation; add events or label kinds"
         )
     _warn_of_few(users)

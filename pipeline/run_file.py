@@ -3,6 +3,7 @@
     interactions: ...            # or `source: complete-journey`; items, users: see docs/data.md
     preset: auto                 # or a file of presets/, or none
     settings: {train.epochs: 4}  # any setting of Config by its dotted name
+    split: leave_last_out        # the same as the setting examples.split.method
     label_kinds: [purchase]      # the same as the setting evaluation.label_kinds
     floor: [recent_popularity]   # verdict.floor
     protected: [cold]            # verdict.protected
@@ -43,6 +44,7 @@ AUTO = ("grocery", "retail", "discovery")
 """Presets that `auto` may choose."""
 
 SHORT_NAMES = {
+    "split": "examples.split.method",
     "label_kinds": "evaluation.label_kinds",
     "floor": "verdict.floor",
     "protected": "verdict.protected",

@@ -15,6 +15,7 @@ from tfrec.settings import Settings, suggestion
 Clock = Literal["utc", "order"]
 TextMode = Literal["frozen", "top", "lora", "full"]
 BertDtype = Literal["float32", "mixed_bfloat16"]
+SplitMethod = Literal["time", "leave_last_out"]
 MaskPositives = Literal["sequence", "basket", "repeat", "none"]
 ValidationSlice = Literal["all", "novel"]
 EvaluationCandidates = Literal["sold", "catalog"]
@@ -57,12 +58,16 @@ score."""
 
 @dataclasses.dataclass(frozen=True)
 class SplitConfig(Settings):
-    """Split by time into training, validation and test data."""
+    """Split into training, validation and test data; without timestamps by "leave_last_out"."""
 
     test_days: Positive = 28
-    """Length of the test window, the last whole days of the data; unused without timestamps."""
+    """Length of the test window, the last whole days of the data; for the method "time" alone."""
     validation_days: Positive = 28
-    """Length of the validation window, just before the test window."""
+    """Length of the validation window, just before the test window; for "time" alone."""
+    method: SplitMethod = "time"
+    """ "time": windows of global time. "leave_last_out": each user's last basket, the events of one
+    timestamp, is test and the one before it validation. Models then know events of other users that
+    are later than a label, as they never do in service; its scores are too high."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,8 +245,8 @@ class RankingConfig(Settings):
     users: Positive = 5000
     """Most users of the validation window that the ranker is fitted to."""
     repeat_windows: NonNegative = 1
-    """Windows before the validation window whose repeats the ranker is fitted to; needs
-    timestamps."""
+    """Windows before the validation window whose repeats the ranker is fitted to; none where the
+    split has no windows."""
     batch_size: Positive = 4096
     """Most candidates in a step; fewer in a small shop."""
     learning_rate: PositiveNumber = 2e-3
@@ -331,9 +336,19 @@ class Config(Settings):
     verdict: VerdictConfig = VerdictConfig()
     tune: TuneConfig = TuneConfig()
 
+    @property
+    def has_windows(self) -> bool:
+        """True if windows of global time are held out, False if each user's last baskets are."""
+        return has_windows(self.clock, self.examples.split.method)
+
     def to_json(self) -> str:
         """One line of JSON, which fits into TFX's execution properties."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def has_windows(clock: Clock, split: SplitMethod) -> bool:
+    """True if windows of global time are held out, False if each user's last baskets are."""
+    return clock == "utc" and split == "time"
 
 
 def config_from_json(text: str) -> Config:

@@ -24,7 +24,7 @@ from pipeline.runs import Run, run_from_json
 from tfrec.config import Config
 from tfrec.errors import ConfigError
 from tfrec.evaluation.evaluate import Extras, evaluate, protocol_of
-from tfrec.evaluation.holdout import Holdout, read_holdout
+from tfrec.evaluation.holdout import Holdout, configured_holdout
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Scores, Verdict
 from tfrec.examples.build import SPLITS
@@ -134,10 +134,7 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
     export(recommender, str(work / "model"))
     cpu_minutes = (time.process_time() - started) / 60
     raw = str(latest_artifact(run, "TableSetExampleGen", "examples"))
-    evaluation = config.evaluation
-    holdout = read_holdout(
-        raw, "test", label_kinds=evaluation.label_kinds, candidates=evaluation.candidates, clock=config.clock
-    )
+    holdout = configured_holdout(raw, "test", config)
     stages = ExportedModel(work / "model", raw, holdout).stages()
     for stage_path, scorer in zip((towers_path(path), path)[-len(stages) :], stages, strict=True):
         scores = evaluate(stage_path.stem, scorer, holdout, Extras(PER_USER_METRICS))

@@ -30,7 +30,7 @@ def check_examples(
     anomalies: InputArtifact[ExampleAnomalies],
     examples: InputArtifact[Examples],
     blessing: OutputArtifact[InfraBlessing],
-    validation_start: Parameter[int],  # seconds since the epoch; -1 without timestamps
+    validation_start: Parameter[int],  # seconds since the epoch; -1 without windows
     test_start: Parameter[int],
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
@@ -41,8 +41,8 @@ def check_examples(
     reasons = _anomalies(anomalies)
     if reasons:
         raise DataError(f"the examples have anomalies: {'; '.join(reasons)}; correct the shop's files and ingest again")
-    is_dated = test_start >= 0
-    leaks = find_leaks(examples.uri, *((validation_start, test_start) if is_dated else (None, None)))
+    has_windows = test_start >= 0
+    leaks = find_leaks(examples.uri, *((validation_start, test_start) if has_windows else (None, None)))
     if leaks:
         raise DataError(f"the future leaks into the examples: {'; '.join(leaks)}; fix what made {examples.uri}")
     _bless(blessing, True, "INFRA_BLESSED", "")

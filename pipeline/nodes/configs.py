@@ -10,8 +10,10 @@ import dataclasses
 from tfrec.config import (
     Config,
     EvaluationConfig,
+    ExamplesConfig,
     RankingConfig,
     ServingConfig,
+    SplitConfig,
     TrainConfig,
     TuneConfig,
     VerdictConfig,
@@ -59,9 +61,10 @@ def ranker_config(config: Config) -> Config:
 
 
 def evaluation_config(config: Config) -> Config:
-    """Clock, evaluation and verdict."""
+    """Clock, method of the split, evaluation and verdict."""
     evaluation = dataclasses.replace(config.evaluation, ranking_users=0)
-    return Config(clock=config.clock, evaluation=evaluation, verdict=config.verdict)
+    examples = ExamplesConfig(split=SplitConfig(method=config.examples.split.method))
+    return Config(clock=config.clock, examples=examples, evaluation=evaluation, verdict=config.verdict)
 
 
 def _labels(config: Config) -> EvaluationConfig:

@@ -62,6 +62,7 @@ def rank_candidates(
     candidates: OutputArtifact[Examples],
     users: Parameter[int],
     clock: Parameter[str],
+    split: Parameter[str],  # examples.split.method
     code: Parameter[str],  # for TFX's cache alone; see fingerprint.py
 ) -> None:
     """Write probabilities and labels of candidates of the test window, as tf.Examples."""
@@ -69,7 +70,7 @@ def rank_candidates(
 
     from tfrec.evaluation.analysis.candidate_log import ranked_candidates
 
-    rows = ranked_candidates(path_utils.serving_model_path(model.uri), examples.uri, users, clock)
+    rows = ranked_candidates(path_utils.serving_model_path(model.uri), examples.uri, users, clock, split)
     candidates.split_names = artifact_utils.encode_split_names([SPLIT])
     examples_utils.set_payload_format(candidates, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     folder = artifact_utils.get_split_uri([candidates], SPLIT)

@@ -13,8 +13,17 @@ import pytest
 
 from pipeline.configuration import named_run
 from pipeline.dag import create_pipeline
+from pipeline.nodes.configs import evaluation_config
 from pipeline.runs import Run
-from tfrec.config import Config, EvaluationConfig, RankingConfig, TuneConfig, config_from_json
+from tfrec.config import (
+    Config,
+    EvaluationConfig,
+    ExamplesConfig,
+    RankingConfig,
+    SplitConfig,
+    TuneConfig,
+    config_from_json,
+)
 from tfrec.errors import ConfigError
 from tfrec.schema import TableSet
 
@@ -115,6 +124,12 @@ def test_settings_of_serving_do_not_train_the_towers_again(run: Run) -> None:
 def test_settings_of_the_verdict_train_nothing_again(run: Run) -> None:
     other = changed(run, verdict=dataclasses.replace(run.config.verdict, floor=("popularity",)))
     assert nodes_that_differ(run, other) == {"evaluate_model"}
+
+
+def test_the_evaluation_knows_the_method_of_the_split_and_not_its_days(run: Run) -> None:
+    split = SplitConfig(7, 7, method="leave_last_out")
+    config = evaluation_config(dataclasses.replace(run.config, examples=ExamplesConfig(split=split)))
+    assert config.examples == ExamplesConfig(split=SplitConfig(method="leave_last_out"))
 
 
 def test_settings_of_the_towers_train_both_stages_again(run: Run) -> None:

@@ -100,6 +100,19 @@ def test_an_order_needs_a_user_with_three_ranks(
         check_data(run_on(write_tables(tmp_path / "two", ranked(0, 1, 1), clock="order"), tmp_path))
 
 
+def test_leave_last_out_needs_a_user_with_three_times(tmp_path: Path, write_tables: WriteTables) -> None:
+    # Milliseconds of one second are one time.
+    def bought(*times: str) -> list[Event]:
+        return [("ann", "tea", "purchase", f"2024-01-01 {time}", *[None] * 5) for time in times]
+
+    last_out = SplitConfig(method="leave_last_out")
+    three = write_tables(tmp_path / "three", bought("10:00:00.000", "10:00:01.000", "10:00:02.000"))
+    check_data(run_on(three, tmp_path, last_out))
+    two = write_tables(tmp_path / "two", bought("10:00:00.000", "10:00:01.000", "10:00:01.500"))
+    with pytest.raises(DataError, match="no user has labels, an event with an item, at three times, of which"):
+        check_data(run_on(two, tmp_path, last_out))
+
+
 def test_a_folder_whose_name_is_a_pattern_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "proj [v2]"
     folder.mkdir()

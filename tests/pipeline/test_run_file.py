@@ -33,7 +33,8 @@ def test_a_mapping_alone_is_a_run_with_default_folders(tmp_path: Path) -> None:
 def test_the_keys_of_the_run_are_read_with_their_types(tmp_path: Path) -> None:
     file = read(
         tmp_path,
-        TABLES + "preset: none\ntables: t\nout: /o\npartitions: 4\nlabel_kinds: [purchase, cart]\nfloor: []\n"
+        TABLES + "preset: none\ntables: t\nout: /o\npartitions: 4\nsplit: leave_last_out\n"
+        "label_kinds: [purchase, cart]\nfloor: []\n"
         "protected: cold\nsettings: {train.learning_rate: 1e-3, train.logq: false, ranking.hidden: [8, 4], "
         "examples.split.test_days: 7, tune.max_trials: 2, tune.space: {train.epochs: [1, 2], towers.dropout: 0.1}}\n"
         "beam: {default: {engine: local-parallel, workers: 2}, Transform: {engine: local}}\n",
@@ -46,6 +47,7 @@ def test_the_keys_of_the_run_are_read_with_their_types(tmp_path: Path) -> None:
     assert config.train.epochs == Config().train.epochs
     assert config.ranking.hidden == (8, 4)
     assert config.examples.split.test_days == 7
+    assert config.examples.split.method == "leave_last_out"
     assert config.tune.space == (("train.epochs", (1, 2)), ("towers.dropout", (0.1,)))
     assert config.evaluation.label_kinds == ("purchase", "cart")
     assert config.verdict.floor == ()

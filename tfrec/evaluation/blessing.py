@@ -19,7 +19,7 @@ from tfrec.evaluation.details import Details
 from tfrec.evaluation.evaluate import Extras, evaluate, label_shares, protocol_of
 from tfrec.evaluation.exported_model import ExportedModel
 from tfrec.evaluation.groups import groups
-from tfrec.evaluation.holdout import Holdout, Scorer, read_holdout
+from tfrec.evaluation.holdout import Holdout, Scorer, configured_holdout
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.verdict.decide import Comparison, decide_verdict
 from tfrec.examples.read import read_items
@@ -42,7 +42,7 @@ def evaluate_and_bless(
 
     A model in production that can't be loaded is logged and left out.
     """
-    validation, holdout = (_holdout(examples_dir, window, config) for window in ("validation", "test"))
+    validation, holdout = (configured_holdout(examples_dir, window, config) for window in ("validation", "test"))
     floor = floor_baselines(validation, holdout, config.verdict)
     for name, settings in floor.settings.items():
         log(f"{name} by the validation window: {settings}")
@@ -85,13 +85,6 @@ def evaluate_and_bless(
     )
     verdict = decide_verdict(compared, config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict, details)
-
-
-def _holdout(examples_dir: str | Path, window: str, config: Config) -> Holdout:
-    settings = config.evaluation
-    return read_holdout(
-        examples_dir, window, label_kinds=settings.label_kinds, candidates=settings.candidates, clock=config.clock
-    )
 
 
 def _in_production(production: str | Path, examples_dir: str | Path, holdout: Holdout, log: Log) -> dict[str, Scorer]:

@@ -149,6 +149,7 @@ def protocol_of(holdout: Holdout) -> Protocol:
         window=holdout.window,
         window_start=holdout.window_start,
         clock=holdout.clock,
+        split=holdout.split,
         label_kinds=holdout.label_kinds,
         candidates=holdout.candidates,
         users=len(holdout.user_ids),

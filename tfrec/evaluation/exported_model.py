@@ -44,9 +44,7 @@ class ExportedModel:
         row = pd.Index(users).get_indexer(holdout.user_ids)
         self._histories = {name: values[row] for name, values in histories.items()}
         self._user_ids = holdout.user_ids
-        # With the order clock the window has no start in seconds: 0 lets the model take the time
-        # after the history.
-        self._query_time = holdout.window_start if holdout.clock == "utc" else 0
+        self._query_times = holdout.query_times
 
     def stages(self, latest: int | None = None) -> list[Scorer]:
         """Scorers: the two towers alone and, if the model has a second stage, both stages.
@@ -62,7 +60,7 @@ class ExportedModel:
         def request(user_rows: np.ndarray) -> dict[str, tf.Tensor]:
             inputs = {name: tf.constant(values[user_rows]) for name, values in histories.items()}
             user_ids = self._user_ids[user_rows].tolist() if latest is None else [""] * len(user_rows)
-            inputs["timestamp"] = tf.constant(np.full(len(user_rows), self._query_time, np.int64))
+            inputs["timestamp"] = tf.constant(self._query_times[user_rows])
             inputs["user_id"] = tf.constant(user_ids, tf.string)
             inputs["query"] = tf.fill([len(user_rows)], "")
             return inputs

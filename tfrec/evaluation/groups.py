@@ -41,13 +41,13 @@ class Groups:
 def groups(holdout: Holdout, categories: np.ndarray) -> Groups:
     """Partitions "department" and "item age" of the items, "activity" of the users.
 
-    `categories` are [items] str paths. Without a clock there are no ages, without any category no
-    departments.
+    `categories` are [items] str paths. Without windows there are no ages, since items have another
+    age for each user; without any category there are no departments.
     """
     of_items = {}
     if (categories != "").any():
         of_items["department"] = departments(holdout, categories)
-    if holdout.clock == "utc":
+    if holdout.has_windows:
         of_items["item age"] = item_ages(holdout)
     return Groups(of_items, {"activity": activity(holdout)})
 

@@ -1,5 +1,8 @@
 """Held-out window: the labels of each user in it, and every event before it.
 
+Under leave-last-out the "window" is each user's own held-out basket, and the events before it are
+those of all users, also where they are later.
+
 Users and items are numbered here, so that baselines, evaluation and scorers of any kind share one
 numbering.
 """
@@ -9,16 +12,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from tfrec.config import Clock, Config, SplitMethod, has_windows
 from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.own_events import OwnEvents, own_events
+from tfrec.evaluation.query_times import query_times, window_start
 from tfrec.examples.read import read_catalog, read_targets
 from tfrec.schema import CLOCKS, DAY_SECONDS, EVENT_KINDS
 
+SPLITS: tuple[SplitMethod, ...] = get_args(SplitMethod)
 YEAR = 365 * DAY_SECONDS
 
 EARLIER_SPLITS = {"validation": ("train",), "test": ("train", "validation")}
@@ -41,8 +48,9 @@ class Holdout:
     """
 
     window: str  # "validation" or "test"
-    window_start: int  # seconds since the epoch; with the order clock, the first position that holds a label
-    clock: str  # one of schema.CLOCKS
+    window_start: int  # seconds since the epoch; without windows the first label's timestamp or rank
+    clock: Clock
+    split: SplitMethod  # without meaning for the order clock
     candidates: str  # one of CANDIDATES
     label_kinds: tuple[str, ...]
     item_ids: np.ndarray  # [items] str, the candidates, in the order of the given catalog
@@ -55,28 +63,49 @@ class Holdout:
     is_cold: np.ndarray  # [items] bool, no event before the window
     is_new: np.ndarray  # [users] bool, no event before the window
     own_events: OwnEvents  # of the window's users, of every kind
+    query_times: np.ndarray  # [users] int64 seconds; see query_times.py
+
+    @property
+    def has_windows(self) -> bool:
+        """True if the window is one of global time, the same for all users."""
+        return has_windows(self.clock, self.split)
+
+    def age_days(self, user: np.ndarray, timestamp: np.ndarray) -> np.ndarray:
+        """[events] float64 days from events to their users' query times.
+
+        `user` and `timestamp` [events] are as those of `event_user`. Without windows, an event of a
+        user without a label counts to that user's last event. Without meaning for the order clock.
+        """
+        n_users = max(len(self.query_times), self.event_user.max(initial=-1) + 1)
+        ends = np.full(n_users, self.window_start)
+        if not self.has_windows:
+            ends[:] = 0
+            np.maximum.at(ends, self.event_user, self.event_timestamp)
+        ends[: len(self.query_times)] = self.query_times
+        return np.asarray((ends[user] - timestamp) / DAY_SECONDS)
 
 
 def read_holdout(
     examples_dir: str | Path,
     window: str = "test",
-    *,
-    label_kinds: Sequence[str] | None = None,
-    candidates: str = "sold",
-    clock: str | None = None,
+    **settings: Any,
 ) -> Holdout:
     """Read the holdout from ExampleGen's folder; settings as in `holdout_from_events`."""
     _check("window", window, tuple(EARLIER_SPLITS))
     before = pd.concat([read_targets(examples_dir, split) for split in EARLIER_SPLITS[window]], ignore_index=True)
     during = read_targets(examples_dir, window)
-    return holdout_from_events(
-        before,
-        during,
-        read_catalog(examples_dir),
-        window=window,
-        label_kinds=label_kinds,
-        candidates=candidates,
-        clock=clock,
+    return holdout_from_events(before, during, read_catalog(examples_dir), window=window, **settings)
+
+
+def configured_holdout(examples_dir: str | Path, window: str, config: Config) -> Holdout:
+    """Read the holdout with the settings of a run, whose clock is that of its tables."""
+    return read_holdout(
+        examples_dir,
+        window,
+        label_kinds=config.evaluation.label_kinds,
+        candidates=config.evaluation.candidates,
+        clock=config.clock,
+        split=config.examples.split.method,
     )
 
 
@@ -88,14 +117,15 @@ def holdout_from_events(
     window: str = "test",
     label_kinds: Sequence[str] | None = None,
     candidates: str = "sold",
-    clock: str | None = None,
+    clock: Clock | None = None,
+    split: SplitMethod = "time",
 ) -> Holdout:
     """Holdout of two event tables (user_id, item_id, kind, timestamp in seconds).
 
     `catalog` [items] str ids. `label_kinds` None: an event of any kind is a label. `clock` None:
     timestamps that all lie in 1970 are an order. ConfigError for an unknown value of a setting.
-    DataError for an item that is not in the catalog and, with the utc clock, for an event of
-    `before` that is later than the window's first.
+    DataError for an item that is not in the catalog, and for an event of `before` that is not
+    before the window; see `window_start`.
     """
     kinds = tuple(label_kinds or EVENT_KINDS)
     for kind in kinds:
@@ -103,7 +133,8 @@ def holdout_from_events(
     _check("candidates", candidates, CANDIDATES)
     clock = clock or _clock(before, during)
     _check("clock", clock, CLOCKS)
-    start = _window_start(before, during, clock)
+    _check("split", split, SPLITS)
+    start = window_start(before, during, clock, split)
 
     seen = pd.Index(_items(before))
     sold = seen.union(pd.Index(_items(during)))
@@ -116,6 +147,7 @@ def holdout_from_events(
         window=window,
         window_start=start,
         clock=clock,
+        split=split,
         candidates=candidates,
         label_kinds=kinds,
         item_ids=item_ids,
@@ -128,12 +160,20 @@ def holdout_from_events(
         is_cold=~pd.Index(item_ids).isin(seen),
         is_new=~pd.Index(user_ids).isin(before.user_id),
         own_events=own_events(before, user_ids, item_ids),
+        query_times=query_times(during, user_ids, start, clock, split),
     )
 
 
-def count_users(holdout: Holdout, since: int | None = None) -> np.ndarray:
-    """[items] float32 distinct users of each item before the window, from second `since` on."""
-    kept = slice(None) if since is None else holdout.event_timestamp >= since
+def count_users(holdout: Holdout, since: int | None = None, until: int | None = None) -> np.ndarray:
+    """[items] float32 distinct users of each item before the window.
+
+    Of the events from second `since` on and before second `until`, where given.
+    """
+    kept = np.ones(len(holdout.event_timestamp), bool)
+    if since is not None:
+        kept &= holdout.event_timestamp >= since
+    if until is not None:
+        kept &= holdout.event_timestamp < until
     items = len(holdout.item_ids)
     pairs = pd.unique(holdout.event_user[kept] * items + holdout.event_item[kept])
     return np.bincount(pairs % max(items, 1), minlength=items).astype(np.float32)
@@ -144,26 +184,9 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"`{name}` is {value!r}; use one of {', '.join(allowed)}")
 
 
-def _clock(before: pd.DataFrame, during: pd.DataFrame) -> str:
+def _clock(before: pd.DataFrame, during: pd.DataFrame) -> Clock:
     last = max(before.timestamp.max() if len(before) else 0, during.timestamp.max() if len(during) else 0)
     return "order" if 0 < last < YEAR else "utc"
-
-
-def _window_start(before: pd.DataFrame, during: pd.DataFrame, clock: str) -> int:
-    """Midnight before the first label, but after the last event before it.
-
-    The files do not hold the border.
-    """
-    last = int(before.timestamp.max()) if len(before) else 0
-    first = int(during.timestamp.min()) if len(during) else last + 1
-    if clock == "order":
-        return first
-    if last > first:
-        raise DataError(
-            f"an event before the window is at second {last}, later than the window's first at {first}; "
-            "split by time again, or set clock='order' if timestamps are only an order"
-        )
-    return min(first, max(first // DAY_SECONDS * DAY_SECONDS, last + 1))
 
 
 def _items(events: pd.DataFrame) -> np.ndarray:

@@ -25,7 +25,7 @@ class Protocol:
     """Conditions of the measurement: numbers of different protocols may not be compared."""
 
     window: str  # "validation" or "test"
-    window_start: int  # seconds since the epoch, or a position in an order
+    window_start: int  # seconds since the epoch, or a position in an order; without windows the first label's
     clock: str  # one of schema.CLOCKS
     label_kinds: tuple[str, ...]
     candidates: str  # "sold": items with an event before or in the window; "catalog": all
@@ -36,6 +36,7 @@ class Protocol:
     ties: str
     masks: Annotated[str, BeforeValidator(_current_masks)]
     data: str = ""  # a hash of users, candidates, labels and histories
+    split: str = "time"  # examples.split.method; without meaning for the order clock
 
 
 @dataclasses.dataclass(frozen=True)

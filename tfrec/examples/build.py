@@ -86,10 +86,10 @@ def build_sequences(
     A user's training events are cut into chunks of up to `max_events`. All events of the first
     chunk are targets; each further chunk adds `stride` targets after as much context as fits. In
     the validation and test splits a user has one example: up to `window_history` events before the
-    window, then all events of the window. Without timestamps, events of equal rank are a basket: a
-    user's last basket is test and the one before it validation, each as a whole. The first basket
-    is never held out: of two baskets the last is test and none validation, a single one is
-    training.
+    window, then all events of the window. Without windows, a user's events of one timestamp (or
+    rank) are a basket: the last basket is test and the one before it validation, each as a whole.
+    The first basket is never held out: of two baskets the last is test and none validation, a
+    single one is training.
 
     Raises DataError when rows are not sorted by user and time or a profile column is missing.
     """
@@ -177,10 +177,10 @@ def _queries(interactions: pa.Table, user: np.ndarray, time: np.ndarray) -> pa.A
 def _window_starts(events: _Events, bounds: Boundaries) -> tuple[np.ndarray, np.ndarray]:
     """First event row of each user's validation window [users] and test window [users]."""
     first, last = events.starts[:-1], events.starts[1:]
-    if bounds.clock == "order":
+    if bounds.validation_start is None or bounds.test_start is None:
         return _last_baskets(events)
 
-    def start_of(window_start: int | None) -> np.ndarray:
+    def start_of(window_start: int) -> np.ndarray:
         before = np.append(0, np.cumsum(events.timestamp < window_start))
         return first + before[last] - before[first]
 
@@ -190,7 +190,7 @@ def _window_starts(events: _Events, bounds: Boundaries) -> tuple[np.ndarray, np.
 def _last_baskets(events: _Events) -> tuple[np.ndarray, np.ndarray]:
     """First row of each user's last basket but one [users], and of the last [users].
 
-    A basket is a user's events of one rank. The first basket counts as neither.
+    A basket is a user's events of one timestamp, in seconds. The first basket counts as neither.
     """
     is_first = np.append(True, np.diff(events.timestamp) != 0)[: len(events.timestamp)]
     is_first[events.starts[:-1]] = True

@@ -6,7 +6,8 @@ A leak gives a score that no shop will see. The audit reads ExampleGen's output 
     target in history           a target of a window's example is part of its own context
     same-basket leakage         context of a window's example at the time of a target, or later
     duplicates                  two examples of a user in a window, or a target of two splits
-    disorder                    events of an example out of time order
+    disorder                    events of an example out of time order, or without windows a
+                                target of a split that is not before the user's later ones
 """
 
 from __future__ import annotations
@@ -27,23 +28,23 @@ _EVENT = ["user_id", "item_id", "kind", "timestamp"]
 def find_leaks(examples_dir: str | Path, validation_start: int | None, test_start: int | None) -> list[str]:
     """One sentence for each kind of leak, with an example; [] where the splits are sound.
 
-    The windows start at these seconds since the epoch. None, for data without timestamps, skips the
-    check of the windows' starts. Raises DataError when a split cannot be read.
+    The windows start at these seconds since the epoch. None, for data that is split without
+    windows, checks the order of each user's splits instead. Raises DataError when a split cannot be
+    read.
     """
     splits = {split: read_events(examples_dir, split) for split in ("train", *WINDOWS)}
     leaks: list[str] = []
     for split, events in splits.items():
-        leaks += _after_the_split(split, events, validation_start, test_start)
+        if validation_start is not None and test_start is not None:
+            leaks += _after_the_split(split, events, validation_start, test_start)
         leaks += _inside_an_example(split, events)
     leaks += _duplicates(splits)
+    if validation_start is None:
+        leaks += _after_later_splits(splits)
     return leaks
 
 
-def _after_the_split(
-    split: str, events: pd.DataFrame, validation_start: int | None, test_start: int | None
-) -> Iterator[str]:
-    if validation_start is None or test_start is None:
-        return
+def _after_the_split(split: str, events: pd.DataFrame, validation_start: int, test_start: int) -> Iterator[str]:
     begin = {"validation": validation_start, "test": test_start}.get(split)
     end = {"train": validation_start, "validation": test_start}.get(split)
     targets, context = events[events.is_target], events[~events.is_target]
@@ -78,6 +79,15 @@ def _duplicates(splits: dict[str, pd.DataFrame]) -> Iterator[str]:
     targets = pd.concat([events[events.is_target].assign(split=split) for split, events in splits.items()])
     homes = targets.drop_duplicates([*_EVENT, "split"])
     yield from _described("events that are targets of two splits", homes.duplicated(_EVENT), homes)
+
+
+def _after_later_splits(splits: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """Find targets that are not before the same user's first target of a later split."""
+    targets = {split: events[events.is_target] for split, events in splits.items()}
+    for split, later in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        first = targets[later].groupby("user_id").timestamp.min().reindex(targets[split].user_id)
+        is_late = targets[split].timestamp.to_numpy() >= first.to_numpy()  # NaN without a later target
+        yield from _described(f"{split} targets at the user's {later} targets or later", is_late, targets[split])
 
 
 def _described(problem: str, is_leak: Any, events: pd.DataFrame) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The train/test split by time: where the validation and the test window start.
 
-Without timestamps build.py leaves out each user's last events.
+Without windows, by setting or for want of timestamps, build.py holds out each user's last baskets.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from tfrec.schema import DAY_SECONDS, Manifest
 
 @dataclasses.dataclass(frozen=True)
 class Boundaries:
-    """Starts of the windows, in seconds since the epoch; None when the clock is `order`."""
+    """Starts of the windows, in seconds since the epoch; None where there are no windows."""
 
     validation_start: int | None
     test_start: int | None
-    clock: str = "utc"
 
 
 def boundaries(manifest: Manifest, split: SplitConfig) -> Boundaries:
     """Boundaries: the test window is the last `test_days`, the validation window ends there.
 
-    The test window ends at the midnight (UTC) after the last event. Raises ConfigError when nothing
-    is left to train on.
+    The test window ends at the midnight (UTC) after the last event. There are no windows without
+    timestamps and with the method "leave_last_out". Raises ConfigError when nothing is left to
+    train on.
     """
-    if manifest.clock == "order":
-        return Boundaries(None, None, "order")
+    if manifest.clock == "order" or split.method == "leave_last_out":
+        return Boundaries(None, None)
     test_start = (manifest.last_timestamp // DAY_SECONDS + 1 - split.test_days) * DAY_SECONDS
     validation_start = test_start - split.validation_days * DAY_SECONDS
     if validation_start <= manifest.first_timestamp:

@@ -46,7 +46,7 @@ def fit_second_stage(
     stage = SecondStage(trained.model, trained.catalog, _heads(validation_files, config), config)
     data = sequences(validation_files, config.features.profile_columns, USERS_AT_ONCE)
     train_events, validation_events = (read_events(files, trained.catalog) for files in (train_files, validation_files))
-    start = window_start(data) if config.clock == "utc" else None
+    start = window_start(data) if config.has_windows else None
     data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
     buffer = ExampleBuffer()
     if start is not None:

@@ -95,6 +95,8 @@ def protocol_sentence(protocol: Protocol) -> str:
     start = f"position {protocol.window_start} of an order (leave-last-out)"
     if protocol.clock == "utc":
         start = f"{datetime.datetime.fromtimestamp(protocol.window_start, datetime.UTC):%Y-%m-%d %H:%M} UTC"
+        if protocol.split == "leave_last_out":
+            start += " on (leave-last-out: of other users also later events are known)"
     return (
         f"Protocol: {protocol.window} window from {start}; "
         f"{protocol.users:,} users, {protocol.new_users:,} of them new; "

@@ -30,7 +30,7 @@ class Validation:
         batches = sequences(files, config.features.profile_columns, BATCH)
         with_label = batches.unbatch().filter(self._has_label).take(users)
         self._batches = list(with_label.padded_batch(BATCH)) if users else []  # lengths differ
-        self._start = window_start(self._batches) if config.clock == "utc" else None
+        self._start = window_start(self._batches) if config.has_windows else None
 
     def ndcg(self, model: TwoTower) -> tuple[float, float]:
         """Mean NDCG@20 of all labels and of those that are new to the user; NaN without users."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
@@ -64,3 +66,5 @@ def test_without_categories_or_clock_there_are_no_departments_or_ages():
     frame = pd.DataFrame({"user_id": ["u"], "item_id": ["a"], "kind": "purchase", "timestamp": [1]})
     ordered = holdout_from_events(frame, frame.assign(timestamp=2), np.array(["a"], object))
     assert groups(ordered, np.array([""], object)).of_items == {}
+    last_out = dataclasses.replace(dated, split="leave_last_out")  # an item has another age for each user
+    assert groups(last_out, np.array([""], object)).of_items == {}

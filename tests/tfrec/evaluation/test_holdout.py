@@ -165,6 +165,36 @@ def test_an_earlier_event_with_a_later_timestamp_than_the_window_is_refused():
         holdout_from_events(before, during, np.array(["mug"], object))
 
 
+# Leave-last-out: ann's last basket is of day 0, bob's of day 10; dee has a single one, of day 20.
+LAST_OUT_BEFORE = [("ann", "mug", START - 2 * DAY_SECONDS), ("bob", "mug", START), ("dee", "mug", START + 20)]
+LAST_OUT_DURING = [("ann", "pen", START + 7), ("bob", "pen", START + 10 * DAY_SECONDS)]
+
+
+def test_under_leave_last_out_each_user_is_queried_at_their_own_held_out_basket():
+    items = np.array(["mug", "pen"], object)
+    holdout = holdout_from_events(table(LAST_OUT_BEFORE), table(LAST_OUT_DURING), items, split="leave_last_out")
+    assert not holdout.has_windows
+    assert holdout.user_ids.tolist() == ["ann", "bob"]
+    assert holdout.query_times.tolist() == [START + 7, START + 10 * DAY_SECONDS]
+    # Each event's age is counted to its own user's query, that of dee to her last event.
+    ages = np.array([2 * DAY_SECONDS + 7, 10 * DAY_SECONDS, 0]) / DAY_SECONDS
+    np.testing.assert_allclose(holdout.age_days(holdout.event_user, holdout.event_timestamp), ages)
+
+
+def test_with_windows_every_query_and_age_is_as_of_the_windows_start():
+    before = table([("ann", "mug", START - DAY_SECONDS), ("dee", "mug", START - 3 * DAY_SECONDS)])
+    holdout = holdout_from_events(before, table([("ann", "mug", START + 9)]), np.array(["mug"], object))
+    assert holdout.has_windows
+    assert holdout.query_times.tolist() == [START]
+    assert holdout.age_days(holdout.event_user, holdout.event_timestamp).tolist() == [1, 3]
+
+
+def test_under_leave_last_out_only_a_users_own_later_event_is_refused():
+    before = table([*LAST_OUT_BEFORE, ("ann", "mug", START + 7)])
+    with pytest.raises(DataError, match=rf"user 'ann' has an earlier event at second {START + 7}, not before the held"):
+        holdout_from_events(before, table(LAST_OUT_DURING), np.array(["mug", "pen"], object), split="leave_last_out")
+
+
 def test_an_item_missing_from_the_catalog_is_named():
     with pytest.raises(DataError, match=r"item 'tea' has events but is not in the catalog \(1 such items\)"):
         holdout_from_events(table([("ann", "tea", START)]), table([]), np.array(["mug"], object))
@@ -184,6 +214,7 @@ def test_an_empty_window_is_a_holdout_without_users():
         ({"label_kinds": ["buy"]}, "`label_kinds` is 'buy'; use one of view, click, cart, purchase"),
         ({"candidates": "all"}, "`candidates` is 'all'; use one of sold, catalog"),
         ({"clock": "local"}, "`clock` is 'local'; use one of utc, order"),
+        ({"split": "random"}, "`split` is 'random'; use one of time, leave_last_out"),
     ],
 )
 def test_an_unknown_value_of_a_setting_is_refused(examples_dir, settings, sentence):

@@ -87,7 +87,7 @@ def shop_examples(shop: TableSet, split: str) -> dict[str, dict[str, Any]]:
 def test_the_windows_are_whole_days_up_to_the_midnight_after_the_last_event(shop: TableSet) -> None:
     # The last event is of 2024-03-31 12:00, so the test window ends on 1 April: 28 days before is 4
     # March, and 28 days before that is 5 February (2024 is a leap year).
-    assert boundaries(shop.manifest, SplitConfig()) == Boundaries(FEB_5, MARCH_4, "utc")
+    assert boundaries(shop.manifest, SplitConfig()) == Boundaries(FEB_5, MARCH_4)
     assert boundaries(shop.manifest, SplitConfig(test_days=1, validation_days=1)).test_start == APRIL_1 - 86400
 
 
@@ -204,6 +204,33 @@ def test_without_timestamps_a_basket_of_equal_ranks_is_held_out_as_a_whole() -> 
     assert marked(splits["train"]) == ["a0* a1*", "b0* b1* b2*", "c0* c1*"]
     assert marked(splits["validation"]) == ["a0 a1 a2* a3*"]
     assert marked(splits["test"]) == ["a0 a1 a2 a3 a4* a5* a6*", "c0 c1 c2* c3*"]
+
+
+def test_leave_last_out_holds_out_each_users_last_two_baskets_of_dated_events(shop: TableSet) -> None:
+    bounds = boundaries(shop.manifest, SplitConfig(method="leave_last_out"))
+    assert bounds == Boundaries(None, None)
+    examples: dict[str, list[str]] = {split: [] for split in ("train", "validation", "test")}
+    for index in range(shop.manifest.partitions):
+        interactions = pq.read_table(shop.part("interactions", index))
+        for split, batch in build_sequences(interactions, None, (), bounds, ExamplesConfig()).items():
+            rows = batch.to_pylist()
+            users = [row["user_id"][0].decode() for row in rows]
+            examples[split] += [f"{user}: {row}" for user, row in zip(users, marked(rows), strict=True)]
+    # fay's tea and fern of one second are one basket; dee has two events, of which none is
+    # validation. Events of the same split lie weeks apart: eve's test mug is of 03-15, bob's of
+    # 02-20.
+    assert sorted(examples["test"]) == [
+        *("ann: pasta sauce tea tea pasta fern*", "bob: tea mug mug*", "cai: lamp lamp book soap*"),
+        *("dee: book soap*", "eve: soap soap soap mug*", "fay: tea mug tea* fern*"),
+    ]
+    assert sorted(examples["validation"]) == [
+        *("ann: pasta sauce tea tea pasta*", "bob: tea mug*", "cai: lamp lamp book*"),
+        *("eve: soap soap soap*", "fay: tea mug*"),
+    ]
+    assert sorted(examples["train"]) == [
+        *("ann: pasta* sauce* tea* tea*", "bob: tea*", "cai: lamp* lamp*", "dee: book*"),
+        *("eve: soap* soap*", "fay: tea*"),
+    ]
 
 
 def test_kinds_that_no_model_knows_are_neither_targets_nor_history_nor_between_search_and_click() -> None:

@@ -121,8 +121,8 @@ def test_without_timestamps_an_event_of_two_splits_is_a_leak_too(write):
         "validation": [("ann", [("tea", 0, 0), ("mug", 1, 1)])],
         "test": [("ann", [("tea", 0, 0), ("cup", 3, 1)])],
     }
-    (leak,) = find_leaks(write(splits), None, None)
-    assert leak.startswith("1 events that are targets of two splits, the first of them user 'ann', item 'mug'")
+    first, *_ = find_leaks(write(splits), None, None)
+    assert first.startswith("1 events that are targets of two splits, the first of them user 'ann', item 'mug'")
 
 
 def test_without_timestamps_the_rest_of_a_targets_basket_in_its_context_is_a_leak(write):
@@ -135,6 +135,32 @@ def test_without_timestamps_the_rest_of_a_targets_basket_in_its_context_is_a_lea
     assert leak == (
         "1 test context at the time of a target or later, the first of them user 'ann', item 'mug', purchase at 1"
     )
+
+
+LEAVE_LAST_OUT: dict[str, list[tuple[str, list[Event]]]] = {
+    # bob's training events are later than ann's test event: only a user's own order counts.
+    "train": [("ann", [("tea", 100, 1)]), ("bob", [("tea", 900, 1)])],
+    "validation": [("ann", [("tea", 100, 0), ("mug", 200, 1)])],
+    "test": [("ann", [("tea", 100, 0), ("mug", 200, 0), ("pen", 300, 1)])],
+}
+
+
+def test_without_windows_later_events_of_other_users_are_no_leak(write):
+    assert find_leaks(write(LEAVE_LAST_OUT), None, None) == []
+
+
+@pytest.mark.parametrize(
+    ("split", "example", "sentence"),
+    [
+        ("train", [("tea", 100, 1), ("cup", 200, 1)], "1 train targets at the user's validation targets or later"),
+        ("train", [("tea", 100, 1), ("cup", 301, 1)], "1 train targets at the user's test targets or later"),
+        ("validation", [("tea", 100, 0), ("cup", 300, 1)], "1 validation targets at the user's test targets or later"),
+    ],
+)
+def test_without_windows_a_target_at_the_users_later_ones_is_a_leak(write, split, example, sentence):
+    splits = LEAVE_LAST_OUT | {split: [("ann", example)]}
+    leaks = find_leaks(write(splits), None, None)
+    assert any(line.startswith(f"{sentence}, the first of them user 'ann', item 'cup'") for line in leaks), leaks
 
 
 def test_empty_splits_are_sound_and_a_missing_one_is_an_error(write, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from tfrec.config import Config, EvaluationConfig
 from tfrec.errors import DataError
+from tfrec.ranking import fit_second_stage as fit_second_stage_module
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.fit_second_stage import fit_second_stage
 from tfrec.ranking.ranker import Ranker
@@ -78,6 +79,24 @@ def test_without_repeats_no_earlier_window_is_collected(fit, capfd, without):
     output = capfd.readouterr()
     assert "of earlier windows" not in output.out + output.err
     assert "second stage epoch 1" in output.out + output.err
+
+
+def test_without_windows_no_earlier_window_is_collected_and_queries_come_with_the_labels(
+    fit, two_stage_shop, capfd, monkeypatch
+):
+    starts: list[int | None] = []
+    original = fit_second_stage_module.collect_candidates
+    monkeypatch.setattr(
+        fit_second_stage_module,
+        "collect_candidates",
+        lambda stage, data, start: starts.append(start) or original(stage, data, start),
+    )
+    split = dataclasses.replace(two_stage_shop.config.examples.split, method="leave_last_out")
+    examples = dataclasses.replace(two_stage_shop.config.examples, split=split)
+    fit(dataclasses.replace(two_stage_shop.config, examples=examples))
+    output = capfd.readouterr()
+    assert "of earlier windows" not in output.out + output.err
+    assert starts == [None]
 
 
 def test_repeats_of_earlier_windows_are_collected(fit, capfd):

@@ -82,6 +82,14 @@ def test_an_order_has_no_date():
     assert "test window from position 3 of an order (leave-last-out);" in render_table(order)
 
 
+def test_leave_last_out_of_dated_data_says_that_it_knows_later_events():
+    last_out = dataclasses.replace(
+        evaluation(scores("popularity", 0.1)), protocol=dataclasses.replace(PROTOCOL, split="leave_last_out")
+    )
+    text = " ".join(render_table(last_out).split())
+    assert "test window from 2017-12-05 00:00 UTC on (leave-last-out: of other users also later events are" in text
+
+
 @pytest.mark.parametrize(("blessed", "word"), [(True, "BLESSED"), (False, "REFUSED")])
 def test_the_verdict_comes_last_with_its_reasons(blessed, word):
     lines = render_table(evaluation(scores("popularity", 0.1), blessed=blessed)).splitlines()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.config import EvaluationConfig
+from tfrec.config import EvaluationConfig, ExamplesConfig, SplitConfig
 from tfrec.examples.batches import history_only
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.validation import Validation
@@ -130,17 +130,20 @@ def test_a_history_holds_no_target():
     assert history["user_id"].numpy().tolist() == [b"ann", b"bob", b"cai"]
 
 
-def test_the_query_time_is_the_start_of_the_window_for_all_users(written, make_catalog, make_config):
+@pytest.mark.parametrize("method", ["time", "leave_last_out"])
+def test_the_query_time_is_the_start_of_the_window_for_all_users(written, make_catalog, make_config, method):
     # The query time is the first midnight of the window, whose first target is on January 1st. The
-    # second user's first target comes on that day or two days later, with the same history, so with
-    # the same score.
+    # second user's first target comes on that day or some days later, with the same history, so
+    # with the same score. Without windows the query comes with the target, on another day of the
+    # week.
     model = TwoTower(make_catalog([[101]] * 4), make_config())
-    random = np.random.default_rng(1)
+    random = np.random.default_rng(2)  # weights whose ranking depends on the day
     for weight in model.trainable_variables:
         weight.assign(random.normal(size=weight.shape))
     context = [("i4", NOON - 9 * DAY, 0)]
-    scores = []
-    for late in (0, 2):
+    scores = set()
+    for late in range(6):
         files = written([("i2", NOON, 1)], [*context, ("i3", NOON + late * DAY, 1)])
-        scores.append(Validation(files, make_config()).ndcg(model)[0])
-    assert scores[0] == scores[1]
+        config = dataclasses.replace(make_config(), examples=ExamplesConfig(split=SplitConfig(method=method)))
+        scores.add(Validation(files, config).ndcg(model)[0])
+    assert (len(scores) == 1) == (method == "time")

@@ -266,6 +266,17 @@ def test_without_timestamps_towers_that_caught_up_are_always_refused(exported_sh
     assert shop_record(by_order, transformed_shop, is_caught_up=True).trained_before == math.inf
 
 
+def test_towers_of_another_split_are_refused(exported_shop, transformed_shop, version):
+    config = exported_shop.config
+    split = dataclasses.replace(config.examples.split, method="leave_last_out")
+    last_out = dataclasses.replace(config, examples=dataclasses.replace(config.examples, split=split))
+    record = shop_record(dataclasses.replace(exported_shop, config=last_out), transformed_shop)
+    assert record.trained_before == 0.0
+    model = model_of(exported_shop.catalog, config, 99)
+    with pytest.raises(ModelError, match=r"examples\.split\.method is 'leave_last_out', but None in version 7"):
+        carry_over(version, model, record)
+
+
 # Training.
 
 

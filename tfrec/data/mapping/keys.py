@@ -9,7 +9,7 @@ from tfrec.errors import ConfigError
 from tfrec.settings import suggestion
 
 RUN_KEYS = (
-    *("source", "preset", "settings", "label_kinds", "floor", "protected"),
+    *("source", "preset", "settings", "split", "label_kinds", "floor", "protected"),
     *("tables", "out", "partitions", "beam"),
 )
 """Keys of a shop's file that describe its run."""

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfrec.config import Clock, SplitMethod
 from tfrec.errors import ModelError
 from tfrec.evaluation.exported_model import BATCH, EVENTS
+from tfrec.evaluation.query_times import query_times
 from tfrec.examples.read import read_departments, read_histories, read_targets
 from tfrec.schema import DAY_SECONDS
 
@@ -28,10 +30,12 @@ COLUMNS = ("head", "label", "probability", "weight", "department", "activity", "
 _SEED = 7
 
 
-def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, clock: str) -> pd.DataFrame:
+def ranked_candidates(
+    folder: str | Path, examples_dir: str | Path, users: int, clock: Clock, split: SplitMethod = "time"
+) -> pd.DataFrame:
     """A row with COLUMNS for each (candidate, head).
 
-    The candidates are those of up to `users` users with a label, at the start of the window.
+    The candidates are those of up to `users` users with a label, at their query times.
     ModelError when the folder holds no model of two stages.
     """
     import tensorflow as tf
@@ -42,14 +46,15 @@ def ranked_candidates(folder: str | Path, examples_dir: str | Path, users: int, 
     user_ids = histories["user_id"]
     random = np.random.default_rng(_SEED)
     sample = _sample(targets, user_ids, users, random)
-    query_time = int(targets.timestamp.min()) // DAY_SECONDS * DAY_SECONDS if clock == "utc" and len(targets) else 0
+    start = int(targets.timestamp.min()) // DAY_SECONDS * DAY_SECONDS if len(targets) else 0
+    times = query_times(targets, np.array([user.decode() for user in user_ids[sample]]), start, clock, split)
     items = _Items(model.item_ids.numpy(), read_departments(examples_dir))
     positives = _positives(targets, user_ids, items, heads)
     parts: list[pd.DataFrame] = []
-    for start in range(0, len(sample), BATCH):
-        rows = sample[start : start + BATCH]
+    for at in range(0, len(sample), BATCH):
+        rows = sample[at : at + BATCH]
         request: dict[str, Any] = {name: tf.constant(value[rows]) for name, value in histories.items()}
-        request |= {"timestamp": tf.fill([len(rows)], np.int64(query_time)), "query": tf.fill([len(rows)], "")}
+        request |= {"timestamp": tf.constant(times[at : at + BATCH]), "query": tf.fill([len(rows)], "")}
         answer = {name: value.numpy() for name, value in model.candidate_probabilities(**request).items()}
         batch = _Batch(rows, answer["row"], answer["probability"], items.rows(histories["event_item_id"][rows]))
         parts += _table_rows(batch, items, positives, random)

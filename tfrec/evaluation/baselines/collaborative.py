@@ -17,7 +17,6 @@ import scipy.sparse as sp
 from tfrec.errors import ConfigError, MachineError
 from tfrec.evaluation.holdout import Holdout, Scorer
 from tfrec.ranking.linear_autoencoder import POWER_ITERATIONS, decompose
-from tfrec.schema import DAY_SECONDS
 
 Weight = Literal["binary", "log", "recent"]
 """1, log(1 + baskets), or baskets halved for every HALF_LIFE_DAYS of age."""
@@ -35,7 +34,7 @@ def interactions(holdout: Holdout, weight: Weight = "binary") -> sp.csr_matrix:
         raise ConfigError(f"`weight` is {weight!r}; use one of {', '.join(get_args(Weight))}")
     values = np.ones(len(holdout.event_user), np.float32)
     if weight == "recent":
-        age_days = (holdout.window_start - holdout.event_timestamp) / DAY_SECONDS
+        age_days = holdout.age_days(holdout.event_user, holdout.event_timestamp)
         values = (0.5 ** (age_days / HALF_LIFE_DAYS)).astype(np.float32)
     users = max(len(holdout.user_ids), int(holdout.event_user.max(initial=-1)) + 1)
     counts = sp.csr_matrix((values, (holdout.event_user, holdout.event_item)), (users, len(holdout.item_ids)))

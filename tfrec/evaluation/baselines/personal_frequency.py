@@ -14,9 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec.errors import ConfigError
-from tfrec.evaluation.baselines.popularity import RECENT_DAYS, recent_users
+from tfrec.evaluation.baselines.popularity import recent_popularity
 from tfrec.evaluation.holdout import Holdout, Scorer
-from tfrec.schema import DAY_SECONDS, EVENT_KINDS
+from tfrec.schema import EVENT_KINDS
 
 HALF_LIVES_DAYS = (None, 1, 7, 30, 60, 120)
 """Half-lives to choose from; None is no decay."""
@@ -50,15 +50,15 @@ def personal_frequency(
     or when the clock is an order, in which events have no age.
     """
     own = _counts(holdout, half_life_days, weights).astype(np.float32)
-    recent = recent_users(holdout, RECENT_DAYS)
-    share = (recent / max(recent.max(initial=0), 1)).astype(np.float32)
-    own.data *= 1 + _TIE_BREAK * share[own.indices]
+    recent_users = recent_popularity(holdout)
     lowest = np.minimum(_lowest(own) / 10, _TIE_BREAK).astype(np.float32)
 
     def score(user_rows: np.ndarray) -> np.ndarray:
-        batch = own[user_rows]
+        batch, recent = own[user_rows], recent_users(user_rows)
+        share = (recent / np.maximum(recent.max(axis=1, keepdims=True, initial=0), 1)).astype(np.float32)
         scores = lowest[user_rows, np.newaxis] * share
-        scores[np.repeat(np.arange(len(user_rows)), np.diff(batch.indptr)), batch.indices] = batch.data
+        entries = np.repeat(np.arange(len(user_rows)), np.diff(batch.indptr)), batch.indices
+        scores[entries] = batch.data * (1 + _TIE_BREAK * share[entries])
         return scores
 
     return score
@@ -107,8 +107,9 @@ def _counts(holdout: Holdout, half_life_days: float | None, weights: Mapping[str
     if half_life_days is None:
         return holdout.history
     is_own = holdout.event_user < len(holdout.user_ids)
-    values = _decay(holdout, holdout.event_timestamp[is_own], half_life_days)
-    return sp.csr_matrix((values, (holdout.event_user[is_own], holdout.event_item[is_own])), holdout.history.shape)
+    users, items = holdout.event_user[is_own], holdout.event_item[is_own]
+    values = _decay(holdout, users, holdout.event_timestamp[is_own], half_life_days)
+    return sp.csr_matrix((values, (users, items)), holdout.history.shape)
 
 
 def _kind_counts(holdout: Holdout, weights: Mapping[str, float], half_life_days: float | None = None) -> sp.csr_matrix:
@@ -116,14 +117,14 @@ def _kind_counts(holdout: Holdout, weights: Mapping[str, float], half_life_days:
     events = holdout.own_events
     values = np.array([weights.get(kind, 0.0) for kind in events.kind], np.float64)
     if half_life_days is not None:
-        values *= _decay(holdout, events.timestamp, half_life_days)
+        values *= _decay(holdout, events.user, events.timestamp, half_life_days)
     kept = values > 0
     return sp.csr_matrix((values[kept], (events.user[kept], events.item[kept])), holdout.history.shape)
 
 
-def _decay(holdout: Holdout, timestamps: np.ndarray, half_life_days: float) -> np.ndarray:
-    """[events] float64 weights of events by their age at the start of the window."""
-    age_days = (holdout.window_start - timestamps) / DAY_SECONDS
+def _decay(holdout: Holdout, users: np.ndarray, timestamps: np.ndarray, half_life_days: float) -> np.ndarray:
+    """[events] float64 weights of events by their age at their users' query times."""
+    age_days = holdout.age_days(users, timestamps)
     return np.asarray(0.5 ** np.minimum(age_days / half_life_days, _MOST_HALVINGS))
 
 

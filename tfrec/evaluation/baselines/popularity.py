@@ -6,6 +6,7 @@ sparse counts and makes one batch dense at a time.
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 from tfrec.schema import DAY_SECONDS
 
 RECENT_DAYS = 28
+
+_DAYS_CACHED = 512  # of query days that are counted once for all users
 
 
 def random_ranking(holdout: Holdout, seed: int = 7) -> Scorer:
@@ -31,6 +34,8 @@ def random_ranking(holdout: Holdout, seed: int = 7) -> Scorer:
 def popularity(holdout: Holdout, count: Literal["users", "baskets"] = "users") -> Scorer:
     """Number of distinct users, or of baskets, with the item before the window.
 
+    Under leave-last-out it counts all events that are not held out, later ones than a user's too.
+
     Baskets favor items that the same user buys repeatedly: stronger where repeats count, weaker on
     new items.
     """
@@ -40,16 +45,34 @@ def popularity(holdout: Holdout, count: Literal["users", "baskets"] = "users") -
 
 
 def recent_popularity(holdout: Holdout, days: int = RECENT_DAYS) -> Scorer:
-    """Number of distinct users with the item in the last `days` before the window."""
-    return _non_personalized(recent_users(holdout, days))
+    """Number of distinct users with the item in the last `days` before the window.
 
-
-def recent_users(holdout: Holdout, days: int) -> np.ndarray:
-    """[items] users of the last `days`; of all time if events have no age or none is so recent."""
+    Of all time where events have no age or none is so recent. Without windows, before the midnight
+    (UTC) that precedes each user's own query.
+    """
     if holdout.clock == "order":
-        return count_users(holdout)
+        return _non_personalized(count_users(holdout))
+    if not holdout.has_windows:
+        return _recent_users_by_day(holdout, days)
     recent = count_users(holdout, holdout.window_start - days * DAY_SECONDS)
-    return recent if recent.any() else count_users(holdout)
+    return _non_personalized(recent if recent.any() else count_users(holdout))
+
+
+def _recent_users_by_day(holdout: Holdout, days: int) -> Scorer:
+    """Users of the last `days` before the day of each query; of all days before it if none is."""
+    query_days = holdout.query_times // DAY_SECONDS
+
+    @functools.lru_cache(maxsize=_DAYS_CACHED)
+    def users_before(day: int) -> np.ndarray:
+        end = day * DAY_SECONDS
+        recent = count_users(holdout, end - days * DAY_SECONDS, end)
+        return recent if recent.any() else count_users(holdout, None, end)
+
+    def score(user_rows: np.ndarray) -> np.ndarray:
+        columns = [users_before(int(day)) for day in query_days[user_rows]]
+        return np.stack(columns) if columns else np.empty((0, len(holdout.item_ids)), np.float32)
+
+    return score
 
 
 def _count_baskets(holdout: Holdout) -> np.ndarray:

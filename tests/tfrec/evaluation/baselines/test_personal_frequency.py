@@ -132,3 +132,15 @@ def test_kinds_are_a_choice_only_where_there_are_several(holdout, funnel):
 def test_settings_are_described_in_words():
     assert str(FrequencySettings(7, {"view": 0.25, "cart": 1.0})) == "view 0.25, cart 1; half-life 7 days"
     assert str(FrequencySettings()) == "label kinds; no decay"
+
+
+def test_without_windows_a_baskets_age_is_that_at_the_users_own_query():
+    # Leave-last-out: bob is queried on day 40, where his sauce is 60 days old and his mug 45. No
+    # event lies in the 28 days before, and of all before them two users have sauce and mug, one
+    # has pasta and tea: share 1/2 of them, which adds half a ten-thousandth.
+    during = events([("ann", "pasta", "purchase", 0), ("bob", "tea", "purchase", 40)])
+    last_out = holdout_from_events(events(BEFORE), during, ITEMS, split="leave_last_out")
+    scores = personal_frequency(last_out, 30)(np.array([BOB]))[0]
+    assert scores[1] == pytest.approx(0.25 * 1.0001)
+    assert scores[3] == pytest.approx(0.5**1.5 * 1.0001)
+    assert scores[0] == scores[2] == pytest.approx(0.00005)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,9 +32,9 @@ DURING = [("ann", "pasta", 0), ("bob", "tea", 3), ("fay", "mug", 4)]
 ANN, BOB, FAY = 0, 1, 2
 
 
-def events(rows: list[tuple[str, str, int]], start: int = START) -> pd.DataFrame:
+def events(rows: Sequence[tuple[str, str, float]], start: int = START) -> pd.DataFrame:
     users, items, days = zip(*rows, strict=True)
-    seconds = start + np.array(days) * DAY_SECONDS
+    seconds = start + (np.array(days) * DAY_SECONDS).astype(np.int64)
     return pd.DataFrame({"user_id": users, "item_id": items, "kind": "purchase", "timestamp": seconds})
 
 
@@ -73,6 +75,25 @@ def test_a_users_random_scores_do_not_depend_on_the_batch(holdout):
     assert together[1].tolist() == alone[0].tolist()
     assert together[0].tolist() != together[1].tolist()
     assert popularity.random_ranking(holdout, seed=8)(np.array([BOB]))[0].tolist() != alone[0].tolist()
+
+
+@pytest.fixture
+def last_out() -> Holdout:
+    """Leave-last-out: ann is queried on day 0, bob on day 40, fay on day -100."""
+    during = [("ann", "pasta", 0.5), ("bob", "tea", 40.5), ("fay", "mug", -100.5)]
+    return holdout_from_events(events(BEFORE), events(during), ITEMS, split="leave_last_out")
+
+
+def test_without_windows_recent_popularity_is_that_before_the_day_of_each_query(last_out):
+    # ann: the 28 days before day 0, as with a window. bob: no event in days 12 to 39, so all before
+    # them. fay: nothing was known on day -101.
+    scores = popularity.recent_popularity(last_out)(np.array([ANN, BOB, FAY]))
+    assert scores.tolist() == [[0, 1, 0, 2], [1, 2, 1, 2], [0, 0, 0, 0]]
+    assert popularity.recent_popularity(last_out)(np.array([], np.int64)).shape == (0, 4)
+
+
+def test_without_windows_popularity_is_that_of_all_events_not_held_out(last_out):
+    assert popularity.popularity(last_out)(np.array([FAY])).tolist() == [[1, 2, 1, 2]]
 
 
 def test_an_order_has_no_recency():
