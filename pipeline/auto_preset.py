@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrec.schema import EVENT_KINDS, TableSet
+from tfrec.schema import POSITIVE_KINDS, TableSet
 
 MIN_REPEATS = 0.05
 """Share of repeats from which `grocery` or `retail` is taken instead of `discovery`."""
@@ -51,7 +51,7 @@ def read_figures(tables: TableSet) -> LogFigures:
     """Read the figures of the interactions; searches, which have no item, do not count."""
     events, distinct, histories = 0, 0, [np.empty(0, np.int64)]
     for path in tables.parts("interactions"):
-        rows = pq.read_table(path, columns=["user_id", "item_id", "kind"], filters=[("kind", "in", EVENT_KINDS)])
+        rows = pq.read_table(path, columns=["user_id", "item_id", "kind"], filters=[("kind", "in", POSITIVE_KINDS)])
         pairs = rows.drop_columns(["kind"]).drop_null()
         of_pair = pairs.group_by(["user_id", "item_id"]).aggregate([([], "count_all")])
         of_user = of_pair.group_by("user_id").aggregate([("count_all", "sum")])

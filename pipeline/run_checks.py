@@ -22,7 +22,7 @@ from tfrec.console import log
 from tfrec.errors import ConfigError, DataError, MachineError
 from tfrec.examples.split import boundaries
 from tfrec.memory import memory_bytes
-from tfrec.schema import DAY_SECONDS, EVENT_KINDS, Manifest, TableSet, read_table_set
+from tfrec.schema import DAY_SECONDS, POSITIVE_KINDS, Manifest, TableSet, read_table_set
 
 GLOB = "*?["
 """Characters that Beam reads as a pattern wherever a path is expected."""
@@ -138,7 +138,7 @@ def _labels(tables: TableSet, kinds: tuple[str, ...]) -> Iterator[pa.Table]:
     """Events that count as labels, a table for each partition."""
     for path in tables.parts("interactions"):
         columns = ["user_id", "item_id", "timestamp"]
-        rows = pq.read_table(path, columns=columns, filters=[("kind", "in", kinds or EVENT_KINDS)])
+        rows = pq.read_table(path, columns=columns, filters=[("kind", "in", kinds or POSITIVE_KINDS)])
         yield rows.filter(pc.is_valid(rows["item_id"]))
 
 

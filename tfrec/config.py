@@ -19,7 +19,7 @@ SplitMethod = Literal["time", "leave_last_out"]
 MaskPositives = Literal["sequence", "basket", "repeat", "none"]
 ValidationSlice = Literal["all", "novel"]
 EvaluationCandidates = Literal["sold", "catalog"]
-EventKind = Literal["view", "click", "cart", "purchase", "rating", "search"]
+EventKind = Literal["view", "click", "cart", "purchase", "rating", "search", "favorite", "share"]
 Slice = Literal["all", "novel", "cold", "cold_among", "new_users"]
 Floor = Literal["random", "popularity", "recent_popularity", "personal_frequency", "linear_autoencoder", "strongest"]
 Metric = Literal[
@@ -81,6 +81,9 @@ class ExamplesConfig(Settings):
     window_history: NonNegative = 0
     """Events before the validation or test window in its examples, for the ranker; 0:
     `max_events`."""
+    low_rating: NonNegativeNumber = 0.0
+    """Highest rating that speaks against an item, in the shop's scale: such an event is a dislike,
+    which histories hold and no target or label is. 0: none."""
     split: SplitConfig = SplitConfig()
 
     def __post_init__(self) -> None:

@@ -27,10 +27,16 @@ import pyarrow as pa
 from tfrec.config import Clock, EventKind
 from tfrec.errors import DataError
 
-EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
-"""User actions, from view to purchase by growing intent; only `search` may lack an item_id."""
+POSITIVE_KINDS: tuple[EventKind, ...] = get_args(EventKind)
+"""User actions that speak for an item, targets and labels; only `search` may lack an item_id."""
 
-RECORDED_KINDS = ("impression", "favorite", "dislike", "return", "share")
+NEGATIVE_KINDS = ("dislike", "return")
+"""User actions that speak against an item: histories hold them, no target or label has them."""
+
+EVENT_KINDS = (*POSITIVE_KINDS, *NEGATIVE_KINDS)
+"""Kinds that histories hold; preprocessing.kind_index numbers them in this order."""
+
+RECORDED_KINDS = ("impression",)
 """Kinds that the tables hold and no model reads yet: no history, target or label has them."""
 
 KINDS = (*EVENT_KINDS, *RECORDED_KINDS)
@@ -123,7 +129,7 @@ class Manifest:
     clock: Clock
     partitions: int
     rows: dict[str, int]  # table name -> rows kept
-    first_timestamp: int  # of the first interaction of EVENT_KINDS, seconds since the epoch
+    first_timestamp: int  # of the first interaction of POSITIVE_KINDS, seconds since the epoch
     last_timestamp: int
     profile_columns: tuple[str, ...]  # of the users table, user_id excluded; strings
     item_columns: tuple[str, ...]  # of the items table beyond ITEMS; strings

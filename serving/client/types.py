@@ -16,7 +16,7 @@ from serving.client.constraints import NO_CONSTRAINTS, Constraints, UnknownInput
 from serving.client.texts import is_blank, strings
 from tfrec.errors import ServingError
 
-EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search")
+EVENT_KINDS = ("view", "click", "cart", "purchase", "rating", "search", "favorite", "share", "dislike", "return")
 """Equal to tfrec.schema.EVENT_KINDS, as a test checks; tfrec.schema itself imports pandas."""
 PROFILE_PREFIX, ITEM_PREFIX = "user_", "item_"
 YEAR_3000 = 32_503_680_000  # seconds since the epoch

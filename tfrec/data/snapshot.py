@@ -31,9 +31,9 @@ from tfrec.data.clean import CleanTables
 from tfrec.data.partitions import ID_CHARACTERS, Partitioned, hash_content, partition
 from tfrec.errors import DataError
 from tfrec.schema import (
-    EVENT_KINDS,
     INTERACTIONS,
     ITEMS,
+    POSITIVE_KINDS,
     USERS,
     Clock,
     Manifest,
@@ -80,7 +80,7 @@ def _translated_errors(root: Path) -> Iterator[None]:
 
 
 def _make_manifest(snapshot: str, tables: CleanTables, source: str, clock: Clock, partitions: int) -> Manifest:
-    is_used = pc.is_in(tables.interactions["kind"], pa.array(EVENT_KINDS))
+    is_used = pc.is_in(tables.interactions["kind"], pa.array(POSITIVE_KINDS))
     span = pc.min_max(tables.interactions["timestamp"].filter(is_used).cast(pa.int64()))
     return Manifest(
         snapshot=snapshot,

@@ -23,7 +23,7 @@ from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.own_events import OwnEvents, own_events
 from tfrec.evaluation.query_times import query_times, window_start
 from tfrec.examples.read import read_catalog, read_targets
-from tfrec.schema import CLOCKS, DAY_SECONDS, EVENT_KINDS
+from tfrec.schema import CLOCKS, DAY_SECONDS, POSITIVE_KINDS
 
 SPLITS: tuple[SplitMethod, ...] = get_args(SplitMethod)
 YEAR = 365 * DAY_SECONDS
@@ -122,14 +122,14 @@ def holdout_from_events(
 ) -> Holdout:
     """Holdout of two event tables (user_id, item_id, kind, timestamp in seconds).
 
-    `catalog` [items] str ids. `label_kinds` None: an event of any kind is a label. `clock` None:
-    timestamps that all lie in 1970 are an order. ConfigError for an unknown value of a setting.
-    DataError for an item that is not in the catalog, and for an event of `before` that is not
-    before the window; see `window_start`.
+    `catalog` [items] str ids. `label_kinds` None: an event of any positive kind is a label. `clock`
+    None: timestamps that all lie in 1970 are an order. ConfigError for an unknown value of a
+    setting. DataError for an item that is not in the catalog, and for an event of `before` that is
+    not before the window; see `window_start`.
     """
-    kinds = tuple(label_kinds or EVENT_KINDS)
+    kinds = tuple(label_kinds or POSITIVE_KINDS)
     for kind in kinds:
-        _check("label_kinds", kind, EVENT_KINDS)
+        _check("label_kinds", kind, POSITIVE_KINDS)
     _check("candidates", candidates, CANDIDATES)
     clock = clock or _clock(before, during)
     _check("clock", clock, CLOCKS)

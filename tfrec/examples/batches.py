@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfrec.schema import DAY_SECONDS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS, NEGATIVE_KINDS
 
 Batch = dict[str, tf.Tensor]
 """Dense features of event sequences by name (preprocessing.py), padded with 0 and ""."""
@@ -22,6 +22,12 @@ class History(NamedTuple):
     timestamp: tf.Tensor  # [batch, length] int64 seconds
     price: tf.Tensor  # [batch, length] float32 standard score
     valid: tf.Tensor  # [batch, length] bool: an event, not padding
+
+    @property
+    def is_negative(self) -> tf.Tensor:
+        """[batch, length] bool: an event that speaks against its item, such as a return."""
+        negative = [1 + EVENT_KINDS.index(kind) for kind in NEGATIVE_KINDS]
+        return tf.reduce_any(self.kind[..., tf.newaxis] == negative, axis=-1)
 
 
 def window_start(batches: Iterable[Batch]) -> int:

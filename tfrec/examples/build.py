@@ -17,7 +17,7 @@ Nothing in an example comes from after its last event.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from tfrec.config import ExamplesConfig
 from tfrec.errors import DataError
 from tfrec.examples.split import Boundaries, boundaries
-from tfrec.schema import EVENT_KINDS, TableSet
+from tfrec.schema import EVENT_KINDS, NEGATIVE_KINDS, TableSet
 
 SEQUENCE_SPLITS = ("train", "validation", "test")
 SPLITS = (*SEQUENCE_SPLITS, "catalog")
@@ -49,6 +49,7 @@ class _Events:
     starts: np.ndarray  # [users + 1]
     timestamp: np.ndarray  # [events] seconds
     features: dict[str, pa.Array]  # name -> [events]
+    is_positive: np.ndarray  # [events] bool, no event of NEGATIVE_KINDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,9 @@ def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Ite
     """Yield pairs of a split and serialized examples, from partition `index` of each table."""
     manifest = tables.manifest
     users = pq.read_table(tables.part("users", index)) if manifest.profile_columns else None
-    interactions = pq.read_table(tables.part("interactions", index), columns=_COLUMNS)
+    columns = [*_COLUMNS, "rating"] if config.low_rating else _COLUMNS
+    _check_ratings(manifest.interaction_columns, config.low_rating)
+    interactions = pq.read_table(tables.part("interactions", index), columns=columns)
     bounds = boundaries(manifest, config.split)
     batches = build_sequences(interactions, users, manifest.profile_columns, bounds, config)
     batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)), manifest.item_columns)
@@ -89,20 +92,21 @@ def build_sequences(
     window, then all events of the window. Without windows, a user's events of one timestamp (or
     rank) are a basket: the last basket is test and the one before it validation, each as a whole.
     The first basket is never held out: of two baskets the last is test and none validation, a
-    single one is training.
+    single one is training. Events of NEGATIVE_KINDS are context alone: no target, and not in a
+    window's examples after its start.
 
     Raises DataError when rows are not sorted by user and time or a profile column is missing.
     """
-    events = _item_events(_of_known_kinds(interactions))
+    events = _item_events(_of_known_kinds(_with_dislikes(interactions, config.low_rating)))
     first, last = events.starts[:-1], events.starts[1:]
     validation, test = _window_starts(events, bounds)
     chunks = {
         "train": _train_chunks(first, validation, config),
-        "validation": _window_chunks(first, validation, test, config),
-        "test": _window_chunks(first, test, last, config),
+        "validation": _window_chunks(events, first, validation, test, config),
+        "test": _window_chunks(events, first, test, last, config),
     }
     profiles = _profiles(events.user_ids, users, profile_columns)
-    return {split: _sequences(events, profiles, chunks[split]) for split in SEQUENCE_SPLITS}
+    return {split: _sequences(events, profiles, chunks[split], split != "train") for split in SEQUENCE_SPLITS}
 
 
 def build_catalog(items: pa.Table, further: tuple[str, ...] = ()) -> pa.RecordBatch:
@@ -121,8 +125,25 @@ def encode(batch: pa.RecordBatch) -> list[bytes]:
     return RecordBatchToExamplesEncoder().encode(batch)
 
 
+def _check_ratings(columns: Sequence[str], low_rating: float) -> None:
+    if low_rating and "rating" not in columns:
+        raise DataError(
+            f"`examples.low_rating` is {low_rating:g}, but the interactions have no ratings; name their column under "
+            "columns as `rating` and ingest again, or set it to 0"
+        )
+
+
+def _with_dislikes(interactions: pa.Table, low_rating: float) -> pa.Table:
+    """Make ratings of up to `low_rating` dislikes; an event of another kind keeps it."""
+    if not low_rating:
+        return interactions
+    kind = interactions["kind"]
+    is_low = pc.and_(pc.equal(kind, "rating"), pc.less_equal(interactions["rating"], low_rating).fill_null(False))
+    return interactions.set_column(interactions.column_names.index("kind"), "kind", pc.if_else(is_low, "dislike", kind))
+
+
 def _of_known_kinds(interactions: pa.Table) -> pa.Table:
-    """The rows without impressions, returns and others that no model knows."""
+    """The rows without impressions and others that no model knows."""
     is_known = pc.is_in(interactions["kind"], pa.array(EVENT_KINDS))
     return interactions if pc.all(is_known).as_py() else interactions.filter(is_known)
 
@@ -146,7 +167,9 @@ def _item_events(interactions: pa.Table) -> _Events:
     if len(rows) < len(code):
         features = {name: values.take(pa.array(rows)) for name, values in features.items()}
     user_ids = _bytes(user.dictionary.take(pa.array(with_item)))
-    return _Events(user_ids, np.append(starts, len(rows)), time[rows] // 1000, features)
+    is_negative = pc.is_in(features["event_kind"], pa.array(NEGATIVE_KINDS, pa.large_binary()))
+    is_positive = ~is_negative.to_numpy(zero_copy_only=False)
+    return _Events(user_ids, np.append(starts, len(rows)), time[rows] // 1000, features, is_positive)
 
 
 def _queries(interactions: pa.Table, user: np.ndarray, time: np.ndarray) -> pa.Array:
@@ -214,9 +237,12 @@ def _train_chunks(first: np.ndarray, end: np.ndarray, config: ExamplesConfig) ->
     return _Chunks(user, begin, full_end - new_targets, np.minimum(full_end, end[user]))
 
 
-def _window_chunks(first: np.ndarray, start: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:
-    """One chunk for each user with events in the window."""
-    user = np.flatnonzero(end > start)
+def _window_chunks(
+    events: _Events, first: np.ndarray, start: np.ndarray, end: np.ndarray, config: ExamplesConfig
+) -> _Chunks:
+    """One chunk for each user with a target in the window."""
+    before = np.append(0, np.cumsum(events.is_positive))
+    user = np.flatnonzero(before[end] > before[start])
     begin = np.maximum(first, start - (config.window_history or config.max_events))
     return _Chunks(user, begin[user], start[user], end[user])
 
@@ -232,12 +258,19 @@ def _profiles(user_ids: pa.Array, users: pa.Table | None, columns: tuple[str, ..
     return {f"user_{name}": _bytes(_bytes(users[name]).take(row)) for name in columns}
 
 
-def _sequences(events: _Events, profiles: dict[str, pa.Array], chunks: _Chunks) -> pa.RecordBatch:
-    """One row a chunk."""
+def _sequences(
+    events: _Events, profiles: dict[str, pa.Array], chunks: _Chunks, is_window: bool = False
+) -> pa.RecordBatch:
+    """One row a chunk; a window's chunks have only targets after the context."""
     lengths = chunks.end - chunks.begin
     offsets = np.append(0, np.cumsum(lengths))
     row = np.arange(offsets[-1]) + np.repeat(chunks.begin - offsets[:-1], lengths)
-    is_target = row >= np.repeat(chunks.target, lengths)
+    is_new = row >= np.repeat(chunks.target, lengths)
+    if is_window:
+        kept = events.is_positive[row] | ~is_new
+        offsets = np.append(0, np.cumsum(kept))[offsets]
+        row, is_new = row[kept], is_new[kept]
+    is_target = is_new & events.is_positive[row]
     of_user = {"user_id": events.user_ids, **profiles}
     columns = {name: _lists(values.take(pa.array(chunks.user))) for name, values in of_user.items()}
     for name, values in events.features.items():

@@ -71,7 +71,7 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
     profile = {f"user_{column}": _strings([""] * USERS) for column in config.features.profile_columns}
     history = {
         "event_item_id": item_id,
-        "event_kind": _strings(rng.choice(EVENT_KINDS[:-1], (USERS, EVENTS))),
+        "event_kind": _strings(rng.choice([kind for kind in EVENT_KINDS if kind != "search"], (USERS, EVENTS))),
         "event_timestamp": START + HOUR * np.arange(USERS * EVENTS).reshape(USERS, EVENTS),
         "event_price": np.full((USERS, EVENTS), 2.5, np.float32),
         "timestamp": np.full(USERS, START + 1000 * HOUR),

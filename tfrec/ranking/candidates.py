@@ -24,7 +24,7 @@ from tfrec.ranking.cold_candidates import ColdCandidates
 from tfrec.ranking.item_statistics import STATISTIC_NAMES
 from tfrec.ranking.kind_features import kind_index
 from tfrec.ranking.linear_autoencoder import factorize
-from tfrec.schema import DAY_SECONDS, EVENT_KINDS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS, POSITIVE_KINDS
 
 SCORE_NAMES = ("towers", "towers_below_best", "copurchase", "copurchase_below_best", "repeat")
 """Scores that a candidate carries; `below_best`: the distance from the best new item."""
@@ -101,7 +101,8 @@ class CandidateGenerator(tf.Module):
         self._decoder = tf.Variable(factors, trainable=False, name="decoder")
         self._users = tf.Variable(tf.zeros([self._rows]), trainable=False, name="users")
         self._label_kinds = [kind_index(kind) for kind in label_kinds]
-        self._repeat_weights = tf.Variable(tf.ones([1 + len(EVENT_KINDS)]), trainable=False, name="repeat_weights")
+        is_positive = [1.0, *(float(kind in POSITIVE_KINDS) for kind in EVENT_KINDS)]
+        self._repeat_weights = tf.Variable(is_positive, trainable=False, name="repeat_weights")
 
     def fit(self, events: pd.DataFrame, statistics: np.ndarray) -> None:
         """Fit co-purchase and the kinds' weights to events; set popularity from item statistics.
@@ -196,7 +197,8 @@ class CandidateGenerator(tf.Module):
         """
         shape = tf.shape(history.row, out_type=tf.int64)
         users = tf.repeat(tf.range(shape[0])[:, tf.newaxis], shape[1], axis=1)
-        distinct, _ = tf.unique(tf.boolean_mask(history.row + self._rows * users, history.valid))
+        is_positive = tf.logical_and(history.valid, tf.logical_not(history.is_negative))
+        distinct, _ = tf.unique(tf.boolean_mask(history.row + self._rows * users, is_positive))
         return tf.sparse.segment_sum(
             self._encoder, distinct % self._rows, distinct // self._rows, num_segments=shape[0]
         )
@@ -217,14 +219,14 @@ class CandidateGenerator(tf.Module):
 
     def _kind_weights(self, history: History, pairs: tf.Tensor) -> tf.Tensor:
         """[batch, length] weight of each event; `pairs` [batch * length, 2] are user and row."""
+        weights = tf.gather(self._repeat_weights, history.kind)
         if not self._label_kinds:
-            return tf.ones_like(history.price)
+            return weights
         is_label = tf.reduce_any(history.kind[..., tf.newaxis] == self._label_kinds, axis=-1)
         label_times = tf.where(tf.logical_and(is_label, history.valid), history.timestamp, -1)
         none = tf.fill(tf.stack([tf.shape(history.row)[0], self._rows]), tf.constant(-1, tf.int64))
         latest = tf.tensor_scatter_nd_max(none, pairs, tf.reshape(label_times, [-1]))
         is_followed = tf.gather(latest, history.row, batch_dims=1) >= history.timestamp
-        weights = tf.gather(self._repeat_weights, history.kind)
         return tf.where(is_followed, tf.gather(self._repeat_weights, self._label_kinds[0]), weights)
 
     def _score_columns(self, scores: SourceScores, rows: tf.Tensor) -> tf.Tensor:
@@ -246,7 +248,8 @@ def repeat_weights(events: pd.DataFrame, label_kinds: Sequence[int]) -> np.ndarr
     """[1 + kinds] float32 weight of an event by the index of its kind; the largest is 1.
 
     It is the share of the pairs of user and item with an event of the kind that a label follows
-    later. All label kinds have one weight. A kind without such a pair has the smallest weight.
+    later. All label kinds have one weight. Where no label follows any event, all have 1 but the
+    negative ones.
     """
     is_label = events.kind.isin(label_kinds)
     last_label = events[is_label].groupby(["user", "row"]).timestamp.max().rename("last_label")
@@ -257,7 +260,8 @@ def repeat_weights(events: pd.DataFrame, label_kinds: Sequence[int]) -> np.ndarr
     weights = np.zeros(1 + len(EVENT_KINDS), np.float32)
     weights[share.index] = share
     weights[list(label_kinds)] = weights[label_kinds[0]]
-    return weights / weights.max() if weights.max() > 0 else np.ones_like(weights)
+    is_positive = np.array([1, *(kind in POSITIVE_KINDS for kind in EVENT_KINDS)], np.float32)
+    return weights / weights.max() if weights.max() > 0 else is_positive
 
 
 def _distinct_rows(proposed: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:

@@ -40,7 +40,7 @@ class GroupEvents(NamedTuple):
     youngest: tf.Tensor  # [slots] float32 days
     oldest: tf.Tensor  # [slots] float32 days
     of_event: tf.Tensor  # [batch, length, columns] int32 slot of each event's item and groups
-    is_counted: tf.Tensor  # [batch, length, columns] bool
+    is_known: tf.Tensor  # [batch, length, columns] bool
 
 
 class CandidateFeatures(tf.Module):
@@ -111,7 +111,7 @@ class CandidateFeatures(tf.Module):
         counts = tf.concat([pair, groups, statistics, price, users], axis=-1)
         if self._by_kind.names:
             of_candidate = tf.gather(events.slot, tf.gather(self._item_groups, rows), batch_dims=1)
-            slots = Slots(events.of_event, events.is_counted, of_candidate)
+            slots = Slots(events.of_event, events.is_known, of_candidate)
             counts = tf.concat([counts, self._by_kind.compute(history, age, slots, rows)], axis=-1)
         return tf.concat([_log(counts), scores], axis=-1)
 
@@ -165,15 +165,20 @@ class CandidateFeatures(tf.Module):
         return tf.where(history.valid, tf.maximum(age, 0.0), NEVER_DAYS)
 
     def _aggregate(self, history: History, age: tf.Tensor, baskets_ago: tf.Tensor) -> GroupEvents:
-        """Aggregate events by item and by each group of an item; an unknown value is no group."""
+        """Aggregate events by item and by each group of an item; an unknown value is no group.
+
+        Negative events count by kind alone, see kind_features.py.
+        """
         weights = [tf.ones_like(age), *(tf.pow(0.5, age / days) for days in HALF_LIVES_DAYS)]
         weights += [tf.cast(baskets_ago < count, tf.float32) for count in LATEST_BASKETS]
         groups = tf.gather(self._item_groups, history.row)
         unknown = np.append(-1, self._first[1:])
-        is_counted = tf.logical_and(history.valid[..., tf.newaxis], groups != unknown)
+        is_known = tf.logical_and(history.valid[..., tf.newaxis], groups != unknown)
+        is_counted = tf.logical_and(is_known, tf.logical_not(history.is_negative)[..., tf.newaxis])
         by_column = tf.repeat(tf.stack(weights, axis=-1)[:, :, tf.newaxis], len(unknown), axis=2)
         by_column = tf.where(is_counted[..., tf.newaxis], by_column, 0.0)
-        return _aggregate_by_group(groups, is_counted, by_column, age[..., tf.newaxis], self._size)
+        events = _aggregate_by_group(groups, is_counted, by_column, age[..., tf.newaxis], self._size)
+        return events._replace(is_known=is_known)
 
 
 def _aggregate_by_group(

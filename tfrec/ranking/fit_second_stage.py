@@ -18,6 +18,7 @@ from tfrec.errors import DataError
 from tfrec.examples.batches import window_start
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.ranking.fit_ranker import calibrate_ranker, fit_ranker, held_out_start
+from tfrec.ranking.kind_features import kind_index
 from tfrec.ranking.second_stage import Heads, SecondStage
 from tfrec.ranking.training_data import (
     ExampleBuffer,
@@ -28,7 +29,7 @@ from tfrec.ranking.training_data import (
     mask_tower_scores,
 )
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.schema import DAY_SECONDS, EVENT_KINDS
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS, NEGATIVE_KINDS
 from tfrec.training.train import Trained, catch_up, follow_trend
 
 USERS_AT_ONCE = 32
@@ -83,10 +84,12 @@ def fit_second_stage(
 
 
 def _heads(files: Sequence[str], config: Config) -> Heads:
-    """A head for each event kind of the window's targets."""
+    """A head for each event kind of the window's targets; the negative kinds of the histories."""
     kinds: set[int] = set()
+    negative: set[int] = set()
     for batch in sequences(files, (), 1024).as_numpy_iterator():
         kinds |= set(np.unique(batch["event_kind"][batch["event_is_target"] > 0]).tolist())
+        negative |= set(np.unique(batch["event_kind"]).tolist())
     heads = tuple(kind for index, kind in enumerate(EVENT_KINDS) if index + 1 in kinds)
     positive = tuple(kind for kind in heads if kind in (config.evaluation.label_kinds or EVENT_KINDS))
     if not positive:
@@ -94,7 +97,11 @@ def _heads(files: Sequence[str], config: Config) -> Heads:
             "the validation window holds no positive, so the ranker can't be fitted; lower test_days, or set "
             "ranking.epochs to 0"
         )
-    return Heads(tuple(kind for kind in heads if kind not in positive), positive)
+    return Heads(
+        tuple(kind for kind in heads if kind not in positive),
+        positive,
+        tuple(kind for kind in NEGATIVE_KINDS if kind_index(kind) in negative),
+    )
 
 
 def _collect_earlier_windows(

@@ -26,7 +26,7 @@ class Slots(NamedTuple):
     """Where the events with an item or a group of it are summed, by user."""
 
     of_event: tf.Tensor  # [batch, length, columns] int32; the columns are the item and its groups
-    is_counted: tf.Tensor  # [batch, length, columns] bool
+    is_known: tf.Tensor  # [batch, length, columns] bool
     of_candidate: tf.Tensor  # [batch, candidates, columns] int32
 
 
@@ -72,7 +72,7 @@ class KindFeatures(tf.Module):
     def _pair_features(self, is_kind: tf.Tensor, age: tf.Tensor, slots: Slots) -> tf.Tensor:
         """[batch, candidates, columns * 3 * kinds] of events with a candidate and its groups."""
         kinds, columns = len(self.kinds), slots.of_candidate.shape[2]
-        counted = tf.logical_and(slots.is_counted[..., tf.newaxis], is_kind[:, :, tf.newaxis])
+        counted = tf.logical_and(slots.is_known[..., tf.newaxis], is_kind[:, :, tf.newaxis])
         counts, ages = tf.cast(counted, tf.float32), age[..., tf.newaxis, tf.newaxis]
         weights = tf.concat([counts, counts * tf.pow(0.5, ages / HALF_LIFE_DAYS)], axis=-1)
         slot = tf.reshape(slots.of_event, [-1])

@@ -94,8 +94,8 @@ def score_mask(
     """[targets, candidates] bool: the target's own column and the columns of its negatives.
 
     The target's item in another column (an accidental hit) never counts. `mask_positives` chooses
-    which of the user's other events do not either; see TrainConfig. The first candidates are the
-    targets.
+    which of the user's other events do not either; see TrainConfig. What a user returned or
+    dislikes is a negative like any other. The first candidates are the targets.
     """
     target_rows = tf.boolean_mask(history.row, is_target)
     targets = tf.shape(target_rows)[0]
@@ -110,7 +110,8 @@ def score_mask(
         allowed = tf.logical_and(allowed, tf.logical_not(others))
     # All items of the user's sequence, in any column; for "repeat" only if the target is new.
     if mask_positives in ("sequence", "repeat"):
-        foreign = tf.gather(tf.reduce_all(history.row[:, :, tf.newaxis] != candidate_rows, axis=1), user)
+        own = tf.where(history.is_negative, tf.constant(-1, tf.int64), history.row)
+        foreign = tf.gather(tf.reduce_all(own[:, :, tf.newaxis] != candidate_rows, axis=1), user)
         if mask_positives == "repeat":
             foreign = tf.logical_or(foreign, tf.boolean_mask(is_repeat(history), is_target)[:, tf.newaxis])
         allowed = tf.logical_and(allowed, foreign)
@@ -142,8 +143,9 @@ def kind_weights(label_kinds: Sequence[str], others: float) -> np.ndarray:
 
 
 def is_repeat(history: History) -> tf.Tensor:
-    """[batch, length] bool: the sequence holds the event's item at an earlier time."""
+    """[batch, length] bool: the sequence holds the event's item at an earlier time, no negative."""
     earlier = history.timestamp[:, tf.newaxis, :] < history.timestamp[:, :, tf.newaxis]
+    earlier = tf.logical_and(earlier, tf.logical_not(history.is_negative)[:, tf.newaxis, :])
     same = history.row[:, tf.newaxis, :] == history.row[:, :, tf.newaxis]
     return tf.reduce_any(tf.logical_and(earlier, same), axis=2)
 

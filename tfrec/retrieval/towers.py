@@ -16,10 +16,12 @@ from tfrec.examples.batches import History
 from tfrec.examples.catalog import Catalog
 from tfrec.examples.preprocessing import DAYS_PER_WEEK, day_of_week
 from tfrec.retrieval import replicas
-from tfrec.schema import EVENT_KINDS
+from tfrec.schema import EVENT_KINDS, NEGATIVE_KINDS
 
 AGE_BUCKETS = 64  # two for each octave of seconds: the last one holds ages beyond a lifetime
 USER_ID_BUCKETS = 1 << 18
+NEGATIVE_START = -4.0
+"""Log weight of negative events in AverageByAge before training: they speak against an item."""
 
 
 class Context(NamedTuple):
@@ -242,8 +244,9 @@ class AverageByAge(tf.keras.layers.Layer):
     def build(self, shape: tf.TensorShape) -> None:
         """Create a weight for each age bucket and each kind, and a gain for each dimension."""
         self._log_weight = self.add_weight(name="log_weight", shape=[AGE_BUCKETS], initializer="zeros")
+        start = [0.0, *(NEGATIVE_START if kind in NEGATIVE_KINDS else 0.0 for kind in EVENT_KINDS)]
         self._log_kind_weight = self.add_weight(
-            name="log_kind_weight", shape=[len(EVENT_KINDS) + 1], initializer="zeros"
+            name="log_kind_weight", shape=[len(start)], initializer=tf.keras.initializers.Constant(start)
         )
         self._gain = self.add_weight(name="gain", shape=[shape[-1]], initializer=tf.keras.initializers.Constant(4.0))
 

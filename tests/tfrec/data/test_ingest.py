@@ -619,11 +619,12 @@ def test_kinds_for_later_are_stored_and_counted_and_give_no_bounds(tmp_path: Pat
     )
     kinds = {row["kind"]: row["quantity"] for row in _rows(report.tables, "interactions").to_pylist()}
     assert kinds == {"purchase": 1.0, "return": -1.0, "impression": None, "favorite": None}
-    assert _rule(report, "interactions", "kind that no training uses yet")["changed"] == 3
-    # 2024-01-02 is 19,724 days after 1970; the others would move the windows of the split.
+    assert _rule(report, "interactions", "kind that no training uses yet")["changed"] == 1
+    # 2024-01-02 is 19,724 days after 1970; a return or impression would move the split's windows.
     manifest = report.tables.manifest
-    assert manifest.first_timestamp == manifest.last_timestamp == 19_724 * 86_400
-    assert read_user(report.tables, "u").history["kind"].tolist() == ["purchase"]
+    assert manifest.first_timestamp == 19_723 * 86_400
+    assert manifest.last_timestamp == 19_724 * 86_400
+    assert read_user(report.tables, "u").history["kind"].tolist() == ["favorite", "purchase", "return"]
 
 
 FURTHER_MAPPING = """\

@@ -233,11 +233,11 @@ def test_leave_last_out_holds_out_each_users_last_two_baskets_of_dated_events(sh
     ]
 
 
-def test_kinds_that_no_model_knows_are_neither_targets_nor_history_nor_between_search_and_click() -> None:
+def test_impressions_are_neither_targets_nor_history_nor_between_search_and_click() -> None:
     rows = [
         event("u", "a", 1),
         search("u", 2, "tea"),
-        *(event("u", "x", 3 + n, kind) for n, kind in enumerate(("impression", "dislike", "return", "favorite"))),
+        event("u", "x", 3, "impression"),
         event("u", "b", 8, "click"),
         event("v", "x", TEST, "impression"),
     ]
@@ -245,6 +245,38 @@ def test_kinds_that_no_model_knows_are_neither_targets_nor_history_nor_between_s
     assert marked(splits["train"]) == ["a* b*"]
     assert splits["train"][0]["event_query"] == [b"", b"tea"]
     assert splits["test"] == []
+
+
+def test_dislikes_and_returns_are_history_but_no_targets() -> None:
+    rows = [
+        event("u", "a", 1, "favorite"),
+        event("u", "b", 2, "dislike"),
+        event("u", "c", 3, "share"),
+        event("u", "c", VALIDATION, "return"),
+        event("u", "d", VALIDATION + 1),
+        event("u", "d", TEST, "return"),
+        event("v", "a", TEST, "dislike"),
+    ]
+    splits = sequences(rows)
+    assert marked(splits["train"]) == ["a* b c*"]
+    assert marked(splits["validation"]) == ["a b c d*"]  # the return is not known before the window
+    assert splits["test"] == []  # neither user has a target
+    later = sequences([*rows[:-1], event("u", "e", TEST + 1)], max_events=8)
+    assert marked(later["test"]) == ["a b c c d e*"]
+    assert later["test"][0]["event_kind"] == [b"favorite", b"dislike", b"share", b"return", b"purchase", b"purchase"]
+
+
+def test_a_low_rating_is_a_dislike() -> None:
+    rows = table([event("u", item, second, "rating") for second, item in enumerate("abc")] + [event("u", "d", 9)])
+    rated = rows.append_column("rating", pa.array([1.0, 2.5, None, 1.0], pa.float32()))
+    train = build_sequences(rated, None, (), BOUNDS, ExamplesConfig(low_rating=2.0))["train"].to_pylist()
+    assert marked(train) == ["a b* c* d*"]
+    assert train[0]["event_kind"] == [b"dislike", b"rating", b"rating", b"purchase"]
+
+
+def test_a_low_rating_without_ratings_is_refused(shop: TableSet) -> None:
+    with pytest.raises(DataError, match=r"`examples.low_rating` is 2, but the interactions have no ratings"):
+        next(iter(build_partition(shop, 0, ExamplesConfig(low_rating=2.0))))
 
 
 def test_events_with_the_same_timestamp_stay_in_the_order_of_the_table() -> None:

@@ -279,7 +279,8 @@ def test_a_kind_weighs_the_share_of_its_items_that_are_bought_later():
     # View 1/3, cart 1/2, purchase 1/2 (of two pairs one is bought again), as shares of the largest.
     np.testing.assert_allclose(weights[[VIEW, CART, PURCHASE]], [2 / 3, 1, 1])
     assert weights[[0, 2, 5]].tolist() == [0, 0, 0]
-    assert set(repeat_weights(LOG[LOG.kind == VIEW], [PURCHASE]).tolist()) == {1.0}  # nothing to weigh by
+    # Where nothing is bought: 1, for dislikes and returns, the last two kinds, 0.
+    assert repeat_weights(LOG[LOG.kind == VIEW], [PURCHASE]).tolist() == [1.0] * 9 + [0.0] * 2
 
 
 def test_repeats_are_what_was_put_into_the_cart_before_what_was_viewed_or_bought(make_catalog):
@@ -302,3 +303,18 @@ def test_repeats_are_what_was_put_into_the_cart_before_what_was_viewed_or_bought
         tf.ones([1, 5], tf.bool),
     )
     assert generator.find_repeats(history, tf.constant([NOW], tf.int64)).numpy().tolist() == [[3, 2, 1, 4]]
+
+
+def test_a_disliked_item_is_neither_new_nor_a_repeat_before_others(generator):
+    RETURN = 10
+    history = History(
+        tf.constant([[6, 3]], tf.int64),
+        tf.constant([[RETURN, PURCHASE]], tf.int64),
+        tf.constant([[NOW - DAY, NOW - 90 * DAY]], tf.int64),
+        tf.zeros([1, 2]),
+        tf.ones([1, 2], tf.bool),
+    )
+    query_times = tf.constant([NOW], tf.int64)
+    assert generator.find_repeats(history, query_times).numpy().tolist() == [[3, 6]]
+    rows = generator.generate(history, query_times, tf.constant([[1.0]])).rows.numpy()[0]
+    assert 5 in rows  # the towers' best new item: item 6 would score higher

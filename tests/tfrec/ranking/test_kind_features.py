@@ -13,7 +13,7 @@ from tfrec.ranking.item_statistics import NEVER_DAYS, STATISTIC_NAMES
 
 DAY = 86_400
 NOW = 1000 * DAY
-VIEW, CART, PURCHASE = 1, 3, 4  # as in preprocessing.kind_index
+VIEW, CART, PURCHASE, RETURN = 1, 3, 4, 10  # as in preprocessing.kind_index
 
 # Items 1 and 2 are of category 1, item 3 of category 2.
 CATEGORY = {"category": np.array([[0], [1], [1], [2]]), "category_size": 3}
@@ -68,6 +68,15 @@ def test_the_recent_users_of_an_item_and_its_groups_are_counted_by_kind(make_fea
     assert values["item_purchase_users_28"] == [0, 1, 0]  # the other purchase is 40 days old
     assert values["category_0_view_users_28"] == [2, 2, 0]
     assert values["brand_view_users_28"] == [0, 0, 0]  # no brand is known
+
+
+def test_a_return_counts_as_a_return_alone(make_features):
+    returned = HISTORY._replace(kind=tf.constant([[VIEW, VIEW, RETURN, CART, 0]], tf.int64))
+    values = compute(make_features("view", "return"), returned)
+    assert values["times"] == [3, 0, 0]
+    assert values["idle_days"] == pytest.approx([1, NEVER_DAYS, NEVER_DAYS], rel=1e-4)
+    assert values["category_0_times"] == [3, 3, 0]
+    assert values["item_return_times"] == [0, 1, 0]
 
 
 def test_one_kind_alone_has_no_features(make_features):

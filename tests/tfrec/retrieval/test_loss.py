@@ -52,6 +52,24 @@ def test_a_users_positives_are_masked_as_configured(mask_positives, mask):
     assert mask_of(history_of(ROWS, TIMES), IS_TARGET, COLUMNS, mask_positives) == mask
 
 
+RETURN = 10  # as in preprocessing.kind_index
+
+
+def test_a_returned_item_is_a_negative_of_its_user():
+    # User 0 returned item 1, bought item 2, then item 1 is in the batch and drawn.
+    history = history_of([[1, 2, 0]], [[10, 20, 0]])
+    is_target = [[False, True, False]]
+    assert mask_of(history._replace(kind=tf.constant([[4, 4, 0]], tf.int64)), is_target, [2, 1, 3], "sequence") == [
+        "101"
+    ]
+    returned = history._replace(kind=tf.constant([[RETURN, 4, 0]], tf.int64))
+    assert mask_of(returned, is_target, [2, 1, 3], "sequence") == ["111"]
+    assert (
+        is_repeat(history_of([[1, 1]], [[10, 20]])._replace(kind=tf.constant([[RETURN, 4]], tf.int64))).numpy().any()
+        == 0
+    )
+
+
 def test_items_of_one_basket_are_no_negatives_of_each_other():
     # User 0 buys items 2 and 3 together; user 1 buys item 1 at that same time, which is another
     # basket.
