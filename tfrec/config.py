@@ -284,7 +284,8 @@ class EvaluationConfig(Settings):
     candidates: EvaluationCandidates = "sold"
     """Items that are ranked: "sold" before or in the window, or the whole "catalog"."""
     cold_start_users: NonNegative = 250
-    """Most users of the cold-start curve, scored with the ends of their histories; 0: no curve."""
+    """Most users of the first-clicks curve, scored with the ends of their histories; 0: no
+    curve."""
     ranking_users: NonNegative = 0
     """Users of the test window whose candidates TFX's Evaluator evaluates too; 0: none."""
 
@@ -302,6 +303,9 @@ class VerdictConfig(Settings):
     first_stage: bool = True
     """Refuse a model whose second stage is surely below the towers alone, on the slice or on
     "novel"."""
+    first_clicks: bool = True
+    """Refuse a model that is surely below the most popular items after 0, 1, 2, 3, 5, 10 or 20
+    events of history, or with all of it, on all items or on "novel"."""
     min_ratio_to_production: NonNegativeNumber = 0.98
     """Share of the score of the model in production that the model must reach."""
     protected: tuple[Slice, ...] = ()

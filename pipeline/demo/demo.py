@@ -21,6 +21,7 @@ from pipeline.runs import COMPLETE_JOURNEY, Run
 from pipeline.tables import why_ingest
 from tfrec.errors import ModelError
 from tfrec.examples.split import boundaries
+from tfrec.reports.first_clicks import render_first_clicks
 from tfrec.reports.terminal import render_table
 from tfrec.schema import TableSet, read_table_set
 from tfrec.versions import latest_version
@@ -54,6 +55,7 @@ def demonstrate(file: RunFile, query: str = QUERY) -> None:
             steps.begin("results", f"run {run.name}, recommendations from {address}")
             print(f"\n{render_table(outcome.evaluation)}")
             _recommend(steps, run, tables, address, query)
+            print(f"\n{render_first_clicks(outcome.evaluation)}", flush=True)
 
 
 def _report_refusal(outcome: Outcome, run: Run) -> None:

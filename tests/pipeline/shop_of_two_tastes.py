@@ -69,6 +69,7 @@ settings:
   ranking.hidden: [16]
   verdict.floor: [recent_popularity]
   verdict.first_stage: false
+  verdict.first_clicks: false
 """
 """Keys of a run that trains in seconds."""
 SHOP_FILE = f"""\

@@ -10,6 +10,7 @@ import pandas as pd
 from tfrec.data.lookup import read_items
 from tfrec.errors import DataError
 from tfrec.reports import terminal
+from tfrec.reports.columns import one_line
 from tfrec.schema import TableSet
 
 MAX_LATER_ITEMS = 10
@@ -68,7 +69,7 @@ def render_probabilities(items: Sequence[ItemProbabilities], tables: TableSet) -
     lines = ["  ".join([*(f"{kind:>8}" for kind in kinds), f"{'item':<{width}}", "title"])]
     for item, title in zip(items, titles, strict=True):
         probabilities = (f"{item.by_kind[kind]:>8.4f}" for kind in kinds)
-        lines.append("  ".join([*probabilities, f"{item.item_id:<{width}}", terminal.one_line(title)]).rstrip())
+        lines.append("  ".join([*probabilities, f"{item.item_id:<{width}}", one_line(title)]).rstrip())
     return "\n".join(lines)
 
 

@@ -83,10 +83,11 @@ def train(options: argparse.Namespace) -> int:
         run = ready_run_of(file)
         from pipeline.local_runner import run_pipeline  # importing TFX takes seconds
         from pipeline.outcome import read_outcome
+        from tfrec.reports.first_clicks import render_first_clicks
 
         run_pipeline(run)
     outcome = read_outcome(run)
-    print(outcome.sentence(run))
+    print("\n\n".join(filter(None, [render_first_clicks(outcome.evaluation), outcome.sentence(run)])))
     return 1 if outcome.refusal else 0
 
 

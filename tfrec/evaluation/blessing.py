@@ -22,6 +22,7 @@ from tfrec.evaluation.groups import groups
 from tfrec.evaluation.holdout import Holdout, Scorer, configured_holdout
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.verdict.decide import Comparison, decide_verdict
+from tfrec.evaluation.verdict.first_clicks import NON_PERSONALIZED
 from tfrec.examples.read import read_items
 from tfrec.training.learning_curve import IN_MODEL, read_epochs
 from tfrec.versions import latest_version
@@ -63,14 +64,14 @@ def evaluate_and_bless(
         log(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {each}")
         scores[each] = evaluate(each, scorer, holdout, extras)
 
+    lists = {each: floor.scorers[each] for each in NON_PERSONALIZED}
+    first_clicks = cold_start(exported, holdout, lists, config.evaluation.cold_start_users)
     baseline_scores = {each: scores[each] for each in floor.scorers}
     best = strongest(baseline_scores)
     details = Details(
         baseline=best.name,
         gains=gains(scores[name], best),
-        cold_start=cold_start(
-            exported, holdout, floor.scorers["recent_popularity"], config.evaluation.cold_start_users
-        ),
+        cold_start=first_clicks,
         calibration=probabilities.curve() if name == BOTH_STAGES else None,
         label_shares=label_shares(holdout),
         sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
@@ -81,6 +82,7 @@ def evaluate_and_bless(
         baseline_scores,
         floor.strongest,
         first_stage=scores[STAGES[0]] if name == BOTH_STAGES else None,
+        first_clicks=first_clicks,
         production=scores.get(PRODUCTION),
     )
     verdict = decide_verdict(compared, config.verdict)

@@ -34,11 +34,22 @@ class GroupGain:
 
 
 @dataclasses.dataclass(frozen=True)
+class PairedDifference:
+    """Mean over users of the model's NDCG@20 minus that of a baseline."""
+
+    mean: Number
+    low: Number  # ends of the 95 % interval
+    high: Number
+
+
+@dataclasses.dataclass(frozen=True)
 class ColdStartPoint:
     """Scores of the evaluated model on histories that are cut to their last `events`."""
 
     events: int | None  # None: the whole history
     slices: dict[str, SliceScores]  # "all" and "novel"
+    # baseline of ColdStart.baselines -> slice -> difference
+    differences: dict[str, dict[str, PairedDifference]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +62,8 @@ class ColdStart:
     non_personalized: Annotated[
         dict[str, SliceScores], Field(validation_alias=AliasChoices("non_personalized", "stranger"))
     ]
+    # recent_popularity, popularity, and item_knn on the last item: name -> slice -> scores
+    baselines: dict[str, dict[str, SliceScores]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,6 +80,15 @@ class ExportedModel:
         return (self._histories["event_item_id"] != b"").sum(axis=1).astype(np.int64)
 
     @property
+    def last_item_ids(self) -> np.ndarray:
+        """[users] str id of the last item in the history; "" without one."""
+        items = self._histories["event_item_id"]
+        if not items.size:
+            return np.full(len(items), "", object)
+        last = items.shape[1] - 1 - (items != b"")[:, ::-1].argmax(axis=1)
+        return np.array([item_id.decode("utf-8") for item_id in items[np.arange(len(items)), last]], object)
+
+    @property
     def texts(self) -> ItemTexts | None:
         """Text vectors of the items; None for a model that exports none."""
         if not hasattr(self._model, "text_row"):

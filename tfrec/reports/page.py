@@ -15,9 +15,10 @@ from tfrec.errors import DataError
 from tfrec.evaluation.details import GroupGain
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Scores, SliceScores
+from tfrec.reports.columns import one_line
 from tfrec.reports.figures import MISSING, interval_text, number
 from tfrec.reports.sections import plotted_sections
-from tfrec.reports.terminal import one_line, protocol_sentence
+from tfrec.reports.terminal import protocol_sentence
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 

@@ -19,7 +19,7 @@ from tfrec.reports.figures import (
     plot_of,
 )
 from tfrec.reports.learning_section import learning_section
-from tfrec.reports.plots import BASELINE, MODEL, Axes, Line
+from tfrec.reports.plots import BASELINE, INK, MODEL, Axes, Line
 
 COLD_START_CURVES = (
     ("all", "ndcg@20", "NDCG@20"),
@@ -61,8 +61,9 @@ def _cold_start(evaluation: Evaluation) -> Section:
     if curve is None:
         return Section("cold-start", "New users and new items", f"Few events: {MISSING}", _item_ages(evaluation))
     text = (
-        "The same users are scored again with only the last events of their histories and without their user id. The "
-        "non-personalized list is equal for all users: the most popular items of the last 28 days."
+        "The same users are scored again with only the last events of their histories and without their user id. "
+        "Recent popularity (of the last 28 days) and popularity (of all time) give one list to all users, item-kNN the "
+        "items of those who had the user's last item."
     )
     shown = [_cold_start_plot(curve, *each) for each in COLD_START_CURVES]
     return Section("cold-start", "New users and new items", text, shown + _item_ages(evaluation))
@@ -76,7 +77,7 @@ def _cold_start_plot(curve: ColdStart, slice_: str, metric: str, title: str) -> 
     low, high = zip(*ends, strict=True) if len(ends) == len(parts) else ((), ())
     lines = [
         Line("model", x, [part.metrics[metric] for part in parts], MODEL, low, high),
-        Line("non-personalized", x, [curve.non_personalized[slice_].metrics[metric]] * len(x), BASELINE),
+        *(Line(name, x, [value] * len(x), each) for name, value, each in _constant(curve, slice_, metric)),
     ]
     axes = Axes("events of the history", title.split(",")[0], ticks)
     return plot_of(
@@ -86,6 +87,15 @@ def _cold_start_plot(curve: ColdStart, slice_: str, metric: str, title: str) -> 
         ["events", *ticks],
         lambda key, description: plots.draw_lines(key, description, lines, axes),
     )
+
+
+def _constant(curve: ColdStart, slice_: str, metric: str) -> list[tuple[str, float, str]]:
+    """Name, value and color of each baseline; of one alone in files of older versions."""
+    baselines = curve.baselines or {"non-personalized": curve.non_personalized}
+    return [
+        (name.replace("_", " "), slices[slice_].metrics[metric], INK if index else BASELINE)
+        for index, (name, slices) in enumerate(baselines.items())
+    ]
 
 
 def _item_ages(evaluation: Evaluation) -> list[Plot]:

@@ -9,12 +9,13 @@ import dataclasses
 import datetime
 import math
 import textwrap
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tfrec.errors import DataError
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Protocol, SliceScores
+from tfrec.reports.columns import display_width, fit, one_line
+from tfrec.reports.first_clicks import render_first_clicks
 
 WIDTH = 120
 
@@ -34,11 +35,12 @@ class Recommendation:
 
 
 def render_table(evaluation: Evaluation) -> str:
-    """The protocol, a block for each slice with a row for each model, and the verdict."""
+    """The protocol, a block for each slice, the first clicks and the verdict."""
     slices = next(iter(evaluation.scores.values())).slices if evaluation.scores else {}
     blocks = [
         _wrapped(protocol_sentence(evaluation.protocol)),
         *(_slice(evaluation, name) for name in slices),
+        *filter(None, [render_first_clicks(evaluation)]),
         _verdict(evaluation),
     ]
     return "\n\n".join(blocks)
@@ -103,35 +105,6 @@ def protocol_sentence(protocol: Protocol) -> str:
         f"{protocol.items:,} candidates ({protocol.candidates}), {protocol.cold_items:,} cold, none sampled; "
         f"labels: {', '.join(protocol.label_kinds)}; ties: {protocol.ties}; masked: {protocol.masks}."
     )
-
-
-def display_width(text: str) -> int:
-    """Columns of the text in a terminal: 2 for a wide character, 0 for a combining one."""
-    return sum(_char_width(char) for char in text)
-
-
-def fit(text: str, width: int) -> str:
-    """The text padded with spaces to `width` columns, or cut to it with an ellipsis at its end."""
-    if display_width(text) > width:
-        kept, used = "", 1
-        for char in text:
-            used += _char_width(char)
-            if used > width:
-                break
-            kept += char
-        text = kept + "…"
-    return text + " " * (width - display_width(text))
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks, tabs or terminal escapes."""
-    return " ".join("".join(" " if unicodedata.category(char) == "Cc" else char for char in text).split())
-
-
-def _char_width(char: str) -> int:
-    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def _slice(evaluation: Evaluation, name: str) -> str:

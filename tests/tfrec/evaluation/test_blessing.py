@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tfrec.config import Config, EvaluationConfig
+from tfrec.config import Config, EvaluationConfig, VerdictConfig
 from tfrec.evaluation.blessing import evaluate_and_bless
 from tfrec.evaluation.result import Evaluation
 from tfrec.training.learning_curve import Epoch, LearningCurve
@@ -33,6 +33,7 @@ def test_a_model_that_beats_the_baseline_is_blessed(toys, toy_examples, tmp_path
     assert evaluation.verdict.reasons == (
         "two-tower has ndcg@20 1.0000 on all, above the 0.4769 of the baseline recent_popularity: "
         "by 0.5231, 95 % interval 0.4237 to 0.6225",
+        "two-tower is nowhere surely below the most popular items after 0, 1 or all events of history",
     )
     scores = ndcg(evaluation)
     assert list(scores) == [
@@ -47,9 +48,9 @@ def test_a_model_that_beats_the_baseline_is_blessed(toys, toy_examples, tmp_path
 def test_a_model_below_the_baseline_is_refused_with_the_numbers(toys, toy_examples, tmp_path):
     evaluation, _ = run(toys["wrong"], tmp_path, toy_examples)
     assert not evaluation.verdict.blessed
-    assert evaluation.verdict.reasons == (
+    assert evaluation.verdict.reasons[0] == (
         "two-tower has ndcg@20 0.4307 on all, not surely above the 0.4769 of the baseline recent_popularity: "
-        "by -0.0462, 95 % interval -0.1456 to 0.0532",
+        "by -0.0462, 95 % interval -0.1456 to 0.0532"
     )
 
 
@@ -61,7 +62,7 @@ def test_a_model_below_the_one_in_production_is_refused_even_if_it_beats_the_bas
     assert ndcg(evaluation)["two-tower"] == pytest.approx(SECOND)
     assert list(evaluation.scores)[-2:] == ["in production", "two-tower"]
     assert not evaluation.verdict.blessed
-    assert evaluation.verdict.reasons[1] == (
+    assert evaluation.verdict.reasons[2] == (
         "two-tower has ndcg@20 0.6309 on all, below the required 0.9800 (0.98 of the 1.0000 of the model in production)"
     )
 
@@ -138,6 +139,34 @@ def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_p
     assert sum(b.observed for b in curve.bins[:3]) == 0
     assert sum(b.observed for b in curve.bins[3:]) == 2
     assert curve.error == pytest.approx((3 * 0.25 + 3 * 0.5) / 6)
+
+
+def test_a_planted_first_click_regression_is_refused(toys, toy_examples, tmp_path):
+    """Refuse a second stage that is right with a history and finds no label without one."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(toys["wise"]))
+    model.heads = tf.Variable(["purchase"])
+    embed = model.signatures["embed_query"]
+
+    def all_scores(**inputs: tf.Tensor) -> tf.Tensor:
+        has_history = tf.reduce_any(inputs["event_item_id"] != "", axis=1, keepdims=True)
+        never = tf.constant([[-1.0, 0.5, -math.inf, 0.4, -math.inf]])  # mug and pen, the labels
+        return tf.where(has_history, embed(**inputs)["embedding"] + 0.1, never)
+
+    model.all_scores = tf.function(all_scores)
+    model.all_scores.get_concrete_function(**embed.structured_input_signature[1])
+    tf.saved_model.save(model, str(tmp_path / "both"), {"embed_query": embed})
+    # Popular lists rank the labels third, third and fourth; nobody gets one of them here.
+    evaluation, _ = run(tmp_path / "both", tmp_path / "nothing", toy_examples)
+    assert not evaluation.verdict.blessed
+    assert evaluation.verdict.reasons[-2].startswith(
+        "two stages has ndcg@20 0.0000 on all after 0 events of history, surely below the 0.4769 of the list "
+        "recent_popularity: by -0.4769, "
+    )
+    settings = Config(verdict=VerdictConfig(first_clicks=False))
+    blessed = evaluate_and_bless(tmp_path / "both", tmp_path / "nothing", toy_examples, settings, [].append)
+    assert blessed.verdict.blessed
 
 
 def test_a_second_stage_below_its_first_is_refused(toys, toy_examples, tmp_path):

@@ -11,10 +11,9 @@ from tfrec.errors import DataError
 from tfrec.evaluation.per_user import METRICS
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Protocol, Scores, SliceScores, Verdict
+from tfrec.reports.columns import display_width, fit
 from tfrec.reports.terminal import (
     Recommendation,
-    display_width,
-    fit,
     render_comparison,
     render_recommendations,
     render_table,

@@ -30,7 +30,7 @@ def above_baseline(model: Scores, baseline: Scores, config: VerdictConfig) -> Ch
     return Check(
         passed,
         f"{_claim(model, value, config, config.slice)}, {relation} the {reference:.4f} of the baseline "
-        f"{baseline.name}: by {value - reference:.4f}, {_interval(low, high)}{_zero_floor(reference)}",
+        f"{baseline.name}: by {value - reference:.4f}, {interval_words(low, high)}{_zero_floor(reference)}",
     )
 
 
@@ -46,7 +46,7 @@ def not_below_first_stage(model: Scores, first_stage: Scores, config: VerdictCon
     return Check(
         passed,
         f"{_claim(model, value, config, slice_)}, {relation} the {reference:.4f} of its first stage alone "
-        f"({first_stage.name}): by {value - reference:.4f}, {_interval(low, high)}{cure}",
+        f"({first_stage.name}): by {value - reference:.4f}, {interval_words(low, high)}{cure}",
     )
 
 
@@ -69,7 +69,8 @@ def _zero_floor(reference: float) -> str:
     return "; this baseline finds nothing (0.0000), so the comparison proves little: choose another `verdict.floor`"
 
 
-def _interval(low: float, high: float) -> str:
+def interval_words(low: float, high: float) -> str:
+    """The ends of an interval in words."""
     return f"95 % interval {low:.4f} to {high:.4f}"
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from tfrec.config import VerdictConfig
 from tfrec.errors import ConfigError
+from tfrec.evaluation.details import ColdStart
 from tfrec.evaluation.scores import Scores, Verdict
-from tfrec.evaluation.verdict import conditions
+from tfrec.evaluation.verdict import conditions, first_clicks
 from tfrec.evaluation.verdict.conditions import Check
 
 STRONGEST = "strongest"
@@ -31,6 +32,7 @@ class Comparison:
     baselines: dict[str, Scores]
     strongest: str = ""  # the baseline that was the strongest on the validation window
     first_stage: Scores | None = None  # the towers alone, of a model of two stages
+    first_clicks: ColdStart | None = None
     production: Scores | None = None
 
 
@@ -59,6 +61,8 @@ def _checks(compared: Comparison, config: VerdictConfig) -> Iterator[Check]:
         for slice_ in dict.fromkeys((config.slice, NOVEL)):
             if compared.model.slices[slice_].users:
                 yield conditions.not_below_first_stage(compared.model, compared.first_stage, config, slice_)
+    if config.first_clicks and compared.first_clicks is not None:
+        yield from first_clicks.checks(compared.model.name, compared.first_clicks)
     if compared.production is not None:
         for slice_ in dict.fromkeys((config.slice, *config.protected)):
             if compared.model.slices[slice_].users:

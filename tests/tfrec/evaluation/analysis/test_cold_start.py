@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from tfrec.evaluation.analysis.cold_start import cold_start
-from tfrec.evaluation.baselines.popularity import recent_popularity
+from tfrec.evaluation.baselines.popularity import popularity, recent_popularity
 from tfrec.evaluation.exported_model import ExportedModel
-from tfrec.evaluation.holdout import read_holdout
+from tfrec.evaluation.holdout import Holdout, Scorer, read_holdout
 
 DAY = 86_400
 START = 20_000 * DAY
+
+
+def lists(holdout: Holdout) -> dict[str, Scorer]:
+    return {"recent_popularity": recent_popularity(holdout), "popularity": popularity(holdout)}
 
 
 @pytest.fixture
@@ -48,6 +52,7 @@ def test_a_cut_history_holds_the_last_events_with_an_item(toys, long_histories):
     holdout = read_holdout(long_histories, "test", clock="utc")
     exported = ExportedModel(toys["wise"], long_histories, holdout)
     assert exported.history_lengths.tolist() == [2, 1, 0]
+    assert exported.last_item_ids.tolist() == ["book", "book", ""]
     # Items: book, mug, pen, tea. The toy recommends the pen after a book, the mug after tea.
     expected = {0: [0, 0, 0, 0], 1: [0, 0, 1, 0], 2: [0, 1, 1, 0], 5: [0, 1, 1, 0], None: [0, 1, 1, 0]}
     for latest, scores in expected.items():
@@ -60,7 +65,7 @@ def test_a_cut_history_holds_the_last_events_with_an_item(toys, long_histories):
 def test_all_points_are_of_the_same_users_and_the_last_has_whole_histories(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", clock="utc")
     exported = ExportedModel(toys["wise"], toy_examples, holdout)
-    curve = cold_start(exported, holdout, recent_popularity(holdout), 500)
+    curve = cold_start(exported, holdout, lists(holdout), 500)
     assert curve is not None
     assert curve.users == 3
     # Each user bought one item before. With it the toy is right, without it all scores are equal.
@@ -75,16 +80,34 @@ def test_all_points_are_of_the_same_users_and_the_last_has_whole_histories(toys,
     assert curve.non_personalized["all"].metrics["ndcg@20"] == pytest.approx(popular)
 
 
+def test_each_point_is_compared_with_popular_lists_and_item_knn_user_by_user(toys, toy_examples):
+    holdout = read_holdout(toy_examples, "test", clock="utc")
+    exported = ExportedModel(toys["wise"], toy_examples, holdout)
+    curve = cold_start(exported, holdout, lists(holdout), 500)
+    assert curve is not None
+    assert list(curve.baselines) == ["recent_popularity", "popularity", "item_knn"]
+    assert list(curve.points[0].differences) == ["recent_popularity", "popularity"]  # no last item after 0 events
+    # Ranks of the labels: 1 by the toy, 3, 3 and 4 by both lists. The gains are 0.5, 0.5 and
+    # 0.5693; Student's t of 2 degrees of freedom is 4.3027.
+    gain = curve.points[1].differences["popularity"]["all"]
+    assert (gain.mean, gain.low, gain.high) == pytest.approx((0.5231, 0.4237, 0.6225), abs=1e-4)
+    # Item-kNN: of the tea's other users only dee had more: the mug and the book, cosine 1 / sqrt(3)
+    # and 1 / sqrt(6). ann and bob get tea 1, mug, book: rank 2. Of the book's, dee again: the mug
+    # 1 / sqrt(2) and tea 1 / sqrt(6), and no pen: rank 4 for cai, behind the book's 1 / 2.
+    expected = (2 / math.log2(3) + 1 / math.log2(5)) / 3
+    assert curve.baselines["item_knn"]["all"].metrics["ndcg@20"] == pytest.approx(expected)
+
+
 def test_users_with_a_history_shorter_than_the_longest_cut_are_left_out(toys, long_histories):
     # Two users have a history; half of them, ann, reach two events.
     holdout = read_holdout(long_histories, "test", clock="utc")
     exported = ExportedModel(toys["wise"], long_histories, holdout)
-    curve = cold_start(exported, holdout, recent_popularity(holdout), 500)
+    curve = cold_start(exported, holdout, lists(holdout), 500)
     assert curve is not None
     assert (curve.users, [point.events for point in curve.points]) == (1, [0, 1, 2, None])
-    assert cold_start(exported, holdout, recent_popularity(holdout), 0) is None
+    assert cold_start(exported, holdout, lists(holdout), 0) is None
 
 
 def test_without_any_history_there_is_no_curve(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", label_kinds=("cart",), clock="utc")
-    assert cold_start(ExportedModel(toys["wise"], toy_examples, holdout), holdout, lambda rows: rows, 500) is None
+    assert cold_start(ExportedModel(toys["wise"], toy_examples, holdout), holdout, lists(holdout), 500) is None
