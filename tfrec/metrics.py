@@ -67,6 +67,16 @@ def recall(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
     return np.asarray(hits[:, :k].sum(axis=1) / totals)
 
 
+def precision(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
+    """[batch] share of relevant items in the k positions of the list, empty ones included."""
+    return np.asarray(hits[:, :k].sum(axis=1) / k)
+
+
+def f1(hits: np.ndarray, totals: np.ndarray, k: int) -> np.ndarray:
+    """[batch] harmonic mean of precision and recall of the first k."""
+    return np.asarray(2 * hits[:, :k].sum(axis=1) / (k + totals))
+
+
 def hit_rate(hits: np.ndarray, k: int) -> np.ndarray:
     """[batch] 1.0 where any of the first k is relevant, else 0.0."""
     return np.asarray(hits[:, :k].any(axis=1), np.float64)

@@ -22,7 +22,7 @@ from pipeline.tables import why_ingest
 from tfrec.errors import ModelError
 from tfrec.examples.split import boundaries
 from tfrec.reports.first_clicks import render_first_clicks
-from tfrec.reports.terminal import render_table
+from tfrec.reports.score_tables import render_table
 from tfrec.schema import TableSet, read_table_set
 from tfrec.versions import latest_version
 

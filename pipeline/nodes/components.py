@@ -82,7 +82,7 @@ def evaluate_model(
     from tfrec.console import log
     from tfrec.evaluation.blessing import evaluate_and_bless
     from tfrec.reports.page import render_page
-    from tfrec.reports.terminal import render_table
+    from tfrec.reports.score_tables import render_table
 
     result = evaluate_and_bless(
         path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), log

@@ -49,6 +49,15 @@ def test_top_k_of_a_long_row_equals_sorting():
         np.testing.assert_array_equal(metrics.top_k(scores, k), expected)
 
 
+def test_precision_and_f1_count_hits_among_k_positions():
+    # Hits: user 0 at rank 2 and 5 of 2 labels, user 1 at 1, 2 and 5 of 3.
+    assert metrics.precision(hits(), TOTALS, 2).tolist() == [1 / 2, 1]
+    assert metrics.precision(hits(), TOTALS, 10).tolist() == [2 / 10, 3 / 10]  # five of ten positions are empty
+    # F1 of user 0 at 2: precision 1/2 and recall 1/2; user 1: 1 and 2/3.
+    assert metrics.f1(hits(), TOTALS, 2).tolist() == pytest.approx([1 / 2, 2 * (2 / 3) / (5 / 3)])
+    assert metrics.f1(hits(), TOTALS, 1).tolist() == [0, 2 * 1 / (1 + 3)]
+
+
 def test_a_masked_item_is_neither_listed_nor_a_hit():
     # Columns 0 and 1 are masked, so two of four positions stay empty. MASKED in row 1 must not mean
     # the last item of row 0, which is relevant there.

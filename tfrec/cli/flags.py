@@ -68,8 +68,23 @@ def config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema instead")
 
 
+def evaluate(parser: argparse.ArgumentParser) -> None:
+    run(parser)
+    metrics(parser)
+
+
 def compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("evaluations", nargs="+", help="runs, or evaluation.json files")
+    metrics(parser)
+
+
+def metrics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics",
+        default="",
+        metavar="NAME,NAME",
+        help="columns, such as precision,f1@10,recall@100,auc (NDCG and recall at 5, 10 and 20, MRR)",
+    )
 
 
 def report(parser: argparse.ArgumentParser) -> None:

@@ -33,7 +33,7 @@ VERBS: tuple[tuple[_Command, _AddFlags], ...] = (
     (workflow.config, flags.config),
     (workflow.train, flags.run),
     (workflow.join, flags.run),
-    (workflow.evaluate, flags.run),
+    (workflow.evaluate, flags.evaluate),
     (workflow.compare, flags.compare),
     (workflow.report, flags.report),
     (workflow.serve, flags.serve),

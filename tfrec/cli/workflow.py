@@ -128,17 +128,21 @@ def evaluate(options: argparse.Namespace) -> None:
     """print the last evaluation of a run beside its baselines"""
     from pipeline.outcome import read_outcome
     from pipeline.run_file import find_run
-    from tfrec.reports.terminal import render_table
+    from tfrec.reports.metric_names import parse_metrics
+    from tfrec.reports.score_tables import render_table
 
-    print(render_table(read_outcome(find_run(options.run)).evaluation))
+    metrics = parse_metrics(options.metrics)
+    print(render_table(read_outcome(find_run(options.run)).evaluation, metrics))
 
 
 def compare(options: argparse.Namespace) -> None:
     """print the models of several runs, or of evaluation.json files, side by side"""
     from pipeline.outcome import read_evaluation
-    from tfrec.reports.terminal import render_comparison
+    from tfrec.reports.metric_names import parse_metrics
+    from tfrec.reports.score_tables import render_comparison
 
-    print(render_comparison({name: read_evaluation(name) for name in options.evaluations}))
+    metrics = parse_metrics(options.metrics)
+    print(render_comparison({name: read_evaluation(name) for name in options.evaluations}, metrics))
 
 
 def report(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from tfrec.errors import ModelError
 from tfrec.evaluation.analysis.calibration_curve import CandidateProbabilities
 from tfrec.evaluation.analysis.cold_start import cold_start
 from tfrec.evaluation.analysis.gains import gains, strongest
+from tfrec.evaluation.analysis.probability_metrics import probability_metrics
 from tfrec.evaluation.analysis.sample_users import sample_users
 from tfrec.evaluation.baselines.floor import floor_baselines
 from tfrec.evaluation.details import Details
@@ -76,6 +77,7 @@ def evaluate_and_bless(
         label_shares=label_shares(holdout),
         sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
         training=read_epochs(Path(model) / IN_MODEL),
+        probabilities=probability_metrics(*probabilities.joined()) if name == BOTH_STAGES else None,
     )
     compared = Comparison(
         scores[name],

@@ -84,6 +84,17 @@ class CalibrationCurve:
 
 
 @dataclasses.dataclass(frozen=True)
+class ProbabilityMetrics:
+    """Metrics of the probabilities of all users' candidates."""
+
+    candidates: int
+    labels: int  # candidates that are a label of their user
+    auc: Number  # area under the ROC curve, over the candidates of all users together
+    log_loss: Number  # mean, in nats
+    accuracy: Number  # share of candidates that a threshold of 0.5 classifies rightly
+
+
+@dataclasses.dataclass(frozen=True)
 class SampleItem:
     """One item of a sample user's list."""
 
@@ -121,3 +132,4 @@ class Details:
         tuple[SampleUser, ...], Field(validation_alias=AliasChoices("sample_users", "shoppers"))
     ] = ()
     training: tuple[Epoch, ...] = ()
+    probabilities: ProbabilityMetrics | None = None  # of a model with a second stage

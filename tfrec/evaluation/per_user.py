@@ -14,7 +14,13 @@ from tfrec.evaluation.groups import Partition
 from tfrec.evaluation.scores import SliceScores
 
 KS = (5, 10, 20, 100)
-METRICS_AT_K = {"ndcg": metrics.ndcg, "recall": metrics.recall, "map": metrics.average_precision}
+METRICS_AT_K = {
+    "ndcg": metrics.ndcg,
+    "recall": metrics.recall,
+    "map": metrics.average_precision,
+    "precision": metrics.precision,
+    "f1": metrics.f1,
+}
 PER_USER = (
     *(f"{name}@{k}" for name in METRICS_AT_K for k in KS),
     *(f"hit_rate@{k}" for k in KS),

@@ -17,8 +17,8 @@ from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Scores, SliceScores
 from tfrec.reports.columns import one_line
 from tfrec.reports.figures import MISSING, interval_text, number
+from tfrec.reports.score_tables import protocol_sentence
 from tfrec.reports.sections import plotted_sections
-from tfrec.reports.terminal import protocol_sentence
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 

@@ -127,7 +127,7 @@ def save_two_stages(toy: Path, folder: Path, probabilities: list[float]) -> Path
     return folder
 
 
-def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_path):
+def test_a_model_of_two_stages_has_a_calibration_curve_and_metrics_of_its_probabilities(toys, toy_examples, tmp_path):
     # The mug has probability 0.5, the book 0.25; other items are no candidates.
     model = save_two_stages(toys["wise"], tmp_path / "both", [-1.0, -1.0, 0.5, 0.25, -1.0])
     evaluation, _ = run(model, tmp_path / "nothing", toy_examples)
@@ -139,6 +139,13 @@ def test_a_model_of_two_stages_has_a_calibration_curve(toys, toy_examples, tmp_p
     assert sum(b.observed for b in curve.bins[:3]) == 0
     assert sum(b.observed for b in curve.bins[3:]) == 2
     assert curve.error == pytest.approx((3 * 0.25 + 3 * 0.5) / 6)
+    # Each of the two labels is above all three books and equal to the mug that is no label. At 0.5
+    # this mug alone is wrong.
+    probabilities = evaluation.details.probabilities
+    assert probabilities is not None
+    assert (probabilities.candidates, probabilities.labels) == (6, 2)
+    assert probabilities.auc == pytest.approx((2 * 3 + 2 * 0.5) / (2 * 4))
+    assert probabilities.accuracy == pytest.approx(5 / 6)
 
 
 def test_a_planted_first_click_regression_is_refused(toys, toy_examples, tmp_path):

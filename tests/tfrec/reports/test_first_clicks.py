@@ -8,7 +8,7 @@ from tests.tfrec.reports.evaluation_by_hand import EVALUATION, point
 from tfrec.evaluation.details import Details, PairedDifference
 from tfrec.evaluation.result import Evaluation
 from tfrec.reports.first_clicks import render_first_clicks
-from tfrec.reports.terminal import render_table
+from tfrec.reports.score_tables import render_table
 
 
 def with_curve() -> Evaluation:

@@ -33,6 +33,10 @@ class CandidateProbabilities:
 
         return score_and_record
 
+    def joined(self) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities [candidates] float64 and bool labels [candidates] of all calls."""
+        return np.concatenate(self._predicted).astype(np.float64), np.concatenate(self._is_label)
+
     def curve(self, bins: int = BINS) -> CalibrationCurve:
         """Bins of equally many candidates in order of probability; fewer bins for few candidates.
 
@@ -40,7 +44,7 @@ class CandidateProbabilities:
         candidates. Source: Naeini, Cooper and Hauskrecht, "Obtaining well calibrated probabilities
         using Bayesian binning" (2015).
         """
-        predicted, is_label = np.concatenate(self._predicted).astype(np.float64), np.concatenate(self._is_label)
+        predicted, is_label = self.joined()
         parts = [part for part in np.array_split(np.argsort(predicted, kind="stable"), bins) if len(part)]
         curve = tuple(
             CalibrationBin(float(predicted[part].mean()), float(is_label[part].mean()), len(part)) for part in parts
