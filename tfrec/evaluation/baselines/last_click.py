@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec.evaluation.baselines.collaborative import interactions
-from tfrec.evaluation.baselines.popularity import RECENT_DAYS, recent_users
+from tfrec.evaluation.baselines.popularity import recent_popularity
 from tfrec.evaluation.holdout import Holdout, Scorer
 
 _TIE_BREAK = 1e-4  # cosine added for the most popular item
@@ -25,11 +25,11 @@ def last_click_knn(holdout: Holdout, last_item: np.ndarray) -> Scorer:
     matrix = interactions(holdout)
     by_item = sp.csr_matrix(matrix.T)
     lengths = np.maximum(np.sqrt(np.diff(by_item.indptr)), 1).astype(np.float32)
-    recent = recent_users(holdout, RECENT_DAYS)
-    tie_break = (_TIE_BREAK * recent / max(recent.max(initial=0), 1)).astype(np.float32)
+    recent_users = recent_popularity(holdout)
 
     def score(user_rows: np.ndarray) -> np.ndarray:
-        last, own = last_item[user_rows], matrix[user_rows]
+        last, own, recent = last_item[user_rows], matrix[user_rows], recent_users(user_rows)
+        tie_break = _TIE_BREAK * recent / np.maximum(recent.max(axis=1, keepdims=True, initial=0), 1)
         is_known = last >= 0
         had_last = np.asarray(own[np.arange(len(last)), np.maximum(last, 0)]).ravel() * is_known
         shared = (by_item[np.maximum(last, 0)] @ matrix).multiply(is_known[:, np.newaxis])
