@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines.popularity import recent_popularity
 from tfrec.evaluation.holdout import Holdout, Scorer
-from tfrec.schema import EVENT_KINDS
+from tfrec.schema import POSITIVE_KINDS
 
 HALF_LIVES_DAYS = (None, 1, 7, 30, 60, 120)
 """Half-lives to choose from; None is no decay."""
@@ -67,8 +67,8 @@ def personal_frequency(
 def settings_to_try(holdout: Holdout) -> tuple[FrequencySettings, ...]:
     """All combinations of half-lives and weights that make a difference on a validation window.
 
-    The weights are none (label kinds alone), 1 for every kind, and for each kind the share of its
-    (user, item) pairs that become a label in this window.
+    The weights are none (label kinds alone), 1 for every positive kind, and for each of these the
+    share of its (user, item) pairs that become a label in this window.
     """
     half_lives = (None,) if holdout.clock == "order" else HALF_LIVES_DAYS
     weights = [None, *_weights_to_try(holdout)]
@@ -78,7 +78,7 @@ def settings_to_try(holdout: Holdout) -> tuple[FrequencySettings, ...]:
 def label_rates(holdout: Holdout) -> dict[str, float]:
     """Kind -> share of the pairs (user, item) with an event of this kind that become a label."""
     rates: dict[str, float] = {}
-    for kind in EVENT_KINDS:
+    for kind in POSITIVE_KINDS:
         pairs = _kind_counts(holdout, {kind: 1.0}).sign()
         if pairs.nnz:
             rates[kind] = float(pairs.multiply(holdout.labels).sum() / pairs.nnz)

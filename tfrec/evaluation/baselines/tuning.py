@@ -23,7 +23,7 @@ from tfrec.evaluation.baselines.personal_frequency import HALF_LIVES_DAYS, perso
 from tfrec.evaluation.evaluate import Extras, evaluate
 from tfrec.evaluation.holdout import Holdout, Scorer
 from tfrec.evaluation.scores import Scores
-from tfrec.schema import EVENT_KINDS
+from tfrec.schema import POSITIVE_KINDS
 
 TARGETS = {"all": ("all", "new_users"), "novel": ("novel", "cold", "cold_among")}
 """Labels that a setting is tuned for -> the slices that it is then used for."""
@@ -134,7 +134,7 @@ def _without_texts(fit: Callable[..., Scorer]) -> Fit:
 
 
 def _frequency(shop: Shop, half_life: float | None, kinds: str) -> Scorer:
-    weights: Mapping[str, float] | None = None if kinds == "labels" else {kind: 1.0 for kind in EVENT_KINDS}
+    weights: Mapping[str, float] | None = None if kinds == "labels" else {kind: 1.0 for kind in POSITIVE_KINDS}
     return personal_frequency(shop.holdout, half_life, weights)
 
 
