@@ -18,6 +18,7 @@ BertDtype = Literal["float32", "mixed_bfloat16"]
 SplitMethod = Literal["time", "leave_last_out"]
 MaskPositives = Literal["sequence", "basket", "repeat", "none"]
 ValidationSlice = Literal["all", "novel"]
+HeadModel = Literal["independent", "funnel"]
 EvaluationCandidates = Literal["sold", "catalog"]
 EventKind = Literal["view", "click", "cart", "purchase", "rating", "search", "favorite", "share"]
 Slice = Literal["all", "novel", "cold", "cold_among", "new_users"]
@@ -254,6 +255,12 @@ class RankingConfig(Settings):
     """Most candidates in a step; fewer in a small shop."""
     learning_rate: PositiveNumber = 2e-3
     """Rate at the first step; it falls along a cosine to 0 at the last step."""
+    heads: HeadModel = "independent"
+    """Heads of the event kinds. "funnel": the probability of a kind is that of an event of any kind
+    times that of the kind given one; it matters where there are several kinds."""
+    kind_features: bool = True
+    """Count the events of each kind apart, where there are several, and rank an item of the history
+    by what its events lead to: an item in the cart before one that was viewed or bought."""
     cross_layers: NonNegative = 2
     cross_rank: Positive = 64
     hidden: tuple[Positive, ...] = (256, 128)

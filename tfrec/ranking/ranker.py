@@ -1,6 +1,7 @@
 """The ranker: a tfrs.Model with a head for each kind of event.
 
-Each head gives the probability that a user has such an event with a candidate. Deep & Cross (Wang
+Each head gives the probability that a user has such an event with a candidate. With a funnel it is
+the probability of an event of any kind times that of the kind given one. Deep & Cross (Wang
 et al., "DCN V2", 2021) over the candidate's ranking features, its categories and the user's
 profile.
 """
@@ -23,6 +24,10 @@ MIN_SPREAD = 1e-3
 
 A feature that varies less in training would be magnified when it varies later.
 """
+
+
+ANY_KIND = "any kind"
+"""Name of the task that a funnel adds to the heads."""
 
 
 class Ranker(tfrs.Model):
@@ -49,9 +54,11 @@ class Ranker(tfrs.Model):
             for index in range(config.cross_layers)
         ]
         self._hidden = [tf.keras.layers.Dense(width, "relu", name=f"hidden_{width}") for width in config.hidden]
-        self._out = tf.keras.layers.Dense(len(heads), name="heads")
+        self._has_funnel = config.heads == "funnel" and len(heads) > 1
+        self._out = tf.keras.layers.Dense(len(heads) + self._has_funnel, name="heads")
+        names = (*heads, ANY_KIND) if self._has_funnel else heads
         self._tasks = {
-            head: tfrs.tasks.Ranking(loss=tf.keras.losses.BinaryCrossentropy(from_logits=True)) for head in heads
+            name: tfrs.tasks.Ranking(loss=tf.keras.losses.BinaryCrossentropy(from_logits=True)) for name in names
         }
 
     def make_weights(self) -> None:
@@ -72,7 +79,14 @@ class Ranker(tfrs.Model):
         self._scale.assign(np.where(spread > MIN_SPREAD, 1 / np.maximum(spread, MIN_SPREAD), 0.0))
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """`inputs`: features [n, features] float32, rows [n] int64, user_<column> [n] int64."""
+        """Logits [n, heads] of `inputs`.
+
+        They are features [n, features] float32, rows [n] int64 and user_<column> [n] int64.
+        """
+        return self._logits(inputs, training)[:, : len(self.heads)]
+
+    def _logits(self, inputs: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+        """[n, heads] logits; with a funnel [n, heads + 1], the last one of an event of any kind."""
         scaled = tf.clip_by_value((inputs["features"] - self._mean) * self._scale, -LIMIT, LIMIT)
         categories = self._categories(tf.gather(self._category, inputs["rows"]))
         embedded = [tf.reshape(categories, [-1, categories.shape[1] * categories.shape[2]])]
@@ -83,7 +97,8 @@ class Ranker(tfrs.Model):
             crossed = cross(start, crossed)
         for hidden in self._hidden:
             deep = self._drop(hidden(deep), training=training)
-        return self._out(tf.concat([crossed, deep], axis=-1))
+        out = self._out(tf.concat([crossed, deep], axis=-1))
+        return with_funnel(out) if self._has_funnel else out
 
     def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """[n, heads] calibrated probabilities for the `inputs` of `call`.
@@ -99,9 +114,23 @@ class Ranker(tfrs.Model):
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Summed cross-entropy of the heads; `inputs` are those of `call` and labels [n, heads]."""
-        logits = self(inputs, training=training)
+        logits, labels = self._logits(inputs, training), inputs["labels"]
+        if self._has_funnel:
+            labels = tf.concat([labels, tf.reduce_max(labels, axis=1, keepdims=True)], axis=1)
         losses = [
-            task(labels=inputs["labels"][:, index], predictions=logits[:, index], compute_metrics=False)
+            task(labels=labels[:, index], predictions=logits[:, index], compute_metrics=False)
             for index, task in enumerate(self._tasks.values())
         ]
         return tf.add_n(losses)
+
+
+def with_funnel(logits: tf.Tensor) -> tf.Tensor:
+    """[n, heads + 1] logits of P(kind) = P(any kind) * P(kind | any kind), and of P(any kind).
+
+    Given are those of P(kind | any kind) and, last, of P(any kind). The logit of a product of
+    sigmoids of a and b is -log(exp(-a) + exp(-b) + exp(-a - b)). Source: Ma et al., "Entire space
+    multi-task model" (2018).
+    """
+    given, any_kind = logits[:, :-1], tf.broadcast_to(logits[:, -1:], tf.shape(logits[:, :-1]))
+    terms = tf.stack([-given, -any_kind, -given - any_kind], axis=-1)
+    return tf.concat([-tf.reduce_logsumexp(terms, axis=-1), logits[:, -1:]], axis=1)

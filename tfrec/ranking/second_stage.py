@@ -50,9 +50,10 @@ class SecondStage(tf.Module):
             tf.zeros([catalog.rows, config.towers.dim + 1]), trainable=False, name="candidate_embeddings"
         )
         statistics = np.zeros((catalog.rows, len(STATISTIC_NAMES)), np.float32)
-        self.features = CandidateFeatures(catalog, statistics, config.clock, SCORE_NAMES, heads.kinds)
+        kinds = heads.kinds if config.ranking.kind_features else ()
+        self.features = CandidateFeatures(catalog, statistics, config.clock, SCORE_NAMES, kinds)
         self.cold = ColdCandidates(self.features, catalog.rows)
-        labels = heads.positive if len(heads.kinds) > len(heads.positive) else ()
+        labels = heads.positive if len(kinds) > len(heads.positive) else ()
         self.generator = CandidateGenerator(self._embeddings, self.cold, config.ranking, config.clock, labels)
         levels = catalog.category[:, : config.features.category_levels]
         depth = (levels > 0).sum(axis=1)

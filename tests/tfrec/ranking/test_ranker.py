@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
-from tfrec.ranking.ranker import LIMIT, Ranker
+from tfrec.ranking.ranker import LIMIT, Ranker, with_funnel
 
 CONFIG = RankingConfig(hidden=(8,), cross_rank=4, embedding_dim=2, dropout=0.0)
 COLUMNS = {
@@ -87,3 +87,31 @@ def test_calibrated_probabilities_keep_the_order_of_the_logits(ranker):
         ranker.probabilities(batch), 1 / (1 + np.exp(-(logits * [0.5, 2.0] + [-1.0, 0.25]))), rtol=1e-5
     )
     np.testing.assert_array_equal(np.argsort(ranker.probabilities(batch), axis=0), np.argsort(logits, axis=0))
+
+
+def test_a_funnel_multiplies_the_probability_of_any_kind_with_that_of_the_kind():
+    logits = np.log(np.array([[1.0, 1 / 3, 3.0], [9.0, 1.0, 1e-6]]), dtype=np.float32)
+    # Probabilities given an event 1/2 and 1/4, of an event 3/4; then 9/10, 1/2 and 1e-6.
+    probabilities = tf.sigmoid(with_funnel(tf.constant(logits))).numpy()
+    np.testing.assert_allclose(probabilities, [[3 / 8, 3 / 16, 3 / 4], [9e-7, 5e-7, 1e-6]], rtol=1e-4)
+
+
+def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
+    config = RankingConfig(heads="funnel", hidden=(4,), dropout=0.0)
+    ranker = Ranker(make_catalog([[5]]), 3, ("view", "purchase"), 1, config)
+    inputs = {"features": tf.zeros([2, 3]), "rows": tf.constant([1, 1], tf.int64)}
+    ranker.make_weights()
+    for weight in ranker.trainable_weights:
+        weight.assign(tf.zeros_like(weight))
+    assert ranker.heads == ("view", "purchase")
+    np.testing.assert_allclose(ranker.probabilities(inputs), [[0.25, 0.25]] * 2, rtol=1e-6)
+    # Both candidates have an event: the view and the purchase of one each, with probability 1/4,
+    # and an event of any kind of both, with 1/2: 2 * (ln 4 + ln 4/3) / 2 + ln 2.
+    labels = tf.constant([[1.0, 0.0], [0.0, 1.0]])
+    expected = np.log(4) + np.log(4 / 3) + np.log(2)
+    np.testing.assert_allclose(ranker.compute_loss(inputs | {"labels": labels}), expected, rtol=1e-6)
+
+
+def test_one_head_has_no_funnel(make_catalog):
+    ranker = Ranker(make_catalog([[5]]), 3, ("purchase",), 1, RankingConfig(heads="funnel"))
+    assert ranker({"features": tf.zeros([2, 3]), "rows": tf.constant([1, 1], tf.int64)}).shape == (2, 1)
