@@ -203,10 +203,14 @@ class TrainConfig(Settings):
     query_from_title: Share = 0.1
     """Share of positions whose search query is the target's text, so that the towers learn
     search."""
+    query_dropout: Share = 0.3
+    """Share of positions that lose their search query, so that the towers recommend well without
+    one where nearly every event has a query."""
     validation_users: NonNegative = 2000
     """Most users of the validation split that score an epoch."""
     validation_slice: ValidationSlice = "all"
-    """Targets whose NDCG@20 selects the best epoch: "all", or "novel", items new to the user."""
+    """Targets whose NDCG@20 selects the best epoch: "all", or "novel", items new to the user. Where
+    the labels have searches, it is the geometric mean with the NDCG@20 of these searches."""
     patience: Positive = 3
     """Epochs without a better validation score before training stops."""
     text_steps: NonNegative = 0

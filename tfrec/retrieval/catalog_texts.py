@@ -24,6 +24,7 @@ class CatalogTexts(tf.keras.layers.Layer):
         self.encoder = TextEncoder(config.features, config.towers, config.train.seed)
         self.word_encoder = WordEncoder(self.encoder.pieces, config.towers.word_dim)
         self.dim = self.encoder.dim
+        self.has_searches = bool(len(catalog.queries))
         self._query_texts = lookup(catalog.queries, catalog.query_row)
         self.tokens = constant(catalog.tokens, "tokens")
         self.text_row = constant(catalog.text_row, "text_row")
@@ -86,6 +87,10 @@ class CatalogTexts(tf.keras.layers.Layer):
         vectors = tf.gather(self.text_vectors, self._query_texts.lookup(queries))
         return tf.where(tf.not_equal(queries, "")[..., tf.newaxis], vectors, 0.0)
 
+    def knows_searches(self, queries: tf.Tensor) -> tf.Tensor:
+        """[...] bool: searches [...] (strings) whose vectors are stored, those of training."""
+        return self._query_texts.lookup(queries) > 0
+
     def search_similarity(self, query_vector: tf.Tensor) -> tf.Tensor:
         """[batch, rows] cosines between query texts [batch, text_dim] and each catalog row."""
         return tf.gather(tf.matmul(query_vector, self.text_vectors, transpose_b=True), self.text_row, axis=1)
@@ -100,3 +105,9 @@ def with_titles(searches: tf.Tensor, titles: tf.Tensor, share: float) -> tf.Tens
     """Search vectors [batch, length, text_dim]; the item's own text replaces a random `share`."""
     is_replaced = tf.random.uniform(tf.shape(searches)[:-1]) < share
     return tf.where(is_replaced[..., tf.newaxis], titles, searches)
+
+
+def without_some(searches: tf.Tensor, share: float) -> tf.Tensor:
+    """Search vectors [batch, length, text_dim], with zeros, no search, in a random `share`."""
+    is_kept = tf.random.uniform(tf.shape(searches)[:-1]) >= share
+    return tf.where(is_kept[..., tf.newaxis], searches, tf.zeros_like(searches))

@@ -11,7 +11,7 @@ from tfrec.examples.batches import Batch, History, latest
 from tfrec.examples.catalog import Catalog
 from tfrec.retrieval import replicas
 from tfrec.retrieval.catalog_tables import CatalogTables, constant
-from tfrec.retrieval.catalog_texts import CatalogTexts, with_titles
+from tfrec.retrieval.catalog_texts import CatalogTexts, with_titles, without_some
 from tfrec.retrieval.loss import Candidates, SampledSoftmax
 from tfrec.retrieval.towers import CandidateTower, Context, QueryTower
 
@@ -132,6 +132,8 @@ class TwoTower(tfrs.Model):
         # The user just before each event, [batch, length, dim + 1].
         searches = self.texts.search_vectors(batch["event_query"])
         if training:
+            if self.texts.has_searches:
+                searches = without_some(searches, self.config.train.query_dropout)
             searches = with_titles(searches, tf.gather(texts, index), self.config.train.query_from_title)
         context = self._context(batch, history.timestamp, searches)
         queries = self.query_tower(tf.gather(items[:, :-1], index), history, context, training=training)

@@ -23,7 +23,7 @@ from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.learning_curve import LearningCurve
 from tfrec.training.popularity_trend import trend
 from tfrec.training.progress import Phase, Progress, Reporter
-from tfrec.training.validation import Validation
+from tfrec.training.validation import Validation, ValidationScores
 from tfrec.training.workers import Worker
 
 
@@ -194,13 +194,14 @@ def _run_phase(run: _Run, phase: Phase) -> None:
         if phase.live_text:
             log("encoding all texts with the trained BERT")
             model.texts.encode_texts()
-        scores = run.validation.ndcg(model) if worker.is_chief else (math.nan, math.nan)
-        run.curve.add(dataclasses.replace(reporter.epoch(number), ndcg=scores[0], ndcg_novel=scores[1]))
+        scores = run.validation.ndcg(model) if worker.is_chief else ValidationScores(math.nan, math.nan)
+        run.curve.add(dataclasses.replace(reporter.epoch(number), ndcg=scores.all, ndcg_novel=scores.novel))
         progress.end_epoch(worker.agreed(run.validation.decisive(scores)))
         if worker.is_chief:
             log(
-                f"{phase.name} epoch {number}: {reporter.summary()}, validation NDCG@20 {scores[0]:.4f}, "
-                f"{scores[1]:.4f} on items new to the user"
+                f"{phase.name} epoch {number}: {reporter.summary()}, validation NDCG@20 {scores.all:.4f}, "
+                f"{scores.novel:.4f} on items new to the user"
+                + ("" if math.isnan(scores.search) else f", {scores.search:.4f} of searches")
             )
     if int(progress.epoch) < phase.epochs:
         log(f"no better in {settings.patience} epochs: {phase.name} ends here, with the best epoch's weights")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.config import EvaluationConfig
+from tfrec.config import EvaluationConfig, TrainConfig
 from tfrec.examples.batches import Batch
 from tfrec.language.text_encoder import TextEncoder
-from tfrec.retrieval.catalog_texts import with_titles
+from tfrec.retrieval.catalog_texts import with_titles, without_some
 from tfrec.retrieval.two_tower import TwoTower
 
 DAY = 86_400
@@ -374,6 +374,15 @@ def test_titles_replace_the_share_of_searches():
     assert 0.15 < replaced.mean() < 0.35  # 2,000 positions: ten standard deviations
 
 
+def test_a_share_of_the_searches_is_left_out():
+    searches = tf.ones([40, 50, 2])
+    np.testing.assert_array_equal(without_some(searches, 0.0), searches)
+    np.testing.assert_array_equal(without_some(searches, 1.0), tf.zeros_like(searches))
+    kept = without_some(searches, 0.25).numpy()
+    np.testing.assert_array_equal(kept[..., 0], kept[..., 1])
+    assert 0.65 < kept.mean() < 0.85  # 2,000 positions: ten standard deviations
+
+
 def test_titles_replace_searches_in_training_only(make_model):
     model = make_model(query_from_title=1.0, uniform_negatives=0)
     model.texts.encode_texts()
@@ -444,6 +453,46 @@ def test_the_model_learns_a_checkerboard_of_users_and_items(make_model, settings
     answers = top_rows(model, users(20, 3), None, 10)  # ten new users of each sort, after three events
     recall = [(row % 2 != user % 2).mean() for user, row in enumerate(answers)]
     assert np.mean(recall) > 0.9
+
+
+def train_on_checkerboard(make_model, has_queries: bool, query_dropout: float) -> TwoTower:
+    """Train on the users above; with queries, each event has one: the title of its item."""
+    random = np.random.default_rng(6)
+    titles = {"queries": np.array([b"title of i%d" % n for n in range(1, 21)], object), "query_row": np.arange(1, 21)}
+    columns, towers = titles if has_queries else {}, {"dim": 32}
+    model = make_model(WORDS, columns, towers, query_dropout=query_dropout, query_from_title=0.0)
+
+    def users() -> Batch:
+        batch = batch_of(*(checkerboard_user(number, random.permutation(10)[:6]) for number in range(16)))
+        query = tf.strings.join(["title of ", batch["event_item_id"]]) if has_queries else batch["event_query"]
+        return batch | {"event_query": query}
+
+    return trained(model, [users() for _ in range(10)], epochs=8)
+
+
+def checkerboard_user(number: int, items: np.ndarray) -> list[tuple]:
+    """Events of a user with six items, all even or all odd, `items` being below 10."""
+    return [(f"i{1 + number % 2 + 2 * item}", NOON + n * DAY) for n, item in enumerate(items)]
+
+
+def recommend_and_search(model: TwoTower) -> tuple[float, float]:
+    """NDCG@10 of the items of a user's sort without a query, and the share of titles found."""
+    random = np.random.default_rng(8)
+    batch = batch_of(*(checkerboard_user(number, random.permutation(10)[:2]) for number in range(40)))
+    is_hit = top_rows(model, batch, None, 10) % 2 != (np.arange(40) % 2)[:, np.newaxis]
+    gains = 1 / np.log2(np.arange(2, 12))
+    found = top_rows(model, batch_of(*[[("", 0, 0)]] * 20), model.texts.text_vectors[1:21], 1)[:, 0]
+    return float((is_hit @ gains).mean() / gains.sum()), float((found == np.arange(1, 21)).mean())
+
+
+@pytest.mark.slow
+def test_queries_at_every_event_do_not_spoil_recommendations(make_model):
+    without, _ = recommend_and_search(train_on_checkerboard(make_model, False, 0.0))
+    spoiled, _ = recommend_and_search(train_on_checkerboard(make_model, True, 0.0))
+    recommend, search = recommend_and_search(train_on_checkerboard(make_model, True, TrainConfig().query_dropout))
+    assert spoiled < without - 0.1
+    assert recommend > without - 0.02
+    assert search > 0.9
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfrec.config import EvaluationConfig, ExamplesConfig, SplitConfig
 from tfrec.examples.batches import history_only
 from tfrec.retrieval.two_tower import TwoTower
-from tfrec.training.validation import Validation
+from tfrec.training.validation import Validation, ValidationScores
 
 DAY = 86_400
 NOON = 1_704_110_400  # 2024-01-01 12:00 UTC
@@ -22,13 +22,14 @@ VIEW, PURCHASE = 1, 4  # as in preprocessing.kind_index
 
 
 def example(events: list[tuple]) -> bytes:
-    """A user's (item, timestamp, is_target[, kind]) as a transformed tf.train.Example."""
+    """A user's (item, timestamp, is_target[, kind, query]) as a transformed tf.train.Example."""
     made = tf.train.Example()
     feature = made.features.feature
     feature["user_id"].bytes_list.value.append(b"somebody")
-    for item, timestamp, is_target, kind in ((*event, PURCHASE)[:4] for event in events):
+    defaults = (PURCHASE, "")
+    for item, timestamp, is_target, kind, query in ((*event, *defaults[len(event) - 3 :]) for event in events):
         feature["event_item_id"].bytes_list.value.append(item.encode())
-        feature["event_query"].bytes_list.value.append(b"")
+        feature["event_query"].bytes_list.value.append(query.encode())
         feature["event_timestamp"].int64_list.value.append(timestamp)
         feature["event_is_target"].int64_list.value.append(is_target)
         feature["event_kind"].int64_list.value.append(kind)
@@ -69,7 +70,7 @@ def test_the_scores_are_means_over_users_of_all_targets_and_of_new_ones(model, w
     # User 1 has ranks 1 and 3: (1 + 1 / log2 4) / (1 + 1 / log2 3) = 0.919721; user 2 has rank 2
     # (once, though bought twice): 1 / log2 3 = 0.630930. Without item 1, in user 1's history, item
     # 2 has rank 2.
-    all_targets, new = Validation(files, make_config()).ndcg(model)
+    all_targets, new, _ = Validation(files, make_config()).ndcg(model)
     assert all_targets == pytest.approx((0.919721 + 0.630930) / 2, abs=1e-5)
     assert new == pytest.approx(0.630930, abs=1e-5)
 
@@ -86,6 +87,24 @@ def test_only_the_kinds_of_labels_are_scored(model, written, make_config):
     assert Validation(files, config).ndcg(model)[0] == pytest.approx(1.0, abs=1e-5)
 
 
+def test_searches_of_the_training_data_are_scored_by_their_query(make_catalog, make_config, written):
+    titles = {"queries": np.array([b"three"], object), "query_row": np.array([3])}
+    model = TwoTower(make_catalog([[101], [102], [103]], **titles), make_config())
+    for weight in model.trainable_variables:
+        weight.assign(tf.zeros_like(weight))
+    model.texts.text_vectors.assign(tf.eye(*model.texts.text_vectors.shape))
+    weights = {weight.name: weight for weight in model.trainable_variables}
+    # Item 3, whose text the query has, scores 1 with the query and 0 without, as all others do.
+    for name in ("candidate_tower/text/kernel:0", "query_tower/query_text/kernel:0"):
+        weights[name].assign(tf.eye(*weights[name].shape))
+    files = written(
+        [("i1", NOON, 1, PURCHASE, "other"), ("i3", NOON + 1, 1, PURCHASE, "three")],
+        [("i2", NOON, 1, PURCHASE, "other")],  # unknown to the training data: no search
+    )
+    assert Validation(files, make_config()).ndcg(model).search == pytest.approx(1.0)
+    assert math.isnan(Validation(written([("i2", NOON, 1)]), make_config()).ndcg(model).search)
+
+
 def test_users_without_a_label_may_stand_between_histories_of_any_length(model, written, make_config, monkeypatch):
     monkeypatch.setattr("tfrec.training.validation.BATCH", 2)  # the files are read in such batches
     files = written(
@@ -100,7 +119,8 @@ def test_users_without_a_label_may_stand_between_histories_of_any_length(model, 
 @pytest.mark.parametrize(("slice_", "expected"), [("all", 0.25), ("novel", 0.5)])
 def test_the_configured_slice_is_decisive(written, make_config, slice_, expected):
     validation = Validation(written(), make_config(train={"validation_slice": slice_}))
-    assert validation.decisive((0.25, 0.5)) == expected
+    assert validation.decisive(ValidationScores(0.25, 0.5)) == expected
+    assert validation.decisive(ValidationScores(0.25, 0.5, 1.0)) == math.sqrt(expected)
 
 
 def test_validation_users_limits_the_scored_users(model, written, make_config):
@@ -137,7 +157,7 @@ def test_the_query_time_is_the_start_of_the_window_for_all_users(written, make_c
     # with the same score. Without windows the query comes with the target, on another day of the
     # week.
     model = TwoTower(make_catalog([[101]] * 4), make_config())
-    random = np.random.default_rng(2)  # weights whose ranking depends on the day
+    random = np.random.default_rng(3)  # weights whose ranking depends on the day
     for weight in model.trainable_variables:
         weight.assign(random.normal(size=weight.shape))
     context = [("i4", NOON - 9 * DAY, 0)]
