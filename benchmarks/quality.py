@@ -26,7 +26,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.harness import model_variants
 from benchmarks.harness.quality_table import Column, Row, format_gains, format_rows, summarize
@@ -35,12 +34,11 @@ from pipeline.outcome import latest_artifact
 from pipeline.runs import Run
 from tfrec.config import Config, EvaluationConfig
 from tfrec.console import log
-from tfrec.evaluation.baselines.tuning import Shop, compare, names
-from tfrec.evaluation.holdout import Holdout, configured_holdout
+from tfrec.evaluation.baselines.shop import make_shops
+from tfrec.evaluation.baselines.tuning import compare, names
+from tfrec.evaluation.holdout import configured_holdout
 from tfrec.evaluation.result import Evaluation
-from tfrec.examples.read import read_texts
-from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
-from tfrec.language.tokenizer import WordPiece
+from tfrec.language.text_encoder import vocabulary
 from tfrec.schema import read_table_set
 
 TEXT_TOKENS = 24
@@ -199,21 +197,11 @@ def score_baselines(run: Run, rows: list[str], home: Path) -> dict[str, StoredSc
         config = dataclasses.replace(run.config, clock=read_table_set(run.tables).manifest.clock)
         examples = str(latest_artifact(run, "TableSetExampleGen", "examples"))
         validation, test = (configured_holdout(examples, window, config) for window in ("validation", "test"))
-        for scores in compare(*make_shops(validation, test, examples), log, missing, model_variants.PER_USER_METRICS):
+        features = dataclasses.replace(Config().features, vocabulary=vocabulary("", "")[0], text_tokens=TEXT_TOKENS)
+        shops = make_shops(validation, test, examples, features)
+        for scores in compare(*shops, log, missing, model_variants.PER_USER_METRICS):
             model_variants.write_scores(scores, test, paths[scores.name])
     return {name: read_scores(path) for name, path in paths.items()}
-
-
-def make_shops(validation: Holdout, test: Holdout, examples: str) -> tuple[Shop, Shop]:
-    """Add texts and their vectors by the frozen BERT; `test` has all items of `validation`."""
-    texts = read_texts(examples, test.item_ids)
-    distinct, index = np.unique(texts.astype(str), return_inverse=True)
-    features = dataclasses.replace(Config().features, vocabulary=vocabulary("", "")[0], text_tokens=TEXT_TOKENS)
-    log(f"encoding {len(distinct):,} distinct texts with the frozen BERT")
-    tokens = WordPiece(features.vocabulary, TEXT_TOKENS)(distinct.tolist()).to_tensor(shape=[None, TEXT_TOKENS]).numpy()
-    vectors = pool_all(TextEncoder(features, Config().towers), tokens)[index]
-    known = pd.Index(test.item_ids).get_indexer(pd.Index(validation.item_ids))
-    return Shop(validation, texts[known], vectors[known]), Shop(test, texts, vectors)
 
 
 def read_scores(path: Path) -> StoredScores:

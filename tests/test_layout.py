@@ -22,7 +22,7 @@ FOLDERS = {
     "serving": "wire request batching servable lifecycle api server client rollout".split(),
     "pipeline": (
         "engines runs run_checks run_file run_schema auto_preset configuration complete_file outcome nodes tables "
-        "resolved_run dag local_runner beam_worker kubeflow demo"
+        "resolved_run dag local_runner experiments beam_worker kubeflow demo"
     ).split(),
 }
 """Folders of each package in the order of the flow. The modules of `pipeline` have a position each;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.shop_of_two_tastes import Shop
+from tests.pipeline.shop_of_two_tastes import BIN, Shop
 from tfrec.evaluation.result import Evaluation
 
 pytestmark = pytest.mark.slow
@@ -32,3 +32,6 @@ def test_a_shop_is_trained_evaluated_and_pushed_under_leave_last_out(tmp_path: P
         > evaluation.scores["random"].slices["all"].metrics["recall@20"]
     )
     assert len(shop.pushed()) == 1
+    baselines = shop.call(BIN / "tfrec", "baselines", "shop.yaml", "--only", "EASE")
+    rows = baselines[baselines.index("\nall: 60 users") :].splitlines()[3:6]
+    assert [row[:24].strip() for row in rows] == ["EASE", "two-tower", "two stages"]

@@ -15,7 +15,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from tfrec.cli import flags, init, kubeflow, recommend, recommend_flags, release, workflow
+from tfrec.cli import baselines, flags, init, kubeflow, recommend, recommend_flags, release, workflow
 from tfrec.cli.doctor import doctor
 from tfrec.errors import ConfigError, TfrecError
 
@@ -34,6 +34,7 @@ VERBS: tuple[tuple[_Command, _AddFlags], ...] = (
     (workflow.train, flags.run),
     (workflow.join, flags.run),
     (workflow.evaluate, flags.evaluate),
+    (baselines.baselines, baselines.baselines_flags),
     (workflow.compare, flags.compare),
     (workflow.report, flags.report),
     (workflow.serve, flags.serve),

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from tfrec.errors import DataError
 from tfrec.evaluation.details import ProbabilityMetrics
 from tfrec.evaluation.result import Evaluation
-from tfrec.evaluation.scores import Protocol, SliceScores
+from tfrec.evaluation.scores import Protocol, Scores, SliceScores
 from tfrec.reports.columns import display_width, fit
 from tfrec.reports.first_clicks import render_first_clicks
 from tfrec.reports.metric_names import DEFAULT_METRICS, MetricNames
@@ -32,17 +32,27 @@ def render_table(evaluation: Evaluation, metrics: MetricNames = DEFAULT_METRICS)
     Metrics of probabilities have a block of their own. DataError when the evaluation lacks one of
     the metrics.
     """
-    scores = list(evaluation.scores.values())
-    slices = scores[0].slices if scores and metrics.ranking else {}
-    probabilities = {evaluation.model.name: evaluation.details.probabilities} if scores else {}
+    probabilities = {evaluation.model.name: evaluation.details.probabilities} if evaluation.scores else {}
     blocks = [
-        _wrapped(protocol_sentence(evaluation.protocol)),
-        *(_block(name, {each.name: each.slices[name] for each in scores}, metrics.ranking) for name in slices),
+        render_scores(evaluation.protocol, evaluation.scores, metrics),
         *([_probability_block(probabilities, metrics.probability)] if metrics.probability else []),
         *filter(None, [render_first_clicks(evaluation)]),
         _verdict(evaluation),
     ]
     return "\n\n".join(blocks)
+
+
+def render_scores(protocol: Protocol, scores: Mapping[str, Scores], metrics: MetricNames = DEFAULT_METRICS) -> str:
+    """The protocol, and a block for each slice with a row for each model by its name.
+
+    DataError when none of the models has one of the metrics.
+    """
+    slices = next(iter(scores.values())).slices if scores and metrics.ranking else {}
+    blocks = [
+        _block(slice_, {name: each.slices[slice_] for name, each in scores.items()}, metrics.ranking)
+        for slice_ in slices
+    ]
+    return "\n\n".join([_wrapped(protocol_sentence(protocol)), *blocks])
 
 
 def render_comparison(evaluations: Mapping[str, Evaluation], metrics: MetricNames = DEFAULT_METRICS) -> str:

@@ -115,10 +115,10 @@ def ials(
     from implicit.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    model = AlternatingLeastSquares(
-        factors=factors, regularization=regularization, alpha=alpha, iterations=12, random_state=_SEED
-    )
     with threadpool_limits(1, "blas"):  # implicit has threads of its own
+        model = AlternatingLeastSquares(
+            factors=factors, regularization=regularization, alpha=alpha, iterations=12, random_state=_SEED
+        )
         model.fit(interactions(holdout, weight), show_progress=False)
     return lambda user_rows: np.asarray(model.user_factors[user_rows] @ model.item_factors.T, np.float32)
 

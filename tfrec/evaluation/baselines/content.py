@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from tfrec.errors import DataError
 from tfrec.evaluation.baselines.collaborative import Weight, interactions
 from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 
@@ -24,7 +25,13 @@ def tfidf_profile(
     vectorizer = TfidfVectorizer(
         ngram_range=(1, ngrams), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b", dtype=np.float32
     )
-    vectors = sp.csr_matrix(vectorizer.fit_transform(texts))
+    try:
+        vectors = sp.csr_matrix(vectorizer.fit_transform(texts))
+    except ValueError as error:  # scikit-learn's only answer to an empty vocabulary
+        raise DataError(
+            f"TF-IDF needs words that two items' texts share ({error}); name `title` or `description` of the items, or "
+            "leave this baseline out"
+        ) from error
     profiles = sp.csr_matrix(normalize(interactions(holdout, weight) @ vectors))
     prior = popularity * log_popularity(holdout)
     columns = sp.csc_matrix(vectors.T)

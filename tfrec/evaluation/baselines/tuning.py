@@ -15,33 +15,30 @@ from typing import Any
 import numpy as np
 
 from tfrec import metrics
+from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import popularity
 from tfrec.evaluation.baselines.collaborative import Weight, bpr, ease, ials, item_knn, linear_autoencoder
 from tfrec.evaluation.baselines.content import text_knn, tfidf_profile
 from tfrec.evaluation.baselines.hybrid import boosted, hybrid, with_fallback
 from tfrec.evaluation.baselines.personal_frequency import HALF_LIVES_DAYS, personal_frequency
+from tfrec.evaluation.baselines.shop import Shop
 from tfrec.evaluation.evaluate import Extras, evaluate
 from tfrec.evaluation.holdout import Holdout, Scorer
 from tfrec.evaluation.scores import Scores
 from tfrec.schema import POSITIVE_KINDS
+from tfrec.settings import suggestion
 
 TARGETS = {"all": ("all", "new_users"), "novel": ("novel", "cold", "cold_among")}
 """Labels that a setting is tuned for -> the slices that it is then used for."""
 
 BOOSTED = "LightGBM over these"
+TEXT_KNN = "text-kNN"
+USES_VECTORS = (TEXT_KNN, BOOSTED)
+"""Baselines that need the texts' vectors."""
 
 TUNING_USERS = 500
 _BATCH = 128
 _SEED = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Shop:
-    """Data that a baseline may be fitted on."""
-
-    holdout: Holdout
-    texts: np.ndarray  # [items] str
-    vectors: np.ndarray  # [items, dim] float32 of length 1, by a frozen BERT
 
 
 Fit = Callable[..., Scorer]
@@ -76,7 +73,7 @@ def strong_baselines(clock: str) -> dict[str, Baseline]:
         "iALS": Baseline(_without_texts(ials), _grid(factors=(64, 128), regularization=(0.05, 5.0), weight=("log",))),
         "BPR": Baseline(_without_texts(bpr), _grid(regularization=(0.01, 0.05))),
         "TF-IDF profile": Baseline(_tfidf, _grid(weight=weights[-1:], popularity=(0.0, 0.1, 0.3))),
-        "text-kNN": Baseline(_text_knn, _grid(weight=weights[-1:], power=(8, 16), popularity=(0.0, 0.3))),
+        TEXT_KNN: Baseline(_text_knn, _grid(weight=weights[-1:], power=(8, 16), popularity=(0.0, 0.3))),
         "frequency + EASE": Baseline(_hybrid, _grid(share=(0.1, 0.3, 1.0), weight=weights[-1:])),
     }
 
@@ -84,6 +81,21 @@ def strong_baselines(clock: str) -> dict[str, Baseline]:
 def names(clock: str) -> list[str]:
     """Names of the baselines that `compare` can measure, in its order."""
     return [*strong_baselines(clock), BOOSTED]
+
+
+def select_names(only: Sequence[str]) -> list[str]:
+    """Names of the baselines `only`, in the order of `names`; without any, all but BOOSTED.
+
+    Case, spaces and punctuation do not matter. Raises ConfigError for an unknown one.
+    """
+    known = {_plain(name): name for name in names("utc")}  # those of the order clock are the same
+    for name in only:
+        if _plain(name) not in known:
+            raise ConfigError(
+                f"--only is {name!r}{suggestion(name, known.values())}; use one of {', '.join(known.values())}"
+            )
+    selected = [known[_plain(name)] for name in only]
+    return [name for name in known.values() if name in selected or (not only and name != BOOSTED)]
 
 
 def compare(
@@ -122,11 +134,15 @@ def compare(
 
 def tune(name: str, baseline: Baseline, shop: Shop) -> dict[str, Mapping[str, Any]]:
     """Target -> the settings with the best NDCG@20 over a fixed sample of the window's users."""
-    if len(baseline.grid) == 1:
+    if len(baseline.grid) == 1 or not len(shop.holdout.user_ids):
         return dict.fromkeys(TARGETS, baseline.grid[0])
     rows = np.random.default_rng(_SEED).permutation(len(shop.holdout.user_ids))[:TUNING_USERS]
     scores = [_ndcg(_fit(name, baseline, shop, settings), shop.holdout, rows) for settings in baseline.grid]
     return {target: baseline.grid[int(np.argmax([each[target] for each in scores]))] for target in TARGETS}
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.lower() if char.isalnum())
 
 
 def _without_texts(fit: Callable[..., Scorer]) -> Fit:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfrec.errors import ConfigError
 from tfrec.evaluation.baselines import tuning
-from tfrec.evaluation.baselines.tuning import Baseline, Shop, compare, strong_baselines
+from tfrec.evaluation.baselines.shop import Shop
+from tfrec.evaluation.baselines.tuning import Baseline, compare, select_names, strong_baselines
 from tfrec.evaluation.evaluate import SLICES
 from tfrec.evaluation.holdout import Holdout, holdout_from_events
 from tfrec.evaluation.scores import Scores
@@ -94,3 +96,12 @@ def test_a_single_baseline_is_compared_with_values_per_user():
     (scores,) = compare(shop_of(0), shop_of(28), lambda _: None, ["popularity"], ("recall@10",))
     assert scores.name == "popularity"
     assert scores.slices["all"].per_user["recall@10"].shape == (40,)
+
+
+def test_baselines_are_selected_by_name_whatever_their_case_and_in_the_order_of_the_table():
+    assert select_names(["ease", "Item kNN"]) == ["item-kNN", "EASE"]
+    assert select_names([]) == list(strong_baselines("utc"))  # LightGBM, which fits all of them, only by name
+    assert select_names(["lightgbm over these"]) == ["LightGBM over these"]
+    with pytest.raises(ConfigError, match=r"--only is 'EASI' \(did you mean 'EASE'\?\); use one of random"):
+        select_names(["EASI"])
+    assert list(strong_baselines("utc")) == list(strong_baselines("order"))

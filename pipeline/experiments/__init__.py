@@ -1,0 +1,1 @@
+"""Measurements beside the pipeline, on the data of a run: tuned baselines."""
