@@ -22,6 +22,7 @@ HeadModel = Literal["independent", "funnel"]
 EvaluationCandidates = Literal["sold", "catalog"]
 EventKind = Literal["view", "click", "cart", "purchase", "rating", "search", "favorite", "share"]
 Slice = Literal["all", "novel", "cold", "cold_among", "new_users"]
+Protected = Literal["all", "novel", "cold", "cold_among", "new_users", "label_kinds", "first_clicks"]
 Floor = Literal["random", "popularity", "recent_popularity", "personal_frequency", "linear_autoencoder", "strongest"]
 Metric = Literal[
     "ndcg@5",
@@ -317,10 +318,13 @@ class VerdictConfig(Settings):
     first_clicks: bool = True
     """Refuse a model that is surely below the most popular items after 0, 1, 2, 3, 5, 10 or 20
     events of history, or with all of it, on all items or on "novel"."""
-    min_ratio_to_production: NonNegativeNumber = 0.98
-    """Share of the score of the model in production that the model must reach."""
-    protected: tuple[Slice, ...] = ()
-    """More slices on which the model must reach that share."""
+    production_margin: ShareBelowOne = 0.05
+    """Share of the score of the model in production that the model may lose on the slice: the 95 %
+    interval of the mean difference over users must lie above minus this share."""
+    protected: tuple[Protected, ...] = ("novel", "cold", "label_kinds", "first_clicks")
+    """More slices, refused where the model surely loses more than that share. "label_kinds": the
+    labels of each kind, where there are several; "first_clicks": each length of history of the
+    first-clicks curve, on "all" and "novel"."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,6 +70,7 @@ settings:
   verdict.floor: [recent_popularity]
   verdict.first_stage: false
   verdict.first_clicks: false
+  verdict.production_margin: 0.5
 """
 """Keys of a run that trains in seconds."""
 SHOP_FILE = f"""\

@@ -11,7 +11,7 @@ from pathlib import Path
 from tfrec.config import Config
 from tfrec.errors import ModelError
 from tfrec.evaluation.analysis.calibration_curve import CandidateProbabilities
-from tfrec.evaluation.analysis.cold_start import cold_start
+from tfrec.evaluation.analysis.cold_start import cold_start, cuts, points
 from tfrec.evaluation.analysis.gains import gains, strongest
 from tfrec.evaluation.analysis.probability_metrics import probability_metrics
 from tfrec.evaluation.analysis.sample_users import sample_users
@@ -20,7 +20,7 @@ from tfrec.evaluation.details import Details
 from tfrec.evaluation.evaluate import Extras, evaluate, label_shares, protocol_of
 from tfrec.evaluation.exported_model import ExportedModel
 from tfrec.evaluation.groups import groups
-from tfrec.evaluation.holdout import Holdout, Scorer, configured_holdout
+from tfrec.evaluation.holdout import Holdout, configured_holdout
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.verdict.decide import Comparison, decide_verdict
 from tfrec.evaluation.verdict.first_clicks import NON_PERSONALIZED
@@ -50,11 +50,12 @@ def evaluate_and_bless(
         log(f"{name} by the validation window: {settings}")
     items = read_items(examples_dir, holdout.item_ids)
     exported = ExportedModel(model, examples_dir, holdout)
+    in_production = _in_production(production, examples_dir, holdout, log)
 
     # Scorers in the order of the table: baselines, production, the stages of the model
     stages = dict(zip(STAGES, exported.stages(), strict=False))
     name = list(stages)[-1]
-    scorers = {**floor.scorers, **_in_production(production, examples_dir, holdout, log), **stages}
+    scorers = {**floor.scorers, **({PRODUCTION: in_production.stages()[-1]} if in_production else {}), **stages}
     probabilities = CandidateProbabilities(holdout)
     if name == BOTH_STAGES:  # scores of the towers alone are no probabilities
         scorers[name] = probabilities.recorded(stages[name])
@@ -66,13 +67,13 @@ def evaluate_and_bless(
         scores[each] = evaluate(each, scorer, holdout, extras)
 
     lists = {each: floor.scorers[each] for each in NON_PERSONALIZED}
-    first_clicks = cold_start(exported, holdout, lists, config.evaluation.cold_start_users)
+    cut = cuts(exported, config.evaluation.cold_start_users)
     baseline_scores = {each: scores[each] for each in floor.scorers}
     best = strongest(baseline_scores)
     details = Details(
         baseline=best.name,
         gains=gains(scores[name], best),
-        cold_start=first_clicks,
+        cold_start=cold_start(exported, holdout, lists, cut) if cut else None,
         calibration=probabilities.curve() if name == BOTH_STAGES else None,
         label_shares=label_shares(holdout),
         sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
@@ -84,20 +85,21 @@ def evaluate_and_bless(
         baseline_scores,
         floor.strongest,
         first_stage=scores[STAGES[0]] if name == BOTH_STAGES else None,
-        first_clicks=first_clicks,
+        first_clicks=details.cold_start,
         production=scores.get(PRODUCTION),
+        production_clicks=points(in_production, holdout, cut) if in_production and cut else (),
     )
     verdict = decide_verdict(compared, config.verdict)
     return Evaluation(protocol_of(holdout), scores, verdict, details)
 
 
-def _in_production(production: str | Path, examples_dir: str | Path, holdout: Holdout, log: Log) -> dict[str, Scorer]:
-    """Scorer of the latest version in the folder `production`; empty if there is none to load."""
+def _in_production(
+    production: str | Path, examples_dir: str | Path, holdout: Holdout, log: Log
+) -> ExportedModel | None:
+    """The latest version in the folder `production`; None if there is none to load."""
     latest = latest_version(str(production))
-    if latest is None:
-        return {}
     try:
-        return {PRODUCTION: ExportedModel(latest, examples_dir, holdout).stages()[-1]}
+        return None if latest is None else ExportedModel(latest, examples_dir, holdout)
     except ModelError as error:
         log(f"not compared with the model in production: {error}")
-        return {}
+        return None

@@ -7,6 +7,8 @@ The slices:
     cold        relevant: items without any event before the window; every unmasked item competes
     cold_among  the same, ranked among the cold items alone
     new_users   users without any event before the window; nothing masked
+    cart labels and so on: one slice for each kind of label, where there are several; relevant are
+                the labels of this kind, nothing masked
 
 Groups of items (departments, ages) and of users (activity) are measured on the first 20 items of
 the whole catalog, nothing masked. Relevant in a group of items are the user's labels in it.
@@ -39,7 +41,7 @@ from tfrec.evaluation.per_user import (
     mean_over_users,
     rank,
 )
-from tfrec.evaluation.scores import Protocol, Scores, SliceScores
+from tfrec.evaluation.scores import Protocol, Scores, SliceScores, of_kind
 
 SLICES = {"all": "open", "novel": "unseen", "cold": "unseen", "cold_among": "cold", "new_users": "open"}
 """Slice -> its ranking: nothing masked, the user's history masked, or the cold items alone."""
@@ -98,7 +100,10 @@ class _Measures:
         self._items = _ranked_items(holdout, order, self._cold, extras.texts)
         self._extras = extras
         relevant = _relevant(holdout, order, self._cold)
-        self._slices = {name: PerUserMetrics(relevant[name], self._items[key]) for name, key in SLICES.items()}
+        self._rankings_of = SLICES | {of_kind(kind): "open" for kind in holdout.labels_of_kind}
+        self._slices = {
+            name: PerUserMetrics(relevant[name], self._items[key]) for name, key in self._rankings_of.items()
+        }
         self._groups = {
             key: GroupMetrics(relevant["all"], Partition(partition.names, partition.group[order]))
             for key, partition in extras.groups.of_items.items()
@@ -111,7 +116,7 @@ class _Measures:
         shuffled[is_nan] = 0
         for key, ranking in self._rankings(shuffled, self._history[users]):
             for name, slice_ in self._slices.items():
-                if SLICES[name] == key:
+                if self._rankings_of[name] == key:
                     slice_.add(users, ranking, is_nan)
             for group in self._groups.values() if key == "open" else ():
                 group.add(users, ranking, is_nan)
@@ -205,6 +210,7 @@ def _relevant(holdout: Holdout, order: np.ndarray, cold: np.ndarray) -> dict[str
         "cold": labels.multiply(holdout.is_cold[order]).tocsr(),
         "cold_among": labels[:, cold],
         "new_users": labels.multiply(holdout.is_new[:, None]).tocsr(),
+        **{of_kind(kind): part[:, order] for kind, part in holdout.labels_of_kind.items()},
     }
     for matrix in relevant.values():
         matrix.eliminate_zeros()

@@ -56,6 +56,7 @@ class Holdout:
     item_ids: np.ndarray  # [items] str, the candidates, in the order of the given catalog
     user_ids: np.ndarray  # [users] str, those with a label
     labels: sp.csr_matrix  # [users, items] 1.0 for a label
+    labels_of_kind: dict[str, sp.csr_matrix]  # kind -> its labels, where there are several kinds
     history: sp.csr_matrix  # [users, items] baskets (distinct user, item, second) before the window
     event_user: np.ndarray  # [events] int64, a basket each; below len(user_ids) its row, else any other user
     event_item: np.ndarray  # [events] int64, column of item_ids
@@ -153,6 +154,7 @@ def holdout_from_events(
         item_ids=item_ids,
         user_ids=user_ids,
         labels=_counts(positives, user_ids, item_ids).sign(),
+        labels_of_kind=_labels_of_kind(during, kinds, user_ids, item_ids),
         history=_counts(baskets, user_ids, item_ids),
         event_user=_indices(baskets.user_id, users),
         event_item=_indices(baskets.item_id, item_ids),
@@ -207,6 +209,15 @@ def _baskets(events: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:
     """One row for each distinct (user, item, second) of the kinds, events with an item only."""
     kept = events[events.kind.isin(kinds) & (events.item_id != "")]
     return kept.drop_duplicates(["user_id", "item_id", "timestamp"])
+
+
+def _labels_of_kind(
+    during: pd.DataFrame, kinds: tuple[str, ...], user_ids: np.ndarray, item_ids: np.ndarray
+) -> dict[str, sp.csr_matrix]:
+    """[users, items] labels of each kind; empty where all labels have the same kind."""
+    of_kind = {kind: _counts(_baskets(during, (kind,)), user_ids, item_ids).sign() for kind in kinds}
+    used = {kind: labels for kind, labels in of_kind.items() if labels.nnz}
+    return used if len(used) > 1 else {}
 
 
 def _counts(baskets: pd.DataFrame, user_ids: np.ndarray, item_ids: np.ndarray) -> sp.csr_matrix:

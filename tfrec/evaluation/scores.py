@@ -14,6 +14,18 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from tfrec.results_json import Number
 
+_KIND_SUFFIX = " labels"
+
+
+def of_kind(kind: str) -> str:
+    """Name of the slice of one kind of label."""
+    return kind + _KIND_SUFFIX
+
+
+def is_of_kind(slice_: str) -> bool:
+    """True for a slice of one kind of label."""
+    return slice_.endswith(_KIND_SUFFIX)
+
 
 def _current_masks(masks: str) -> str:
     """The sentence for the same masks in files of older versions becomes the present one."""

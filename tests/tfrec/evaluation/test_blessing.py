@@ -62,8 +62,10 @@ def test_a_model_below_the_one_in_production_is_refused_even_if_it_beats_the_bas
     assert ndcg(evaluation)["two-tower"] == pytest.approx(SECOND)
     assert list(evaluation.scores)[-2:] == ["in production", "two-tower"]
     assert not evaluation.verdict.blessed
+    # The losses are three times 0.3691.
     assert evaluation.verdict.reasons[2] == (
-        "two-tower has ndcg@20 0.6309 on all, below the required 0.9800 (0.98 of the 1.0000 of the model in production)"
+        "two-tower has ndcg@20 0.6309 on all, inferior to the 1.0000 of the model in production: by -0.3691, "
+        "95 % interval -0.3691 to -0.3691, and it may lose 0.0500 (production_margin 0.05)"
     )
 
 

@@ -267,3 +267,17 @@ def test_scores_can_be_limited_to_some_users(holdout):
     assert scored == [1, 2]
     assert scores.slices["all"].metrics["mrr"] == pytest.approx((1 / 3 + 1 / 2) / 2)  # bob's and fay's
     assert {name: part.users for name, part in scores.groups["activity"].items()} == {"0": 1, "2": 1}
+
+
+def test_each_kind_of_label_is_a_slice_where_there_are_several():
+    during = events(DURING, START).assign(kind=["cart", "purchase", "purchase", "cart", "cart"])
+    holdout = holdout_from_events(events(BEFORE, START - DAY_SECONDS), during, ITEMS)
+    slices = evaluate("model", same_for_all, holdout).slices
+    assert list(slices) == [*SLICES, "cart labels", "purchase labels"]
+    assert {name: part.users for name, part in slices.items() if name.endswith("labels")} == {
+        "cart labels": 2,  # ann, fay
+        "purchase labels": 2,  # ann, bob
+    }
+    # Nothing is masked. Carts: ann's pasta 1, fay's tea 2. Purchases: ann's ivy 6, bob's sauce 3.
+    assert slices["cart labels"].metrics["mrr"] == pytest.approx((1 + 1 / 2) / 2)
+    assert slices["purchase labels"].metrics["mrr"] == pytest.approx((1 / 6 + 1 / 3) / 2)

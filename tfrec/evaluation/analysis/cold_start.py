@@ -24,40 +24,57 @@ ITEM_KNN = "item_knn"
 _SEED = 7
 
 
-def cold_start(
-    exported: ExportedModel, holdout: Holdout, non_personalized: dict[str, Scorer], users: int
-) -> ColdStart | None:
-    """The curve over up to `users` users; None when `users` is 0 or nobody has a history.
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """Users and lengths of a curve."""
 
-    `non_personalized` are lists that all users would get, recent popularity first; item-kNN on the
-    last item is added to them. All points are of the same users, those with at least as many events
-    as the longest cut. The longest cut is the largest of LENGTHS that half of the users with a
-    history reach.
+    rows: np.ndarray  # rows of the holdout's users
+    lengths: tuple[int | None, ...]  # None: the whole history
+
+
+def cuts(exported: ExportedModel, users: int) -> Cuts | None:
+    """Up to `users` users with as many events as the longest cut; None without any.
+
+    The longest cut is the largest of LENGTHS that half of the users with a history reach.
     """
     longest = _longest(exported.history_lengths)
     if not longest or users < 1:
         return None
-    rows = _sample(exported.history_lengths >= longest, users)
+    long_enough = np.flatnonzero(exported.history_lengths >= longest)
+    rows = np.sort(np.random.default_rng(_SEED).permutation(long_enough)[:users])
+    return Cuts(rows, (*(length for length in LENGTHS if length <= longest), None))
+
+
+def points(exported: ExportedModel, holdout: Holdout, cut: Cuts) -> tuple[ColdStartPoint, ...]:
+    """Scores of a model's last stage at each length."""
+    return tuple(
+        ColdStartPoint(length, _scores(exported.stages(length)[-1], holdout, cut.rows)) for length in cut.lengths
+    )
+
+
+def cold_start(exported: ExportedModel, holdout: Holdout, non_personalized: dict[str, Scorer], cut: Cuts) -> ColdStart:
+    """The curve: all points of the same users, compared with lists that need no model.
+
+    `non_personalized` are lists that all users would get, recent popularity first; item-kNN on the
+    last item is added to them.
+    """
     last_item = pd.Index(holdout.item_ids).get_indexer(pd.Index(exported.last_item_ids))
     scorers = {**non_personalized, ITEM_KNN: last_click_knn(holdout, last_item)}
-    baselines = {name: _scores(score, holdout, rows) for name, score in scorers.items()}
+    baselines = {name: _scores(score, holdout, cut.rows) for name, score in scorers.items()}
 
-    def point(length: int | None) -> ColdStartPoint:
-        slices = _scores(exported.stages(length)[-1], holdout, rows)
-        compared = [name for name in baselines if length != 0 or name != ITEM_KNN]  # it needs an event
-        return ColdStartPoint(length, slices, {name: _differences(slices, baselines[name]) for name in compared})
+    def compared(point: ColdStartPoint) -> ColdStartPoint:
+        names = [name for name in baselines if point.events != 0 or name != ITEM_KNN]  # it needs an event
+        return dataclasses.replace(
+            point, differences={name: _differences(point.slices, baselines[name]) for name in names}
+        )
 
-    lengths = (*(length for length in LENGTHS if length <= longest), None)
-    return ColdStart(len(rows), tuple(map(point, lengths)), next(iter(baselines.values())), baselines)
+    curve = tuple(map(compared, points(exported, holdout, cut)))
+    return ColdStart(len(cut.rows), curve, next(iter(baselines.values())), baselines)
 
 
 def _longest(events: np.ndarray) -> int:
     known = events[events > 0]
     return max((length for length in LENGTHS if (known >= length).mean() >= 0.5), default=0) if len(known) else 0
-
-
-def _sample(is_long_enough: np.ndarray, users: int) -> np.ndarray:
-    return np.sort(np.random.default_rng(_SEED).permutation(np.flatnonzero(is_long_enough))[:users])
 
 
 def _scores(score: Scorer, holdout: Holdout, rows: np.ndarray) -> dict[str, SliceScores]:

@@ -18,7 +18,7 @@ from tfrec.evaluation.baselines.popularity import popularity, random_ranking, re
 from tfrec.evaluation.evaluate import SLICES, evaluate
 from tfrec.evaluation.holdout import Holdout, Scorer
 
-TUNING_USERS = 500
+TUNING_USERS = 300
 RANK, ITERATIONS = 128, 2  # of the linear autoencoder: seconds on Complete Journey
 REGULARIZATIONS = (10.0, 100.0, 1000.0)
 

@@ -196,8 +196,6 @@ def _scores_by_target(name: str, scorers: Mapping[str, Scorer], holdout: Holdout
     for scorer in scorers.values():
         if id(scorer) not in evaluated:
             evaluated[id(scorer)] = evaluate(name, scorer, holdout, extras)
-    slices = {
-        slice_: evaluated[id(scorers[target])].slices[slice_] for target, names in TARGETS.items() for slice_ in names
-    }
-    first = next(iter(evaluated.values()))
-    return Scores(name, {slice_: slices[slice_] for slice_ in first.slices}, first.score_seconds)
+    novel, first = evaluated[id(scorers["novel"])].slices, next(iter(evaluated.values()))
+    slices = {slice_: novel[slice_] if slice_ in TARGETS["novel"] else part for slice_, part in first.slices.items()}
+    return Scores(name, slices, first.score_seconds)

@@ -21,45 +21,33 @@ class Check(NamedTuple):
 
 def above_baseline(model: Scores, baseline: Scores, config: VerdictConfig) -> Check:
     """Check that the model is surely better than the baseline."""
-    value, reference = _value(model, config, config.slice), _value(baseline, config, config.slice)
+    value, reference = value_of(model, config, config.slice), value_of(baseline, config, config.slice)
     if math.isnan(value) or math.isnan(reference):
-        return Check(False, _nan_reason(model if math.isnan(value) else baseline, config, config.slice))
-    low, high = interval(_per_user(model, config, config.slice) - _per_user(baseline, config, config.slice))
+        return Check(False, nan_reason(model if math.isnan(value) else baseline, config, config.slice))
+    low, high = interval(per_user(model, config, config.slice) - per_user(baseline, config, config.slice))
     passed = low > 0
     relation = "above" if passed else "not surely above"
     return Check(
         passed,
-        f"{_claim(model, value, config, config.slice)}, {relation} the {reference:.4f} of the baseline "
+        f"{claim(model, value, config, config.slice)}, {relation} the {reference:.4f} of the baseline "
         f"{baseline.name}: by {value - reference:.4f}, {interval_words(low, high)}{_zero_floor(reference)}",
     )
 
 
 def not_below_first_stage(model: Scores, first_stage: Scores, config: VerdictConfig, slice_: str) -> Check:
     """Check that the second stage is not surely worse than the towers alone."""
-    value, reference = _value(model, config, slice_), _value(first_stage, config, slice_)
+    value, reference = value_of(model, config, slice_), value_of(first_stage, config, slice_)
     if math.isnan(value) or math.isnan(reference):
-        return Check(False, _nan_reason(model if math.isnan(value) else first_stage, config, slice_))
-    low, high = interval(_per_user(model, config, slice_) - _per_user(first_stage, config, slice_))
+        return Check(False, nan_reason(model if math.isnan(value) else first_stage, config, slice_))
+    low, high = interval(per_user(model, config, slice_) - per_user(first_stage, config, slice_))
     passed = high >= 0
     relation = "not surely below" if passed else "surely below"
     cure = "" if passed else "; set ranking.epochs to 0 to leave the second stage out"
     return Check(
         passed,
-        f"{_claim(model, value, config, slice_)}, {relation} the {reference:.4f} of its first stage alone "
+        f"{claim(model, value, config, slice_)}, {relation} the {reference:.4f} of its first stage alone "
         f"({first_stage.name}): by {value - reference:.4f}, {interval_words(low, high)}{cure}",
     )
-
-
-def reaches_production(model: Scores, production: Scores, config: VerdictConfig, slice_: str) -> Check:
-    """Check that the model reaches a share of the score of the model in production."""
-    value, reference = _value(model, config, slice_), _value(production, config, slice_)
-    if math.isnan(value) or math.isnan(reference):
-        return Check(False, _nan_reason(model if math.isnan(value) else production, config, slice_))
-    required = config.min_ratio_to_production * reference
-    passed = value >= required
-    relation = "at least" if passed else "below"
-    share = f"{config.min_ratio_to_production:g} of the {reference:.4f} of the model in production"
-    return Check(passed, f"{_claim(model, value, config, slice_)}, {relation} the required {required:.4f} ({share})")
 
 
 def _zero_floor(reference: float) -> str:
@@ -74,18 +62,21 @@ def interval_words(low: float, high: float) -> str:
     return f"95 % interval {low:.4f} to {high:.4f}"
 
 
-def _value(scores: Scores, config: VerdictConfig, slice_: str) -> float:
+def value_of(scores: Scores, config: VerdictConfig, slice_: str) -> float:
     """Value of the deciding metric; NaN when these scores do not have the slice or the metric."""
     return scores.slices.get(slice_, SliceScores(0, math.nan, {})).metrics.get(config.metric, math.nan)
 
 
-def _per_user(scores: Scores, config: VerdictConfig, slice_: str) -> np.ndarray:
+def per_user(scores: Scores, config: VerdictConfig, slice_: str) -> np.ndarray:
+    """[users] values of the deciding metric."""
     return scores.slices[slice_].per_user[config.metric]
 
 
-def _claim(model: Scores, value: float, config: VerdictConfig, slice_: str) -> str:
+def claim(model: Scores, value: float, config: VerdictConfig, slice_: str) -> str:
+    """The beginning of a reason."""
     return f"{model.name} has {config.metric} {value:.4f} on {slice_}"
 
 
-def _nan_reason(scores: Scores, config: VerdictConfig, slice_: str) -> str:
+def nan_reason(scores: Scores, config: VerdictConfig, slice_: str) -> str:
+    """The reason to refuse scores that are NaN."""
     return f"{config.metric} of {scores.name} on {slice_} is not a number, so it can't be compared"

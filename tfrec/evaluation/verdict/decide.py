@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 
 from tfrec.config import VerdictConfig
 from tfrec.errors import ConfigError
-from tfrec.evaluation.details import ColdStart
+from tfrec.evaluation.details import ColdStart, ColdStartPoint
 from tfrec.evaluation.scores import Scores, Verdict
-from tfrec.evaluation.verdict import conditions, first_clicks
+from tfrec.evaluation.verdict import conditions, first_clicks, production
 from tfrec.evaluation.verdict.conditions import Check
+from tfrec.evaluation.verdict.production import FIRST_CLICKS, LABEL_KINDS
 
 STRONGEST = "strongest"
 """Name of a floor: the baseline that was the strongest on the validation window."""
@@ -34,6 +35,7 @@ class Comparison:
     first_stage: Scores | None = None  # the towers alone, of a model of two stages
     first_clicks: ColdStart | None = None
     production: Scores | None = None
+    production_clicks: tuple[ColdStartPoint, ...] = ()  # the points of `first_clicks`, by that model
 
 
 def decide_verdict(compared: Comparison, config: VerdictConfig) -> Verdict:
@@ -44,7 +46,7 @@ def decide_verdict(compared: Comparison, config: VerdictConfig) -> Verdict:
     """
     model = compared.model
     for slice_ in (config.slice, *config.protected):
-        _check("slice", slice_, model.slices)
+        _check("slice", slice_, (*model.slices, LABEL_KINDS, FIRST_CLICKS))
     metrics = model.slices[config.slice].metrics
     _check("metric", config.metric, [name for name in metrics if name.split("@")[0] in BETTER_WHEN_HIGHER])
     if model.slices[config.slice].users == 0:
@@ -64,9 +66,11 @@ def _checks(compared: Comparison, config: VerdictConfig) -> Iterator[Check]:
     if config.first_clicks and compared.first_clicks is not None:
         yield from first_clicks.checks(compared.model.name, compared.first_clicks)
     if compared.production is not None:
-        for slice_ in dict.fromkeys((config.slice, *config.protected)):
-            if compared.model.slices[slice_].users:
-                yield conditions.reaches_production(compared.model, compared.production, config, slice_)
+        yield production.not_inferior(compared.model, compared.production, config)
+        yield from production.protected_slices(compared.model, compared.production, config)
+        if compared.first_clicks is not None and compared.production_clicks and FIRST_CLICKS in config.protected:
+            points, margin = compared.first_clicks.points, config.production_margin
+            yield from production.protected_points(compared.model.name, points, compared.production_clicks, margin)
 
 
 def _check(name: str, value: str, known: Iterable[str]) -> None:

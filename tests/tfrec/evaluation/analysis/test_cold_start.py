@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfrec.evaluation.analysis.cold_start import cold_start
+from tfrec.evaluation.analysis.cold_start import cold_start, cuts
 from tfrec.evaluation.baselines.popularity import popularity, recent_popularity
+from tfrec.evaluation.details import ColdStart
 from tfrec.evaluation.exported_model import ExportedModel
 from tfrec.evaluation.holdout import Holdout, Scorer, read_holdout
 
@@ -19,6 +20,12 @@ START = 20_000 * DAY
 
 def lists(holdout: Holdout) -> dict[str, Scorer]:
     return {"recent_popularity": recent_popularity(holdout), "popularity": popularity(holdout)}
+
+
+def curve_of(exported: ExportedModel, holdout: Holdout) -> ColdStart:
+    cut = cuts(exported, 500)
+    assert cut is not None
+    return cold_start(exported, holdout, lists(holdout), cut)
 
 
 @pytest.fixture
@@ -65,8 +72,7 @@ def test_a_cut_history_holds_the_last_events_with_an_item(toys, long_histories):
 def test_all_points_are_of_the_same_users_and_the_last_has_whole_histories(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", clock="utc")
     exported = ExportedModel(toys["wise"], toy_examples, holdout)
-    curve = cold_start(exported, holdout, lists(holdout), 500)
-    assert curve is not None
+    curve = curve_of(exported, holdout)
     assert curve.users == 3
     # Each user bought one item before. With it the toy is right, without it all scores are equal.
     assert [point.events for point in curve.points] == [0, 1, None]
@@ -83,8 +89,7 @@ def test_all_points_are_of_the_same_users_and_the_last_has_whole_histories(toys,
 def test_each_point_is_compared_with_popular_lists_and_item_knn_user_by_user(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", clock="utc")
     exported = ExportedModel(toys["wise"], toy_examples, holdout)
-    curve = cold_start(exported, holdout, lists(holdout), 500)
-    assert curve is not None
+    curve = curve_of(exported, holdout)
     assert list(curve.baselines) == ["recent_popularity", "popularity", "item_knn"]
     assert list(curve.points[0].differences) == ["recent_popularity", "popularity"]  # no last item after 0 events
     # Ranks of the labels: 1 by the toy, 3, 3 and 4 by both lists. The gains are 0.5, 0.5 and
@@ -102,12 +107,11 @@ def test_users_with_a_history_shorter_than_the_longest_cut_are_left_out(toys, lo
     # Two users have a history; half of them, ann, reach two events.
     holdout = read_holdout(long_histories, "test", clock="utc")
     exported = ExportedModel(toys["wise"], long_histories, holdout)
-    curve = cold_start(exported, holdout, lists(holdout), 500)
-    assert curve is not None
+    curve = curve_of(exported, holdout)
     assert (curve.users, [point.events for point in curve.points]) == (1, [0, 1, 2, None])
-    assert cold_start(exported, holdout, lists(holdout), 0) is None
+    assert cuts(exported, 0) is None
 
 
 def test_without_any_history_there_is_no_curve(toys, toy_examples):
     holdout = read_holdout(toy_examples, "test", label_kinds=("cart",), clock="utc")
-    assert cold_start(ExportedModel(toys["wise"], toy_examples, holdout), holdout, lists(holdout), 500) is None
+    assert cuts(ExportedModel(toys["wise"], toy_examples, holdout), 500) is None
