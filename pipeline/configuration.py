@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from pipeline.auto_labels import with_default_labels
 from pipeline.auto_preset import Choice, choose_preset
 from pipeline.run_file import RunFile, find_run
 from pipeline.runs import Run, preset
@@ -18,14 +19,14 @@ def named_run(name: str) -> Run:
 
 
 def run_of(file: RunFile) -> Run:
-    """The run of a file; with the preset `auto` its tables decide, and the choice is logged.
+    """The run of a file; with the preset `auto` its tables decide, and the choices are logged.
 
     Raises DataError when they do not exist.
     """
     if file.preset == "auto":
         choice = choose(file)
         log(f"preset {choice.preset}: {choice.reason}")
-        file = dataclasses.replace(file, preset=choice.preset)
+        file = with_default_labels(dataclasses.replace(file, preset=choice.preset), read_table_set(file.tables))
     config = with_named(preset(file.preset), file.settings)
     return Run(
         file.name,

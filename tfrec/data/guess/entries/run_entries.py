@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tfrec.data.guess.entries.events import EventsDraft
 from tfrec.data.guess.entries.yaml_text import Entry
 
-_BROWSING = ("view", "click", "impression")
+_BROWSING = ("view", "click", "impression", "cart", "favorite", "share", "rating")
 _WINDOW_DAYS = 28
 _FEWEST_WINDOWS = 4  # of 28 days in the data, for windows of the usual length
 _FEWEST_DAYS = 3
