@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec import metrics
-from tfrec.evaluation.bootstrap import intervals
+from tfrec.evaluation.bootstrap import SHARES, intervals
 from tfrec.evaluation.groups import Partition
 from tfrec.evaluation.scores import SliceScores
 
@@ -28,6 +28,8 @@ PER_USER = (
 )
 DIVERSITY = "diversity@20"
 """The last per-user metric; measured if the texts of the items are known."""
+OTHER_BOUNDS = {"novelty@20": (0.0, math.inf), DIVERSITY: (0.0, 2.0)}
+"""Bounds of the metrics that are no shares."""
 METRICS = (*PER_USER, "coverage@20", "gini@20")
 GROUP_METRICS = ("ndcg@20", "recall@20")
 
@@ -105,7 +107,8 @@ class PerUserMetrics:
             return SliceScores(0, math.nan, dict.fromkeys((*METRICS, *self._names[len(PER_USER) :]), math.nan))
         means = dict(zip(self._names, values.mean(axis=0).tolist(), strict=True))
         of_all = {"coverage@20": metrics.coverage(listed, self._items), "gini@20": metrics.gini(listed, self._items)}
-        ends = dict(zip(self._names, intervals(values).tolist(), strict=True)) if users > 1 else {}
+        bounds = np.array([OTHER_BOUNDS.get(name, SHARES) for name in self._names])
+        ends = dict(zip(self._names, intervals(values, bounds).tolist(), strict=True)) if users > 1 else {}
         return SliceScores(
             users,
             _standard_error(values[:, PER_USER.index("ndcg@20")]),

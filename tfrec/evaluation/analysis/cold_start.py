@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tfrec.evaluation.baselines.last_click import last_click_knn
-from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.bootstrap import DIFFERENCES, interval
 from tfrec.evaluation.details import ColdStart, ColdStartPoint, PairedDifference
 from tfrec.evaluation.evaluate import evaluate
 from tfrec.evaluation.exported_model import ExportedModel
@@ -96,4 +96,4 @@ def _differences(model: dict[str, SliceScores], baseline: dict[str, SliceScores]
 
 def _difference(model: SliceScores, baseline: SliceScores) -> PairedDifference:
     values = model.per_user[METRIC].astype(np.float64) - baseline.per_user[METRIC]
-    return PairedDifference(float(values.mean()), *interval(values))
+    return PairedDifference(float(values.mean()), *interval(values, DIFFERENCES))
