@@ -253,6 +253,9 @@ class RankingConfig(Settings):
     """See linear_autoencoder.py."""
     users: Positive = 5000
     """Most users of the validation window that the ranker is fitted to."""
+    short_histories: Share = 1.0
+    """Share of those users that the ranker is also fitted to with the last few events of their
+    history only, or with none, so that it learns from first events too."""
     repeat_windows: NonNegative = 1
     """Windows before the validation window whose repeats the ranker is fitted to; none where the
     split has no windows."""
@@ -273,8 +276,9 @@ class RankingConfig(Settings):
     """Dimensions of the embedding of a category or profile value."""
     dropout: ShareBelowOne = 0.1
     calibration_share: ShareBelowOne = 0.1
-    """Share of those users that calibrate the probabilities instead of fitting the ranker. With 0,
-    and in a shop that is too small, probabilities are not calibrated."""
+    """Share of those users that weigh the ranker against the towers and calibrate the probabilities
+    instead of fitting the ranker. In a small shop each half does so for a ranker that is fitted to
+    the other half, see cross_fit.py. With 0 the ranker orders alone, uncalibrated."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ COLUMNS = {
 @pytest.fixture
 def ranker(make_catalog) -> Ranker:
     tf.keras.utils.set_random_seed(3)
-    return Ranker(make_catalog([[5], [6]], **COLUMNS), 2, ("view", "purchase"), 2, CONFIG)
+    return Ranker(make_catalog([[5], [6]], **COLUMNS), ("towers", "times"), ("view", "purchase"), 2, CONFIG)
 
 
 def inputs(features: list[list[float]], rows: list[int], cities: list[int]) -> dict[str, tf.Tensor]:
@@ -98,7 +98,7 @@ def test_a_funnel_multiplies_the_probability_of_any_kind_with_that_of_the_kind()
 
 def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
     config = RankingConfig(heads="funnel", hidden=(4,), dropout=0.0)
-    ranker = Ranker(make_catalog([[5]]), 3, ("view", "purchase"), 1, config)
+    ranker = Ranker(make_catalog([[5]]), ("towers", "times", "users"), ("view", "purchase"), 1, config)
     inputs = {"features": tf.zeros([2, 3]), "rows": tf.constant([1, 1], tf.int64)}
     ranker.make_weights()
     for weight in ranker.trainable_weights:
@@ -113,5 +113,15 @@ def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
 
 
 def test_one_head_has_no_funnel(make_catalog):
-    ranker = Ranker(make_catalog([[5]]), 3, ("purchase",), 1, RankingConfig(heads="funnel"))
+    ranker = Ranker(make_catalog([[5]]), ("towers", "times", "users"), ("purchase",), 1, RankingConfig(heads="funnel"))
     assert ranker({"features": tf.zeros([2, 3]), "rows": tf.constant([1, 1], tf.int64)}).shape == (2, 1)
+
+
+def test_a_blend_weighs_the_towers_score(ranker):
+    batch = inputs([[1.0, 2.0], [3.0, -1.0]], [1, 2], [1, 2])
+    logits = ranker(batch).numpy()
+    ranker.blend.assign([0.5, 2.0])
+    expected = 0.5 * logits + 2.0 * np.array([[1.0], [3.0]])  # "towers" is the first feature
+    np.testing.assert_allclose(ranker.probabilities(batch), 1 / (1 + np.exp(-expected)), rtol=1e-5)
+    ranker.blend.assign([0.0, 1.0])
+    np.testing.assert_allclose(ranker.probabilities(batch)[:, 0], 1 / (1 + np.exp([-1.0, -3.0])), rtol=1e-5)
