@@ -23,9 +23,10 @@ from tfrec.console import log
 from tfrec.errors import DataError, TfrecError
 from tfrec.evaluation.baselines.shop import Shop, make_shops
 from tfrec.evaluation.baselines.tuning import USES_VECTORS, compare
-from tfrec.evaluation.blessing import PRODUCTION, STAGES
+from tfrec.evaluation.blessing import STAGES
 from tfrec.evaluation.evaluate import protocol_of
 from tfrec.evaluation.holdout import Holdout, configured_holdout
+from tfrec.evaluation.result import PRODUCTION
 from tfrec.evaluation.scores import Protocol, Scores
 
 EXAMPLES_NODE = "TableSetExampleGen"
