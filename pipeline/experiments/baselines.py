@@ -107,6 +107,10 @@ def _model_scores(run: Run, protocol: Protocol) -> dict[str, Scores]:
         log(f"the run has no model yet; train one: `tfrec train {run.argument}`")
         return {}
     if evaluation.protocol != protocol:
-        log(f"the run's last model was evaluated on other data; `tfrec train {run.argument}` evaluates it again")
+        other = [name for name, value in vars(evaluation.protocol).items() if value != getattr(protocol, name)]
+        log(
+            f"the run's last model was evaluated under another protocol ({', '.join(other)}); "
+            f"`tfrec train {run.argument}` evaluates it again"
+        )
         return {}
     return {name: scores for name, scores in evaluation.scores.items() if name in (PRODUCTION, *STAGES)}
