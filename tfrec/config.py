@@ -171,7 +171,9 @@ class TrainConfig(Settings):
     """Training of the towers."""
 
     batch_size: Positive = 32
-    """Sequences in a step; each gives up to `max_events` predictions."""
+    """Most sequences in a step; each gives up to `max_events` predictions."""
+    min_steps: NonNegative = 0
+    """Steps of an epoch for which a small shop gets smaller batches, of 8 sequences or more."""
     epochs: Positive = 8
     learning_rate: PositiveNumber = 1e-3
     """Rate at the first step; it falls linearly to a hundredth of it at the last step."""

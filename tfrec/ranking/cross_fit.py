@@ -1,4 +1,4 @@
-"""Fit the ranker with users held out, who decide on its blend with the towers and calibrate it."""
+"""Fit the ranker with users held out, who decide on its blend with others and calibrate it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrec.config import Config, RankingConfig
 from tfrec.console import log
-from tfrec.ranking.blend import BLENDS, TOWERS, Blend, blend_scores
+from tfrec.ranking.blend import POPULARITY, TOWERS, Blend, blend_scores, scores_of
 from tfrec.ranking.calibration import MIN_LABELS, Calibration, calibrate
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
@@ -75,22 +75,22 @@ def _blend_and_calibrate(stage: SecondStage, examples: Examples, held_out: np.nd
     `held_out` [n] are their indices in `examples`.
     """
     ranker, labels = stage.ranker, examples.labels[held_out]
-    towers = examples.features[held_out, stage.features.names.index("towers")]
+    scores = scores_of(examples.features[held_out], stage.features.names).numpy()
     positive = slice(len(ranker.heads) - len(stage.positive_heads), None)
-    scores = blend_scores(examples.user[held_out], logits[:, positive], towers, labels[:, positive])
-    blend = best_blend(scores)
+    ndcg = blend_scores(examples.user[held_out], logits[:, positive], scores, labels[:, positive])
+    blend = best_blend(ndcg)
     users = len(np.unique(examples.user[held_out]))
     log(
-        f"second stage: {blend} orders best: NDCG@20 {scores[blend]:.4f} on {users:,} held-out users; the ranker "
-        f"{scores[BLENDS[0]]:.4f}, the towers alone {scores[TOWERS]:.4f}"
+        f"second stage: the best order is by {blend}: NDCG@20 {ndcg[blend]:.4f} on {users:,} held-out users; "
+        f"the ranker {ndcg[Blend()]:.4f}, the towers alone {ndcg[TOWERS]:.4f}, recent popularity {ndcg[POPULARITY]:.4f}"
     )
     ranker.blend.assign(blend)
-    calibrate_ranker(ranker, blend.apply(logits, towers), labels)
+    calibrate_ranker(ranker, blend.apply(logits, scores), labels)
 
 
-def best_blend(scores: dict[Blend, float]) -> Blend:
-    """The blend with the highest score, the first of equal ones; the ranker if all are NaN."""
-    return max(scores, key=lambda blend: np.nan_to_num(scores[blend], nan=-1.0))
+def best_blend(ndcg: dict[Blend, float]) -> Blend:
+    """The blend with the highest NDCG, the first of equal ones; the ranker if all are NaN."""
+    return max(ndcg, key=lambda blend: np.nan_to_num(ndcg[blend], nan=-1.0))
 
 
 def calibrate_ranker(ranker: Ranker, logits: np.ndarray, labels: np.ndarray) -> None:

@@ -17,7 +17,7 @@ import tensorflow_recommenders as tfrs
 
 from tfrec.config import RankingConfig
 from tfrec.examples.catalog import Catalog
-from tfrec.ranking.blend import Blend
+from tfrec.ranking.blend import Blend, scores_of
 
 LIMIT = 8.0  # standard deviations at which features are clipped
 MIN_SPREAD = 1e-3
@@ -37,14 +37,14 @@ class Ranker(tfrs.Model):
     def __init__(
         self, catalog: Catalog, features: Sequence[str], heads: tuple[str, ...], levels: int, config: RankingConfig
     ):
-        """`features` are names; one of them is "towers", the towers' score.
+        """`features` are names, among them those of blend.FEATURES.
 
         Only the first `levels` of the categories are embedded: thousands of makers would be
         memorized.
         """
         super().__init__()
         self.heads = heads
-        self._towers = features.index("towers")
+        self._feature_names = tuple(features)
         self._category = tf.Variable(catalog.category[:, :levels], trainable=False, name="ranked_category")
         self._mean = tf.Variable(tf.zeros([len(features)]), trainable=False, name="mean")
         self._scale = tf.Variable(tf.ones([len(features)]), trainable=False, name="scale")
@@ -112,12 +112,12 @@ class Ranker(tfrs.Model):
     def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """[n, heads] calibrated probabilities for the `inputs` of `call`.
 
-        All probabilities that are served are made here. `blend` weighs the ranker's logits and the
-        towers'. `slope` (above 0) and `bias` [heads] apply to the sum, so the order stays. 1 and 0
+        All probabilities that are served are made here. `blend` weighs the logits and the scores of
+        blend.py. `slope` (above 0) and `bias` [heads] apply to the sum, so the order stays. 1 and 0
         change nothing.
         """
-        towers = inputs["features"][:, self._towers : self._towers + 1]
-        logits = self.blend[0] * self(inputs) + self.blend[1] * towers
+        scores = tf.linalg.matvec(scores_of(inputs["features"], self._feature_names), self.blend[1:])
+        logits = self.blend[0] * self(inputs) + scores[:, tf.newaxis]
         return tf.sigmoid(self.slope * logits + self.bias)
 
     def train_step(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

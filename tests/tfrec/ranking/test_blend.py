@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfrec.ranking.blend import BLENDS, TOWERS, Blend, blend_scores, mean_ndcg
+from tfrec.ranking.blend import BLENDS, POPULARITY, TOWERS, Blend, blend_scores, mean_ndcg
 
 SECOND = 1 / np.log2(3)  # NDCG of one relevant item at rank 2
 
@@ -40,19 +40,34 @@ USER, LABELS = np.array([0, 0]), np.array([[1.0], [0.0]])
 
 
 def test_towers_that_order_better_than_the_ranker_win():
-    scores = blend_scores(USER, np.array([[-9.0], [9.0]]), np.array([1.0, 0.0]), LABELS)
-    assert scores[TOWERS] == 1
-    assert scores[Blend()] == pytest.approx(SECOND)
+    scores = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 9.0]])  # of towers, towers of new items, popularity
+    ndcg = blend_scores(USER, np.array([[-9.0], [9.0]]), scores, LABELS)
+    assert ndcg[TOWERS] == 1
+    assert ndcg[Blend()] == ndcg[POPULARITY] == pytest.approx(SECOND)
 
 
-def test_a_blend_weighs_both_logits():
-    # 1 - 0.5 against 0 + 0.5 * 3: the towers outweigh the ranker from a half on.
-    scores = blend_scores(USER, np.array([[0.0], [1.0]]), np.array([3.0, 0.0]), LABELS)
-    assert [scores[blend] for blend in BLENDS] == pytest.approx([SECOND, SECOND, 1, 1, 1, 1])
+def test_popularity_that_orders_better_than_both_wins():
+    scores = np.array([[0.0, 0.0, 2.0], [9.0, 0.0, 1.0]])
+    ndcg = blend_scores(USER, np.array([[-9.0], [9.0]]), scores, LABELS)
+    assert [blend for blend in BLENDS if ndcg[blend] == 1] == [POPULARITY]
+
+
+def test_a_blend_weighs_the_logits():
+    # The ranker is 1 too low and the towers' score is 3 higher: a weight of 0.5 makes up for it.
+    ndcg = blend_scores(USER, np.array([[0.0], [1.0]]), np.array([[0.0, 3.0, 0.0], [9.0, 0.0, 1.0]]), LABELS)
+    assert [blend.towers_of_new for blend in BLENDS if ndcg[blend] == 1] == [0.5, 1.0, 2.0]
 
 
 def test_a_positive_of_any_head_counts():
     labels = np.array([[0.0, 0.0], [0.0, 1.0]])
     # The second candidate has the higher probability of one of the two kinds.
     logits = np.array([[0.0, -1.0], [-9.0, 2.0]])
-    assert blend_scores(USER, logits, np.zeros(2), labels)[Blend()] == 1
+    assert blend_scores(USER, logits, np.zeros((2, 3)), labels)[Blend()] == 1
+
+
+def test_a_blend_says_its_weights():
+    assert [str(blend) for blend in (Blend(), Blend(towers_of_new=0.5), TOWERS)] == [
+        "ranker",
+        "ranker + 0.5 x towers_of_new",
+        "towers",
+    ]

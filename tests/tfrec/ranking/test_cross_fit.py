@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfrec.config import RankingConfig
-from tfrec.ranking.blend import BLENDS, TOWERS, Blend
+from tfrec.ranking.blend import BLENDS, FEATURES, TOWERS, Blend
 from tfrec.ranking.cross_fit import best_blend, calibrate_ranker, held_out_folds
 from tfrec.ranking.ranker import Ranker
 
@@ -15,7 +15,7 @@ CONFIG = RankingConfig(hidden=(8,), cross_rank=4, embedding_dim=2)
 
 @pytest.fixture
 def ranker(make_catalog) -> Ranker:
-    return Ranker(make_catalog([[5], [6]]), ("towers", "times"), ("purchase",), 1, CONFIG)
+    return Ranker(make_catalog([[5], [6]]), FEATURES, ("purchase",), 1, CONFIG)
 
 
 def folds(users: int, share: float) -> list[list[int]]:

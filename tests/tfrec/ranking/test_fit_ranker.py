@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfrec.config import Config, RankingConfig, TrainConfig
 from tfrec.errors import ModelError
 from tfrec.examples.catalog import Catalog
+from tfrec.ranking.blend import FEATURES
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.training_data import Examples
@@ -28,14 +29,13 @@ CONFIG = Config(
 
 
 def examples_of(labels: np.ndarray) -> Examples:
-    """Candidates of ten users with two random features and these labels [n] of the one head."""
+    """Candidates of ten users with random features and these labels [n] of the one head."""
     random, n = np.random.default_rng(3), len(labels)
-    features, rows = random.normal(size=(n, 2)).astype(np.float32), random.integers(1, 3, n)
+    features, rows = random.normal(size=(n, len(FEATURES))).astype(np.float32), random.integers(1, 3, n)
     profile = {"user_city": random.integers(0, 3, n)}
     return Examples(np.arange(n) * 10 // n, features, rows, labels[:, None].astype(np.float32), profile, users=10)
 
 
-FEATURES = ("towers", "times")
 EXAMPLES = examples_of(np.tile([1, 0, 0, 0], 4))
 
 
@@ -85,6 +85,7 @@ def test_an_infinite_loss_is_an_error_with_its_cure(ranker, tmp_path):
 WORKER = """
 import os, pickle, signal, sys
 import tfrec
+from tfrec.ranking.blend import FEATURES
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
 from tfrec.training.progress import Progress
@@ -98,7 +99,7 @@ def save(progress):
     if count == saves:
         os.kill(os.getpid(), signal.SIGKILL)
 Progress.save = save
-fit_ranker(Ranker(catalog, ("towers", "times"), ("purchase",), 2, config.ranking), examples, config, folder)
+fit_ranker(Ranker(catalog, FEATURES, ("purchase",), 2, config.ranking), examples, config, folder)
 """
 
 

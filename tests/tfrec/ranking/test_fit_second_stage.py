@@ -127,12 +127,12 @@ def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, 
     assert len(np.unique(window[:, 0])) > 1
 
 
-def test_held_out_users_choose_between_the_ranker_and_the_towers(fit, capfd):
+def test_held_out_users_choose_the_blend(fit, capfd):
     stage = fit()
     assert Blend(*stage.ranker.blend.numpy().tolist()) in BLENDS
     output = capfd.readouterr()
     assert "candidates after short histories" in output.out + output.err
-    figures = r"held-out users; the ranker [01]\.\d{4}, the towers alone [01]\.\d{4}"
+    figures = r"held-out users; the ranker [01]\.\d{4}, the towers alone [01]\.\d{4}, recent popularity [01]\.\d{4}"
     assert re.search(figures, output.out + output.err)
 
 
