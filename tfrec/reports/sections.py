@@ -13,6 +13,7 @@ from tfrec.reports.figures import (
     Plot,
     Section,
     color,
+    interval_text,
     model_and_baseline,
     number,
     pairs,
@@ -27,6 +28,8 @@ COLD_START_CURVES = (
     ("all", "recall@20", "Recall@20"),
 )
 """Slice, metric and title of each cold-start plot."""
+
+PAIRED_METRIC = "ndcg@20"  # of ColdStartPoint.differences
 
 
 def plotted_sections(evaluation: Evaluation) -> list[Section]:
@@ -80,13 +83,26 @@ def _cold_start_plot(curve: ColdStart, slice_: str, metric: str, title: str) -> 
         *(Line(name, x, [value] * len(x), each) for name, value, each in _constant(curve, slice_, metric)),
     ]
     axes = Axes("events of the history", title.split(",")[0], ticks)
-    return plot_of(
+    plot = plot_of(
         f"cold-{slice_}-{metric.split('@')[0]}",
         f"{title}, by events of the history, {curve.users:,} users",
         lines,
         ["events", *ticks],
         lambda key, description: plots.draw_lines(key, description, lines, axes),
     )
+    return _with_differences(plot, curve, slice_) if metric == PAIRED_METRIC else plot
+
+
+def _with_differences(plot: Plot, curve: ColdStart, slice_: str) -> Plot:
+    """The plot whose table also holds the model's paired difference to each baseline."""
+    names = list(curve.baselines)
+    rows = []
+    for row, point in zip(plot.rows, curve.points, strict=True):
+        differences = [point.differences.get(name, {}).get(slice_) for name in names]
+        cells = [f"{each.mean:+.4f} ({interval_text((each.low, each.high))})" if each else "–" for each in differences]
+        rows.append((*row, *cells))
+    header = (*plot.header, *(f"model minus {name.replace('_', ' ')}, 95 % interval" for name in names))
+    return dataclasses.replace(plot, header=header, rows=rows)
 
 
 def _constant(curve: ColdStart, slice_: str, metric: str) -> list[tuple[str, float, str]]:

@@ -199,3 +199,44 @@ def test_a_second_stage_below_its_first_is_refused(toys, toy_examples, tmp_path)
     evaluation, _ = run(model, tmp_path / "nothing", toy_examples)
     assert not evaluation.verdict.blessed
     assert any("surely below the 1.0000 of its first stage alone" in reason for reason in evaluation.verdict.reasons)
+
+
+@pytest.fixture
+def funnel_examples(write_records, tmp_path: Path) -> Path:
+    """Six users buy the tea or book of their cart in each window; others buy mug and pen."""
+    day, start, own = 86_400, 20_000 * 86_400, {f"u{n}": "tea" if n % 2 else "book" for n in range(6)}
+
+    def example(user: str, events: list[tuple[str, str, int, int]]) -> dict:
+        items, kinds, days, is_target = (list(column) for column in zip(*events, strict=True))
+        return {
+            "user_id": [user],
+            "event_item_id": items,
+            "event_kind": kinds,
+            "event_timestamp": [start + each * day for each in days],
+            "event_price": [0.0] * len(events),
+            "event_is_target": is_target,
+        }
+
+    root = tmp_path / "funnel"
+    root.mkdir()
+    carts = {user: [(item, "cart", -12, 1)] for user, item in own.items()}
+    bought = {user: [(item, "cart", -12, 0), (item, "purchase", -5, 1)] for user, item in own.items()}
+    bought |= {f"v{n}": [("mug", "purchase", -4, 1), ("pen", "purchase", -4, 1)] for n in range(8)}
+    later = {user: [(item, "cart", -12, 0), (item, "purchase", 0, 1)] for user, item in own.items()}
+    for split, users in (("train", carts), ("validation", bought), ("test", later)):
+        write_records(root / f"Split-{split}", [example(user, events) for user, events in users.items()])
+    write_records(root / "Split-catalog", [{"item_id": [item]} for item in ("tea", "mug", "book", "pen")])
+    return root
+
+
+def test_a_model_that_is_no_better_than_counting_carts_is_refused(toys, funnel_examples, tmp_path):
+    # The toy ranks the cart's item first, as counting carts does; popular lists rank it behind mug
+    # and pen.
+    labels = EvaluationConfig(label_kinds=("purchase",))
+    evaluation = evaluate_and_bless(toys["half"], tmp_path / "no", funnel_examples, Config(evaluation=labels), print)
+    assert not evaluation.verdict.blessed
+    assert evaluation.verdict.reasons[0].startswith(
+        "two-tower has ndcg@20 1.0000 on all, not surely above the 1.0000 of the baseline personal_frequency: "
+    )
+    by_popularity = Config(evaluation=labels, verdict=VerdictConfig(floor=("recent_popularity",)))
+    assert evaluate_and_bless(toys["half"], tmp_path / "no", funnel_examples, by_popularity, print).verdict.blessed

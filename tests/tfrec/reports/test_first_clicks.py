@@ -9,6 +9,7 @@ from tfrec.evaluation.details import Details, PairedDifference
 from tfrec.evaluation.result import Evaluation
 from tfrec.reports.first_clicks import render_first_clicks
 from tfrec.reports.score_tables import render_table
+from tfrec.reports.sections import plotted_sections
 
 
 def with_curve() -> Evaluation:
@@ -44,3 +45,13 @@ def test_a_row_for_the_model_and_each_list_and_a_column_for_each_length():
 def test_an_evaluation_without_the_curve_has_no_row():
     assert render_first_clicks(EVALUATION) == ""  # of an older version, without the lists
     assert render_first_clicks(dataclasses.replace(EVALUATION, details=Details())) == ""
+
+
+def test_the_page_shows_the_paired_differences():
+    plots = [plot for section in plotted_sections(with_curve()) for plot in section.plots]
+    plot = next(plot for plot in plots if plot.title == "NDCG@20, by events of the history, 500 users")
+    assert plot.header[-2:] == ("model minus popularity, 95 % interval", "model minus item knn, 95 % interval")
+    assert plot.rows[0][-2:] == ("-0.0050 (-0.0050 to 0.0050)", "–")  # no last item after 0 events
+    assert plot.rows[1][-1] == "-0.0200 (-0.0200 to -0.0100)"
+    recall = next(plot for plot in plots if plot.title.startswith("Recall@20, by events"))
+    assert not any("minus" in column for column in recall.header)
