@@ -69,7 +69,7 @@ def test_settings_are_described_by_the_words_of_their_dataclass() -> None:
     properties: dict[str, Any] = run_schema()["properties"]["settings"]["properties"]
     assert properties["train.batch_size"] == {
         "default": 32,
-        "description": "Sequences in a step; each gives up to `max_events` predictions.",
+        "description": "Most sequences in a step; each gives up to `max_events` predictions.",
         "minimum": 1,
         "type": "integer",
     }
