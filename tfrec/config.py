@@ -171,9 +171,7 @@ class TrainConfig(Settings):
     """Training of the towers."""
 
     batch_size: Positive = 32
-    """Most sequences in a step; each gives up to `max_events` predictions."""
-    min_steps: NonNegative = 0
-    """Steps of an epoch for which a small shop gets smaller batches, of 8 sequences or more."""
+    """Sequences in a step; each gives up to `max_events` predictions."""
     epochs: Positive = 8
     learning_rate: PositiveNumber = 1e-3
     """Rate at the first step; it falls linearly to a hundredth of it at the last step."""
@@ -198,7 +196,7 @@ class TrainConfig(Settings):
     """When positive, a target's weight halves with each such age."""
     repeat_weight: NonNegativeNumber = 1.0
     """Weight of a repeat; below 1, items that are new to the user count more."""
-    other_kinds_weight: NonNegativeNumber = 1.0
+    other_kinds_weight: NonNegativeNumber = 0.3
     """Weight of a target whose kind is not one of `evaluation.label_kinds`, such as a view where
     purchases are the labels; a label has 1. Without `label_kinds` all targets have 1."""
     trend_half_life_days: NonNegativeNumber = 0.0
@@ -255,9 +253,6 @@ class RankingConfig(Settings):
     """See linear_autoencoder.py."""
     users: Positive = 5000
     """Most users of the validation window that the ranker is fitted to."""
-    short_histories: Share = 1.0
-    """Share of those users that the ranker is also fitted to with the last few events of their
-    history only, or with none, so that it learns from first events too."""
     repeat_windows: NonNegative = 1
     """Windows before the validation window whose repeats the ranker is fitted to; none where the
     split has no windows."""
@@ -278,9 +273,8 @@ class RankingConfig(Settings):
     """Dimensions of the embedding of a category or profile value."""
     dropout: ShareBelowOne = 0.1
     calibration_share: ShareBelowOne = 0.1
-    """Share of those users that weigh the ranker against the towers and calibrate the probabilities
-    instead of fitting the ranker. In a small shop each half does so for a ranker that is fitted to
-    the other half, see cross_fit.py. With 0 the ranker orders alone, uncalibrated."""
+    """Share of those users that calibrate the probabilities instead of fitting the ranker. With 0,
+    and in a shop that is too small, probabilities are not calibrated."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -136,15 +136,13 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """print the models of runs or pushed versions side by side, and which users gain and lose"""
+    """print the models of several runs, or of evaluation.json files, side by side"""
     from pipeline.outcome import read_evaluation
     from tfrec.reports.metric_names import parse_metrics
     from tfrec.reports.score_tables import render_comparison
-    from tfrec.reports.user_comparison import compare_users
 
     metrics = parse_metrics(options.metrics)
-    evaluations = {name: read_evaluation(name) for name in options.evaluations}
-    print("\n\n".join([render_comparison(evaluations, metrics), *compare_users(evaluations)]))
+    print(render_comparison({name: read_evaluation(name) for name in options.evaluations}, metrics))
 
 
 def report(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfrec.config import Config, TrainConfig
+from tfrec.config import Config
 from tfrec.errors import ConfigError, ModelError
 from tfrec.examples.dataset import load_catalog, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
@@ -25,8 +25,8 @@ from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.popularity_trend import trend
 from tfrec.training.progress import Phase, Progress
-from tfrec.training.train import Trained, batch_size_of, catch_up, phases, train
-from tfrec.training.validation import Validation
+from tfrec.training.train import Trained, catch_up, phases, train
+from tfrec.training.validation import Validation, ValidationScores
 
 # The training split has 6 users (tests/tfrec/conftest.py), so an epoch has 2 steps, of 4 and 2
 # users.
@@ -125,7 +125,7 @@ def test_the_model_has_the_weights_that_its_score_was_measured_with(finished, tr
 @pytest.mark.parametrize(("slice_", "best"), [("all", 0.5), ("novel", 0.9)])
 def test_the_validation_slice_selects_the_epoch(run, monkeypatch, slice_, best):
     # Scores on all targets and on novel ones: the first rises, the second falls.
-    scores = iter([(0.1, 0.9), (0.5, 0.3)])
+    scores = iter([ValidationScores(0.1, 0.9), ValidationScores(0.5, 0.3)])
     monkeypatch.setattr(Validation, "ndcg", lambda *_: next(scores))
     assert run(epochs=2, validation_slice=slice_).validation_ndcg == pytest.approx(best)
 
@@ -234,18 +234,6 @@ def test_a_text_phase_follows_unless_the_bert_is_frozen():
     with_text = configured(Config(), {"text_mode": "top"}, text_steps=60, text_batch_size=2)
     assert phases(with_text) == [towers, Phase("text", 1, 2, 2e-5, steps=60, live_text=True)]
     assert phases(configured(Config(), text_steps=60)) == [towers]
-
-
-@pytest.mark.parametrize(
-    ("sequences", "min_steps", "expected"),
-    [(32_000, 100, 32), (3_200, 100, 32), (1_600, 100, 16), (50, 100, 8), (0, 100, 8), (50, 0, 32)],
-)
-def test_a_small_shop_has_smaller_batches(sequences, min_steps, expected):
-    assert batch_size_of(TrainConfig(batch_size=32, min_steps=min_steps), sequences) == expected
-
-
-def test_batches_that_are_small_already_stay():
-    assert batch_size_of(TrainConfig(batch_size=4, min_steps=100), 50) == 4
 
 
 def test_a_text_mode_that_trains_needs_text_steps():
