@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 from tfrec.schema import POSITIVE_KINDS, TableSet
 
 MIN_REPEATS = 0.05
-"""Share of repeats from which `grocery` or `retail` is taken instead of `discovery`."""
+"""Share of repeats from which a short history is no case for `discovery`."""
+DISCOVERY_HISTORY = 20
+"""Events of the median user from which `discovery` is not taken, whatever repeats."""
 MIN_HISTORY = 100
 """Events of the median user from which `grocery` is taken instead of `retail`."""
 MAX_EVENTS = 2_000_000
@@ -39,12 +41,16 @@ def choose_preset(tables: TableSet) -> Choice:
     """The preset that suits the tables."""
     figures = read_figures(tables)
     seen = f"{figures.repeats:.0%} of the events repeat an item of the user"
+    history = f"the median user has {figures.median_history:,.0f} events"
     if figures.repeats < MIN_REPEATS:
-        return Choice("discovery", f"{seen}, less than {MIN_REPEATS:.0%}")
-    history = f"{seen} and the median user has {figures.median_history:,.0f} events"
+        if figures.median_history < DISCOVERY_HISTORY:
+            return Choice(
+                "discovery", f"{seen}, less than {MIN_REPEATS:.0%}, and {history}, fewer than {DISCOVERY_HISTORY}"
+            )
+        return Choice("retail", f"{seen}, less than {MIN_REPEATS:.0%}, but {history}, {DISCOVERY_HISTORY} or more")
     if figures.median_history < MIN_HISTORY:
-        return Choice("retail", f"{history}, fewer than {MIN_HISTORY}")
-    return Choice("grocery", f"{history}, {MIN_HISTORY} or more")
+        return Choice("retail", f"{seen} and {history}, fewer than {MIN_HISTORY}")
+    return Choice("grocery", f"{seen} and {history}, {MIN_HISTORY} or more")
 
 
 def read_figures(tables: TableSet) -> LogFigures:

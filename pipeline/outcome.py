@@ -12,10 +12,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pipeline.run_file import find_run, is_file_name
 from pipeline.runs import RunFolders
 from tfrec.errors import DataError
-from tfrec.evaluation.result import Evaluation
-from tfrec.versions import is_same_model, latest_version, push, versions
+from tfrec.evaluation.result import EVALUATION_FILE, Evaluation
+from tfrec.versions import EXTRA, is_same_model, latest_version, push, versions
 
-EVALUATION_FILE = "evaluation.json"
 REPORT_FILE = "report.html"
 DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
@@ -60,10 +59,16 @@ def read_outcome(run: RunFolders) -> Outcome:
 
 
 def read_evaluation(name: str) -> Evaluation:
-    """Read the evaluation of a file, or the last one of a run by its shop's file or name.
+    """Read the evaluation of a file, of a pushed version, or the last one of a run.
 
-    Raises DataError when the file holds no evaluation.
+    A version is named by its folder, a run by its shop's file or name. Raises DataError when the
+    file or folder holds no evaluation.
     """
+    if Path(name).is_dir() and Path(name).name.isdigit():
+        file = Path(name) / EXTRA / EVALUATION_FILE
+        if not file.is_file():
+            raise DataError(f"{name} holds no {EXTRA}/{EVALUATION_FILE}; name a pushed version that has it, or a run")
+        return Evaluation.read(file)
     if is_evaluation_file(name):
         return Evaluation.read(Path(name))
     if name.endswith(".json"):

@@ -171,7 +171,9 @@ class TrainConfig(Settings):
     """Training of the towers."""
 
     batch_size: Positive = 32
-    """Sequences in a step; each gives up to `max_events` predictions."""
+    """Most sequences in a step; each gives up to `max_events` predictions."""
+    min_steps: NonNegative = 0
+    """Steps of an epoch for which a small shop gets smaller batches, of 8 sequences or more."""
     epochs: Positive = 8
     learning_rate: PositiveNumber = 1e-3
     """Rate at the first step; it falls linearly to a hundredth of it at the last step."""
@@ -253,6 +255,9 @@ class RankingConfig(Settings):
     """See linear_autoencoder.py."""
     users: Positive = 5000
     """Most users of the validation window that the ranker is fitted to."""
+    short_histories: Share = 1.0
+    """Share of those users that the ranker is also fitted to with the last few events of their
+    history only, or with none, so that it learns from first events too."""
     repeat_windows: NonNegative = 1
     """Windows before the validation window whose repeats the ranker is fitted to; none where the
     split has no windows."""
@@ -273,8 +278,9 @@ class RankingConfig(Settings):
     """Dimensions of the embedding of a category or profile value."""
     dropout: ShareBelowOne = 0.1
     calibration_share: ShareBelowOne = 0.1
-    """Share of those users that calibrate the probabilities instead of fitting the ranker. With 0,
-    and in a shop that is too small, probabilities are not calibrated."""
+    """Share of those users that weigh the ranker against the towers and calibrate the probabilities
+    instead of fitting the ranker. In a small shop each half does so for a ranker that is fitted to
+    the other half, see cross_fit.py. With 0 the ranker orders alone, uncalibrated."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,19 +7,22 @@ import filecmp
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfrec.errors import MachineError
 
 STAGING = ".staging-"
+EXTRA = "assets.extra"
+"""Folder of a version for files that TensorFlow Serving does not read."""
 
 
-def push(model: str, base: str) -> Path:
+def push(model: str, base: str, extra: Sequence[Path] = ()) -> Path:
     """Copy a model to a new version below `base`, and return the version's folder.
 
-    The version is the time in seconds, or one more than the latest version. A model that equals the
-    latest version is not copied again, so a run killed just after its push can be repeated.
+    Files of `extra` are put into its folder EXTRA. The version is the time in seconds, or one more
+    than the latest version. A model that equals the latest version is not copied again, so a run
+    killed just after its push can be repeated.
     MachineError if the disk is full or not writable; no partial copy stays there.
     """
     root = Path(base)
@@ -33,9 +36,17 @@ def push(model: str, base: str) -> Path:
     staging, final = root / f"{STAGING}{version}", root / str(version)
     with _delete_on_failure(Path(model), staging):
         _copy(Path(model), staging)
+        add_files(staging, extra)
         _flush(staging)
         staging.rename(final)
     return final
+
+
+def add_files(model: Path, files: Sequence[Path]) -> None:
+    """Copy files into the folder EXTRA of a model."""
+    for file in files:
+        (model / EXTRA).mkdir(exist_ok=True)
+        shutil.copy2(file, model / EXTRA)
 
 
 def latest_version(base: str) -> Path | None:

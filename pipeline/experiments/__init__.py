@@ -1,1 +1,1 @@
-"""Measurements beside the pipeline, on the data of a run: tuned baselines."""
+"""Measurements on a run's data beside its pipeline: tuned baselines, a search for settings."""

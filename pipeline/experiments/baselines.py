@@ -23,9 +23,10 @@ from tfrec.console import log
 from tfrec.errors import DataError, TfrecError
 from tfrec.evaluation.baselines.shop import Shop, make_shops
 from tfrec.evaluation.baselines.tuning import USES_VECTORS, compare
-from tfrec.evaluation.blessing import PRODUCTION, STAGES
+from tfrec.evaluation.blessing import STAGES
 from tfrec.evaluation.evaluate import protocol_of
 from tfrec.evaluation.holdout import Holdout, configured_holdout
+from tfrec.evaluation.result import PRODUCTION
 from tfrec.evaluation.scores import Protocol, Scores
 
 EXAMPLES_NODE = "TableSetExampleGen"
@@ -106,6 +107,10 @@ def _model_scores(run: Run, protocol: Protocol) -> dict[str, Scores]:
         log(f"the run has no model yet; train one: `tfrec train {run.argument}`")
         return {}
     if evaluation.protocol != protocol:
-        log(f"the run's last model was evaluated on other data; `tfrec train {run.argument}` evaluates it again")
+        other = [name for name, value in vars(evaluation.protocol).items() if value != getattr(protocol, name)]
+        log(
+            f"the run's last model was evaluated under another protocol ({', '.join(other)}); "
+            f"`tfrec train {run.argument}` evaluates it again"
+        )
         return {}
     return {name: scores for name, scores in evaluation.scores.items() if name in (PRODUCTION, *STAGES)}

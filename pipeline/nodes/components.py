@@ -23,6 +23,7 @@ from tfx.types.standard_artifacts import (
 from tfx.utils import io_utils, path_utils, proto_utils
 
 from pipeline.outcome import EVALUATION_FILE, REPORT_FILE
+from tfrec.evaluation.analysis.user_scores import LISTS_FILE, SCORES_FILE
 
 
 @component
@@ -87,8 +88,9 @@ def evaluate_model(
     result = evaluate_and_bless(
         path_utils.serving_model_path(model.uri), production, examples.uri, config_from_json(config), log
     )
-    text = result.to_json()
-    io_utils.write_string_file(os.path.join(evaluation.uri, EVALUATION_FILE), text)
+    for folder in (Path(evaluation.uri), Path(blessing.uri)):  # Pusher gets the blessing alone
+        folder.mkdir(parents=True, exist_ok=True)
+        result.write(folder)
     _bless(
         blessing,
         result.verdict.blessed,
@@ -111,7 +113,7 @@ class AtomicPusher(pusher.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Push by rename if both blessings were given; arguments as of pusher.Executor.Do."""
-        from tfrec.versions import push
+        from tfrec.versions import add_files, push
 
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
         if not self.CheckBlessing(input_dict):
@@ -120,9 +122,17 @@ class AtomicPusher(pusher.Executor):
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
         model = self.GetModelPath(input_dict)
-        version = push(model, destination.filesystem.base_directory)
+        evaluation = _evaluation_files(artifact_utils.get_single_instance(input_dict["model_blessing"]))
+        version = push(model, destination.filesystem.base_directory, evaluation)
         io_utils.copy_dir(model, pushed.uri)
+        add_files(Path(pushed.uri), evaluation)  # for a later push of this copy
         self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
+
+
+def _evaluation_files(blessing: Artifact) -> list[Path]:
+    """The evaluation and the scores of its users, which evaluate_model wrote beside the verdict."""
+    files = [Path(blessing.uri) / name for name in (EVALUATION_FILE, SCORES_FILE, LISTS_FILE)]
+    return [file for file in files if file.is_file()]
 
 
 def _anomalies(artifact: Artifact) -> list[str]:

@@ -27,7 +27,18 @@ def test_repeats_and_histories_are_counted_without_searches(shop: TableSet) -> N
 def test_nobody_takes_an_item_twice(tmp_path: Path, write_tables: WriteTables) -> None:
     tables = write_tables(tmp_path, events(3, ["a", "b", "c"]))
     choice = choose_preset(tables)
-    assert (choice.preset, choice.reason) == ("discovery", "0% of the events repeat an item of the user, less than 5%")
+    assert choice.preset == "discovery"
+    assert choice.reason == "0% of the events repeat an item of the user, less than 5%, and the median user has 3 " + (
+        "events, fewer than 20"
+    )
+
+
+def test_nobody_takes_one_of_many_items_twice(tmp_path: Path, write_tables: WriteTables) -> None:
+    choice = choose_preset(write_tables(tmp_path, events(2, [f"i{n}" for n in range(20)])))
+    assert choice.preset == "retail"
+    assert choice.reason == "0% of the events repeat an item of the user, less than 5%, but the median user has 20 " + (
+        "events, 20 or more"
+    )
 
 
 def test_short_histories_with_repeats(tmp_path: Path, write_tables: WriteTables) -> None:

@@ -83,6 +83,14 @@ def test_an_evaluation_is_read_from_a_file_or_by_the_name_of_its_run(tmp_path: P
         read_evaluation(str(tmp_path / "nosuch.json"))
 
 
+def test_an_evaluation_is_read_from_the_folder_of_a_version(tmp_path: Path) -> None:
+    (tmp_path / "17" / "assets.extra").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"17 holds no assets.extra/evaluation.json; name a pushed version that has it"):
+        read_evaluation(str(tmp_path / "17"))
+    GOOD.write(tmp_path / "17" / "assets.extra")
+    assert read_evaluation(str(tmp_path / "17")) == GOOD
+
+
 def test_a_run_that_was_never_started_has_no_node_seconds(run: Run) -> None:
     assert node_seconds(run) == {}
 

@@ -74,7 +74,7 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("evaluations", nargs="+", help="runs, or evaluation.json files")
+    parser.add_argument("evaluations", nargs="+", help="runs, folders of pushed versions, or evaluation.json files")
     metrics(parser)
 
 

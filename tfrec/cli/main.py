@@ -15,7 +15,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from tfrec.cli import baselines, flags, init, kubeflow, recommend, recommend_flags, release, workflow
+from tfrec.cli import baselines, flags, init, kubeflow, recommend, recommend_flags, release, tune, workflow
 from tfrec.cli.doctor import doctor
 from tfrec.errors import ConfigError, TfrecError
 
@@ -33,6 +33,7 @@ VERBS: tuple[tuple[_Command, _AddFlags], ...] = (
     (workflow.config, flags.config),
     (workflow.train, flags.run),
     (workflow.join, flags.run),
+    (tune.tune, tune.tune_flags),
     (workflow.evaluate, flags.evaluate),
     (baselines.baselines, baselines.baselines_flags),
     (workflow.compare, flags.compare),

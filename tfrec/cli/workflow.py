@@ -136,13 +136,15 @@ def evaluate(options: argparse.Namespace) -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """print the models of several runs, or of evaluation.json files, side by side"""
+    """print the models of runs or pushed versions side by side, and which users gain and lose"""
     from pipeline.outcome import read_evaluation
     from tfrec.reports.metric_names import parse_metrics
     from tfrec.reports.score_tables import render_comparison
+    from tfrec.reports.user_comparison import compare_users
 
     metrics = parse_metrics(options.metrics)
-    print(render_comparison({name: read_evaluation(name) for name in options.evaluations}, metrics))
+    evaluations = {name: read_evaluation(name) for name in options.evaluations}
+    print("\n\n".join([render_comparison(evaluations, metrics), *compare_users(evaluations)]))
 
 
 def report(options: argparse.Namespace) -> None:

@@ -15,13 +15,15 @@ from tfrec.evaluation.analysis.cold_start import cold_start, cuts, points
 from tfrec.evaluation.analysis.gains import gains, strongest
 from tfrec.evaluation.analysis.probability_metrics import probability_metrics
 from tfrec.evaluation.analysis.sample_users import sample_users
+from tfrec.evaluation.analysis.user_scores import user_scores
 from tfrec.evaluation.baselines.floor import floor_baselines
 from tfrec.evaluation.details import Details
 from tfrec.evaluation.evaluate import Extras, evaluate, label_shares, protocol_of
 from tfrec.evaluation.exported_model import ExportedModel
 from tfrec.evaluation.groups import groups
 from tfrec.evaluation.holdout import Holdout, configured_holdout
-from tfrec.evaluation.result import Evaluation
+from tfrec.evaluation.per_user import GROUP_METRICS
+from tfrec.evaluation.result import PRODUCTION, Evaluation
 from tfrec.evaluation.verdict.decide import Comparison, decide_verdict
 from tfrec.evaluation.verdict.first_clicks import NON_PERSONALIZED
 from tfrec.examples.read import read_items
@@ -31,8 +33,6 @@ from tfrec.versions import latest_version
 BOTH_STAGES = "two stages"
 STAGES = ("two-tower", BOTH_STAGES)
 """The verdict is about the last stage of the model: the towers alone, or both stages."""
-
-PRODUCTION = "in production"
 
 Log = Callable[[str], None]
 
@@ -60,7 +60,8 @@ def evaluate_and_bless(
     if name == BOTH_STAGES:  # scores of the towers alone are no probabilities
         scorers[name] = probabilities.recorded(stages[name])
 
-    extras = Extras((config.verdict.metric,), groups(holdout, items.category.to_numpy()), exported.texts)
+    per_user = tuple(dict.fromkeys((*GROUP_METRICS, config.verdict.metric)))
+    extras = Extras(per_user, groups(holdout, items.category.to_numpy()), exported.texts)
     scores = {}
     for each, scorer in scorers.items():
         log(f"scoring {len(holdout.user_ids):,} users over {len(holdout.item_ids):,} items: {each}")
@@ -73,7 +74,9 @@ def evaluate_and_bless(
     details = Details(
         baseline=best.name,
         gains=gains(scores[name], best),
-        cold_start=cold_start(exported, holdout, lists, cut) if cut else None,
+        cold_start=cold_start(points(exported, holdout, cut, scores[name]), exported, holdout, lists, cut)
+        if cut
+        else None,
         calibration=probabilities.curve() if name == BOTH_STAGES else None,
         label_shares=label_shares(holdout),
         sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
@@ -87,10 +90,12 @@ def evaluate_and_bless(
         first_stage=scores[STAGES[0]] if name == BOTH_STAGES else None,
         first_clicks=details.cold_start,
         production=scores.get(PRODUCTION),
-        production_clicks=points(in_production, holdout, cut) if in_production and cut else (),
+        production_clicks=points(in_production, holdout, cut, scores[PRODUCTION]) if in_production and cut else (),
     )
     verdict = decide_verdict(compared, config.verdict)
-    return Evaluation(protocol_of(holdout), scores, verdict, details)
+    kept = {each: scores[each] for each in (best.name, PRODUCTION, name) if each in scores}
+    users = user_scores(holdout, kept, items.title.to_numpy())
+    return Evaluation(protocol_of(holdout), scores, verdict, details, users)
 
 
 def _in_production(

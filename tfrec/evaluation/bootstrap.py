@@ -14,15 +14,20 @@ LEVEL, RESAMPLES, SEED = 0.95, 2000, 7
 MIN_USERS = 30  # with fewer users the percentiles of a bootstrap are too narrow
 BATCH = 250  # resamples at once
 
+SHARES, DIFFERENCES = (0.0, 1.0), (-1.0, 1.0)
+"""Bounds of metrics such as NDCG, and of differences between them."""
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Ends of the 95 % interval of the mean of [users] values or differences."""
-    ((low, high),) = intervals(values[:, np.newaxis])
+
+def interval(values: np.ndarray, bounds: tuple[float, float] = (-math.inf, math.inf)) -> tuple[float, float]:
+    """Ends of the 95 % interval of the mean of [users] values or differences within bounds."""
+    ((low, high),) = intervals(values[:, np.newaxis], np.array([bounds]))
     return float(low), float(high)
 
 
-def intervals(values: np.ndarray) -> np.ndarray:
+def intervals(values: np.ndarray, bounds: np.ndarray | None = None) -> np.ndarray:
     """[columns, 2] float64 ends of the 95 % intervals of the column means of [users, columns].
+
+    `bounds` are [columns, 2], the least and greatest possible mean, where the ends are cut.
 
     Percentiles over 2,000 resamples of the users, the same resamples for all columns. With fewer
     than 30 users the interval is Student's t, with fewer than two it is unbounded. NaN where a
@@ -38,7 +43,8 @@ def intervals(values: np.ndarray) -> np.ndarray:
     else:
         ends = np.quantile(_resampled_means(values), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     is_constant = np.ptp(values, axis=0) == 0  # rounding must not widen its interval
-    return np.asarray(np.where(is_constant, means, ends).T)
+    ends = np.where(is_constant, means, ends).T
+    return np.asarray(ends if bounds is None else np.clip(ends, bounds[:, :1], bounds[:, 1:]))
 
 
 def _resampled_means(values: np.ndarray) -> np.ndarray:

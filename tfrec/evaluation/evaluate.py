@@ -32,6 +32,7 @@ from tfrec.evaluation.groups import Groups, Partition
 from tfrec.evaluation.holdout import Holdout, Scorer, count_users
 from tfrec.evaluation.per_user import (
     GROUP_METRICS,
+    LIST_LENGTH,
     PER_USER,
     GroupMetrics,
     ItemTexts,
@@ -131,7 +132,13 @@ class _Measures:
             seconds,
             {key: group.result() for key, group in self._groups.items()} | by_activity,
             _shares(_tenth(self._items["open"].buyers), of_all.listed()),
+            self._lists(of_all.listed()),
         )
+
+    def _lists(self, listed: np.ndarray) -> np.ndarray:
+        """[users, 20] columns of the catalog from those of the shuffled order."""
+        width = max(min(LIST_LENGTH, len(self._order)), 1)
+        return np.where(listed == metrics.MASKED, metrics.MASKED, self._order[listed]).reshape(-1, width)
 
     def _rankings(self, scores: np.ndarray, history: sp.csr_matrix) -> Iterator[tuple[str, Ranking]]:
         """The three rankings of SLICES."""
@@ -220,7 +227,11 @@ def _relevant(holdout: Holdout, order: np.ndarray, cold: np.ndarray) -> dict[str
 def _by_user_group(all_users: PerUserMetrics, partition: Partition, rows: np.ndarray) -> dict[str, SliceScores]:
     """Scores of each group of the users `rows`; each of them has a label."""
     values = all_users.values()[:, [PER_USER.index(metric) for metric in GROUP_METRICS]]
-    return {name: mean_over_users(values[partition.group[rows] == group]) for group, name in enumerate(partition.names)}
+    groups = partition.group[rows]
+    return {
+        name: mean_over_users(values[groups == group], rows[groups == group])
+        for group, name in enumerate(partition.names)
+    }
 
 
 def _tenth(buyers: np.ndarray) -> np.ndarray:

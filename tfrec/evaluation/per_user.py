@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from tfrec import metrics
-from tfrec.evaluation.bootstrap import intervals
+from tfrec.evaluation.bootstrap import SHARES, intervals
 from tfrec.evaluation.groups import Partition
 from tfrec.evaluation.scores import SliceScores
 
@@ -28,6 +28,8 @@ PER_USER = (
 )
 DIVERSITY = "diversity@20"
 """The last per-user metric; measured if the texts of the items are known."""
+OTHER_BOUNDS = {"novelty@20": (0.0, math.inf), DIVERSITY: (0.0, 2.0)}
+"""Bounds of the metrics that are no shares."""
 METRICS = (*PER_USER, "coverage@20", "gini@20")
 GROUP_METRICS = ("ndcg@20", "recall@20")
 
@@ -86,6 +88,7 @@ class PerUserMetrics:
         self._names = PER_USER if items.texts is None else (*PER_USER, DIVERSITY)
         self._values: list[np.ndarray] = [np.empty((0, len(self._names)))]
         self._lists: list[np.ndarray] = [np.empty(0, np.int64)]
+        self._rows: list[np.ndarray] = [np.empty(0, np.int64)]
 
     def add(self, rows: np.ndarray, ranking: Ranking, is_nan: np.ndarray) -> None:
         """Add the users of `rows` with a relevant item; metrics are NaN where `is_nan` [batch]."""
@@ -96,6 +99,7 @@ class PerUserMetrics:
             values = self._measure(ranking, kept, relevant[kept], totals[kept])
             self._values.append(np.where(is_nan[kept, None], math.nan, values))
             self._lists.append(ranking.top[kept, :LIST_LENGTH].ravel())
+            self._rows.append(rows[kept])
 
     def result(self, per_user: tuple[str, ...]) -> SliceScores:
         """Means over users with intervals; of the metrics `per_user` each user's value too."""
@@ -105,13 +109,15 @@ class PerUserMetrics:
             return SliceScores(0, math.nan, dict.fromkeys((*METRICS, *self._names[len(PER_USER) :]), math.nan))
         means = dict(zip(self._names, values.mean(axis=0).tolist(), strict=True))
         of_all = {"coverage@20": metrics.coverage(listed, self._items), "gini@20": metrics.gini(listed, self._items)}
-        ends = dict(zip(self._names, intervals(values).tolist(), strict=True)) if users > 1 else {}
+        bounds = np.array([OTHER_BOUNDS.get(name, SHARES) for name in self._names])
+        ends = dict(zip(self._names, intervals(values, bounds).tolist(), strict=True)) if users > 1 else {}
         return SliceScores(
             users,
             _standard_error(values[:, PER_USER.index("ndcg@20")]),
             {name: (means | of_all)[name] for name in (*METRICS, *self._names[len(PER_USER) :])},
             {name: (low, high) for name, (low, high) in ends.items()},
             {name: values[:, self._names.index(name)].astype(np.float32) for name in per_user},
+            np.concatenate(self._rows),
         )
 
     def values(self) -> np.ndarray:
@@ -142,6 +148,7 @@ class GroupMetrics:
         self._in_group = sp.csr_matrix((np.ones(items), (np.arange(items), partition.group)), (items, groups))
         self._values: list[np.ndarray] = [np.empty((0, groups, len(GROUP_METRICS)))]
         self._totals: list[np.ndarray] = [np.empty((0, groups), np.int64)]
+        self._rows: list[np.ndarray] = [np.empty(0, np.int64)]
 
     def add(self, rows: np.ndarray, ranking: Ranking, is_nan: np.ndarray) -> None:
         """Add the users of `rows`; metrics are NaN where `is_nan` [batch]."""
@@ -156,18 +163,23 @@ class GroupMetrics:
         values = values.reshape(*totals.shape, len(GROUP_METRICS))
         self._values.append(np.where(is_nan[:, None, None], math.nan, values))
         self._totals.append(totals)
+        self._rows.append(rows)
 
     def result(self) -> dict[str, SliceScores]:
         """Scores of each group over the users with a label in it."""
         values, has_label = np.concatenate(self._values), np.concatenate(self._totals) > 0
+        rows = np.concatenate(self._rows)
         return {
-            name: mean_over_users(values[has_label[:, group], group])
+            name: mean_over_users(values[has_label[:, group], group], rows[has_label[:, group]])
             for group, name in enumerate(self._partition.names)
         }
 
 
-def mean_over_users(values: np.ndarray) -> SliceScores:
-    """Scores of a group from its users' values [users, metrics] in the order of GROUP_METRICS."""
+def mean_over_users(values: np.ndarray, rows: np.ndarray) -> SliceScores:
+    """Scores of a group from its users' values [users, metrics] in the order of GROUP_METRICS.
+
+    `rows` are [users] rows of the holdout.
+    """
     means = values.mean(axis=0) if len(values) else np.full(len(GROUP_METRICS), math.nan)
     ndcg = values[:, GROUP_METRICS.index("ndcg@20")]
     return SliceScores(
@@ -175,6 +187,7 @@ def mean_over_users(values: np.ndarray) -> SliceScores:
         _standard_error(ndcg),
         dict(zip(GROUP_METRICS, means.tolist(), strict=True)),
         per_user={"ndcg@20": ndcg.astype(np.float32)},
+        user_rows=rows,
     )
 
 

@@ -51,6 +51,10 @@ class Protocol:
     split: str = "time"  # examples.split.method; without meaning for the order clock
 
 
+def _no_rows() -> np.ndarray:
+    return np.empty(0, np.int64)
+
+
 @dataclasses.dataclass(frozen=True)
 class SliceScores:
     """One model on one slice: means over the users with at least one relevant item in it."""
@@ -65,12 +69,17 @@ class SliceScores:
     per_user: Annotated[dict[str, np.ndarray], Field(exclude=True)] = dataclasses.field(
         default_factory=dict, compare=False, repr=False
     )
+    # [users] rows of the holdout, in the order of `per_user`; left out of JSON
+    user_rows: Annotated[np.ndarray, Field(exclude=True)] = dataclasses.field(
+        default_factory=_no_rows, compare=False, repr=False
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
     """One model on every slice."""
 
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
     name: str
     slices: dict[str, SliceScores]  # evaluate.SLICES -> scores
     score_seconds: float  # spent in the model's own scoring of all users
@@ -78,6 +87,11 @@ class Scores:
     # masked
     groups: dict[str, dict[str, SliceScores]] = dataclasses.field(default_factory=dict)
     exposure: tuple[Number, ...] = ()  # shares of all users' first 20 by tenth of the items, the most popular first
+    # [users, 20] columns of the holdout's items, -1 for none, the users as in slice "all"; left out
+    # of JSON
+    lists: Annotated[np.ndarray, Field(exclude=True)] = dataclasses.field(
+        default_factory=_no_rows, compare=False, repr=False
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,12 +52,23 @@ def history_only(batch: Batch) -> Batch:
     return kept
 
 
-def latest(batch: Batch, longest: int) -> Batch:
-    """The batch with at most the `longest` latest events of each history, padded at the end."""
+def latest(batch: Batch, longest: int | tf.Tensor) -> Batch:
+    """The batch with at most the `longest` latest events of each history, padded at the end.
+
+    `longest` is one number for all users or [batch] numbers.
+    """
     length = tf.shape(batch["event_item_id"])[1]
     count = tf.reduce_sum(tf.cast(batch["event_item_id"] != "", tf.int32), axis=1, keepdims=True)
-    position = tf.maximum(count - longest, 0) + tf.range(tf.minimum(length, longest))
-    events = {n: tf.gather(value, position, batch_dims=1) for n, value in batch.items() if n.startswith("event_")}
+    kept = tf.minimum(count, tf.reshape(tf.cast(longest, tf.int32), [-1, 1]))
+    width = tf.minimum(length, tf.reduce_max(longest))
+    offset = tf.range(width)
+    position = tf.minimum(count - kept + offset, tf.maximum(length - 1, 0))
+    is_kept = offset < kept
+    events = {
+        name: tf.where(is_kept, tf.gather(value, position, batch_dims=1), tf.zeros([], value.dtype))
+        for name, value in batch.items()
+        if name.startswith("event_")
+    }
     return batch | events
 
 

@@ -17,7 +17,7 @@ from tfrec.console import log
 from tfrec.errors import DataError
 from tfrec.examples.batches import window_start
 from tfrec.examples.dataset import read_events, sequences
-from tfrec.ranking.fit_ranker import calibrate_ranker, fit_ranker, held_out_start
+from tfrec.ranking.cross_fit import fit_with_held_out_users
 from tfrec.ranking.kind_features import kind_index
 from tfrec.ranking.second_stage import Heads, SecondStage
 from tfrec.ranking.training_data import (
@@ -26,6 +26,7 @@ from tfrec.ranking.training_data import (
     collect_candidates,
     collect_cold_items,
     collect_repeats,
+    collect_short_histories,
     mask_tower_scores,
 )
 from tfrec.retrieval.two_tower import TwoTower
@@ -56,26 +57,28 @@ def fit_second_stage(
                 stage, model=trained.model, train_events=train_events, data=data, start=start, config=config
             )
         )
-    first = buffer.count
-    if first:
-        log(f"second stage: {first:,} repeat candidates of earlier windows")
+    earlier, first_user = buffer.count, buffer.users
+    if earlier:
+        log(f"second stage: {earlier:,} repeat candidates of earlier windows")
     follow_trend(trained.model, train_events)
     stage.set_known_events(train_events, start)
     if config.ranking.n_cold:
         _fit_cold_candidates(stage, data, start, config.train.seed)
     log("second stage: collecting the candidates of the validation window")
-    buffer.add(collect_candidates(stage, data, start))
+    if config.ranking.short_histories:
+        buffer.add(collect_short_histories(stage, data, start, config.ranking.short_histories, config.train.seed))
+        log(f"second stage: {buffer.count - earlier:,} candidates after short histories")
+    first = buffer.count
+    buffer.add(collect_candidates(stage, data, start), first_user)
     examples = buffer.join()
     shares = zip(stage.ranker.heads, examples.labels[first:].mean(axis=0), strict=True)
     by_head = ", ".join(f"{head} {share:.2%}" for head, share in shares)
     log(f"second stage: {len(examples.rows) - first:,} candidates, positives: {by_head}")
-    if first:
+    if earlier:
         names, features = stage.features.names, examples.features
-        features[:first] = mask_tower_scores(names, features[:first], features[first:])
-    end = held_out_start(examples, first, config.ranking.calibration_share)
-    for epoch in fit_ranker(stage.ranker, examples.part(0, end), config, checkpoint_dir).epochs:
+        features[:earlier] = mask_tower_scores(names, features[:earlier], features[first:])
+    for epoch in fit_with_held_out_users(stage, examples, first, config, checkpoint_dir).epochs:
         trained.curve.add(epoch)
-    calibrate_ranker(stage.ranker, examples.part(end, None))
     catch_up(trained.model, validation_files)
     everything = pd.concat([train_events, validation_events], ignore_index=True)
     follow_trend(trained.model, everything)

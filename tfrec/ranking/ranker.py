@@ -8,7 +8,7 @@ profile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import tensorflow_recommenders as tfrs
 
 from tfrec.config import RankingConfig
 from tfrec.examples.catalog import Catalog
+from tfrec.ranking.blend import Blend, scores_of
 
 LIMIT = 8.0  # standard deviations at which features are clipped
 MIN_SPREAD = 1e-3
@@ -33,19 +34,27 @@ ANY_KIND = "any kind"
 class Ranker(tfrs.Model):
     """Logits [n, heads] of candidates from their features, catalog rows and profiles."""
 
-    def __init__(self, catalog: Catalog, features: int, heads: tuple[str, ...], levels: int, config: RankingConfig):
-        """Embed the first `levels` of the categories: thousands of makers would be memorized."""
+    def __init__(
+        self, catalog: Catalog, features: Sequence[str], heads: tuple[str, ...], levels: int, config: RankingConfig
+    ):
+        """`features` are names, among them those of blend.FEATURES.
+
+        Only the first `levels` of the categories are embedded: thousands of makers would be
+        memorized.
+        """
         super().__init__()
         self.heads = heads
+        self._feature_names = tuple(features)
         self._category = tf.Variable(catalog.category[:, :levels], trainable=False, name="ranked_category")
-        self._mean = tf.Variable(tf.zeros([features]), trainable=False, name="mean")
-        self._scale = tf.Variable(tf.ones([features]), trainable=False, name="scale")
+        self._mean = tf.Variable(tf.zeros([len(features)]), trainable=False, name="mean")
+        self._scale = tf.Variable(tf.ones([len(features)]), trainable=False, name="scale")
         dim = config.embedding_dim
         self._categories = tf.keras.layers.Embedding(catalog.category_size, dim, name="ranked_categories")
         self._profile = {
             name: tf.keras.layers.Embedding(size, dim, name=f"ranked_{name}")
             for name, size in sorted(catalog.profile_sizes.items())
         }
+        self.blend = tf.Variable(Blend(), trainable=False, name="blend")
         self.slope = tf.Variable(tf.ones([len(heads)]), trainable=False, name="slope")
         self.bias = tf.Variable(tf.zeros([len(heads)]), trainable=False, name="bias")
         self._drop = tf.keras.layers.Dropout(config.dropout)
@@ -103,10 +112,13 @@ class Ranker(tfrs.Model):
     def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """[n, heads] calibrated probabilities for the `inputs` of `call`.
 
-        All probabilities that are served are made here. `slope` (above 0) and `bias` [heads] apply
-        to the logits, so the order stays. 1 and 0 change nothing.
+        All probabilities that are served are made here. `blend` weighs the logits and the scores of
+        blend.py. `slope` (above 0) and `bias` [heads] apply to the sum, so the order stays. 1 and 0
+        change nothing.
         """
-        return tf.sigmoid(self.slope * self(inputs) + self.bias)
+        scores = tf.linalg.matvec(scores_of(inputs["features"], self._feature_names), self.blend[1:])
+        logits = self.blend[0] * self(inputs) + scores[:, tf.newaxis]
+        return tf.sigmoid(self.slope * logits + self.bias)
 
     def train_step(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Run one step; return its loss and its number of candidates, `targets`."""

@@ -60,8 +60,13 @@ class SecondStage(tf.Module):
         deepest = np.where(depth > 0, levels[np.arange(len(levels)), np.maximum(depth, 1) - 1], 0)
         self._deepest = tf.Variable(deepest, trainable=False, name="deepest_category")
         self._text = tf.Variable(catalog.text_row, trainable=False, name="text_of_item")
-        names = (*heads.auxiliary, *heads.positive)
-        self.ranker = Ranker(catalog, len(self.features.names), names, config.features.category_levels, config.ranking)
+        self._catalog, self._config = catalog, config
+        self.ranker = self.new_ranker()
+
+    def new_ranker(self) -> Ranker:
+        """A ranker of this stage's features and heads that has not been fitted."""
+        names, levels = (*self._heads.auxiliary, *self._heads.positive), self._config.features.category_levels
+        return Ranker(self._catalog, self.features.names, names, levels, self._config.ranking)
 
     def set_known_events(self, events: pd.DataFrame, now: int | None) -> None:
         """Set item statistics, co-purchase and embeddings to what is known at second `now`.

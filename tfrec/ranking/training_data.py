@@ -9,10 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfrec.examples.batches import Batch, earlier, history_only, query_times_of
+from tfrec.examples.batches import Batch, earlier, history_only, latest, query_times_of
 from tfrec.ranking.candidates import Candidates
 from tfrec.ranking.second_stage import SecondStage
 from tfrec.schema import EVENT_KINDS
+
+SHORT_LENGTHS = (0, 1, 2, 3, 5, 10, 20)
+"""Events of a short history."""
 
 COLD_NEGATIVES = 100
 """Random cold items of a user, at most, that are negatives."""
@@ -22,26 +25,17 @@ COLD_NEGATIVES = 100
 class Examples:
     """Labeled candidates."""
 
-    user: np.ndarray  # [n] int64 index of the user, rising
+    user: np.ndarray  # [n] int64 number of the user, rising within each part that was added
     features: np.ndarray  # [n, features] float32
     rows: np.ndarray  # [n] int64
     labels: np.ndarray  # [n, heads] float32
     profile: dict[str, np.ndarray]  # user_<column> -> [n] int64
+    users: int  # of the batch, also those without a candidate
 
     def inputs(self, indices: np.ndarray | slice) -> dict[str, np.ndarray]:
         """Inputs of the ranker, with the labels, of the examples at `indices`."""
         arrays = {"features": self.features, "rows": self.rows, "labels": self.labels, **self.profile}
         return {name: values[indices] for name, values in arrays.items()}
-
-    def part(self, start: int, end: int | None) -> Examples:
-        """The examples from index `start` to `end`, without a copy."""
-        return Examples(
-            self.user[start:end],
-            self.features[start:end],
-            self.rows[start:end],
-            self.labels[start:end],
-            {name: values[start:end] for name, values in self.profile.items()},
-        )
 
 
 class ExampleBuffer:
@@ -51,24 +45,29 @@ class ExampleBuffer:
     """
 
     def __init__(self) -> None:
-        self.count = 0
-        self._users = 0
+        self.count = self.users = 0
         self._pieces: dict[str, list[np.ndarray]] = {}
 
-    def add(self, examples: Iterable[Examples]) -> None:
-        """Append examples; their users get numbers behind those that are there."""
+    def add(self, examples: Iterable[Examples], first_user: int | None = None) -> None:
+        """Append examples of a batch of users each; users are numbered by their order.
+
+        The first one is `first_user`, by default the next number: give the same for further
+        examples of the same batches.
+        """
+        self.users = self.users if first_user is None else first_user
         for part in examples:
-            for name, values in {"user": part.user + self._users, **part.inputs(slice(None))}.items():
+            for name, values in {"user": part.user + self.users, **part.inputs(slice(None))}.items():
                 self._pieces.setdefault(name, []).append(values)
             self.count += len(part.rows)
-            self._users += int(part.user[-1]) + 1 if len(part.user) else 0
+            self.users += part.users
 
     def join(self) -> Examples:
         """Join all examples and leave the buffer empty."""
         joined = {name: self._join_pieces(name) for name in self._pieces}
-        self._pieces, self._users, self.count = {}, 0, 0
+        self._pieces = {}
+        users, self.users, self.count = self.users, 0, 0
         arrays = {name: joined.pop(name) for name in ("user", "features", "rows", "labels")}
-        return Examples(**arrays, profile=joined)
+        return Examples(**arrays, profile=joined, users=users)
 
     def _join_pieces(self, name: str) -> np.ndarray:
         pieces = self._pieces[name]
@@ -94,6 +93,23 @@ def collect_candidates(stage: SecondStage, data: Iterable[Batch], start: int | N
     for batch in data:
         candidates, features = _generate_candidates(stage, history_only(batch), query_times_of(batch, start))
         yield _label(stage, batch, candidates.rows.numpy(), features.numpy())
+
+
+def collect_short_histories(
+    stage: SecondStage, data: Iterable[Batch], start: int | None, share: float, seed: int
+) -> Iterator[Examples]:
+    """Label the candidates of users as if their history held its last SHORT_LENGTHS events only.
+
+    Each of a random `share` of the users has one random length. The others have no candidates.
+    """
+    random = np.random.default_rng(seed)
+    for batch in data:
+        users = len(batch["user_id"])
+        lengths, is_short = random.choice(SHORT_LENGTHS, users).astype(np.int32), random.random(users) < share
+        history = latest(history_only(batch), tf.constant(lengths))
+        candidates, features = _generate_candidates(stage, history, query_times_of(batch, start))
+        rows = np.where(is_short[:, np.newaxis], candidates.rows.numpy(), 0)
+        yield _label(stage, batch, rows, features.numpy())
 
 
 def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: int) -> Iterator[Examples]:
@@ -174,7 +190,8 @@ def _label(stage: SecondStage, batch: Batch, rows: np.ndarray, features: np.ndar
     users, indices = np.nonzero(rows)
     rows = rows[users, indices]
     profile = {name: batch[name].numpy()[users] for name in stage.profile_names}
-    return Examples(users, features[users, indices], rows, _labels(stage, batch, users, rows), profile)
+    labels = _labels(stage, batch, users, rows)
+    return Examples(users, features[users, indices], rows, labels, profile, len(batch["user_id"]))
 
 
 def _labels(stage: SecondStage, batch: Batch, users: np.ndarray, rows: np.ndarray) -> np.ndarray:

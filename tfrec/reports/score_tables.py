@@ -52,7 +52,7 @@ def render_scores(protocol: Protocol, scores: Mapping[str, Scores], metrics: Met
         _block(slice_, {name: each.slices[slice_] for name, each in scores.items()}, metrics.ranking)
         for slice_ in slices
     ]
-    return "\n\n".join([_wrapped(protocol_sentence(protocol)), *blocks])
+    return "\n\n".join([_wrapped(protocol_sentence(protocol)), *filter(None, blocks)])
 
 
 def render_comparison(evaluations: Mapping[str, Evaluation], metrics: MetricNames = DEFAULT_METRICS) -> str:
@@ -81,7 +81,7 @@ def render_comparison(evaluations: Mapping[str, Evaluation], metrics: MetricName
     if metrics.probability:
         of_models = {name: each.details.probabilities for name, each in evaluations.items()}
         blocks.append(_probability_block(of_models, metrics.probability))
-    return "\n\n".join(blocks)
+    return "\n\n".join(filter(None, blocks))
 
 
 def protocol_sentence(protocol: Protocol) -> str:
@@ -102,11 +102,14 @@ def protocol_sentence(protocol: Protocol) -> str:
 def _block(
     slice_: str, parts: Mapping[str, SliceScores], metrics: Sequence[str], *, with_differences: bool = False
 ) -> str:
-    """Rows of the models by name, as many tables as the metrics need to fit into WIDTH."""
+    """Rows of the models by name, as many tables as the metrics need to fit into WIDTH.
+
+    "" for a slice without users.
+    """
     users = max(part.users for part in parts.values())
     title = f"{slice_}: {users:,} users"
     if users == 0:
-        return title
+        return ""
     missing = [metric for metric in metrics if not any(metric in part.metrics for part in parts.values())]
     if missing:
         raise DataError(f"this evaluation has no {missing[0]}; evaluate again with `tfrec train`, which has it")

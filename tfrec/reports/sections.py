@@ -55,7 +55,7 @@ def _recall(evaluation: Evaluation) -> Section:
         ["k", *map(str, KS)],
         lambda key, description: plots.draw_lines(key, description, lines, axes),
     )
-    text = "Share of a user's interactions in the window that are within the first k recommended items."
+    text = "Share of a user's labels in the window that are within the first k recommended items."
     return Section("recall-curves", "Recall by list length", text, [plot])
 
 
@@ -174,7 +174,7 @@ def _calibration(curve: CalibrationCurve) -> Plot:
 def _exposure(evaluation: Evaluation) -> Plot:
     shares = evaluation.details.label_shares
     ticks = [str(tenth + 1) for tenth in range(len(shares))]
-    lines = [Line("interactions", range(len(ticks)), shares)]
+    lines = [Line("labels", range(len(ticks)), shares)]
     lines += [
         Line(scores.name, range(len(ticks)), scores.exposure, color(evaluation, scores))
         for scores in model_and_baseline(evaluation)
@@ -182,7 +182,7 @@ def _exposure(evaluation: Evaluation) -> Plot:
     axes = Axes("tenth of the items, the most popular first", "share", ticks)
     return plot_of(
         "exposure",
-        "Share of recommendations and of interactions by popularity",
+        "Share of recommendations and of labels by popularity",
         lines,
         ["tenth", *ticks],
         lambda key, description: plots.draw_bars(key, description, lines, axes),

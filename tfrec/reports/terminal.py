@@ -39,5 +39,5 @@ def render_recommendations(rows: Sequence[Recommendation]) -> str:
 
     header = line("rank", "score", "then", "item", "title")
     return "\n".join(
-        [header, *(line(str(r.rank), f"{r.score:.3f}", r.then or "", one_line(r.item_id), r.title) for r in rows)]
+        [header, *(line(str(r.rank), f"{r.score:.4f}", r.then or "", one_line(r.item_id), r.title) for r in rows)]
     )

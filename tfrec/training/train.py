@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
-from tfrec.config import Config
+from tfrec.config import Config, TrainConfig
 from tfrec.console import log
 from tfrec.errors import ConfigError, ModelError
 from tfrec.examples.batches import latest
@@ -25,6 +25,8 @@ from tfrec.training.popularity_trend import trend
 from tfrec.training.progress import Phase, Progress, Reporter
 from tfrec.training.validation import Validation, ValidationScores
 from tfrec.training.workers import Worker
+
+SMALLEST_BATCH = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,8 @@ def fit(job: TrainingJob, catalog: Catalog, worker: Worker | None = None, begin:
     train_events = read_events(job.train_files, catalog)
     follow_trend(model, train_events)
     run = _Run(job, model, validation, progress, curve)
-    for number, phase in enumerate(phases(config, bool(progress.is_warm))):
+    batch_size = batch_size_of(config.train, count_sequences(job.train_files))
+    for number, phase in enumerate(phases(config, bool(progress.is_warm), batch_size)):
         if number >= int(progress.phase):
             _run_phase(run, phase)
             progress.next_phase()
@@ -109,13 +112,16 @@ def begin_cold(model: TwoTower, catalog: Catalog) -> bool:
     return False
 
 
-def phases(config: Config, is_warm: bool = False) -> list[Phase]:
-    """Phases of training: towers over fixed text vectors, then the BERT too if so configured."""
+def phases(config: Config, is_warm: bool = False, batch_size: int | None = None) -> list[Phase]:
+    """Phases of training: towers over fixed text vectors, then the BERT too if so configured.
+
+    `batch_size` is that of the towers, by default the configured one.
+    """
     settings = config.train
     epochs, learning_rate = settings.epochs, settings.learning_rate
     if is_warm:
         epochs, learning_rate = settings.warm_epochs, settings.warm_learning_rate or learning_rate
-    training = [Phase("towers", epochs, settings.batch_size, learning_rate)]
+    training = [Phase("towers", epochs, batch_size or settings.batch_size, learning_rate)]
     if config.towers.text_mode != "frozen":
         if settings.text_steps < 1:
             raise ConfigError(
@@ -126,6 +132,16 @@ def phases(config: Config, is_warm: bool = False) -> list[Phase]:
             Phase("text", 1, settings.text_batch_size, settings.text_learning_rate, settings.text_steps, live_text=True)
         )
     return training
+
+
+def batch_size_of(settings: TrainConfig, sequences: int) -> int:
+    """Sequences in a step: fewer than configured where an epoch would have less than `min_steps`.
+
+    The loss of a few dozen steps would hardly fall.
+    """
+    if not settings.min_steps:
+        return settings.batch_size
+    return min(max(sequences // settings.min_steps, SMALLEST_BATCH), settings.batch_size)
 
 
 def gpus() -> list[Any]:
@@ -148,8 +164,9 @@ def follow_trend(model: TwoTower, events: pd.DataFrame) -> None:
 def catch_up(model: TwoTower, files: Sequence[str]) -> None:
     """Train one epoch on the validation window, if `train.catch_up_rate` is positive."""
     settings, config = model.config.train, model.config
-    phase = Phase("catching up", 1, settings.batch_size, settings.catch_up_rate)
-    if settings.catch_up_rate <= 0 or not count_sequences(files):
+    count = count_sequences(files)
+    phase = Phase("catching up", 1, batch_size_of(settings, count), settings.catch_up_rate)
+    if settings.catch_up_rate <= 0 or not count:
         return
     tf.keras.utils.set_random_seed(settings.seed)
     model.texts.set_live(False)

@@ -26,20 +26,20 @@ def test_recommend_uses_the_users_whole_history(capsys, shop, address):
     assert main(["recommend", "--user", "ann", "--k", "4", "--tables", str(shop.root), "--server", address]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "rank     score  item   title",
-        "   1     2.000  pasta  Penne, 500 g",
-        "   2     2.000  tea    西湖龙井 绿茶",
-        "   3     1.500  fern   Fern in a pot",
-        "   4     1.000  sauce  Tomato sauce",
+        "   1    2.0000  pasta  Penne, 500 g",
+        "   2    2.0000  tea    西湖龙井 绿茶",
+        "   3    1.5000  fern   Fern in a pot",
+        "   4    1.0000  sauce  Tomato sauce",
     ]
 
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--exclude", "pasta", "--exclude", "sofa"], ["2.000 tea", "1.500 fern"]),
-        (["--category", "Home", "--category", "Nowhere"], ["1.500 fern", "0.000 mug"]),
-        (["--not-category", "Food"], ["1.500 fern", "0.000 mug"]),
-        (["--not-category", "Food", "--diversity", "0.25"], ["1.500 fern", "0.250 lamp"]),
+        (["--exclude", "pasta", "--exclude", "sofa"], ["2.0000 tea", "1.5000 fern"]),
+        (["--category", "Home", "--category", "Nowhere"], ["1.5000 fern", "0.0000 mug"]),
+        (["--not-category", "Food"], ["1.5000 fern", "0.0000 mug"]),
+        (["--not-category", "Food", "--diversity", "0.25"], ["1.5000 fern", "0.2500 lamp"]),
     ],
 )
 def test_flags_set_the_constraints(capsys, shop, address, flags, expected):
@@ -67,9 +67,9 @@ def test_rank_orders_the_named_items_for_a_user(capsys, shop, address):
     assert main(["rank", "lamp", "sauce", "fern", *words]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "rank     score  item   title",
-        "   1     1.500  fern   Fern in a pot",
-        "   2     1.000  sauce  Tomato sauce",
-        "   3     0.000  lamp   Desk lamp",
+        "   1    1.5000  fern   Fern in a pot",
+        "   2    1.0000  sauce  Tomato sauce",
+        "   3    0.0000  lamp   Desk lamp",
     ]
     assert main(["rank", "lamp", "sofa", *words]) == 2
     assert "the served catalog does not hold 'sofa'; leave it out" in capsys.readouterr().err
@@ -81,9 +81,9 @@ def test_rank_until_a_day_uses_the_history_before_and_shows_later_events(capsys,
     assert main([*words, "--server", address]) == 0
     assert capsys.readouterr().out.splitlines()[:5] == [
         "rank     score  then      item   title",
-        "   1     2.000            tea    西湖龙井 绿茶",
-        "   2     1.000  purchase  pasta  Penne, 500 g",
-        "   3     0.500  purchase  fern   Fern in a pot",
+        "   1    2.0000            tea    西湖龙井 绿茶",
+        "   2    1.0000  purchase  pasta  Penne, 500 g",
+        "   3    0.5000  purchase  fern   Fern in a pot",
         "",
     ]
 
@@ -169,9 +169,9 @@ def test_recommend_until_a_day_shows_the_later_events(capsys, shop, address):
     out = capsys.readouterr().out.splitlines()
     assert out == [
         "rank     score  then      item   title",
-        "   1     2.000            tea    西湖龙井 绿茶",
-        "   2     1.000  purchase  pasta  Penne, 500 g",
-        "   3     1.000            sauce  Tomato sauce",
+        "   1    2.0000            tea    西湖龙井 绿茶",
+        "   2    1.0000  purchase  pasta  Penne, 500 g",
+        "   3    1.0000            sauce  Tomato sauce",
         "",
         "What really came next: 2 different items, 2 of them:",
         "      2024-03-10  purchase  pasta  Penne, 500 g",
@@ -239,7 +239,7 @@ def test_a_blank_query_is_an_error(capsys, shop, query, flags):
 
 def test_search_ranks_the_item_of_the_query_first(capsys, shop, address):
     assert main(["search", "Soap", "--k", "1", "--server", address]) == 0
-    assert capsys.readouterr().out.splitlines()[1] == "   1   100.000  soap  Soap"
+    assert capsys.readouterr().out.splitlines()[1] == "   1  100.0000  soap  Soap"
 
 
 def test_search_for_a_user_uses_the_history(capsys, shop, address):
@@ -258,8 +258,8 @@ def test_search_for_a_user_uses_the_history(capsys, shop, address):
     ]
     assert main(words) == 0
     assert [line.split()[1:3] for line in capsys.readouterr().out.splitlines()[1:]] == [
-        ["101.000", "mug"],
-        ["3.000", "soap"],
+        ["101.0000", "mug"],
+        ["3.0000", "soap"],
     ]
 
 
@@ -283,9 +283,9 @@ def test_a_shops_file_names_the_tables(capsys, shop, address, tmp_path, monkeypa
     # ann: pasta 2, tea 2 (a view and a purchase), sauce 1, fern 1 + 0.5 for Lyon.
     for words in (["recommend", "shop.yaml"], ["recommend", "--run", "shop.yaml"]):
         assert main([*words, "--user", "ann", "--k", "1", "--server", address]) == 0
-        assert capsys.readouterr().out.splitlines()[1:] == ["   1     2.000  pasta  Penne, 500 g"]
+        assert capsys.readouterr().out.splitlines()[1:] == ["   1    2.0000  pasta  Penne, 500 g"]
     assert main(["rank", "shop.yaml", "lamp", "fern", "--user", "ann", "--server", address]) == 0
-    assert "1.500  fern" in capsys.readouterr().out
+    assert "1.5000  fern" in capsys.readouterr().out
     assert main(["search", "shop.yaml", "--user", "ann", "Soap", "--k", "1", "--server", address]) == 0
     assert "soap" in capsys.readouterr().out
     assert main(["recommend", "no.yaml", "--user", "ann", "--server", address]) == 2

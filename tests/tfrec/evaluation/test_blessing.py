@@ -112,6 +112,21 @@ def test_the_details_come_from_the_model_the_baseline_and_its_curve(toys, toy_ex
     assert [(epoch.phase, epoch.loss) for epoch in details.training] == [("towers", 2.0)]
 
 
+def test_scores_and_lists_of_users_are_those_of_the_model_and_its_rivals(toys, toy_examples, tmp_path):
+    shutil.copytree(toys["half"], tmp_path / "1")
+    users = run(toys["wise"], tmp_path, toy_examples)[0].users
+    assert users is not None
+    of_all = [row for row in users.scores.to_pylist() if (row["partition"], row["group"]) == ("slice", "all")]
+    assert [(row["user_id"], row["value"]) for row in of_all if row["model"] == "two-tower"] == [
+        *(("ann", 1), ("bob", 1), ("cai", 1)),
+    ]
+    assert {row["model"] for row in of_all} == {"linear_autoencoder", "in production", "two-tower"}
+    lists = {(row["model"], row["user_id"]): row["items"] for row in users.lists.to_pylist()}
+    assert lists["labels", "cai"] == ["pen"]
+    assert lists["two-tower", "cai"][0] == "pen"
+    assert lists["in production", "cai"][:2] == ["book", "pen"]
+
+
 def save_two_stages(toy: Path, folder: Path, probabilities: list[float]) -> Path:
     """The toy with a second stage of equal probabilities for all users: "", tea, mug, book, pen."""
     import tensorflow as tf

@@ -35,6 +35,12 @@ def test_few_users_have_students_t_interval_and_one_user_an_unbounded_one():
     assert interval(np.array([])) == (-math.inf, math.inf)
 
 
+def test_an_interval_is_cut_at_the_possible_values():
+    # Student's t of 1 degree of freedom is 12.706: 0.5 -+ 12.706 * 0.5.
+    assert interval(np.array([0.0, 1.0]), (0.0, 1.0)) == (0, 1)
+    assert interval(np.array([0.0, 1.0])) == (pytest.approx(-5.853, abs=1e-3), pytest.approx(6.853, abs=1e-3))
+
+
 @pytest.mark.parametrize("users", [5, 500])
 def test_equal_values_have_an_interval_of_width_zero(users):
     assert interval(np.full(users, 0.1)) == (pytest.approx(0.1, abs=1e-15),) * 2

@@ -1,4 +1,4 @@
-"""The ranker's fit: held-out users, calibration, and resuming after a kill."""
+"""The ranker's fit, and resuming it after a kill."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import tensorflow as tf
 from tfrec.config import Config, RankingConfig, TrainConfig
 from tfrec.errors import ModelError
 from tfrec.examples.catalog import Catalog
-from tfrec.ranking.fit_ranker import calibrate_ranker, fit_ranker, held_out_start
+from tfrec.ranking.blend import FEATURES
+from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.training_data import Examples
 
@@ -28,11 +29,11 @@ CONFIG = Config(
 
 
 def examples_of(labels: np.ndarray) -> Examples:
-    """Candidates of ten users with two random features and these labels [n] of the one head."""
+    """Candidates of ten users with random features and these labels [n] of the one head."""
     random, n = np.random.default_rng(3), len(labels)
-    features, rows = random.normal(size=(n, 2)).astype(np.float32), random.integers(1, 3, n)
+    features, rows = random.normal(size=(n, len(FEATURES))).astype(np.float32), random.integers(1, 3, n)
     profile = {"user_city": random.integers(0, 3, n)}
-    return Examples(np.arange(n) * 10 // n, features, rows, labels[:, None].astype(np.float32), profile)
+    return Examples(np.arange(n) * 10 // n, features, rows, labels[:, None].astype(np.float32), profile, users=10)
 
 
 EXAMPLES = examples_of(np.tile([1, 0, 0, 0], 4))
@@ -45,62 +46,12 @@ def catalog(make_catalog) -> Catalog:
 
 
 def make_ranker(catalog: Catalog) -> Ranker:
-    return Ranker(catalog, 2, ("purchase",), 2, CONFIG.ranking)
+    return Ranker(catalog, FEATURES, ("purchase",), 2, CONFIG.ranking)
 
 
 @pytest.fixture
 def ranker(catalog) -> Ranker:
     return make_ranker(catalog)
-
-
-def test_the_last_users_are_held_out_where_they_have_enough_positives():
-    labels = np.tile([1, 0, 0, 0], 500)  # 200 candidates a user, 50 of them positives
-    assert held_out_start(examples_of(labels), 0, 0.2) == 1600
-    assert held_out_start(examples_of(labels), 0, 0.1) == 1800
-    assert held_out_start(examples_of(labels), 0, 0.0) == 2000
-    labels[1800:] = 0
-    labels[1800:1829] = 1  # one positive too few
-    assert held_out_start(examples_of(labels), 0, 0.1) == 2000
-
-
-def test_users_of_earlier_windows_are_never_held_out():
-    one = examples_of(np.tile([1, 0, 0, 0], 750))
-    # The first 1000 candidates are of ten users of an earlier window, the other 2000 of ten users
-    # of this one.
-    both = dataclasses.replace(one, user=np.concatenate([np.arange(1000) // 100, 10 + np.arange(2000) // 200]))
-    assert held_out_start(both, 1000, 0.1) == 1000 + 1800
-    assert held_out_start(both, 1000, 0.9) == 1000 + 200
-
-
-def test_overconfident_logits_are_calibrated_on_held_out_candidates(ranker):
-    ranker.make_weights()
-    unlabeled = examples_of(np.zeros(40_000))
-    logits = 5 * ranker(unlabeled.inputs(slice(None))).numpy()[:, 0]
-    ranker.slope.assign([5.0])
-    for weight in ranker.trainable_weights[-2:]:
-        weight.assign(5 * weight)  # the heads' kernel and bias: logits of a useful spread
-    truth = 1 / (1 + np.exp(-(0.5 * logits - 1.0)))
-    labels = (np.random.default_rng(8).random(len(truth)) < truth).astype(np.float32)
-    calibrate_ranker(ranker, examples_of(labels))
-    assert ranker.slope.numpy()[0] == pytest.approx(0.5, abs=0.05)
-    assert ranker.bias.numpy()[0] == pytest.approx(-1.0, abs=0.05)
-    probabilities = ranker.probabilities(unlabeled.inputs(slice(None))).numpy()[:, 0]
-    assert probabilities.mean() == pytest.approx(labels.mean(), abs=1e-3)
-
-
-def test_too_few_positives_to_calibrate_by_are_a_warning(ranker, capsys):
-    ranker.make_weights()
-    labels = np.zeros(2000)
-    labels[:29] = 1
-    calibrate_ranker(ranker, examples_of(labels))
-    assert (ranker.slope.numpy()[0], ranker.bias.numpy()[0]) == (1.0, 0.0)
-    expected = f"warning: probabilities of {ranker.heads[0]} are not calibrated: 29 of the candidates are positives"
-    assert expected in capsys.readouterr().out
-
-
-def test_without_held_out_candidates_the_calibration_changes_nothing(ranker):
-    calibrate_ranker(ranker, EXAMPLES.part(len(EXAMPLES.rows), None))
-    assert (ranker.slope.numpy().tolist(), ranker.bias.numpy().tolist()) == ([1.0], [0.0])
 
 
 def steps_taken(folder: Path) -> int:
@@ -117,6 +68,14 @@ def test_a_fit_takes_each_step_once_and_records_each_epoch(ranker, tmp_path):
     assert not list(tmp_path.glob("best/*"))  # the last epoch's weights count
 
 
+def test_only_the_kept_examples_are_fitted(ranker, tmp_path):
+    labels = EXAMPLES.labels.copy()
+    labels[8:] = np.nan  # would make the loss NaN
+    curve = fit_ranker(ranker, dataclasses.replace(EXAMPLES, labels=labels), CONFIG, str(tmp_path), np.arange(8))
+    assert steps_taken(tmp_path) == EPOCHS * 2
+    assert all(np.isfinite(epoch.loss) for epoch in curve.epochs)
+
+
 def test_an_infinite_loss_is_an_error_with_its_cure(ranker, tmp_path):
     config = dataclasses.replace(CONFIG, ranking=dataclasses.replace(CONFIG.ranking, learning_rate=1e30))
     with pytest.raises(ModelError, match=r"the loss of step \d is .*lower ranking\.learning_rate \(1e\+30\)"):
@@ -126,6 +85,7 @@ def test_an_infinite_loss_is_an_error_with_its_cure(ranker, tmp_path):
 WORKER = """
 import os, pickle, signal, sys
 import tfrec
+from tfrec.ranking.blend import FEATURES
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
 from tfrec.training.progress import Progress
@@ -139,7 +99,7 @@ def save(progress):
     if count == saves:
         os.kill(os.getpid(), signal.SIGKILL)
 Progress.save = save
-fit_ranker(Ranker(catalog, 2, ("purchase",), 2, config.ranking), examples, config, folder)
+fit_ranker(Ranker(catalog, FEATURES, ("purchase",), 2, config.ranking), examples, config, folder)
 """
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import pytest
 from tfrec.config import Config, EvaluationConfig
 from tfrec.errors import DataError
 from tfrec.ranking import fit_second_stage as fit_second_stage_module
+from tfrec.ranking.blend import BLENDS, Blend
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.fit_second_stage import fit_second_stage
 from tfrec.ranking.ranker import Ranker
@@ -108,12 +111,12 @@ def test_repeats_of_earlier_windows_are_collected(fit, capfd):
 def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, monkeypatch):
     fitted: list[Examples] = []
 
-    def fit_on(ranker: Ranker, examples: Examples, config: Config, checkpoint_dir: str) -> LearningCurve:
+    def fit_on(ranker: Ranker, examples: Examples, *arguments: Any) -> LearningCurve:
         fitted.append(examples)
-        return fit_ranker(ranker, examples, config, checkpoint_dir)
+        return fit_ranker(ranker, examples, *arguments)
 
-    monkeypatch.setattr("tfrec.ranking.fit_second_stage.fit_ranker", fit_on)
-    names = fit().features.names
+    monkeypatch.setattr("tfrec.ranking.cross_fit.fit_ranker", fit_on)
+    names = fit(short_histories=0.0).features.names
     features = fitted[0].features
     columns = [names.index("towers"), names.index("towers_below_best")]
     # The first two candidates are of an earlier window.
@@ -122,6 +125,15 @@ def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, 
     assert 0 < len(repeats) < len(window)
     np.testing.assert_allclose(features[:2, columns], [repeats.mean(axis=0)] * 2, rtol=1e-5)
     assert len(np.unique(window[:, 0])) > 1
+
+
+def test_held_out_users_choose_the_blend(fit, capfd):
+    stage = fit()
+    assert Blend(*stage.ranker.blend.numpy().tolist()) in BLENDS
+    output = capfd.readouterr()
+    assert "candidates after short histories" in output.out + output.err
+    figures = r"held-out users; the ranker [01]\.\d{4}, the towers alone [01]\.\d{4}, recent popularity [01]\.\d{4}"
+    assert re.search(figures, output.out + output.err)
 
 
 def test_kinds_of_events_that_are_no_positives_have_auxiliary_heads(fit, two_stage_shop):

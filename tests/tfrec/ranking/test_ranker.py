@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
+from tfrec.ranking.blend import TOWERS, Blend
 from tfrec.ranking.ranker import LIMIT, Ranker, with_funnel
 
+NAMES = ("towers", "item_users_28", "towers_below_best", "repeat")
 CONFIG = RankingConfig(hidden=(8,), cross_rank=4, embedding_dim=2, dropout=0.0)
 COLUMNS = {
     "category": np.array([[0, 0], [1, 2], [1, 3]]),
@@ -20,12 +22,17 @@ COLUMNS = {
 @pytest.fixture
 def ranker(make_catalog) -> Ranker:
     tf.keras.utils.set_random_seed(3)
-    return Ranker(make_catalog([[5], [6]], **COLUMNS), 2, ("view", "purchase"), 2, CONFIG)
+    return Ranker(make_catalog([[5], [6]], **COLUMNS), NAMES, ("view", "purchase"), 2, CONFIG)
+
+
+def padded(features: list[list[float]] | np.ndarray) -> np.ndarray:
+    """Two features of each candidate, and 0 for the others of NAMES."""
+    return np.pad(np.array(features, np.float32), [(0, 0), (0, len(NAMES) - 2)])
 
 
 def inputs(features: list[list[float]], rows: list[int], cities: list[int]) -> dict[str, tf.Tensor]:
     return {
-        "features": tf.constant(features),
+        "features": tf.constant(padded(features)),
         "rows": tf.constant(rows, tf.int64),
         "user_city": tf.constant(cities, tf.int64),
     }
@@ -40,7 +47,7 @@ def test_each_head_learns_a_rule_of_its_own(ranker):
     batch = inputs(features.astype(np.float32).tolist(), rows.tolist(), cities.tolist()) | {
         "labels": tf.constant(labels)
     }
-    ranker.fit_scale(features.astype(np.float32))
+    ranker.fit_scale(padded(features.tolist()))
     ranker.compile(optimizer=tf.keras.optimizers.Adam(0.02))
     ranker.fit(tf.data.Dataset.from_tensors(batch).repeat(150), verbose=0)
     predicted = tf.sigmoid(ranker(batch)).numpy() > 0.5
@@ -60,7 +67,7 @@ def test_every_trainable_weight_moves_after_one_step(ranker):
 
 
 def test_features_are_scaled_and_a_constant_one_has_no_effect(ranker):
-    ranker.fit_scale(np.array([[1.0, 5.0], [3.0, 5.0]], np.float32))  # mean 2 and 5, spread 1 and 0
+    ranker.fit_scale(padded([[1.0, 5.0], [3.0, 5.0]]))  # mean 2 and 5, spread 1 and 0
     rows = ([1] * 4, [0] * 4)
     logits = ranker(inputs([[2.0, 5.0], [2.0, 99.0], [2 + LIMIT, 5.0], [2 + 2 * LIMIT, 5.0]], *rows)).numpy()
     np.testing.assert_array_equal(logits[0], logits[1])
@@ -72,7 +79,7 @@ def test_a_feature_that_varies_by_rounding_alone_has_no_effect_later(ranker):
     # In a shop where everybody has four events, the count's logarithm is one number but for its
     # last digits.
     count = np.float32(np.log(5)) + np.array([0, 1e-4], np.float32).repeat(50)
-    ranker.fit_scale(np.stack([np.tile([1.0, 3.0], 50), count], axis=1).astype(np.float32))
+    ranker.fit_scale(padded(np.stack([np.tile([1.0, 3.0], 50), count], axis=1)))
     logits = ranker(inputs([[2.0, np.log(5)], [2.0, np.log(6)]], [1, 1], [0, 0])).numpy()
     np.testing.assert_array_equal(logits[0], logits[1])
 
@@ -98,8 +105,8 @@ def test_a_funnel_multiplies_the_probability_of_any_kind_with_that_of_the_kind()
 
 def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
     config = RankingConfig(heads="funnel", hidden=(4,), dropout=0.0)
-    ranker = Ranker(make_catalog([[5]]), 3, ("view", "purchase"), 1, config)
-    inputs = {"features": tf.zeros([2, 3]), "rows": tf.constant([1, 1], tf.int64)}
+    ranker = Ranker(make_catalog([[5]]), NAMES, ("view", "purchase"), 1, config)
+    inputs = {"features": tf.zeros([2, 4]), "rows": tf.constant([1, 1], tf.int64)}
     ranker.make_weights()
     for weight in ranker.trainable_weights:
         weight.assign(tf.zeros_like(weight))
@@ -113,5 +120,27 @@ def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
 
 
 def test_one_head_has_no_funnel(make_catalog):
-    ranker = Ranker(make_catalog([[5]]), 3, ("purchase",), 1, RankingConfig(heads="funnel"))
-    assert ranker({"features": tf.zeros([2, 3]), "rows": tf.constant([1, 1], tf.int64)}).shape == (2, 1)
+    ranker = Ranker(make_catalog([[5]]), NAMES, ("purchase",), 1, RankingConfig(heads="funnel"))
+    assert ranker({"features": tf.zeros([2, 4]), "rows": tf.constant([1, 1], tf.int64)}).shape == (2, 1)
+
+
+def test_a_blend_weighs_the_scores_of_towers_and_popularity(ranker):
+    batch = inputs([[1.0, 2.0], [3.0, -1.0]], [1, 2], [1, 2])
+    logits = ranker(batch).numpy()
+    ranker.blend.assign(Blend(0.5, towers=2.0, popularity=3.0))
+    # 2 * 1 + 3 * 2 and 2 * 3 + 3 * -1
+    expected = 0.5 * logits + np.array([[8.0], [3.0]])
+    np.testing.assert_allclose(ranker.probabilities(batch), 1 / (1 + np.exp(-expected)), rtol=1e-5)
+    ranker.blend.assign(TOWERS)
+    np.testing.assert_allclose(ranker.probabilities(batch)[:, 0], 1 / (1 + np.exp([-1.0, -3.0])), rtol=1e-5)
+
+
+def test_a_blend_takes_the_towers_score_of_new_items_only(make_catalog):
+    ranker = Ranker(make_catalog([[5]]), NAMES, ("purchase",), 1, CONFIG)
+    batch = {
+        "features": tf.constant([[7.0, 0.0, -2.0, 0.0], [9.0, 0.0, 0.5, 1.0]]),
+        "rows": tf.constant([1, 1], tf.int64),
+    }
+    ranker.blend.assign(Blend(0.0, towers_of_new=1.0))
+    # 2 below the best new item; an item of the history.
+    np.testing.assert_allclose(ranker.probabilities(batch)[:, 0], 1 / (1 + np.exp([2.0, 0.0])), rtol=1e-5)

@@ -22,6 +22,7 @@ from tfrec.ranking.training_data import (
     collect_candidates,
     collect_cold_items,
     collect_repeats,
+    collect_short_histories,
     mask_tower_scores,
 )
 from tfrec.schema import EVENT_KINDS
@@ -117,17 +118,51 @@ def test_joined_examples_are_in_order_and_the_buffer_is_empty_afterwards():
     def examples(*rows: int) -> Examples:
         n = len(rows)
         columns = np.arange(n), np.array(rows, np.float32)[:, np.newaxis], np.array(rows), np.zeros((n, 1), np.float32)
-        return Examples(*columns, {"user_age": np.array(rows) * 10})
+        return Examples(*columns, {"user_age": np.array(rows) * 10}, users=n + 1)  # the last user has no candidate
 
     buffer = ExampleBuffer()
     buffer.add([examples(1), examples(), examples(2, 3)])
     assert buffer.count == 3
     joined = buffer.join()
-    assert joined.user.tolist() == [0, 1, 2]
+    assert joined.user.tolist() == [0, 3, 4]
+    assert joined.users == 6
     assert joined.rows.tolist() == [1, 2, 3]
     assert joined.features.tolist() == [[1.0], [2.0], [3.0]]
     assert joined.profile["user_age"].tolist() == [10, 20, 30]
     assert buffer.count == 0
+
+
+def test_further_examples_of_the_same_users_have_the_same_numbers(stage, batch):
+    buffer = ExampleBuffer()
+    buffer.add(collect_repeats(stage, [batch], START, END))
+    first_user = buffer.users
+    buffer.add(collect_short_histories(stage, [batch], None, 1.0, seed=1))
+    buffer.add(collect_candidates(stage, [batch], None), first_user)
+    numbers = buffer.join().user
+    assert first_user == 3
+    assert set(numbers.tolist()) == {0, 1, 3, 4, 5}
+
+
+def test_short_histories_hold_the_last_events_only(stage, batch, monkeypatch):
+    monkeypatch.setattr("tfrec.ranking.training_data.SHORT_LENGTHS", (1,))
+    (examples,) = collect_short_histories(stage, [batch], None, 1.0, seed=1)
+    events = examples.features[:, stage.features.names.index("user_events")]
+    np.testing.assert_allclose(np.expm1(events), 1.0, rtol=1e-5)
+    (whole,) = collect_candidates(stage, [batch], None)
+    assert examples.labels.sum() == whole.labels.sum() == 2  # the same targets: eve's tea, bob's mug
+
+
+def test_a_history_may_be_cut_to_nothing(stage, batch, monkeypatch):
+    monkeypatch.setattr("tfrec.ranking.training_data.SHORT_LENGTHS", (0,))
+    (examples,) = collect_short_histories(stage, [batch], None, 1.0, seed=1)
+    assert not examples.features[:, stage.features.names.index("user_events")].any()
+    assert np.unique(examples.user).tolist() == [0, 1, 2]
+
+
+def test_a_share_of_the_users_has_a_short_history(stage, batch):
+    (examples,) = collect_short_histories(stage, [batch], None, 0.0, seed=1)
+    assert not len(examples.rows)
+    assert examples.users == 3
 
 
 def test_an_earlier_window_holds_no_later_event(batch):

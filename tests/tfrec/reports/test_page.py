@@ -133,7 +133,7 @@ def test_seconds_are_those_of_the_steps_the_training_and_the_scoring(page):
 
 def test_sample_users_are_shown_by_titles(page):
     text = " ".join(page.text["sample-users"].split())
-    assert "User u<b>1</b>: 1 of 2 recommended items are hits; 12 items in the window" in text
+    assert "User u<b>1</b>: 1 of 2 recommended items are hits; 12 labels in the window" in text
     assert "i3" in text  # it has no title
     assert "and 11 more" in text
     assert "Soap" in text

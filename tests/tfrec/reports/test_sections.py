@@ -52,9 +52,9 @@ def test_calibration_shows_each_bin_and_the_expected_error(plots):
     assert "off by 0.0255 on average over 2,001 candidates" in section("calibration-and-exposure").text
 
 
-def test_exposure_is_compared_with_the_interactions(plots):
-    plot = plots["Share of recommendations and of interactions by popularity"]
-    assert plot.header == ("tenth", "interactions", "two stages", "personal_frequency")
+def test_exposure_is_compared_with_the_labels(plots):
+    plot = plots["Share of recommendations and of labels by popularity"]
+    assert plot.header == ("tenth", "labels", "two stages", "personal_frequency")
     assert plot.rows[0] == ("1", "0.7531", "0.5500", "0.5500")
 
 

@@ -28,14 +28,14 @@ def test_recommendations_are_listed_with_the_next_event():
     ]
     assert render_recommendations(rows).splitlines() == [
         "rank     score  then      item  title",
-        "   1     1.500  purchase  t-1   西湖龙井",
-        "  10    -0.250            茶    Penne, 500 g",
+        "   1    1.5000  purchase  t-1   西湖龙井",
+        "  10   -0.2500            茶    Penne, 500 g",
     ]
 
 
 def test_without_next_events_there_is_no_column_for_them():
     assert render_recommendations([Recommendation(1, 0.5, "s", "Soap")]) == (
-        "rank     score  item  title\n   1     0.500  s     Soap"
+        "rank     score  item  title\n   1    0.5000  s     Soap"
     )
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfrec.config import Config
+from tfrec.config import Config, TrainConfig
 from tfrec.errors import ConfigError, ModelError
 from tfrec.examples.dataset import load_catalog, read_events, sequences
 from tfrec.examples.preprocessing import Transformed
@@ -25,7 +25,7 @@ from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.popularity_trend import trend
 from tfrec.training.progress import Phase, Progress
-from tfrec.training.train import Trained, catch_up, phases, train
+from tfrec.training.train import Trained, batch_size_of, catch_up, phases, train
 from tfrec.training.validation import Validation, ValidationScores
 
 # The training split has 6 users (tests/tfrec/conftest.py), so an epoch has 2 steps, of 4 and 2
@@ -234,6 +234,18 @@ def test_a_text_phase_follows_unless_the_bert_is_frozen():
     with_text = configured(Config(), {"text_mode": "top"}, text_steps=60, text_batch_size=2)
     assert phases(with_text) == [towers, Phase("text", 1, 2, 2e-5, steps=60, live_text=True)]
     assert phases(configured(Config(), text_steps=60)) == [towers]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "min_steps", "expected"),
+    [(32_000, 100, 32), (3_200, 100, 32), (1_600, 100, 16), (50, 100, 8), (0, 100, 8), (50, 0, 32)],
+)
+def test_a_small_shop_has_smaller_batches(sequences, min_steps, expected):
+    assert batch_size_of(TrainConfig(batch_size=32, min_steps=min_steps), sequences) == expected
+
+
+def test_batches_that_are_small_already_stay():
+    assert batch_size_of(TrainConfig(batch_size=4, min_steps=100), 50) == 4
 
 
 def test_a_text_mode_that_trains_needs_text_steps():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
 
 from tfrec.evaluation.baselines.last_click import last_click_knn
-from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.bootstrap import DIFFERENCES, SHARES, interval
 from tfrec.evaluation.details import ColdStart, ColdStartPoint, PairedDifference
 from tfrec.evaluation.evaluate import evaluate
 from tfrec.evaluation.exported_model import ExportedModel
@@ -45,15 +46,28 @@ def cuts(exported: ExportedModel, users: int) -> Cuts | None:
     return Cuts(rows, (*(length for length in LENGTHS if length <= longest), None))
 
 
-def points(exported: ExportedModel, holdout: Holdout, cut: Cuts) -> tuple[ColdStartPoint, ...]:
-    """Scores of a model's last stage at each length."""
-    return tuple(
-        ColdStartPoint(length, _scores(exported.stages(length)[-1], holdout, cut.rows)) for length in cut.lengths
-    )
+def points(exported: ExportedModel, holdout: Holdout, cut: Cuts, whole: Scores) -> tuple[ColdStartPoint, ...]:
+    """Scores of a model's last stage at each length.
+
+    `whole` are its scores with whole histories, with each user's NDCG@20 and recall@20.
+    """
+
+    def slices(length: int | None) -> dict[str, SliceScores]:
+        if length is None:
+            return {name: _of_rows(whole.slices[name], cut.rows) for name in SLICES}
+        return _scores(exported.stages(length)[-1], holdout, cut.rows)
+
+    return tuple(ColdStartPoint(length, slices(length)) for length in cut.lengths)
 
 
-def cold_start(exported: ExportedModel, holdout: Holdout, non_personalized: dict[str, Scorer], cut: Cuts) -> ColdStart:
-    """The curve: all points of the same users, compared with lists that need no model.
+def cold_start(
+    curve: tuple[ColdStartPoint, ...],
+    exported: ExportedModel,
+    holdout: Holdout,
+    non_personalized: dict[str, Scorer],
+    cut: Cuts,
+) -> ColdStart:
+    """The curve, its points compared with lists that need no model, of the same users.
 
     `non_personalized` are lists that all users would get, recent popularity first; item-kNN on the
     last item is added to them.
@@ -68,8 +82,23 @@ def cold_start(exported: ExportedModel, holdout: Holdout, non_personalized: dict
             point, differences={name: _differences(point.slices, baselines[name]) for name in names}
         )
 
-    curve = tuple(map(compared, points(exported, holdout, cut)))
-    return ColdStart(len(cut.rows), curve, next(iter(baselines.values())), baselines)
+    return ColdStart(len(cut.rows), tuple(map(compared, curve)), next(iter(baselines.values())), baselines)
+
+
+def _of_rows(part: SliceScores, rows: np.ndarray) -> SliceScores:
+    """Scores of a slice over those of its users that are among `rows`."""
+    is_kept = np.isin(part.user_rows, rows)
+    empty = np.empty(0, np.float32)
+    values = {metric: part.per_user.get(metric, empty)[is_kept] for metric in GROUP_METRICS}
+    users = int(is_kept.sum())
+    return SliceScores(
+        users,
+        float(values[METRIC].std(ddof=1) / math.sqrt(users)) if users > 1 else math.nan,
+        {metric: float(each.mean()) if users else math.nan for metric, each in values.items()},
+        {metric: interval(each.astype(np.float64), SHARES) for metric, each in values.items()} if users > 1 else {},
+        values,
+        part.user_rows[is_kept],
+    )
 
 
 def _longest(events: np.ndarray) -> int:
@@ -96,4 +125,4 @@ def _differences(model: dict[str, SliceScores], baseline: dict[str, SliceScores]
 
 def _difference(model: SliceScores, baseline: SliceScores) -> PairedDifference:
     values = model.per_user[METRIC].astype(np.float64) - baseline.per_user[METRIC]
-    return PairedDifference(float(values.mean()), *interval(values))
+    return PairedDifference(float(values.mean()), *interval(values, DIFFERENCES))

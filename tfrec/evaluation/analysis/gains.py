@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.bootstrap import DIFFERENCES, interval
 from tfrec.evaluation.details import GroupGain
 from tfrec.evaluation.scores import Scores
 
@@ -21,7 +21,7 @@ def gains(model: Scores, baseline: Scores) -> tuple[GroupGain, ...]:
         for name, part in parts.items():
             other = baseline.groups[partition][name]
             if part.users > 1:
-                low, high = interval(part.per_user[METRIC] - other.per_user[METRIC])
+                low, high = interval(part.per_user[METRIC] - other.per_user[METRIC], DIFFERENCES)
                 means = part.metrics[METRIC], other.metrics[METRIC]
                 by_group.append(GroupGain(partition, name, part.users, *means, low, high))
     return tuple(by_group)

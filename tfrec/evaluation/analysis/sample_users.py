@@ -51,8 +51,9 @@ def _sample_user(holdout: Holdout, row: int, top: np.ndarray, titles: np.ndarray
 
 
 def _latest(holdout: Holdout, row: int) -> np.ndarray:
-    """Columns of the user's last distinct items, the latest first."""
-    own = np.flatnonzero(holdout.event_user == row)
-    items = holdout.event_item[own[np.argsort(-holdout.event_timestamp[own], kind="stable")]]
+    """Columns of the items of the user's last events of any kind, the latest first."""
+    events = holdout.own_events
+    own = np.flatnonzero(events.user == row)
+    items = events.item[own[np.argsort(-events.timestamp[own], kind="stable")]]
     _, first = np.unique(items, return_index=True)
     return items[np.sort(first)][:LIST_LENGTH]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfrec.config import VerdictConfig
-from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.bootstrap import DIFFERENCES, interval
 from tfrec.evaluation.scores import Scores, SliceScores
 
 
@@ -24,7 +24,7 @@ def above_baseline(model: Scores, baseline: Scores, config: VerdictConfig) -> Ch
     value, reference = value_of(model, config, config.slice), value_of(baseline, config, config.slice)
     if math.isnan(value) or math.isnan(reference):
         return Check(False, nan_reason(model if math.isnan(value) else baseline, config, config.slice))
-    low, high = interval(per_user(model, config, config.slice) - per_user(baseline, config, config.slice))
+    low, high = interval(per_user(model, config, config.slice) - per_user(baseline, config, config.slice), DIFFERENCES)
     passed = low > 0
     relation = "above" if passed else "not surely above"
     return Check(
@@ -39,7 +39,7 @@ def not_below_first_stage(model: Scores, first_stage: Scores, config: VerdictCon
     value, reference = value_of(model, config, slice_), value_of(first_stage, config, slice_)
     if math.isnan(value) or math.isnan(reference):
         return Check(False, nan_reason(model if math.isnan(value) else first_stage, config, slice_))
-    low, high = interval(per_user(model, config, slice_) - per_user(first_stage, config, slice_))
+    low, high = interval(per_user(model, config, slice_) - per_user(first_stage, config, slice_), DIFFERENCES)
     passed = high >= 0
     relation = "not surely below" if passed else "surely below"
     cure = "" if passed else "; set ranking.epochs to 0 to leave the second stage out"

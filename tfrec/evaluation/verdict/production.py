@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfrec.config import VerdictConfig
-from tfrec.evaluation.bootstrap import interval
+from tfrec.evaluation.bootstrap import DIFFERENCES, interval
 from tfrec.evaluation.details import ColdStartPoint
 from tfrec.evaluation.scores import Scores, is_of_kind
 from tfrec.evaluation.verdict.conditions import Check, claim, interval_words, nan_reason, per_user, value_of
@@ -23,7 +23,9 @@ def not_inferior(model: Scores, production: Scores, config: VerdictConfig) -> Ch
     value, reference = (value_of(scores, config, config.slice) for scores in (model, production))
     if math.isnan(value) or math.isnan(reference):
         return Check(False, nan_reason(model if math.isnan(value) else production, config, config.slice))
-    low, high = interval(per_user(model, config, config.slice) - per_user(production, config, config.slice))
+    low, high = interval(
+        per_user(model, config, config.slice) - per_user(production, config, config.slice), DIFFERENCES
+    )
     margin = config.production_margin * reference
     passed = low >= -margin
     relation = "not inferior to" if passed else "possibly inferior to" if high >= -margin else "inferior to"
@@ -73,7 +75,7 @@ def _protected_slice(model: Scores, production: Scores, config: VerdictConfig, s
 
 
 def _no_sure_loss(start: str, value: float, reference: float, differences: np.ndarray, margin: float) -> Check:
-    low, high = interval(differences)
+    low, high = interval(differences, DIFFERENCES)
     passed = high >= 0 or value >= (1 - margin) * reference
     relation = "not surely below" if passed else "surely below"
     return Check(

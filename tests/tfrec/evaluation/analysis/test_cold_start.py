@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfrec.evaluation.analysis.cold_start import cold_start, cuts
+from tfrec.evaluation.analysis.cold_start import cold_start, cuts, points
 from tfrec.evaluation.baselines.popularity import popularity, recent_popularity
 from tfrec.evaluation.details import ColdStart
+from tfrec.evaluation.evaluate import Extras, evaluate
 from tfrec.evaluation.exported_model import ExportedModel
 from tfrec.evaluation.holdout import Holdout, Scorer, read_holdout
+from tfrec.evaluation.per_user import GROUP_METRICS
 
 DAY = 86_400
 START = 20_000 * DAY
@@ -25,7 +27,8 @@ def lists(holdout: Holdout) -> dict[str, Scorer]:
 def curve_of(exported: ExportedModel, holdout: Holdout) -> ColdStart:
     cut = cuts(exported, 500)
     assert cut is not None
-    return cold_start(exported, holdout, lists(holdout), cut)
+    whole = evaluate("", exported.stages()[-1], holdout, Extras(GROUP_METRICS))
+    return cold_start(points(exported, holdout, cut, whole), exported, holdout, lists(holdout), cut)
 
 
 @pytest.fixture
@@ -101,6 +104,39 @@ def test_each_point_is_compared_with_popular_lists_and_item_knn_user_by_user(toy
     # 1 / sqrt(2) and tea 1 / sqrt(6), and no pen: rank 4 for cai, behind the book's 1 / 2.
     expected = (2 / math.log2(3) + 1 / math.log2(5)) / 3
     assert curve.baselines["item_knn"]["all"].metrics["ndcg@20"] == pytest.approx(expected)
+
+
+def test_the_point_of_whole_histories_is_that_of_the_evaluation_over_its_users(toys, long_histories):
+    # ann alone has two events, but all three users are in the evaluation. She gets the pen, from
+    # her book, and the mug, from her tea, before book and tea.
+    holdout = read_holdout(long_histories, "test", clock="utc")
+    exported = ExportedModel(toys["wise"], long_histories, holdout)
+    whole = curve_of(exported, holdout).points[-1].slices["all"]
+    again = evaluate("", exported.stages(50)[-1], holdout, Extras(GROUP_METRICS), rows=np.array([0])).slices["all"]
+    assert (whole.users, again.users) == (1, 1)
+    assert whole.metrics == pytest.approx({metric: again.metrics[metric] for metric in GROUP_METRICS})
+
+
+def test_a_slice_without_users_has_no_point_of_whole_histories(toys, write_records, tmp_path):
+    # Everybody buys the same again, so nothing is novel.
+    def example(is_target: list[int], days: list[int]) -> dict:
+        return {
+            "user_id": ["ann"],
+            "event_item_id": ["tea"] * len(days),
+            "event_kind": ["purchase"] * len(days),
+            "event_timestamp": [START + day * DAY for day in days],
+            "event_price": [0.0] * len(days),
+            "event_is_target": is_target,
+        }
+
+    write_records(tmp_path / "Split-train", [example([1], [-3])])
+    write_records(tmp_path / "Split-validation", [])
+    write_records(tmp_path / "Split-test", [example([0, 1], [-3, 1])])
+    write_records(tmp_path / "Split-catalog", [{"item_id": [item]} for item in ("tea", "mug")])
+    holdout = read_holdout(tmp_path, "test", clock="utc")
+    curve = curve_of(ExportedModel(toys["wise"], tmp_path, holdout), holdout)
+    assert [point.slices["novel"].users for point in curve.points] == [0, 0, 0]
+    assert all("novel" not in point.differences["popularity"] for point in curve.points)
 
 
 def test_users_with_a_history_shorter_than_the_longest_cut_are_left_out(toys, long_histories):

@@ -57,3 +57,15 @@ def test_a_model_that_scores_nan_recommends_nothing():
     one = holdout([], [("ann", "tea")])
     (user,) = sample_users(one, lambda rows: np.full((len(rows), 4), np.nan, np.float32), TITLES)
     assert user.recommended == ()
+
+
+def test_the_history_holds_events_of_every_kind():
+    # Labels are purchases; ann had put the pen into the cart and viewed the mug.
+    past = pd.DataFrame(
+        [("ann", "pen", "cart", START - 9), ("ann", "mug", "view", START - 5)],
+        columns=["user_id", "item_id", "kind", "timestamp"],
+    )
+    future = pd.DataFrame([("ann", "tea", "purchase", START)], columns=past.columns)
+    one = holdout_from_events(past, future, ITEMS, candidates="catalog", label_kinds=["purchase"], clock="utc")
+    (user,) = sample_users(one, lambda rows: np.zeros((len(rows), 4), np.float32), TITLES)
+    assert [item.item_id for item in user.history] == ["mug", "pen"]

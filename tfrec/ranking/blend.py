@@ -1,0 +1,90 @@
+"""Choice among ranker, towers, popularity and blends, by users that the ranker has not seen.
+
+A ranker with few positives to learn from may order worse than the towers that found its candidates,
+or than a popular list. On the users that decide, the chosen blend is at least as good as each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import expit
+
+from tfrec import metrics
+
+K = 20
+
+
+FEATURES = ("towers", "towers_below_best", "item_users_28", "repeat")
+"""Ranking features that the scores of a blend are made from."""
+
+
+class Blend(NamedTuple):
+    """Weights of a candidate's blended logit: of the ranker's logit and of other scores."""
+
+    ranker: float = 1.0
+    towers: float = 0.0
+    """Of the towers' score."""
+    towers_of_new: float = 0.0
+    """Of the towers' score below that of the best new item; 0 for an item of the history, which
+    often has the best score and nobody wants again."""
+    popularity: float = 0.0
+    """Of the logarithm of the users of the last 28 days."""
+
+    def apply(self, logits: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Blended logits [n, heads] of `logits` [n, heads] and `scores` [n, 3], see `scores_of`."""
+        return self.ranker * logits + (scores @ np.array(self[1:], scores.dtype))[:, np.newaxis]
+
+    def __str__(self) -> str:
+        parts = [f"{weight:g} x {name}" for name, weight in self._asdict().items() if weight]
+        return " + ".join(parts).replace("1 x ", "")
+
+
+TOWERS, POPULARITY = Blend(0.0, towers=1.0), Blend(0.0, popularity=1.0)
+BLENDS = (
+    Blend(),
+    *(Blend(towers_of_new=weight) for weight in (0.25, 0.5, 1.0, 2.0)),
+    *(Blend(popularity=weight) for weight in (0.25, 0.5, 1.0)),
+    *(TOWERS, POPULARITY),
+)
+"""Blends to choose from; of equal ones the first."""
+
+
+def scores_of(features: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
+    """[n, 3] scores that a blend weighs, of ranking features [n, len(names)]."""
+    towers, below_best, users, repeat = (features[:, names.index(name)] for name in FEATURES)
+    return tf.stack([towers, tf.where(repeat > 0, 0.0, below_best), users], axis=1)
+
+
+def blend_scores(user: np.ndarray, logits: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> dict[Blend, float]:
+    """Mean NDCG@20 of each of BLENDS, over users with a positive among their candidates.
+
+    `user` [n] is a number, `scores` is [n, 3]. `logits` and `labels` are [n, heads] of
+    the heads that count as a positive. NaN without such users.
+    """
+    is_positive = labels.max(axis=1, initial=0) > 0
+    ndcg = {}
+    for blend in BLENDS:
+        probability = 1.0 - np.prod(1.0 - expit(blend.apply(logits, scores)), axis=1)
+        ndcg[blend] = mean_ndcg(user, probability, is_positive)
+    return ndcg
+
+
+def mean_ndcg(user: np.ndarray, scores: np.ndarray, is_positive: np.ndarray) -> float:
+    """Mean NDCG@20 of each user's candidates by falling score, over users with a positive.
+
+    All arrays are [n]. NaN without such users.
+    """
+    _, user = np.unique(user, return_inverse=True)
+    order = np.lexsort((-scores, user))
+    first = np.searchsorted(user[order], np.arange(user.max(initial=-1) + 1))
+    rank = np.arange(len(order)) - first[user[order]]
+    hits = np.zeros((len(first), K), bool)
+    is_listed = rank < K
+    hits[user[order][is_listed], rank[is_listed]] = is_positive[order][is_listed]
+    totals = np.bincount(user, is_positive, minlength=len(first)).astype(np.int64)
+    has_positive = totals > 0
+    return float(metrics.ndcg(hits[has_positive], totals[has_positive], K).mean()) if has_positive.any() else np.nan

@@ -1,0 +1,117 @@
+"""Fit the ranker with users held out, who decide on its blend with others and calibrate it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.config import Config, RankingConfig
+from tfrec.console import log
+from tfrec.ranking.blend import POPULARITY, TOWERS, Blend, blend_scores, scores_of
+from tfrec.ranking.calibration import MIN_LABELS, Calibration, calibrate
+from tfrec.ranking.fit_ranker import fit_ranker
+from tfrec.ranking.ranker import Ranker
+from tfrec.ranking.second_stage import SecondStage
+from tfrec.ranking.training_data import Examples
+from tfrec.training.learning_curve import LearningCurve
+
+MIN_USERS = 200
+"""Users that one held-out part needs; a smaller shop has two parts, and a fit for each."""
+
+PREDICTED_AT_ONCE = 16_384
+
+
+def fit_with_held_out_users(
+    stage: SecondStage, examples: Examples, first: int, config: Config, checkpoint_dir: str
+) -> LearningCurve:
+    """Fit the stage's ranker, set its blend with the towers and calibrate its probabilities.
+
+    The candidates of the validation window begin at index `first` of `examples`. Those before it
+    are further training data, of users with the same number, who are held out there too, or of
+    earlier windows. Where two parts are held out in turn, the ranker is fitted a last time, on all
+    users. The learning curve is that of the ranker that is kept.
+    """
+    folds = held_out_folds(examples.user[first:], config.ranking)
+    logits = []
+    for number, users in enumerate(folds):
+        log(f"second stage: fit with {len(users):,} users held out, {number + 1} of {len(folds)}")
+        ranker = stage.ranker if len(folds) == 1 else stage.new_ranker()
+        kept = np.flatnonzero(~np.isin(examples.user, users))
+        curve = fit_ranker(ranker, examples, config, f"{checkpoint_dir}/fold-{number}", kept)
+        logits.append(_logits(ranker, examples, _candidates_of(examples, first, users)))
+    if len(folds) != 1:
+        curve = fit_ranker(stage.ranker, examples, config, checkpoint_dir)
+    if not folds:
+        log("second stage: probabilities are not calibrated: no users are held out for it")
+        return curve
+    held_out = np.concatenate([_candidates_of(examples, first, users) for users in folds])
+    _blend_and_calibrate(stage, examples, held_out, np.concatenate(logits))
+    return curve
+
+
+def held_out_folds(user: np.ndarray, settings: RankingConfig) -> list[np.ndarray]:
+    """Users that are held out from a fit each: the last `calibration_share`, or two halves.
+
+    `user` [n] are the users of the window's candidates. The halves are for a shop whose share is
+    below MIN_USERS. Nobody is held out with a share of 0 or a single user.
+    """
+    users = np.unique(user)
+    count = round(len(users) * settings.calibration_share)
+    if not settings.calibration_share or len(users) < 2:
+        return []
+    return [users[-count:]] if count >= MIN_USERS else [users[0::2], users[1::2]]
+
+
+def _candidates_of(examples: Examples, first: int, users: np.ndarray) -> np.ndarray:
+    """Indices of the validation window's candidates of these users."""
+    return first + np.flatnonzero(np.isin(examples.user[first:], users))
+
+
+def _blend_and_calibrate(stage: SecondStage, examples: Examples, held_out: np.ndarray, logits: np.ndarray) -> None:
+    """Set blend, slopes and biases by the ranker's `logits` [n, heads] of candidates.
+
+    `held_out` [n] are their indices in `examples`.
+    """
+    ranker, labels = stage.ranker, examples.labels[held_out]
+    scores = scores_of(examples.features[held_out], stage.features.names).numpy()
+    positive = slice(len(ranker.heads) - len(stage.positive_heads), None)
+    ndcg = blend_scores(examples.user[held_out], logits[:, positive], scores, labels[:, positive])
+    blend = best_blend(ndcg)
+    users = len(np.unique(examples.user[held_out]))
+    log(
+        f"second stage: the best order is by {blend}: NDCG@20 {ndcg[blend]:.4f} on {users:,} held-out users; "
+        f"the ranker {ndcg[Blend()]:.4f}, the towers alone {ndcg[TOWERS]:.4f}, recent popularity {ndcg[POPULARITY]:.4f}"
+    )
+    ranker.blend.assign(blend)
+    calibrate_ranker(ranker, blend.apply(logits, scores), labels)
+
+
+def best_blend(ndcg: dict[Blend, float]) -> Blend:
+    """The blend with the highest NDCG, the first of equal ones; the ranker if all are NaN."""
+    return max(ndcg, key=lambda blend: np.nan_to_num(ndcg[blend], nan=-1.0))
+
+
+def calibrate_ranker(ranker: Ranker, logits: np.ndarray, labels: np.ndarray) -> None:
+    """Fit slope and bias of each head to held-out candidates, `logits` and `labels` [n, heads]."""
+    fitted = [calibrate(*columns) for columns in zip(logits.T, labels.T, strict=True)]
+    ranker.slope.assign([one.slope for one in fitted])
+    ranker.bias.assign([one.bias for one in fitted])
+    log(f"second stage: calibration on {len(logits):,} candidates of held-out users")
+    for head, one, positives in zip(ranker.heads, fitted, labels.sum(axis=0), strict=True):
+        if one == Calibration():
+            log(
+                f"warning: probabilities of {head} are not calibrated: {positives:,.0f} of the candidates are "
+                f"positives, fewer than {MIN_LABELS}"
+            )
+        else:
+            log(f"second stage: {head} slope {one.slope:.3f}, bias {one.bias:.3f}")
+
+
+def _logits(ranker: Ranker, examples: Examples, indices: np.ndarray) -> np.ndarray:
+    """[n, heads] logits of the examples at `indices` [n], before blend and calibration."""
+    starts: Sequence[int] = range(0, len(indices), PREDICTED_AT_ONCE)
+    pieces = [examples.inputs(indices[start : start + PREDICTED_AT_ONCE]) for start in starts]
+    logits = [ranker({name: tf.constant(values) for name, values in piece.items()}).numpy() for piece in pieces]
+    return np.concatenate([np.empty((0, len(ranker.heads)), np.float32), *logits])
