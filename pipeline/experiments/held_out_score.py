@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfrec import metrics
 from tfrec.config import Config
+from tfrec.console import log
 from tfrec.examples.batches import Batch, history_only, query_times_of, window_start
 from tfrec.examples.dataset import READ_BATCH, read_events, sequences
 from tfrec.ranking.fit_second_stage import USERS_AT_ONCE, fit_second_stage
@@ -81,7 +82,11 @@ def held_out_score(
     for batch in sequences([users.held_out], names, USERS_AT_ONCE):
         values.append(_ndcg(stage, batch, start, kinds, is_novel=config.train.validation_slice == "novel"))
     joined = np.concatenate(values)
-    return float(joined.mean()) if len(joined) else math.nan
+    if not len(joined):
+        return math.nan
+    error = float(joined.std(ddof=1) / math.sqrt(len(joined))) if len(joined) > 1 else math.nan
+    log(f"{len(joined):,} held-out users: NDCG@20 {joined.mean():.4f}, standard error {error:.4f}")
+    return float(joined.mean())
 
 
 def _marked(files: Sequence[str]) -> list[tuple[bytes, bool]]:

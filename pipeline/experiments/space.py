@@ -53,6 +53,10 @@ def ranker_space(config: Config) -> Space:
 
 
 def _around(config: Config, multiples: dict[str, tuple[float, ...]], values: Space) -> Space:
+    without_effect = [
+        *(["ranking.repeat_windows"] if not config.has_windows else []),
+        *(["train.trend_half_life_days"] if config.clock == "order" else []),
+    ]
     space: Space = {}
     for name, factors in multiples.items():
         own = value_of(config, name)
@@ -60,4 +64,4 @@ def _around(config: Config, multiples: dict[str, tuple[float, ...]], values: Spa
         space[name] = tuple(dict.fromkeys((own, *others))) if own else (own,)
     for name, listed in values.items():
         space[name] = tuple(dict.fromkeys((value_of(config, name), *listed)))
-    return {name: each for name, each in space.items() if len(each) > 1}
+    return {name: each for name, each in space.items() if len(each) > 1 and name not in without_effect}

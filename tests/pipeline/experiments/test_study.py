@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.experiments.space import Space, ranker_space, towers_space
 from pipeline.experiments.study import Study, Trial
-from tfrec.config import Config, TowerConfig, TuneConfig
+from tfrec.config import Config, ExamplesConfig, SplitConfig, TowerConfig, TuneConfig
 from tfrec.errors import DataError
 
 SPACE: Space = {"towers.dropout": (0.2, 0.4), "ranking.hidden": ((256, 128), (64,))}  # the own values first
@@ -88,6 +88,14 @@ def test_the_spaces_lie_around_the_runs_own_values_which_come_first() -> None:
     assert ranker["ranking.hidden"][0] == (256, 128)
     assert all(name.startswith("ranking.") for name in ranker)
     assert all(len(set(values)) == len(values) > 1 for values in (towers | ranker).values())
+
+
+def test_settings_without_effect_on_the_data_are_not_varied() -> None:
+    last_out = Config(examples=ExamplesConfig(split=SplitConfig(method="leave_last_out")))
+    assert "ranking.repeat_windows" in ranker_space(Config())
+    assert "ranking.repeat_windows" not in ranker_space(last_out)
+    assert "train.trend_half_life_days" in towers_space(last_out)
+    assert "train.trend_half_life_days" not in towers_space(Config(clock="order"))
 
 
 def test_a_space_of_the_shops_file_is_taken_for_the_towers() -> None:
