@@ -36,6 +36,12 @@ class Catalog:
         return len(self.item_ids)
 
     @property
+    def known_text_row(self) -> np.ndarray:
+        """[rows] int64 `text_row`, 0 for an item without a text, [CLS] and [SEP] alone."""
+        is_blank = (self.tokens > 0).sum(axis=1) == 2
+        return np.where(is_blank[self.text_row], 0, self.text_row)
+
+    @property
     def id_row(self) -> np.ndarray:
         """Row [rows] int64 of the id embedding; 0 for an item without a training event."""
         trained = self.frequency > 0

@@ -59,7 +59,7 @@ class CandidateFeatures(tf.Module):
         # Without timestamps an event is a "day".
         self._seconds = DAY_SECONDS if clock == "utc" else 1.0
         levels = {f"category_{level}": catalog.category[:, level] for level in range(catalog.category.shape[1])}
-        groups = levels | {"text": catalog.text_row, "brand": catalog.brand}
+        groups = levels | {"text": catalog.known_text_row, "brand": catalog.brand}
         columns = np.stack([np.arange(catalog.rows), *groups.values()], axis=1)
         sizes = columns.max(axis=0) + 1
         # An item's row and its groups get numbers of one range, so that one table counts the events

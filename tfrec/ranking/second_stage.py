@@ -59,7 +59,7 @@ class SecondStage(tf.Module):
         depth = (levels > 0).sum(axis=1)
         deepest = np.where(depth > 0, levels[np.arange(len(levels)), np.maximum(depth, 1) - 1], 0)
         self._deepest = tf.Variable(deepest, trainable=False, name="deepest_category")
-        self._text = tf.Variable(catalog.text_row, trainable=False, name="text_of_item")
+        self._text = tf.Variable(catalog.known_text_row, trainable=False, name="text_of_item")
         self._catalog, self._config = catalog, config
         self.ranker = self.new_ranker()
 

@@ -79,6 +79,17 @@ def test_a_return_counts_as_a_return_alone(make_features):
     assert values["item_return_times"] == [0, 1, 0]
 
 
+def test_items_without_a_text_share_none(make_catalog):
+    # [CLS] and [SEP] alone: otherwise all items of a shop without texts were one group.
+    catalog = make_catalog([[101, 102], [101, 102], [101, 7, 102]])
+    assert catalog.known_text_row.tolist() == [0, 0, 0, 2]
+    statistics = np.zeros((4, len(STATISTIC_NAMES)), np.float32)
+    features = CandidateFeatures(catalog, statistics, "utc", ("score",), ("view", "cart", "purchase"))
+    values = compute(features)
+    assert values["times"] == [3, 1, 0]
+    assert values["text_times"] == values["text_view_times"] == [0, 0, 0]
+
+
 def test_one_kind_alone_has_no_features(make_features):
     assert make_features("purchase").names == make_features().names
 
