@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tfrec.evaluation.analysis.user_differences import (
     GroupDifference,
+    ListedItem,
     ModelOfUsers,
     UserDifference,
     group_differences,
@@ -56,11 +57,12 @@ def _model(evaluation: Evaluation) -> ModelOfUsers:
 def render_user_comparison(names: tuple[str, str], first: ModelOfUsers, second: ModelOfUsers) -> str:
     """A row for each slice and group, then twenty users."""
     rows = group_differences(first, second)
-    header = fit(f"ndcg@20: {names[1]} against {names[0]}", _NAME) + (
+    title = f"User by user: first is {names[0]}, second is {names[1]}"
+    header = fit("ndcg@20", _NAME) + (
         f"{'users':>8}{'first':>9}{'second':>9}{'difference':>12}{'95 % interval':>20}{'gained':>8}{'lost':>7}  surely"
     )
     users = largest(first, second, EXAMPLES)
-    table = [header, "-" * display_width(header), *map(_row, rows)]
+    table = [title, header, "-" * display_width(header), *map(_row, rows)]
     examples = ["Users with the largest gains and losses (* is a label):", *(_example(user) for user in users)]
     return "\n\n".join(["\n".join(table), *(["\n".join(examples)] if users else [])])
 
@@ -79,11 +81,11 @@ def _row(row: GroupDifference) -> str:
 def _example(user: UserDifference) -> str:
     title = f"user {one_line(user.user_id)}: {user.first:.4f} -> {user.second:.4f}"
     lines = {"labels": user.labels, "first": user.first_items, "second": user.second_items}
-    return "\n".join([title, *(f"  {name:<7} {_items(items, user.labels)}" for name, items in lines.items())])
+    return "\n".join([title, *(f"  {name:<7} {_items(items)}" for name, items in lines.items())])
 
 
-def _items(items: Sequence[str], labels: Sequence[str]) -> str:
-    shown = [("*" if item in labels else "") + _short(item) for item in items[:SHOWN_ITEMS]]
+def _items(items: Sequence[ListedItem]) -> str:
+    shown = [("*" if item.is_label else "") + _short(item.title) for item in items[:SHOWN_ITEMS]]
     return textwrap.shorten("; ".join(shown), WIDTH - 10, placeholder=" …") if shown else "none"
 
 

@@ -123,6 +123,8 @@ def test_scores_and_lists_of_users_are_those_of_the_model_and_its_rivals(toys, t
     assert {row["model"] for row in of_all} == {"linear_autoencoder", "in production", "two-tower"}
     lists = {(row["model"], row["user_id"]): row["items"] for row in users.lists.to_pylist()}
     assert lists["labels", "cai"] == ["pen"]
+    marks = {(row["model"], row["user_id"]): row["is_label"] for row in users.lists.to_pylist()}
+    assert marks["two-tower", "cai"][:2] == [True, False]
     assert lists["two-tower", "cai"][0] == "pen"
     assert lists["in production", "cai"][:2] == ["book", "pen"]
 

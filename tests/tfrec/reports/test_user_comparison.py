@@ -65,9 +65,9 @@ def test_the_largest_gains_come_first_and_the_largest_loss_last(users):
     shown = largest(ModelOfUsers(PRODUCTION, users), ModelOfUsers("model", users), 10)
     assert [user.user_id for user in shown] == ["ann", "eve", "cai"]
     assert (shown[0].labels, shown[0].first_items, shown[0].second_items) == (
-        ["西湖龙井"],
-        ["pen", "A book"],
-        ["西湖龙井", "A book"],
+        [("西湖龙井", True)],
+        [("pen", False), ("A book", False)],
+        [("西湖龙井", True), ("A book", False)],
     )
     assert [user.user_id for user in largest(ModelOfUsers(PRODUCTION, users), ModelOfUsers("model", users), 1)] == [
         "ann",
@@ -94,13 +94,13 @@ def test_an_evaluation_is_compared_with_its_model_in_production_or_another_evalu
     one = dataclasses.replace(EVALUATION, scores=both, users=users)
     (block,) = compare_users({"new": one})
     lines = block.splitlines()
-    assert lines[0].startswith("ndcg@20: model against in product…")
-    assert lines[2].split()[:5] == ["all", "5", "0.3200", "0.4200", "+0.1000"]
+    assert lines[0] == "User by user: first is in production, second is model"
+    assert lines[3].split()[:5] == ["all", "5", "0.3200", "0.4200", "+0.1000"]
     assert "user ann: 0.2000 -> 0.9000" in lines
     assert "  first   pen; A book" in lines
     assert "  second  *西湖龙井; A book" in lines
     (block,) = compare_users({"old": one, "new": one})
-    assert block.splitlines()[2].split()[:5] == ["all", "5", "0.4200", "0.4200", "+0.0000"]
+    assert block.splitlines()[3].split()[:5] == ["all", "5", "0.4200", "0.4200", "+0.0000"]
     assert "user" not in block.splitlines()[-1]
 
 

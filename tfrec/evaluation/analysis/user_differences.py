@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pandas as pd
 
 from tfrec.evaluation.analysis.user_scores import LABELS, UserScores
 from tfrec.evaluation.bootstrap import DIFFERENCES, interval
+
+
+class ListedItem(NamedTuple):
+    """An item of a list."""
+
+    title: str  # or its id
+    is_label: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +30,13 @@ class ModelOfUsers:
         """Rows of the model: partition, group, user_id, value."""
         return _of_model(self.users.scores.to_pandas(), self.model)
 
-    def lists(self, model: str | None = None) -> dict[str, list[str]]:
-        """User -> first ten recommended items of the model, or LABELS."""
+    def lists(self, model: str | None = None) -> dict[str, list[ListedItem]]:
+        """User -> first ten recommended items of the model, or of LABELS."""
         rows = _of_model(self.users.lists.to_pandas(), model or self.model)
-        return {user: list(items) for user, items in zip(rows.user_id, rows["items"], strict=True)}
+        return {
+            user: [ListedItem(*pair) for pair in zip(items, marks, strict=True)]
+            for user, items, marks in zip(rows.user_id, rows["items"], rows["is_label"], strict=True)
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +61,9 @@ class UserDifference:
     user_id: str
     first: float
     second: float
-    labels: list[str]
-    first_items: list[str]
-    second_items: list[str]
+    labels: list[ListedItem]
+    first_items: list[ListedItem]
+    second_items: list[ListedItem]
 
 
 def group_differences(first: ModelOfUsers, second: ModelOfUsers) -> list[GroupDifference]:

@@ -27,10 +27,10 @@ LIST_LENGTH = 10
 
 @dataclasses.dataclass(frozen=True)
 class UserScores:
-    """Tables of some models of one evaluation."""
+    """Tables of some models of one evaluation; among the lists are those of the labels."""
 
     scores: pa.Table  # model, partition, group, user_id: str; value: float32 NDCG@20
-    lists: pa.Table  # model, user_id: str; items: list of str, titles or ids; a row of labels too
+    lists: pa.Table  # model, user_id: str; items: list of str, titles or ids; is_label: list of bool
 
     def write(self, folder: Path) -> None:
         """Write both files, each beside its place first, then by a rename."""
@@ -69,7 +69,7 @@ def user_scores(holdout: Holdout, models: Mapping[str, Scores], titles: np.ndarr
     }
     return UserScores(
         pa.concat_tables(parts) if parts else _rows("", "", "", SliceScores(0, 0.0, {}), users),
-        pa.concat_tables([_lists(name, rows, users, shown) for name, rows in lists.items()]),
+        pa.concat_tables([_lists(name, rows, holdout, shown) for name, rows in lists.items()]),
     )
 
 
@@ -86,9 +86,16 @@ def _rows(model: str, partition: str, group: str, part: SliceScores, users: pa.A
     )
 
 
-def _lists(model: str, rows: list[np.ndarray], users: pa.Array, shown: np.ndarray) -> pa.Table:
-    items = pa.array([shown[row].tolist() for row in rows], pa.list_(pa.string()))
-    return pa.table({"model": _repeated(model, len(rows)), "user_id": users, "items": items})
+def _lists(model: str, rows: list[np.ndarray], holdout: Holdout, shown: np.ndarray) -> pa.Table:
+    labels = [np.isin(row, holdout.labels[user].indices).tolist() for user, row in enumerate(rows)]
+    return pa.table(
+        {
+            "model": _repeated(model, len(rows)),
+            "user_id": pa.array(holdout.user_ids.tolist(), pa.string()),
+            "items": pa.array([shown[row].tolist() for row in rows], pa.list_(pa.string())),
+            "is_label": pa.array(labels, pa.list_(pa.bool_())),
+        }
+    )
 
 
 def _repeated(text: str, count: int) -> pa.Array:
