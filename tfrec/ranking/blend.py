@@ -1,7 +1,7 @@
 """Choice among ranker, towers, popularity and blends, by users that the ranker has not seen.
 
 A ranker with few positives to learn from may order worse than the towers that found its candidates,
-or than a popular list. On the users that decide, the chosen blend is at least as good as each.
+or than a popular list. On the users that decide, the selected blend is at least as good as each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blends of ranker and towers, and the NDCG@20 by which one is chosen, worked out by hand."""
+"""Blends of ranker and towers, and the NDCG@20 by which one is selected, worked out by hand."""
 
 from __future__ import annotations
 
