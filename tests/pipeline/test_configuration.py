@@ -1,4 +1,4 @@
-"""Labels by default: purchases where other kinds are logged beside them."""
+"""The run of a file: labels by default, purchases where other kinds are logged beside them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.auto_labels import with_default_labels
+from pipeline.configuration import with_default_labels
 from pipeline.run_file import RunFile
 from tests.conftest import WriteTables
 from tfrec.schema import TableSet
