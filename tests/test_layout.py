@@ -21,7 +21,7 @@ FOLDERS = {
     "tfrec": "data language examples retrieval training ranking evaluation reports export cli".split(),
     "serving": "wire request batching servable lifecycle api server client rollout".split(),
     "pipeline": (
-        "engines runs run_checks run_file run_schema auto_preset auto_labels configuration complete_file outcome "
+        "engines runs run_checks run_file run_schema auto_preset configuration complete_file outcome "
         "nodes tables resolved_run dag local_runner experiments beam_worker kubeflow demo"
     ).split(),
 }
