@@ -192,4 +192,7 @@ def _made(run: str | None) -> tuple[list[Path], list[Path]]:
 def _row_counts(root: Path) -> str:
     from tfrec.schema import read_table_set
 
-    return ", ".join(f"{count:,} {table}" for table, count in read_table_set(root).manifest.rows.items())
+    rows = read_table_set(root).manifest.rows
+    # The table of users holds profiles: many a user has none.
+    words = {"users": "user profiles"}
+    return ", ".join(f"{count:,} {words.get(table, table)}" for table, count in rows.items())

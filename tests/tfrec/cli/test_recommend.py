@@ -300,6 +300,6 @@ def test_status_of_a_shops_file_shows_its_own_tables_and_models(capsys, shop, ad
         (tmp_path / "out/serving" / name / "7/saved_model.pb").touch()
     assert main(["status", "shop.yaml", "--server", address]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"tables   {shop.root}: 24 interactions, 8 items, 5 users"
+    assert lines[0] == f"tables   {shop.root}: 24 interactions, 8 items, 5 user profiles"
     assert lines[1] == f"pushed   {tmp_path}/out/serving/shop/7"
     assert len(lines) == 3
