@@ -36,7 +36,7 @@ docs/decisions/0001-command-line.md
 
 FOR_SERVING = ("tfrec", "tfrec.schema", "tfrec.errors")
 
-MOST_MODULES = 15  # of a folder
+MOST_MODULES = 14  # of a folder
 
 DOORS = {
     "keras_hub": ("tfrec/language/text_encoder.py",),
