@@ -16,6 +16,8 @@ from scipy.special import expit
 from tfrec import metrics
 
 K = 20
+SURE_ERRORS = 2.0
+"""Standard errors by which a blend must be better than the ranker alone."""
 
 
 FEATURES = ("towers", "towers_below_best", "item_users_28", "repeat")
@@ -59,24 +61,41 @@ def scores_of(features: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
     return tf.stack([towers, tf.where(repeat > 0, 0.0, below_best), users], axis=1)
 
 
-def blend_scores(user: np.ndarray, logits: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> dict[Blend, float]:
-    """Mean NDCG@20 of each of BLENDS, over users with a positive among their candidates.
+def ndcg_of_blends(
+    user: np.ndarray, logits: np.ndarray, scores: np.ndarray, labels: np.ndarray
+) -> dict[Blend, np.ndarray]:
+    """[users] NDCG@20 of each of BLENDS, of the users with a positive among their candidates.
 
-    `user` [n] is a number, `scores` is [n, 3]. `logits` and `labels` are [n, heads] of
-    the heads that count as a positive. NaN without such users.
+    `user` [n] is a number, `scores` is [n, 3]. `logits` and `labels` are [n, heads] of the heads
+    that count as a positive.
     """
     is_positive = labels.max(axis=1, initial=0) > 0
     ndcg = {}
     for blend in BLENDS:
         probability = 1.0 - np.prod(1.0 - expit(blend.apply(logits, scores)), axis=1)
-        ndcg[blend] = mean_ndcg(user, probability, is_positive)
+        ndcg[blend] = user_ndcg(user, probability, is_positive)
     return ndcg
 
 
-def mean_ndcg(user: np.ndarray, scores: np.ndarray, is_positive: np.ndarray) -> float:
-    """Mean NDCG@20 of each user's candidates by falling score, over users with a positive.
+def best_blend(ndcg: dict[Blend, np.ndarray]) -> Blend:
+    """The blend to order by, from [users] NDCG of each.
 
-    All arrays are [n]. NaN without such users.
+    The ranker alone, unless it is below the towers or popularity, or another is surely better: by
+    more than SURE_ERRORS standard errors. Few users would otherwise select one by luck.
+    """
+    means = {blend: values.mean() if len(values) else 0.0 for blend, values in ndcg.items()}
+    best, ranker = max(means, key=lambda blend: means[blend]), Blend()
+    if means[ranker] < max(means[TOWERS], means[POPULARITY]):
+        return best
+    difference = ndcg[best] - ndcg[ranker]
+    error = difference.std() / np.sqrt(max(len(difference), 1))
+    return best if difference.sum() > SURE_ERRORS * error * len(difference) else ranker
+
+
+def user_ndcg(user: np.ndarray, scores: np.ndarray, is_positive: np.ndarray) -> np.ndarray:
+    """[users] NDCG@20 of each user's candidates by falling score, of the users with a positive.
+
+    All arrays are [n].
     """
     _, user = np.unique(user, return_inverse=True)
     order = np.lexsort((-scores, user))
@@ -87,4 +106,4 @@ def mean_ndcg(user: np.ndarray, scores: np.ndarray, is_positive: np.ndarray) -> 
     hits[user[order][is_listed], rank[is_listed]] = is_positive[order][is_listed]
     totals = np.bincount(user, is_positive, minlength=len(first)).astype(np.int64)
     has_positive = totals > 0
-    return float(metrics.ndcg(hits[has_positive], totals[has_positive], K).mean()) if has_positive.any() else np.nan
+    return np.asarray(metrics.ndcg(hits[has_positive], totals[has_positive], K))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrec.config import Config, RankingConfig
 from tfrec.console import log
-from tfrec.ranking.blend import POPULARITY, TOWERS, Blend, blend_scores, scores_of
+from tfrec.ranking.blend import POPULARITY, TOWERS, Blend, best_blend, ndcg_of_blends, scores_of
 from tfrec.ranking.calibration import MIN_LABELS, Calibration, calibrate
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
@@ -28,10 +28,10 @@ def fit_with_held_out_users(
 ) -> LearningCurve:
     """Fit the stage's ranker, set its blend with the towers and calibrate its probabilities.
 
-    The candidates of the validation window begin at index `first` of `examples`. Those before it
-    are further training data, of users with the same number, who are held out there too, or of
-    earlier windows. Where two parts are held out in turn, the ranker is fitted a last time, on all
-    users. The learning curve is that of the ranker that is kept.
+    The candidates of whole histories begin at index `first` of `examples`. Those before it are of
+    short histories of the same users, who are held out there too, or of earlier windows. Where two
+    parts are held out in turn, the ranker is fitted a last time, on all users. The learning curve
+    is that of the ranker that is kept.
     """
     folds = held_out_folds(examples.user[first:], config.ranking)
     logits = []
@@ -40,14 +40,14 @@ def fit_with_held_out_users(
         ranker = stage.ranker if len(folds) == 1 else stage.new_ranker()
         kept = np.flatnonzero(~np.isin(examples.user, users))
         curve = fit_ranker(ranker, examples, config, f"{checkpoint_dir}/fold-{number}", kept)
-        logits.append(_logits(ranker, examples, _candidates_of(examples, first, users)))
+        logits.append(_logits(ranker, examples, np.flatnonzero(np.isin(examples.user, users))))
     if len(folds) != 1:
         curve = fit_ranker(stage.ranker, examples, config, checkpoint_dir)
     if not folds:
         log("second stage: probabilities are not calibrated: no users are held out for it")
         return curve
-    held_out = np.concatenate([_candidates_of(examples, first, users) for users in folds])
-    _blend_and_calibrate(stage, examples, held_out, np.concatenate(logits))
+    held_out = np.concatenate([np.flatnonzero(np.isin(examples.user, users)) for users in folds])
+    _blend_and_calibrate(stage, examples, held_out, np.concatenate(logits), held_out >= first)
     return curve
 
 
@@ -64,33 +64,28 @@ def held_out_folds(user: np.ndarray, settings: RankingConfig) -> list[np.ndarray
     return [users[-count:]] if count >= MIN_USERS else [users[0::2], users[1::2]]
 
 
-def _candidates_of(examples: Examples, first: int, users: np.ndarray) -> np.ndarray:
-    """Indices of the validation window's candidates of these users."""
-    return first + np.flatnonzero(np.isin(examples.user[first:], users))
-
-
-def _blend_and_calibrate(stage: SecondStage, examples: Examples, held_out: np.ndarray, logits: np.ndarray) -> None:
+def _blend_and_calibrate(
+    stage: SecondStage, examples: Examples, held_out: np.ndarray, logits: np.ndarray, is_whole: np.ndarray
+) -> None:
     """Set blend, slopes and biases by the ranker's `logits` [n, heads] of candidates.
 
-    `held_out` [n] are their indices in `examples`.
+    `held_out` [n] are their indices in `examples`. Where `is_whole` [n] bool is false they are
+    those of a short history: a blend must suit both, each like a user of its own.
     """
     ranker, labels = stage.ranker, examples.labels[held_out]
     scores = scores_of(examples.features[held_out], stage.features.names).numpy()
     positive = slice(len(ranker.heads) - len(stage.positive_heads), None)
-    ndcg = blend_scores(examples.user[held_out], logits[:, positive], scores, labels[:, positive])
+    user = 2 * examples.user[held_out] + is_whole
+    ndcg = ndcg_of_blends(user, logits[:, positive], scores, labels[:, positive])
     blend = best_blend(ndcg)
-    users = len(np.unique(examples.user[held_out]))
-    log(
-        f"second stage: the best order is by {blend}: NDCG@20 {ndcg[blend]:.4f} on {users:,} held-out users; "
-        f"the ranker {ndcg[Blend()]:.4f}, the towers alone {ndcg[TOWERS]:.4f}, recent popularity {ndcg[POPULARITY]:.4f}"
-    )
+    if len(ndcg[blend]):
+        means = {each: f"{values.mean():.4f}" for each, values in ndcg.items()}
+        log(
+            f"second stage: ordered by {blend}, NDCG@20 {means[blend]} of {len(ndcg[blend]):,} held-out histories; "
+            f"the ranker {means[Blend()]}, the towers {means[TOWERS]}, recent popularity {means[POPULARITY]}"
+        )
     ranker.blend.assign(blend)
-    calibrate_ranker(ranker, blend.apply(logits, scores), labels)
-
-
-def best_blend(ndcg: dict[Blend, float]) -> Blend:
-    """The blend with the highest NDCG, the first of equal ones; the ranker if all are NaN."""
-    return max(ndcg, key=lambda blend: np.nan_to_num(ndcg[blend], nan=-1.0))
+    calibrate_ranker(ranker, blend.apply(logits, scores)[is_whole], labels[is_whole])
 
 
 def calibrate_ranker(ranker: Ranker, logits: np.ndarray, labels: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Held-out users of the ranker's fit: who they are, the blend they choose, calibration."""
+"""Held-out users of the ranker's fit: who they are, and calibration."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tfrec.config import RankingConfig
-from tfrec.ranking.blend import BLENDS, FEATURES, TOWERS, Blend
-from tfrec.ranking.cross_fit import best_blend, calibrate_ranker, held_out_folds
+from tfrec.ranking.blend import FEATURES
+from tfrec.ranking.cross_fit import calibrate_ranker, held_out_folds
 from tfrec.ranking.ranker import Ranker
 
 CONFIG = RankingConfig(hidden=(8,), cross_rank=4, embedding_dim=2)
@@ -36,12 +36,6 @@ def test_a_small_shop_holds_out_each_half_in_turn():
 @pytest.mark.parametrize(("users", "share"), [(2000, 0.0), (1, 0.1), (0, 0.1)])
 def test_nobody_is_held_out_without_a_share_or_a_second_user(users, share):
     assert folds(users, share) == []
-
-
-def test_the_best_blend_is_the_first_of_equal_ones():
-    assert best_blend(dict.fromkeys(BLENDS, 0.5)) == Blend()
-    assert best_blend({**dict.fromkeys(BLENDS, 0.5), TOWERS: 0.6}) == TOWERS
-    assert best_blend(dict.fromkeys(BLENDS, np.nan)) == Blend()
 
 
 def test_overconfident_logits_are_calibrated(ranker):

@@ -132,7 +132,7 @@ def test_held_out_users_choose_the_blend(fit, capfd):
     assert Blend(*stage.ranker.blend.numpy().tolist()) in BLENDS
     output = capfd.readouterr()
     assert "candidates after short histories" in output.out + output.err
-    figures = r"held-out users; the ranker [01]\.\d{4}, the towers alone [01]\.\d{4}, recent popularity [01]\.\d{4}"
+    figures = r"held-out histories; the ranker [01]\.\d{4}, the towers [01]\.\d{4}, recent popularity [01]\.\d{4}"
     assert re.search(figures, output.out + output.err)
 
 
