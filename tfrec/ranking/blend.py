@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from scipy.special import expit
 
 from tfrec import metrics
 
@@ -72,8 +71,9 @@ def ndcg_of_blends(
     is_positive = labels.max(axis=1, initial=0) > 0
     ndcg = {}
     for blend in BLENDS:
-        probability = 1.0 - np.prod(1.0 - expit(blend.apply(logits, scores)), axis=1)
-        ndcg[blend] = user_ndcg(user, probability, is_positive)
+        # It rises with the probability of any positive, which float32 rounds to 1 from 17 on.
+        order = np.logaddexp(0.0, blend.apply(logits, scores).astype(np.float64)).sum(axis=1)
+        ndcg[blend] = user_ndcg(user, order, is_positive)
     return ndcg
 
 
@@ -83,13 +83,16 @@ def best_blend(ndcg: dict[Blend, np.ndarray]) -> Blend:
     The ranker alone, unless it is below the towers or popularity, or another is surely better: by
     more than SURE_ERRORS standard errors. Few users would otherwise select one by luck.
     """
-    means = {blend: values.mean() if len(values) else 0.0 for blend, values in ndcg.items()}
-    best, ranker = max(means, key=lambda blend: means[blend]), Blend()
+    ranker = Blend()
+    if not len(ndcg[ranker]):
+        return ranker
+    means = {blend: values.mean() for blend, values in ndcg.items()}
+    best = max(means, key=lambda blend: means[blend])
     if means[ranker] < max(means[TOWERS], means[POPULARITY]):
         return best
     difference = ndcg[best] - ndcg[ranker]
-    error = difference.std() / np.sqrt(max(len(difference), 1))
-    return best if difference.sum() > SURE_ERRORS * error * len(difference) else ranker
+    error = difference.std() / np.sqrt(len(difference))
+    return best if difference.mean() > SURE_ERRORS * error else ranker
 
 
 def user_ndcg(user: np.ndarray, scores: np.ndarray, is_positive: np.ndarray) -> np.ndarray:

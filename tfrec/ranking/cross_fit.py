@@ -77,7 +77,9 @@ def _blend_and_calibrate(
     positive = slice(len(ranker.heads) - len(stage.positive_heads), None)
     user = 2 * examples.user[held_out] + is_whole
     ndcg = ndcg_of_blends(user, logits[:, positive], scores, labels[:, positive])
-    blend = best_blend(ndcg)
+    # Scores of the towers or of popularity are no logits before they are calibrated.
+    can_calibrate = labels[is_whole][:, positive].sum(axis=0).min() >= MIN_LABELS
+    blend = best_blend(ndcg) if can_calibrate else Blend()
     if len(ndcg[blend]):
         means = {each: f"{values.mean():.4f}" for each, values in ndcg.items()}
         log(

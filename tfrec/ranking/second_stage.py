@@ -153,7 +153,9 @@ class SecondStage(tf.Module):
 
     def positive_probability(self, by_head: tf.Tensor) -> tf.Tensor:
         """[batch, n] probability of a positive, any head that counts, from [batch, n, heads]."""
-        return 1.0 - tf.reduce_prod(1.0 - by_head[..., -len(self._heads.positive) :], axis=-1)
+        # By logarithms: in float32 1 - (1 - p) is 0 for each small p.
+        positive = tf.minimum(by_head[..., -len(self._heads.positive) :], 1.0 - 1e-7)
+        return -tf.math.expm1(tf.reduce_sum(tf.math.log1p(-positive), axis=-1))
 
     def _history(self, batch: Batch) -> History:
         return self._model.read_history(batch)

@@ -107,6 +107,7 @@ def collect_short_histories(
         users = len(batch["user_id"])
         lengths, is_short = random.choice(SHORT_LENGTHS, users).astype(np.int32), random.random(users) < share
         history = latest(history_only(batch), tf.constant(lengths))
+        history["user_id"] = tf.fill([users], "")  # a user without a history is new to the towers
         candidates, features = _generate_candidates(stage, history, query_times_of(batch, start))
         rows = np.where(is_short[:, np.newaxis], candidates.rows.numpy(), 0)
         yield _label(stage, batch, rows, features.numpy())

@@ -58,6 +58,14 @@ def test_a_blend_weighs_the_logits():
     assert [blend.towers_of_new for blend in BLENDS if ndcg[blend] == 1] == [0.5, 1.0, 2.0]
 
 
+def test_the_order_of_high_and_low_logits_is_kept():
+    # Probabilities of 1 and of 0 in float32; the positive is second.
+    for low in (30.0, -30.0):
+        logits = np.array([[low], [low + 1]], np.float32)
+        ndcg = ndcg_of_blends(USER, logits, np.zeros((2, 3), np.float32), LABELS)
+        assert ndcg[Blend()] == pytest.approx(SECOND)
+
+
 def test_a_positive_of_any_head_counts():
     labels = np.array([[0.0, 0.0], [0.0, 1.0]])
     # The second candidate has the higher probability of one of the two kinds.
