@@ -213,15 +213,20 @@ def _window_starts(events: _Events, bounds: Boundaries) -> tuple[np.ndarray, np.
 def _last_baskets(events: _Events) -> tuple[np.ndarray, np.ndarray]:
     """First row of each user's last basket but one [users], and of the last [users].
 
-    A basket is a user's events of one timestamp, in seconds. The first basket counts as neither.
+    A basket is a user's events of one timestamp, in seconds, that are not all negative. The first
+    basket counts as neither.
     """
     is_first = np.append(True, np.diff(events.timestamp) != 0)[: len(events.timestamp)]
     is_first[events.starts[:-1]] = True
-    basket_starts = np.append(np.flatnonzero(is_first), len(events.timestamp))
+    starts = np.flatnonzero(is_first)
+    if len(starts):
+        starts = starts[np.logical_or.reduceat(events.is_positive, starts)]
+    basket_starts = np.append(starts, len(events.timestamp))
     basket = np.searchsorted(basket_starts, events.starts)  # of each user's first event
-    first, last = basket[:-1], basket[1:]
+    first, last, end = basket[:-1], basket[1:], events.starts[1:]
     test = np.maximum(last - 1, np.minimum(first + 1, last))
-    return basket_starts[np.maximum(test - 1, first + 1)], basket_starts[test]
+    validation = np.minimum(np.maximum(test - 1, first + 1), len(starts))
+    return np.minimum(basket_starts[validation], end), np.minimum(basket_starts[test], end)
 
 
 def _train_chunks(first: np.ndarray, end: np.ndarray, config: ExamplesConfig) -> _Chunks:

@@ -195,6 +195,18 @@ def test_without_timestamps_the_last_event_is_test_and_the_one_before_validation
     assert marked(splits["test"]) == ["0 1*", "0 1 2 3*"]
 
 
+def test_without_timestamps_a_return_is_no_basket_to_hold_out() -> None:
+    kinds = {"a": ["purchase"] * 3 + ["return"], "b": ["return", "purchase", "dislike"], "c": ["return"]}
+    rows = [
+        event(user, f"{user}{rank}", rank, kind) for user, of_user in kinds.items() for rank, kind in enumerate(of_user)
+    ]
+    splits = sequences(rows, bounds=boundaries(Manifest("", "", "order", 1, {}, 0, 3, (), (), []), SplitConfig()))
+    # a's last purchase is test, though a return follows it. b's only purchase is training.
+    assert marked(splits["train"]) == ["a0*", "b0 b1* b2", "c0"]
+    assert marked(splits["validation"]) == ["a0 a1*"]
+    assert marked(splits["test"]) == ["a0 a1 a2*"]
+
+
 def test_without_timestamps_a_basket_of_equal_ranks_is_held_out_as_a_whole() -> None:
     ranks = {"a": [0, 0, 1, 1, 2, 2, 2], "b": [0, 0, 0], "c": [0, 0, 1, 1]}
     rows = [event(user, f"{user}{n}", rank) for user, of_user in ranks.items() for n, rank in enumerate(of_user)]
