@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.local_runner import run_pipeline  # before TensorFlow: TFX after it crashes
 from pipeline.nodes import fingerprint
 from pipeline.outcome import latest_artifact, read_outcome
-from pipeline.resolved_run import resolve
+from pipeline.resolved_run import ResolvedRun, resolve
 from pipeline.runs import Run
 from tfrec import results_json
 from tfrec.atomic_file import write_text
@@ -53,11 +53,12 @@ def measure(run: Run, examples: str, names: Sequence[str]) -> Measured:
     What an earlier call stored is read. A baseline that can't be fitted here, such as one whose
     package is missing, is logged and left out.
     """
-    config = resolve(run).config
+    resolved = resolve(run)
+    config = resolved.config
     log("reading the examples")
     validation, test = (configured_holdout(examples, window, config) for window in ("validation", "test"))
     protocol = protocol_of(test)
-    folder = Path(run.work) / "baselines" / _key(protocol, protocol_of(validation))
+    folder = Path(run.work) / "baselines" / _key(protocol, protocol_of(validation), resolved)
     folder.mkdir(parents=True, exist_ok=True)
     scores = {each.name: each for each in _measure_each(names, folder, validation, test, examples, config)}
     return Measured(protocol, scores | _model_scores(run, protocol))
@@ -89,9 +90,9 @@ def _measure_each(
         yield scores
 
 
-def _key(test: Protocol, validation: Protocol) -> str:
-    """Name of a folder of scores: by both windows' data and by the code."""
-    content = repr((test, validation, fingerprint.code(_CODE)))
+def _key(test: Protocol, validation: Protocol, run: ResolvedRun) -> str:
+    """Name of a folder of scores: by the data, both windows, the texts' features and the code."""
+    content = repr((test, validation, run.snapshot, run.bert_weights, run.config.features, fingerprint.code(_CODE)))
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
