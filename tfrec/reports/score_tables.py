@@ -49,7 +49,7 @@ def render_scores(protocol: Protocol, scores: Mapping[str, Scores], metrics: Met
     """
     slices = next(iter(scores.values())).slices if scores and metrics.ranking else {}
     blocks = [
-        _block(slice_, {name: each.slices[slice_] for name, each in scores.items()}, metrics.ranking)
+        _block(slice_, {name: _slice(each, slice_) for name, each in scores.items()}, metrics.ranking)
         for slice_ in slices
     ]
     return "\n\n".join([_wrapped(protocol_sentence(protocol)), *filter(None, blocks)])
@@ -76,12 +76,17 @@ def render_comparison(evaluations: Mapping[str, Evaluation], metrics: MetricName
             )
     blocks = [_wrapped(protocol_sentence(first.protocol))]
     for slice_ in first.model.slices if metrics.ranking else ():
-        parts = {name: each.model.slices[slice_] for name, each in evaluations.items()}
+        parts = {name: _slice(each.model, slice_) for name, each in evaluations.items()}
         blocks.append(_block(slice_, parts, metrics.ranking, with_differences=True))
     if metrics.probability:
         of_models = {name: each.details.probabilities for name, each in evaluations.items()}
         blocks.append(_probability_block(of_models, metrics.probability))
     return "\n\n".join(filter(None, blocks))
+
+
+def _slice(scores: Scores, name: str) -> SliceScores:
+    """Scores of a slice; without users in an evaluation of an older version that lacks it."""
+    return scores.slices.get(name, SliceScores(0, math.nan, {}))
 
 
 def protocol_sentence(protocol: Protocol) -> str:
