@@ -34,7 +34,7 @@ def _block(model: str, curve: ColdStart, slice_: str) -> str:
     )
     baseline = best_list(curve, slice_)
     values = [
-        f"{point.slices[slice_].metrics[METRIC]:.4f}" + BELOW * is_below(point, slice_, baseline)
+        f"{point.slices[slice_].metrics[METRIC]:.4f}" + BELOW * is_below(curve, point, slice_, baseline)
         for point in curve.points
     ]
     rows = [fit(model, _NAME) + _cells(values)]

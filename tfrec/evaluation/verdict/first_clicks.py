@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import scipy.stats
+
+from tfrec.evaluation.bootstrap import LEVEL
 from tfrec.evaluation.details import ColdStart, ColdStartPoint
 from tfrec.evaluation.verdict.conditions import Check, interval_words
 
@@ -22,7 +25,7 @@ def checks(model: str, curve: ColdStart) -> Iterator[Check]:
         Check(False, _reason(model, point, slice_, name, curve))
         for point in curve.points
         for slice_ in point.slices
-        if point.slices[slice_].users and is_below(point, slice_, name := best_list(curve, slice_))
+        if point.slices[slice_].users and is_below(curve, point, slice_, name := best_list(curve, slice_))
     ]
     lengths = ", ".join(str(point.events) for point in curve.points if point.events is not None)
     yield from below or [
@@ -35,9 +38,16 @@ def best_list(curve: ColdStart, slice_: str) -> str:
     return max(NON_PERSONALIZED, key=lambda name: curve.baselines[name][slice_].metrics[METRIC])
 
 
-def is_below(point: ColdStartPoint, slice_: str, baseline: str) -> bool:
-    """True if the whole interval of the difference to the baseline lies below 0."""
-    return point.differences[baseline][slice_].high < 0
+def is_below(curve: ColdStart, point: ColdStartPoint, slice_: str, baseline: str) -> bool:
+    """True if the whole interval of the difference to the baseline lies below 0.
+
+    The interval is widened for the number of comparisons of the curve (Bonferroni), so that an
+    equal model is refused once in forty times, not once at each second curve.
+    """
+    difference = point.differences[baseline][slice_]
+    comparisons = sum(part.users > 0 for each in curve.points for part in each.slices.values())
+    single, joint = (scipy.stats.norm.ppf(1 - (1 - LEVEL) / 2 / count) for count in (1, comparisons))
+    return bool(difference.mean + joint / single * (difference.high - difference.mean) < 0)
 
 
 def _reason(model: str, point: ColdStartPoint, slice_: str, baseline: str, curve: ColdStart) -> str:

@@ -58,6 +58,15 @@ def test_a_point_below_the_list_within_the_noise_passes():
     )
 
 
+def test_of_many_points_one_may_be_slightly_below():
+    # By 0.012, with intervals of 0.01 to either side: alone surely below, as one of 16 comparisons
+    # the interval reaches 1.5 times as far.
+    (alone,) = checks("model", curve(point(1, 0.145, novel_users=0)))
+    assert not alone.passed
+    others = [point(events, 0.2) for events in (0, 2, 3, 5, 10, 20, None)]
+    assert all(check.passed for check in checks("model", curve(point(1, 0.145), *others)))
+
+
 def test_a_slice_without_users_is_left_out():
     (check,) = checks("model", curve(point(1, 0.2, novel=math.nan, novel_users=0)))
     assert check.passed
