@@ -20,7 +20,7 @@ from tfrec.examples.catalog import Catalog
 from tfrec.ranking.blend import Blend, scores_of
 
 LIMIT = 8.0  # standard deviations at which features are clipped
-MIN_SPREAD = 1e-2
+MIN_SPREAD = 1e-3
 """Smallest spread of a feature that is scaled, on the logarithmic scale.
 
 A feature that varies less in training would be magnified when it varies later.
