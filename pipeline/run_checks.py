@@ -117,27 +117,32 @@ def _check_windows(tables: TableSet, run: Run, validation_start: int, test_start
 
 
 def _check_last_baskets(tables: TableSet, run: Run) -> None:
-    """Check that the last baskets of some users can be held out."""
+    """Check that the baskets that are held out, some users' last two, hold labels."""
     kinds = run.config.evaluation.label_kinds
-    users = 0
-    for labels in _labels(tables, kinds):
-        seconds = pc.floor_temporal(labels["timestamp"], unit="second")
-        baskets = pa.table({"user": labels["user_id"], "basket": seconds}).group_by("user")
-        counts = baskets.aggregate([("basket", "count_distinct")])["basket_count_distinct"]
-        users += pc.sum(pc.greater_equal(counts, 3)).as_py() or 0
-    if not users:
+    tests, validations = 0, 0
+    for events in _labels(tables, ()):  # a basket of other kinds is held out too
+        second = pc.floor_temporal(events["timestamp"], unit="second")
+        is_label = pc.is_in(events["kind"], pa.array(kinds or POSITIVE_KINDS)).cast(pa.int8())
+        baskets = pa.table({"user": events["user_id"], "basket": second, "is_label": is_label})
+        baskets = baskets.group_by(["user", "basket"]).aggregate([("is_label", "max")]).sort_by("basket").to_pandas()
+        of_user = baskets.groupby("user").basket
+        from_end, count = of_user.cumcount(ascending=False), of_user.transform("size")
+        has_label = baskets.is_label_max > 0
+        tests += int((has_label & (from_end == 0) & (count >= 2)).sum())
+        validations += int((has_label & (from_end == 1) & (count >= 3)).sum())
+    if not tests or not validations:
         what = "ranks of the order" if tables.manifest.clock == "order" else "times"
         raise DataError(
-            f"no user has labels, {_described(kinds)}, at three {what}, of which the last is the test and "
-            "the one before it the validation; add events or label kinds"
+            f"no user has labels, {_described(kinds)}, at the last of two {what} or more, which is the test, or none "
+            "at the last but one of three, which is the validation; add events or label kinds"
         )
-    _warn_of_few(users)
+    _warn_of_few(tests)
 
 
 def _labels(tables: TableSet, kinds: tuple[str, ...]) -> Iterator[pa.Table]:
     """Events that count as labels, a table for each partition."""
     for path in tables.parts("interactions"):
-        columns = ["user_id", "item_id", "timestamp"]
+        columns = ["user_id", "item_id", "timestamp", "kind"]
         rows = pq.read_table(path, columns=columns, filters=[("kind", "in", kinds or POSITIVE_KINDS)])
         yield rows.filter(pc.is_valid(rows["item_id"]))
 

@@ -96,7 +96,9 @@ def test_an_order_needs_a_user_with_three_ranks(
 
     check_data(run_on(write_tables(tmp_path / "three", ranked(0, 1, 2), clock="order"), tmp_path))
     assert "warning: only 1 users have a label in the test window" in capsys.readouterr().out
-    with pytest.raises(DataError, match="no user has labels, an event with an item, at three ranks of the order"):
+    with pytest.raises(
+        DataError, match="no user has labels, an event with an item, at the last of two ranks of the order"
+    ):
         check_data(run_on(write_tables(tmp_path / "two", ranked(0, 1, 1), clock="order"), tmp_path))
 
 
@@ -109,8 +111,19 @@ def test_leave_last_out_needs_a_user_with_three_times(tmp_path: Path, write_tabl
     three = write_tables(tmp_path / "three", bought("10:00:00.000", "10:00:01.000", "10:00:02.000"))
     check_data(run_on(three, tmp_path, last_out))
     two = write_tables(tmp_path / "two", bought("10:00:00.000", "10:00:01.000", "10:00:01.500"))
-    with pytest.raises(DataError, match="no user has labels, an event with an item, at three times, of which"):
+    with pytest.raises(DataError, match="no user has labels, an event with an item, at the last of two times"):
         check_data(run_on(two, tmp_path, last_out))
+
+
+def test_baskets_that_are_held_out_must_hold_a_label(tmp_path: Path, write_tables: WriteTables) -> None:
+    def of_kinds(*kinds: str) -> list[Event]:
+        return [("ann", "tea", kind, f"1970-01-01 00:00:0{rank}", *[None] * 5) for rank, kind in enumerate(kinds)]
+
+    bought = write_tables(tmp_path / "bought", of_kinds("view", "purchase", "purchase"), clock="order")
+    check_data(run_on(bought, tmp_path, kinds=("purchase",)))
+    viewed = write_tables(tmp_path / "viewed", of_kinds("purchase", "purchase", "purchase", "view"), clock="order")
+    with pytest.raises(DataError, match="no user has labels, an event of kind purchase, at the last of two ranks"):
+        check_data(run_on(viewed, tmp_path, kinds=("purchase",)))
 
 
 def test_a_folder_whose_name_is_a_pattern_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
