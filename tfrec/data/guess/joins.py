@@ -13,6 +13,8 @@ from tfrec.data.guess.sampling.groups import Group
 DESCRIPTIVE = ("title", "description", "category", "brand")
 JOINED = 0.2
 """Share of the events' ids that a table must describe."""
+SURELY_JOINED = 0.8
+"""Share from which nobody needs to check that the column is the right one."""
 
 _GENERIC_IDS = ("id", "code", "key", "number", "nr", "no", "uuid", "guid")
 _GUESTS = ("0", "-1", "guest", "anonymous")
@@ -85,7 +87,9 @@ def _best_match(group: Group, key: Pick, role: str, described: Group) -> Pick | 
     if best is None or share < JOINED:
         return None
     reason = f"{share:.0%} of its values are ids of {described.name}".replace("%", " %")
-    return dataclasses.replace(best, reason=reason)
+    doubt = f"the others stay undescribed; name another column if it has the ids of {described.name}"
+    doubt = doubt if share < SURELY_JOINED else ""
+    return dataclasses.replace(best, reason=reason, doubt=doubt)
 
 
 def _unmatched(events: Sequence[Group], described: Sequence[Group], role: str) -> Join:

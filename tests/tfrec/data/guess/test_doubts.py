@@ -239,3 +239,15 @@ def test_a_log_of_searches_beside_one_of_views(tmp_path):
         "columns": {"user_id": "customer", "timestamp": "time", "query": "search_term"},
         "kind": "search",
     }
+
+
+ITEMS = "item_id,title\n" + "".join(f"{item},Thing {item}\n" for item in "abcdef")
+
+
+@pytest.mark.parametrize(("sold", "is_doubt"), [("abcdefghij", True), ("abcdeabcde", False)])
+def test_items_that_describe_few_of_the_ids_are_marked(tmp_path, sold, is_doubt):
+    # 6 of the first 10 ids are described; all of the second.
+    events = "".join(f"u{n % 3},{item},2024-0{1 + n % 6}-05,purchase\n" for n, item in enumerate(sold))
+    found = guess(tmp_path, {"log.csv": "user_id,item_id,timestamp,kind\n" + events, "items.csv": ITEMS})
+    sentence = "the others stay undescribed; name another column if it has the ids of items.csv"
+    assert (sentence in doubts(found)) is is_doubt
