@@ -80,9 +80,8 @@ def make_job(transformed_shop, tmp_path_factory) -> Callable[[int], Job]:
 
     def make(workers: int) -> Job:
         shop = transformed_shop.config
-        train = dataclasses.replace(
-            shop.train, epochs=EPOCHS, patience=99, checkpoint_seconds=0.0, query_from_title=0.0, workers=workers
-        )
+        train = dataclasses.replace(shop.train, epochs=EPOCHS, patience=99, checkpoint_seconds=0.0, workers=workers)
+        train = dataclasses.replace(train, query_from_title=0.0, query_dropout=0.0)
         config = dataclasses.replace(shop, train=train)
         folder = tmp_path_factory.mktemp(f"of {workers}")
         files = transformed_shop.files
