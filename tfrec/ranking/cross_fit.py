@@ -34,20 +34,21 @@ def fit_with_held_out_users(
     is that of the ranker that is kept.
     """
     folds = held_out_folds(examples.user[first:], config.ranking)
-    logits = []
+    held_out, logits = [], []
     for number, users in enumerate(folds):
         log(f"second stage: fit with {len(users):,} users held out, {number + 1} of {len(folds)}")
         ranker = stage.ranker if len(folds) == 1 else stage.new_ranker()
-        kept = np.flatnonzero(~np.isin(examples.user, users))
-        curve = fit_ranker(ranker, examples, config, f"{checkpoint_dir}/fold-{number}", kept)
-        logits.append(_logits(ranker, examples, np.flatnonzero(np.isin(examples.user, users))))
+        is_held_out = np.isin(examples.user, users)
+        curve = fit_ranker(ranker, examples, config, f"{checkpoint_dir}/fold-{number}", np.flatnonzero(~is_held_out))
+        held_out.append(np.flatnonzero(is_held_out))
+        logits.append(_logits(ranker, examples, held_out[-1]))
     if len(folds) != 1:
         curve = fit_ranker(stage.ranker, examples, config, checkpoint_dir)
     if not folds:
         log("second stage: probabilities are not calibrated: no users are held out for it")
         return curve
-    held_out = np.concatenate([np.flatnonzero(np.isin(examples.user, users)) for users in folds])
-    _blend_and_calibrate(stage, examples, held_out, np.concatenate(logits), held_out >= first)
+    indices = np.concatenate(held_out)
+    _blend_and_calibrate(stage, examples, indices, np.concatenate(logits), indices >= first)
     return curve
 
 
