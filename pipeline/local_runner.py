@@ -18,6 +18,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.dag import create_pipeline
 from pipeline.nodes.changes import explain_changes, record_run
+from pipeline.nodes.moved_folder import cache_without_paths, move_records
 from pipeline.outcome import put_in_service
 from pipeline.run_checks import check_space
 from pipeline.runs import Run
@@ -29,14 +30,19 @@ from tfrec.errors import TfrecError
 def run_pipeline(run: Run, until: str = "") -> None:
     """Run every node whose inputs changed since the last run, up to the node `until` if given."""
     dag = create_pipeline(run)
+    before = move_records(run)
+    if before:
+        log(f"the folder moved here from {before}; its finished steps are kept")
     if until:
-        run_part(dag, until)
+        with cache_without_paths(run):
+            run_part(dag, until)
         return
     changes = explain_changes(dag)
     if changes:
         log(f"since the last run: {changes}")
     try:
-        LocalDagRunner().run(dag)
+        with cache_without_paths(run):
+            LocalDagRunner().run(dag)
     except Exception as error:
         check_space(run, error)
         raise

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfx.orchestration.pipeline import Pipeline
+from tfx.types.standard_component_specs import INPUT_BASE_KEY
 
 from tfrec.atomic_file import write_text
 
@@ -22,24 +23,30 @@ _WORDS = {"snapshot": "the tables", "weights": "the files of the BERT"}
 def explain_changes(dag: Pipeline) -> str:
     """What changed since the last completed run, "" for nothing or a first run."""
     now = _record(dag)
-    before = _read(Path(now["root"]) / RECORD) or now
-    if before["root"] != now["root"]:
-        return f"the folder moved here from {before['root']}, and TFX's records hold paths, so every step runs again"
+    before = _read(_file(dag)) or now
     changes = list(dict.fromkeys(_changes(before["nodes"], now["nodes"])))
     return f"{'; '.join(changes)}; what depends on that runs again" if changes else ""
 
 
 def record_run(dag: Pipeline) -> None:
     """Write the record of a completed run."""
-    now = _record(dag)
-    path = Path(now["root"]) / RECORD
+    path = _file(dag)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(now, indent=1, sort_keys=True))
+    write_text(path, json.dumps(_record(dag), indent=1, sort_keys=True))
+
+
+def _file(dag: Pipeline) -> Path:
+    return Path(dag.pipeline_info.pipeline_root) / RECORD
 
 
 def _record(dag: Pipeline) -> dict[str, Any]:
-    nodes = {node.id: _properties(node.exec_properties) for node in dag.components}
-    return {"root": str(dag.pipeline_info.pipeline_root), "nodes": nodes}
+    """The properties of each node, without the run's folders: a moved folder is no change."""
+    out = str(Path(dag.pipeline_info.pipeline_root).parents[1])  # of RunFolders
+    nodes = {}
+    for node in dag.components:
+        properties = _properties(node.exec_properties)
+        nodes[node.id] = {name: value.replace(out, "") for name, value in properties.items() if name != INPUT_BASE_KEY}
+    return {"nodes": nodes}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -48,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) and record.keys() >= {"root", "nodes"} else {}
+    return record if isinstance(record, dict) and record.keys() == {"nodes"} else {}
 
 
 def _properties(properties: Mapping[str, Any]) -> dict[str, str]:
