@@ -15,6 +15,8 @@ from tfrec.schema import POSITIVE_KINDS, TableSet, read_table_set
 from tfrec.setting_names import with_named
 
 LABEL_KINDS = SHORT_NAMES["label_kinds"]
+MIN_BUYERS = 200
+"""Users with a purchase from which purchases alone are the default labels."""
 
 
 def named_run(name: str) -> Run:
@@ -49,15 +51,33 @@ def choose(file: RunFile) -> Choice:
 
 
 def with_default_labels(file: RunFile, tables: TableSet) -> RunFile:
-    """The file with purchases as labels if it names none and its tables hold other kinds too."""
+    """The file with purchases as labels if it names none and its tables hold other kinds too.
+
+    Purchases of fewer than MIN_BUYERS users are too few to train and judge a model by: then every
+    kind is a label, and the log says so.
+    """
     if LABEL_KINDS in file.settings:
         return file
     kinds = _kinds(tables)
     others = [kind for kind in kinds if kind not in ("purchase", "search")]
     if not others or "purchase" not in kinds:
         return file
+    buyers = _count_buyers(tables)
+    if buyers < MIN_BUYERS:
+        log(
+            f"label_kinds {kinds}: {buyers:,} users bought, fewer than {MIN_BUYERS}, so every kind is a label; set "
+            "label_kinds to change it"
+        )
+        return file
     log(f"label_kinds [purchase]: {others[0]} events are logged beside purchases; name others to change it")
     return dataclasses.replace(file, settings={**file.settings, LABEL_KINDS: ["purchase"]})
+
+
+def _count_buyers(tables: TableSet) -> int:
+    """Number of users with a purchase; each user's events are in one partition."""
+    purchases = [("kind", "==", "purchase")]
+    paths = tables.parts("interactions")
+    return sum(len(pc.unique(pq.read_table(path, columns=["user_id"], filters=purchases)["user_id"])) for path in paths)
 
 
 def _kinds(tables: TableSet) -> list[str]:

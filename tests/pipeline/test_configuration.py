@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.configuration import with_default_labels
+from pipeline.configuration import MIN_BUYERS, with_default_labels
 from pipeline.run_file import RunFile
 from tests.conftest import WriteTables
 from tfrec.schema import TableSet
@@ -22,9 +22,26 @@ def one_event_each(*kinds: str) -> list[tuple]:
     ]
 
 
-def test_purchases_beside_views_are_the_labels(shop: TableSet, capsys: pytest.CaptureFixture) -> None:
-    assert with_default_labels(FILE, shop).settings == {LABELS: ["purchase"]}
+def one_purchase_each(users: int) -> list[tuple]:
+    """A view of one user, and a purchase of each of the users."""
+    purchases = [(f"u{n}", "tea", "purchase", "2024-01-01 10:00:00", *[None] * 5) for n in range(users)]
+    return [*purchases, *one_event_each("view")]
+
+
+def test_purchases_beside_views_are_the_labels(
+    tmp_path: Path, write_tables: WriteTables, capsys: pytest.CaptureFixture
+) -> None:
+    tables = write_tables(tmp_path, one_purchase_each(MIN_BUYERS))
+    assert with_default_labels(FILE, tables).settings == {LABELS: ["purchase"]}
     assert "label_kinds [purchase]: view events are logged beside purchases" in capsys.readouterr().out
+
+
+def test_every_kind_is_a_label_where_few_users_buy(
+    tmp_path: Path, write_tables: WriteTables, capsys: pytest.CaptureFixture
+) -> None:
+    tables = write_tables(tmp_path, one_purchase_each(MIN_BUYERS - 1))
+    assert with_default_labels(FILE, tables) == FILE
+    assert "199 users bought, fewer than 200, so every kind is a label" in capsys.readouterr().out
 
 
 def test_an_explicit_setting_stays(shop: TableSet) -> None:

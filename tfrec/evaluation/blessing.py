@@ -27,12 +27,17 @@ from tfrec.evaluation.result import PRODUCTION, Evaluation
 from tfrec.evaluation.verdict.decide import Comparison, decide_verdict
 from tfrec.evaluation.verdict.first_clicks import NON_PERSONALIZED
 from tfrec.examples.read import read_items
+from tfrec.schema import DAY_SECONDS
 from tfrec.training.learning_curve import IN_MODEL, read_epochs
+from tfrec.training.warm_start import SPLIT_SETTING, read_record
 from tfrec.versions import latest_version
 
 BOTH_STAGES = "two stages"
 STAGES = ("two-tower", BOTH_STAGES)
 """The verdict is about the last stage of the model: the towers alone, or both stages."""
+
+SLACK_SECONDS = 7 * DAY_SECONDS
+"""A record's end of training is late by the days without an event at the start of its window."""
 
 Log = Callable[[str], None]
 
@@ -42,7 +47,8 @@ def evaluate_and_bless(
 ) -> Evaluation:
     """Evaluation on the test window with its verdict; baselines are tuned on the validation window.
 
-    A model in production that can't be loaded is logged and left out.
+    A model in production that can't be loaded, or that was trained on labels of the window, is
+    logged and left out.
     """
     validation, holdout = (configured_holdout(examples_dir, window, config) for window in ("validation", "test"))
     floor = floor_baselines(validation, holdout, config.verdict)
@@ -101,10 +107,35 @@ def evaluate_and_bless(
 def _in_production(
     production: str | Path, examples_dir: str | Path, holdout: Holdout, log: Log
 ) -> ExportedModel | None:
-    """The latest version in the folder `production`; None if there is none to load."""
+    """The latest version in the folder `production`; None if there is none to compare with."""
     latest = latest_version(str(production))
+    if latest is None:
+        return None
     try:
-        return None if latest is None else ExportedModel(latest, examples_dir, holdout)
+        model = ExportedModel(latest, examples_dir, holdout)
     except ModelError as error:
         log(f"not compared with the model in production: {error}")
         return None
+    reason = _trained_on_labels(latest, holdout)
+    if reason:
+        log(f"not compared with the model in production: version {latest.name} {reason}")
+        return None
+    return model
+
+
+def _trained_on_labels(version: Path, holdout: Holdout) -> str:
+    """Why a version was trained on events that the window holds out; "" if it was not.
+
+    Such a version would win by what it has seen. A version without a record of its towers is
+    compared.
+    """
+    try:
+        record = read_record(version)
+    except ModelError:
+        return ""
+    split = record.settings.get(SPLIT_SETTING, "time")
+    if holdout.clock == "utc" and split != holdout.split:
+        return f"was trained under the split {split}, so its training held labels of this one, {holdout.split}"
+    if holdout.has_windows and record.trained_before > holdout.window_start + SLACK_SECONDS:
+        return "was trained on events of the test window"
+    return ""

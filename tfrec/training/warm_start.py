@@ -33,6 +33,8 @@ from tfrec.training.validation import BATCH
 
 FILE = "assets.extra/tfrec_towers.json"
 ITEM_IDS = "item_id"
+SPLIT_SETTING = "examples.split.method"
+"""Key of a record's settings; a record without it is of the split by time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _settings(config: Config) -> dict[str, Any]:
     if config.clock == "utc" and not config.has_windows:
         # Towers of one split have seen the held-out events of the other. Records of older versions
         # lack the key, and all of them are split by windows.
-        settings["examples.split.method"] = config.examples.split.method
+        settings[SPLIT_SETTING] = config.examples.split.method
     return dict(json.loads(json.dumps(settings)))
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import TOY_START
 from tfrec.config import Config, EvaluationConfig, VerdictConfig
 from tfrec.evaluation.blessing import evaluate_and_bless
 from tfrec.evaluation.result import Evaluation
+from tfrec.schema import DAY_SECONDS
 from tfrec.training.learning_curve import Epoch, LearningCurve
+from tfrec.training.warm_start import SPLIT_SETTING, Record, write_record
 
 SECOND, THIRD, FOURTH = 1 / math.log2(3), 1 / math.log2(4), 1 / math.log2(5)  # NDCG of one item at that rank
 
@@ -82,6 +85,30 @@ def test_a_damaged_model_in_production_is_logged_and_left_out(toys, toy_examples
     assert evaluation.verdict.blessed
     assert "in production" not in evaluation.scores
     assert any(line.startswith("not compared with the model in production: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("settings", "trained_before", "reason"),
+    [
+        ({SPLIT_SETTING: "leave_last_out"}, 0.0, "version 1 was trained under the split leave_last_out, so its"),
+        ({}, float(TOY_START + 8 * DAY_SECONDS), "version 1 was trained on events of the test window"),
+    ],
+)
+def test_a_model_in_production_that_was_trained_on_labels_is_left_out(
+    toys, toy_examples, tmp_path, settings, trained_before, reason
+):
+    shutil.copytree(toys["wise"], tmp_path / "1")
+    write_record(Record(settings, trained_before, {}), str(tmp_path / "1"))
+    evaluation, lines = run(toys["half"], tmp_path, toy_examples)
+    assert evaluation.verdict.blessed
+    assert "in production" not in evaluation.scores
+    assert any(line.startswith(f"not compared with the model in production: {reason}") for line in lines)
+
+
+def test_a_model_in_production_that_was_trained_up_to_the_window_is_compared(toys, toy_examples, tmp_path):
+    shutil.copytree(toys["wise"], tmp_path / "1")
+    write_record(Record({}, float(TOY_START), {}), str(tmp_path / "1"))
+    assert "in production" in run(toys["half"], tmp_path, toy_examples)[0].scores
 
 
 def test_only_events_of_the_label_kinds_are_labels(toys, toy_examples, tmp_path):
