@@ -291,6 +291,12 @@ class ServingConfig(Settings):
     """Items in each response; a client shows the first k of them."""
     search_text_weight: NonNegativeNumber = 40.0
     """Weight of the cosine between query text and item text, added to the towers' logit."""
+    page_size: Positive = 20
+    """Items that a client shows at once; list calibration keeps the order within a page."""
+    list_calibration: Share = 0.0
+    """Strength of list calibration in requests that set none and are no search: the shares of
+    popular items and of categories come closer to those of the history. 0 keeps the order of the
+    scores, by which the evaluation ranks."""
 
 
 @dataclasses.dataclass(frozen=True)

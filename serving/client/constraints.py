@@ -19,8 +19,11 @@ INPUTS = {
     "not_categories": "deny_category",
     "exclude_seen": "exclude_seen",
     "diversity": "diversity",
+    "list_calibration": "list_calibration",
 }
 """Constraint -> the input of `recommend` and `search` that carries it."""
+
+_MODEL_SETTING = -1.0  # of `list_calibration`: the one that the model was exported with
 
 
 class UnknownInput(ServingError):
@@ -44,6 +47,9 @@ class Constraints:
     """Leave out the items of the history."""
     diversity: float = 0.0
     """0 keeps the order of the scores, 1 puts items of similar text as far apart as possible."""
+    list_calibration: float | None = None
+    """0 keeps the order of the scores, 1 gives popular items and categories their shares in the
+    history. None: the model's own setting."""
 
     def __post_init__(self) -> None:
         for name in ("exclude", "categories", "not_categories"):
@@ -52,6 +58,10 @@ class Constraints:
                 raise ServingError(f"{name} is {value!r} but must be a list of texts; write [{value!r}]")
         if not 0 <= self.diversity <= 1:
             raise ServingError(f"diversity is {self.diversity} but must lie in [0, 1]; 0 keeps the order of the scores")
+        if self.list_calibration is not None and not 0 <= self.list_calibration <= 1:
+            raise ServingError(
+                f"list_calibration is {self.list_calibration} but must lie in [0, 1]; None is the model's own setting"
+            )
 
     def inputs(self, names: Collection[str]) -> dict[str, np.ndarray]:
         """The tensors of one request, restricted to `names` (a signature's inputs).
@@ -71,6 +81,9 @@ class Constraints:
             "deny_category": strings("not_categories", self.not_categories)[None],
             "exclude_seen": np.array([self.exclude_seen]),
             "diversity": np.array([self.diversity], np.float32),
+            "list_calibration": np.array(
+                [_MODEL_SETTING if self.list_calibration is None else self.list_calibration], np.float32
+            ),
         }
         return {name: array for name, array in inputs.items() if name in names}
 

@@ -46,6 +46,7 @@ class RecommenderStub(Session):
         categories: Sequence[str] = (),
         not_categories: Sequence[str] = (),
         diversity: float = 0.0,
+        list_calibration: float | None = None,
     ) -> list[Recommendation]:
         """The k best items for a user, best first; fewer if the constraints leave fewer.
 
@@ -54,7 +55,14 @@ class RecommenderStub(Session):
         last event if events only have an order. For `exclude_seen` and the arguments after
         `user_id` see serving.client.constraints.Constraints.
         """
-        constraints = Constraints(exclude, categories, not_categories, exclude_seen=exclude_seen, diversity=diversity)
+        constraints = Constraints(
+            exclude,
+            categories,
+            not_categories,
+            exclude_seen=exclude_seen,
+            diversity=diversity,
+            list_calibration=list_calibration,
+        )
         user = User(history, now, profile, query=query, user_id=user_id, constraints=constraints)
         return await self._top_items("recommend", user, k)
 
@@ -71,6 +79,7 @@ class RecommenderStub(Session):
         categories: Sequence[str] = (),
         not_categories: Sequence[str] = (),
         diversity: float = 0.0,
+        list_calibration: float | None = None,
     ) -> list[Recommendation]:
         """The k items that fit a text best, for this user if a history or profile is given.
 
@@ -79,7 +88,9 @@ class RecommenderStub(Session):
         """
         if is_blank(query):
             raise ServingError(f"the query is {query!r} but must hold a word; `recommend` needs no query")
-        constraints = Constraints(exclude, categories, not_categories, diversity=diversity)
+        constraints = Constraints(
+            exclude, categories, not_categories, diversity=diversity, list_calibration=list_calibration
+        )
         user = User(history, now, profile, query=query, user_id=user_id, constraints=constraints)
         return await self._top_items("search", user, k)
 

@@ -4,7 +4,8 @@ It has the signatures of conformance/toy.py and those of a recommender. The cata
 b (Brot), c (茶); a is of the category Fruit, b and c of Food.
 
 - `recommend`: an item's score is its count in the history, + 100 where the query is its title,
-  + 0.5 for c where user_city is north. A diversity of 0.5 or more reverses the order.
+  + 0.5 for c where user_city is north. A diversity of 0.5 or more reverses the order;
+  a list calibration of 0 or more is added to the score of a.
 - `search`: the same scores, as in older models: `exclude_seen` is its only constraint.
 - `rank`, `ctr`: the same scores for given candidates.
 """
@@ -48,6 +49,7 @@ EXCLUDE_SEEN = _spec("exclude_seen", tf.bool)
 CONSTRAINTS = [
     EXCLUDE_SEEN,
     _spec("diversity", FLOAT),
+    _spec("list_calibration", FLOAT),
     *(_spec(name, STRING, None) for name in ("exclude_item_id", "allow_category", "deny_category")),
 ]
 CANDIDATES = _spec("candidate_item_id", STRING, None)
@@ -80,7 +82,9 @@ class ShopModel(toy.Toy):
         denied = matches(inputs["deny_category"], tf.constant(CATEGORIES))
         excluded = matches(inputs["exclude_item_id"], self.ids)
         hidden = tf.logical_or(tf.logical_or(denied, excluded), tf.logical_not(allowed))
-        scores = tf.where(tf.logical_or(hidden, self._seen(inputs)), -float("inf"), self._scores(inputs))
+        calibration = tf.maximum(inputs["list_calibration"], 0.0)[:, None] * tf.constant([1.0, 0.0, 0.0])
+        scores = self._scores(inputs) + calibration
+        scores = tf.where(tf.logical_or(hidden, self._seen(inputs)), -float("inf"), scores)
         reversed_scores = tf.where(hidden, scores, -scores)
         return self._top_items(tf.where(inputs["diversity"][:, None] >= 0.5, reversed_scores, scores))
 

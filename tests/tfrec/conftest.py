@@ -89,7 +89,7 @@ def make_config(vocabulary: str) -> MakeConfig:
             features=FeaturesConfig(**{"vocabulary": vocabulary, **features}),
             towers=TowerConfig(**{"dim": 8, "random_bert": True, "dropout": 0.0, "id_dropout": 0.0, **towers}),
             train=TrainConfig(**{"uniform_negatives": 8, "batch_size": 4, **train}),
-            serving=ServingConfig(top_k=8),
+            serving=ServingConfig(top_k=8, page_size=3),
         )
 
     return make

@@ -137,6 +137,7 @@ def _constraints(options: argparse.Namespace) -> dict[str, Any]:
         "categories": options.category,
         "not_categories": options.not_category,
         "diversity": options.diversity,
+        "list_calibration": options.list_calibration,
     }
 
 

@@ -97,6 +97,12 @@ def _constraints(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--diversity", type=_share, default=0.0, metavar="0..1", help="set items of similar text apart (%(default)s)"
     )
+    parser.add_argument(
+        "--list-calibration",
+        type=_share,
+        metavar="0..1",
+        help="give popular items and categories their shares in the history (as the model was exported)",
+    )
 
 
 def _tables(parser: argparse.ArgumentParser) -> None:

@@ -81,7 +81,8 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
     request = history | {"query": _strings([""] * USERS)}
     seen = {"exclude_seen": np.array([False, True] * (USERS // 2))}
     no_filter = {name: _strings([[""]] * USERS) for name in FILTER_INPUTS}
-    unconstrained = seen | no_filter | {"diversity": np.zeros(USERS, np.float32)}
+    no_order = {name: np.zeros(USERS, np.float32) for name in ("diversity", "list_calibration")}
+    unconstrained = seen | no_filter | no_order
     searched = {"query": np.where(np.arange(USERS) % 2 == 0, title, b"")}
     candidates = catalog.item_ids[rng.integers(1, catalog.rows, (USERS, CANDIDATES))]
     candidates[:, 1], candidates[0, 2] = b"no such item", b""
@@ -104,7 +105,7 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
 
 
 def _constraints(catalog: Catalog, rng: np.random.Generator) -> Tensors:
-    """Constraints: none for the first user; exclusions, categories and diversity for the others."""
+    """Constraints: none for the first user; exclusions, categories and order for the others."""
     paths = catalog.category_path[catalog.category_path != b""]
     wide = rng.choice(paths).split(CATEGORY_SEPARATOR.encode())[0] if len(paths) else b""
     excluded, allowed, denied = (_strings([["", ""]] * USERS) for _ in FILTER_INPUTS)
@@ -115,6 +116,7 @@ def _constraints(catalog: Catalog, rng: np.random.Generator) -> Tensors:
         "allow_category": allowed,
         "deny_category": denied,
         "diversity": np.array([0.0, 0.2, 0.5, 1.0], np.float32),
+        "list_calibration": np.array([0.0, 0.5, 1.0, -1.0], np.float32),  # -1: that of the run
     }
 
 

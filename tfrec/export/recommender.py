@@ -14,7 +14,9 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.examples.preprocessing import Transformed
 from tfrec.export.filters import Filters
+from tfrec.export.input_defaults import set_input_defaults
 from tfrec.export.input_sizes import with_equal_sizes
+from tfrec.export.list_calibration import ListCalibration
 from tfrec.export.mmr import mmr_order
 from tfrec.export.request_features import (
     ANSWER_INPUTS,
@@ -46,6 +48,7 @@ class Recommender(tf.Module):
         self._features = RequestFeatures(trained.model, transformed, config)
         self._index = Index(trained.model.all_candidates(), config.serving.top_k)
         self._filters = Filters(trained.catalog.category_path)
+        self._calibration = ListCalibration(trained.catalog, config.serving.page_size)
         self._titles = tf.Variable(trained.catalog.titles, trainable=False, name="titles")
         self.candidates = self._index.embeddings
         self.item_ids = tf.Variable(trained.catalog.item_ids, trainable=False, name="item_ids")
@@ -83,14 +86,16 @@ class Recommender(tf.Module):
 
         `exclude_item_id`, `allow_category` and `deny_category` [batch, any] limit the candidates
         before they are ranked, so that a narrow category is ranked as well as the whole catalog.
-        `diversity` [batch] reorders the k items with their scores. It is clipped to [0, 1], and NaN
-        is 0: a graph can't refuse one row of a batch.
+        `list_calibration` [batch] and `diversity` [batch] reorder the k items with their scores.
+        They are clipped to [0, 1], and NaN is 0: a graph can't refuse one row of a batch. A
+        negative `list_calibration` is that of the run, or 0 for a search.
         """
-        allowed = self._allowed(inputs)
-        scores = self._score_catalog(self._features.encode_request(inputs), allowed)
+        allowed, request = self._allowed(inputs), self._features.encode_request(inputs)
+        scores = self._score_catalog(request, allowed)
         no_exclusion = tf.zeros([tf.shape(scores)[0], 0], tf.int64)
-        top_scores, rows = self._index.top_k(tf.where(allowed, scores, float("-inf")), no_exclusion)
-        return self._answer(*self._diversify(top_scores, rows, inputs["diversity"]))
+        top = self._index.top_k(tf.where(allowed, scores, float("-inf")), no_exclusion)
+        calibrated = self._calibrate(*top, request, inputs["list_calibration"])
+        return self._answer(*self._diversify(*calibrated, inputs["diversity"]))
 
     def rank(self, **inputs: tf.Tensor) -> Tensors:
         """Sort `candidate_item_id` [batch, n] by falling score: item_id, title, score [batch, n].
@@ -151,13 +156,26 @@ class Recommender(tf.Module):
         excluded = tf.concat([seen, self._model.catalog_rows(inputs["exclude_item_id"])], axis=1)
         return self._filters.allowed(excluded, inputs["allow_category"], inputs["deny_category"])
 
+    def _calibrate(
+        self, scores: tf.Tensor, rows: tf.Tensor, request: Request, strength: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reorder scores and rows [batch, k] towards the shares of each history."""
+        by_default = tf.where(request.is_search[:, 0], 0.0, self._config.serving.list_calibration)
+        weight = tf.where(strength < 0.0, by_default, _in_unit_interval(strength))
+
+        def reorder() -> tuple[tf.Tensor, tf.Tensor]:
+            order = self._calibration.order(self._model.read_history(request.history), rows, weight)
+            return tf.gather(scores, order, batch_dims=1), tf.gather(rows, order, batch_dims=1)
+
+        return tf.cond(tf.reduce_any(weight > 0), reorder, lambda: (scores, rows))
+
     def _diversify(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reorder scores and rows [batch, k] so that items with similar texts are apart.
 
         Items with similar texts look alike on a page. Embeddings are also similar for items that
         are bought together: the sauce would move away from the pasta.
         """
-        weight = tf.clip_by_value(tf.where(tf.math.is_nan(diversity), 0.0, diversity), 0.0, 1.0)
+        weight = _in_unit_interval(diversity)
 
         def reorder() -> tuple[tf.Tensor, tf.Tensor]:
             order = mmr_order(self._model.texts.item_similarity(rows), rows > 0, weight)
@@ -182,6 +200,7 @@ def export(recommender: Recommender, folder: str, signatures: dict[str, Signatur
     shutil.rmtree(staging, ignore_errors=True)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(recommender, staging, signatures or recommender.signatures(), options)
+    set_input_defaults(staging)
     shutil.rmtree(folder, ignore_errors=True)
     Path(staging).rename(folder)
 
@@ -189,3 +208,8 @@ def export(recommender: Recommender, folder: str, signatures: dict[str, Signatur
 def concrete(function: Signature, inputs: dict[str, tf.TensorSpec]) -> Signature:
     """Trace a signature for inputs of these specs; it refuses inputs of unequal sizes."""
     return tf.function(with_equal_sizes(function), autograph=False).get_concrete_function(**inputs)
+
+
+def _in_unit_interval(values: tf.Tensor) -> tf.Tensor:
+    """Values clipped to [0, 1], 0 for NaN."""
+    return tf.clip_by_value(tf.where(tf.math.is_nan(values), 0.0, values), 0.0, 1.0)

@@ -32,6 +32,7 @@ CONTEXT_INPUTS = {
 ANSWER_INPUTS = {
     "exclude_seen": tf.bool,  # [batch]
     "diversity": tf.float32,  # [batch] in [0, 1]
+    "list_calibration": tf.float32,  # [batch] in [0, 1]; below 0 the run's setting
 }
 FILTER_INPUTS = {
     "exclude_item_id": tf.string,  # [batch, any], "" pads

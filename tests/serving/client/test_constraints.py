@@ -17,6 +17,7 @@ from tfrec.errors import ServingError
         ({"categories": "Food"}, "categories is 'Food' but must be a list"),
         ({"diversity": 1.5}, r"diversity is 1.5 but must lie in \[0, 1\]; 0 keeps"),
         ({"diversity": float("nan")}, r"diversity is nan but must lie in \[0, 1\]"),
+        ({"list_calibration": -1.0}, r"list_calibration is -1.0 but must lie in \[0, 1\]; None is"),
     ],
 )
 def test_an_impossible_constraint_is_refused(constraints: dict[str, Any], text: str) -> None:

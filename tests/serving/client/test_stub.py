@@ -48,6 +48,8 @@ def test_seen_items_are_left_out_on_request(client: Client) -> None:
         ({"not_categories": ["Food"]}, [("a", 1.0)]),
         ({"not_categories": ["Fruit"], "exclude": ["c"]}, [("b", 2.0)]),
         ({"diversity": 0.5, "exclude": ["b"]}, [("c", 0.0), ("a", -1.0)]),
+        ({"list_calibration": 0.75}, [("b", 2.0), ("a", 1.75), ("c", 0.0)]),
+        ({"list_calibration": None}, [("b", 2.0), ("a", 1.0), ("c", 0.0)]),
     ],
 )
 def test_constraints_reach_the_model_and_there_are_none_by_default(
@@ -62,6 +64,7 @@ def test_constraints_reach_the_model_and_there_are_none_by_default(
         ({"exclude": ["a"]}, r"exclude is \['a'\] but the served model takes no exclude_item_id; train and push"),
         ({"not_categories": ["Food"]}, "not_categories is .* takes no deny_category"),
         ({"diversity": 0.1}, "diversity is 0.1 but the served model takes no diversity"),
+        ({"list_calibration": 0.1}, "list_calibration is 0.1 but the served model takes no list_calibration"),
     ],
 )
 def test_a_constraint_that_an_older_model_does_not_take_is_refused(

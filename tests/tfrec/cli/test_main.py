@@ -89,6 +89,7 @@ def test_a_terminal_without_a_character_shows_its_number(tmp_path):
         (["recommend", "--user", "ann", "--k", "0"], "'0' is not a whole number from 1 on"),
         (["recommend", "--user", "ann", "--until", "soon"], "'soon' is not a date such as 2017-12-04"),
         (["recommend", "--user", "ann", "--diversity", "1.1"], "'1.1' is not a number from 0 to 1"),
+        (["recommend", "--user", "ann", "--list-calibration", "-0.5"], "'-0.5' is not a number from 0 to 1"),
         (["search", "tea", "--diversity", "much"], "'much' is not a number from 0 to 1"),
         (["search", "tea", "--diversity", "nan"], "'nan' is not a number from 0 to 1"),
         (["rank", "--user", "ann"], "the following arguments are required: item_id"),

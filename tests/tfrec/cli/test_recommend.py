@@ -40,6 +40,7 @@ def test_recommend_uses_the_users_whole_history(capsys, shop, address):
         (["--category", "Home", "--category", "Nowhere"], ["1.5000 fern", "0.0000 mug"]),
         (["--not-category", "Food"], ["1.5000 fern", "0.0000 mug"]),
         (["--not-category", "Food", "--diversity", "0.25"], ["1.5000 fern", "0.2500 lamp"]),
+        (["--not-category", "Food", "--list-calibration", "0.5"], ["1.5000 fern", "0.5000 mug"]),
     ],
 )
 def test_flags_set_the_constraints(capsys, shop, address, flags, expected):

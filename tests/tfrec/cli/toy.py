@@ -4,9 +4,10 @@ The toy scores an item by how often it is in the history, + 100 if the query is 
 fern if the city is Lyon; of equal scores the item that comes first in the shop's list wins.
 `similar_items` returns the items in the list's order, but none for an item outside the list.
 `recommend` applies the constraints, with categories of one level only; `diversity` is added to the
-score of lamp. `ctr` returns a tenth of the score for a click and a hundredth for a purchase. The
-embedding of a query is a tenth of the numbers of events and of characters of query and age; that of
-an item is the lengths of its texts and its price.
+score of lamp, and a `list_calibration` above 0 to that of mug. `ctr` returns a tenth of the score
+for a click and a hundredth for a purchase. The embedding of a query is a tenth of the numbers of
+events and of characters of query and age; that of an item is the lengths of its texts and its
+price.
 """
 
 from __future__ import annotations
@@ -45,11 +46,22 @@ def _lists() -> dict[str, Any]:
     def search(event_item_id, query, user_city, user_age):
         return _top_items(_scores(event_item_id, query, user_city))
 
-    def recommend(event_item_id, query, user_city, user_age, exclude_item_id, allow_category, deny_category, diversity):
+    def recommend(
+        event_item_id,
+        query,
+        user_city,
+        user_age,
+        exclude_item_id,
+        allow_category,
+        deny_category,
+        diversity,
+        list_calibration,
+    ):
         denied = _named(exclude_item_id, ITEMS) | _named(deny_category, CATEGORIES)
         allowed = _named(allow_category, CATEGORIES) | tf.reduce_all(allow_category == "", axis=1, keepdims=True)
         lamp = diversity[:, None] * tf.one_hot([ITEMS.index("lamp")], len(ITEMS))
-        scores = _scores(event_item_id, query, user_city) + lamp
+        mug = tf.maximum(list_calibration, 0.0)[:, None] * tf.one_hot([ITEMS.index("mug")], len(ITEMS))
+        scores = _scores(event_item_id, query, user_city) + lamp + mug
         return _top_items(tf.where(denied | ~allowed, scores.dtype.min, scores))
 
     def similar_items(item_id):
@@ -59,10 +71,10 @@ def _lists() -> dict[str, Any]:
         return {"item_id": tf.where(is_known, ids, ""), "title": tf.where(is_known, titles, ""), "score": scores}
 
     constraints = [_texts(name, None) for name in ("exclude_item_id", "allow_category", "deny_category")]
-    diversity = tf.TensorSpec([None], tf.float32, "diversity")
+    order = [tf.TensorSpec([None], tf.float32, name) for name in ("diversity", "list_calibration")]
     return {
         "search": _concrete(search, _history()),
-        "recommend": _concrete(recommend, [*_history(), *constraints, diversity]),
+        "recommend": _concrete(recommend, [*_history(), *constraints, *order]),
         "similar_items": _concrete(similar_items, [_texts("item_id")]),
     }
 

@@ -43,8 +43,9 @@ def test_the_requests_hold_each_constraint(exported_shop):
     assert set(request["exclude_item_id"].ravel()) - {b""} < names
     assert request["allow_category"][2, 0] == request["deny_category"][3, 1] in (b"Food", b"Home", b"Books")
     assert request["diversity"].tolist() == [0.0, np.float32(0.2), 0.5, 1.0]
+    assert request["list_calibration"].tolist() == [0.0, 0.5, 1.0, -1.0]
     # The search only excludes seen items, so that golden answers in plain order exist too.
-    for name in ("exclude_item_id", "allow_category", "deny_category", "diversity"):
+    for name in ("exclude_item_id", "allow_category", "deny_category", "diversity", "list_calibration"):
         assert not requests["search"][name].any(), name
     candidates = requests["rank"]["candidate_item_id"]
     assert set(candidates[:, 1]) == {b"no such item"}

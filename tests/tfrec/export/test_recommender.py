@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +13,10 @@ import pytest
 
 from tfrec.examples.batches import history_only
 from tfrec.examples.dataset import sequences
+from tfrec.examples.preprocessing import Transformed
+from tfrec.export.recommender import Recommender
 from tfrec.language.tokenizer import word_piece_of
+from tfrec.training.train import Trained
 
 Call = Callable[..., dict[str, np.ndarray]]
 """Call a signature by name with arrays; return its outputs as arrays."""
@@ -96,10 +100,11 @@ def embed(call: Call) -> Callable[..., np.ndarray]:
 def constraints(batch: int, **rows: list[Any]) -> dict[str, np.ndarray]:
     """Inputs of `recommend` beside a request: `rows` by name, a list of names for each user."""
     text_names = ("exclude_item_id", "allow_category", "deny_category")
-    assert rows.keys() <= {"exclude_seen", "diversity", *text_names}
+    assert rows.keys() <= {"exclude_seen", "diversity", "list_calibration", *text_names}
     inputs = {
         "exclude_seen": np.array(rows.get("exclude_seen", [False] * batch)),
         "diversity": np.array(rows.get("diversity", [0.0] * batch), np.float32),
+        "list_calibration": np.array(rows.get("list_calibration", [-1.0] * batch), np.float32),
     }
     for name in text_names:
         texts = rows.get(name, [[]] * batch)
@@ -249,6 +254,64 @@ def test_diversity_is_clipped_and_nan_is_0(call: Call, value: float, clipped: fl
     answer, expected = recommend_to_one(call, ANN, diversity=value), recommend_to_one(call, ANN, diversity=clipped)
     for name, values in expected.items():
         np.testing.assert_array_equal(answer[name], values)
+
+
+def test_list_calibration_reorders_items_with_their_titles_and_scores(call: Call) -> None:
+    plain, answer = recommend(call, CAI), recommend_to_one(call, CAI, list_calibration=1.0)
+    assert ids(answer) != ids(plain)
+    rows, plain_rows = (
+        set(zip(ids(each), each["title"][0], each["score"][0], strict=True)) for each in (answer, plain)
+    )
+    assert rows == plain_rows
+
+
+@pytest.mark.parametrize(
+    ("value", "clipped"), [(-1.0, 0.0), (float("nan"), 0.0), (7.5, 1.0), (float("inf"), 1.0), (float("-inf"), 0.0)]
+)
+def test_list_calibration_is_clipped_nan_is_0_and_below_0_is_that_of_the_run(
+    call: Call, value: float, clipped: float
+) -> None:
+    answer, expected = (recommend_to_one(call, CAI, list_calibration=each) for each in (value, clipped))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(answer[name], values)
+
+
+def test_a_run_may_calibrate_every_list_but_those_of_a_search(call: Call, exported_shop, transformed_shop) -> None:
+    import tensorflow as tf
+
+    serving = dataclasses.replace(exported_shop.config.serving, list_calibration=1.0)
+    recommender = Recommender(
+        Trained(exported_shop.model, exported_shop.catalog, 0.0),
+        Transformed(transformed_shop.folder),
+        dataclasses.replace(exported_shop.config, serving=serving),
+    )
+
+    def answer(query: str, strength: float) -> list[str]:
+        inputs = request(CAI, query=[query]) | constraints(1, list_calibration=[strength])
+        types = {np.dtype(object): tf.string}
+        tensors = {
+            name: tf.constant(value.tolist(), types.get(value.dtype, value.dtype), value.shape)
+            for name, value in inputs.items()
+        }
+        return [item_id.decode() for item_id in recommender.recommend(**tensors)["item_id"].numpy()[0]]
+
+    plain = ids(recommend(call, CAI))
+    assert answer("", -1.0) == ids(recommend_to_one(call, CAI, list_calibration=1.0)) != plain
+    assert answer("", 0.0) == plain
+    assert answer("desk lamp", -1.0) == ids(recommend(call, CAI, query=["desk lamp"]))
+
+
+@pytest.mark.slow
+def test_a_server_answers_a_client_that_is_older_than_list_calibration(call: Call, exported_shop) -> None:
+    from serving.lifecycle.warmup import load
+
+    servable = load(exported_shop.folder, "shop")
+    try:
+        inputs = request(CAI) | constraints(1)
+        del inputs["list_calibration"]
+        assert servable.predict("recommend", inputs)["item_id"].tolist() == recommend(call, CAI)["item_id"].tolist()
+    finally:
+        servable.close()
 
 
 @pytest.mark.parametrize("query", ["", "desk lamp"])

@@ -33,6 +33,7 @@ def no_constraints(users: int) -> dict[str, tf.Tensor]:
     return {name: tf.fill([users, 1], "") for name in names} | {
         "exclude_seen": tf.fill([users], False),
         "diversity": tf.zeros([users]),
+        "list_calibration": tf.zeros([users]),
     }
 
 
