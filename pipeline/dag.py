@@ -38,7 +38,7 @@ def create_pipeline(run: Run) -> Pipeline:
     # Examples: sequences of events and items of the catalog, checked before any node trains.
     examples = example_gen(run.tables, config)
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
-    schema = ImportSchemaGen(write_schema(config.features.profile_columns, config.features.item_columns, run.work))
+    schema = ImportSchemaGen(write_schema(config, run.work))
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )

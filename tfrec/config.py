@@ -86,6 +86,16 @@ class ExamplesConfig(Settings):
     low_rating: NonNegativeNumber = 0.0
     """Highest rating that speaks against an item, in the shop's scale: such an event is a dislike,
     which histories hold and no target or label is. 0: none."""
+    context_columns: tuple[str, ...] = ()
+    """Columns of interactions that say where a request comes from, such as `("store",)`. Their
+    value must be known at the request, before anything is bought: the evaluation gives the ranker
+    that of a user's first held-out event."""
+    item_states: bool = False
+    """Rank with what the table `item_states` says of an item at the query time: price, stock and
+    promotions. Its states are read from one window before the validation window on."""
+    promotions: tuple[str, ...] = ()
+    """Words in the names of promotions, such as `("display", "mailer")`, that get a feature each
+    beside that of all promotions."""
     split: SplitConfig = SplitConfig()
 
     def __post_init__(self) -> None:
@@ -369,6 +379,11 @@ class Config(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     verdict: VerdictConfig = VerdictConfig()
     tune: TuneConfig = TuneConfig()
+
+    @property
+    def request_columns(self) -> tuple[str, ...]:
+        """Columns of the user and the context that a request carries, as `user_<column>`."""
+        return (*self.features.profile_columns, *self.examples.context_columns)
 
     @property
     def has_windows(self) -> bool:

@@ -117,7 +117,7 @@ REVIEWS = pa.schema(
 TABLES = {"interactions": INTERACTIONS, "items": ITEMS, "users": USERS}
 
 DATED_TABLES = {"item_states": ITEM_STATES, "reviews": REVIEWS}
-"""Tables that a table set holds only where a shop has them; no model uses them yet."""
+"""Tables that a table set holds only where a shop has them; no model uses reviews yet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Manifest:
     user_numbers: tuple[str, ...] = ()
     user_vectors: tuple[str, ...] = ()
     model_data: str = ""
-    """Hash of interactions, users and items, the tables that a model reads; "": `snapshot`."""
+    """Hash of interactions, users and items, which every model reads; "": `snapshot`."""
 
 
 @dataclasses.dataclass(frozen=True)

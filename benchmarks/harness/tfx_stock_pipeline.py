@@ -98,7 +98,7 @@ def make_pipeline(settings: Run, home: Path) -> Pipeline:
         input_config=example_gen_pb2.Input(splits=splits),
         custom_executor_spec=BeamExecutorSpec(parquet_executor.Executor),
     )
-    schema = ImportSchemaGen(write_schema(config.features.profile_columns, config.features.item_columns, settings.work))
+    schema = ImportSchemaGen(write_schema(config, settings.work))
     transform = tfx.components.Transform(
         examples=examples.outputs["examples"],
         schema=schema.outputs["schema"],

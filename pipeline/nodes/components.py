@@ -37,13 +37,14 @@ def check_examples(
 ) -> None:
     """Raise DataError, which ends the run, for anomalies or leaks of the future in examples."""
     from tfrec.errors import DataError
-    from tfrec.examples.leakage import find_leaks
+    from tfrec.examples.leakage import find_leaks, find_state_leaks
 
     reasons = _anomalies(anomalies)
     if reasons:
         raise DataError(f"the examples have anomalies: {'; '.join(reasons)}; correct the shop's files and ingest again")
     has_windows = test_start >= 0
-    leaks = find_leaks(examples.uri, *((validation_start, test_start) if has_windows else (None, None)))
+    windows = (validation_start, test_start) if has_windows else (None, None)
+    leaks = find_leaks(examples.uri, *windows) + find_state_leaks(examples.uri)
     if leaks:
         raise DataError(f"the future leaks into the examples: {'; '.join(leaks)}; fix what made {examples.uri}")
     _bless(blessing, True, "INFRA_BLESSED", "")

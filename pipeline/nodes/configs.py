@@ -11,7 +11,6 @@ from tfrec.config import (
     Config,
     EvaluationConfig,
     ExamplesConfig,
-    FeaturesConfig,
     RankingConfig,
     ServingConfig,
     SplitConfig,
@@ -22,8 +21,10 @@ from tfrec.config import (
 
 
 def transform_config(config: Config) -> Config:
-    """The features alone."""
-    return dataclasses.replace(Config(), features=config.features)
+    """The features, and the names of the examples' context and states."""
+    names = ("context_columns", "item_states", "promotions")
+    examples = ExamplesConfig(**{name: getattr(config.examples, name) for name in names})
+    return dataclasses.replace(Config(), features=config.features, examples=examples)
 
 
 def tuner_config(config: Config) -> Config:
@@ -62,11 +63,10 @@ def ranker_config(config: Config) -> Config:
 
 
 def evaluation_config(config: Config) -> Config:
-    """Clock, method of the split, columns of the items, evaluation and verdict."""
+    """Clock, method of the split, evaluation and verdict."""
     evaluation = dataclasses.replace(config.evaluation, ranking_users=0)
     examples = ExamplesConfig(split=SplitConfig(method=config.examples.split.method))
-    features = FeaturesConfig(item_columns=config.features.item_columns)
-    return Config(config.clock, examples, features, evaluation=evaluation, verdict=config.verdict)
+    return Config(clock=config.clock, examples=examples, evaluation=evaluation, verdict=config.verdict)
 
 
 def _labels(config: Config) -> EvaluationConfig:

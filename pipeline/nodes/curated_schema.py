@@ -13,6 +13,8 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from tfrec.atomic_file import write_text
+from tfrec.config import Config
+from tfrec.examples.item_states import state_features
 from tfrec.schema import EVENT_KINDS
 
 BYTES, INT, FLOAT = schema_pb2.BYTES, schema_pb2.INT, schema_pb2.FLOAT
@@ -36,25 +38,27 @@ ITEM = {
 }
 
 
-def curated_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ...] = ()) -> schema_pb2.Schema:
+def curated_schema(config: Config) -> schema_pb2.Schema:
     """Make the schema: types of all features, event kinds, ranges of prices and flags."""
     schema = schema_pb2.Schema()
-    profile = {f"user_{column}": BYTES for column in profile_columns}
-    extra = {f"item_{column}": BYTES for column in item_columns}
-    for name, kind in (SEQUENCE | profile | ITEM | extra).items():
+    context = {f"event_{column}": BYTES for column in config.examples.context_columns}
+    request = {f"user_{column}": BYTES for column in config.request_columns}
+    extra = {f"item_{column}": BYTES for column in config.features.item_columns}
+    states = {name: INT if name == "state_from" else FLOAT for name in state_features(config.examples)}
+    for name, kind in (SEQUENCE | context | request | ITEM | extra | states).items():
         feature = schema.feature.add(name=name, type=kind)
         if name == "event_kind":
             feature.string_domain.value.extend(EVENT_KINDS)
         elif name == "event_is_target":
             feature.int_domain.min, feature.int_domain.max = 0, 1
-        elif kind == FLOAT:
+        elif kind == FLOAT and name not in states:
             feature.float_domain.min = 0.0
     return schema
 
 
-def write_schema(profile_columns: tuple[str, ...], item_columns: tuple[str, ...], folder: str | Path) -> str:
+def write_schema(config: Config, folder: str | Path) -> str:
     """Write the schema to a file named by its content: a changed schema is imported again."""
-    text = text_format.MessageToString(curated_schema(profile_columns, item_columns))
+    text = text_format.MessageToString(curated_schema(config))
     path = Path(folder) / f"schema-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

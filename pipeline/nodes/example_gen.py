@@ -50,7 +50,7 @@ class TableSetExecutor(BaseExampleGenExecutor):
         config = _examples_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         tables = read_table_set(root)  # once: an ingest may replace the snapshot meanwhile
         resolved = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME) or ""
-        if resolved.startswith("{") and resolved != _fingerprint(tables.manifest):
+        if resolved.startswith("{") and resolved != _fingerprint(tables.manifest, config):
             raise DataError(f"{root} was ingested again while the pipeline started; run it again")
         tagged = (
             pipeline
@@ -73,7 +73,8 @@ class TableSetDriver(driver.FileBasedDriver):
         """Add the fingerprint to TFX's properties; raises DataError when nothing was ingested."""
         manifest = read_table_set(exec_properties[standard_component_specs.INPUT_BASE_KEY]).manifest
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
-        resolved[utils.FINGERPRINT_PROPERTY_NAME] = _fingerprint(manifest)
+        config = _examples_config(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        resolved[utils.FINGERPRINT_PROPERTY_NAME] = _fingerprint(manifest, config)
         return resolved
 
 
@@ -98,8 +99,10 @@ def example_gen(tables_root: str, config: Config) -> TableSetExampleGen:
     )
 
 
-def _fingerprint(manifest: Manifest) -> str:
-    tables = {"snapshot": manifest.model_data or manifest.snapshot}
+def _fingerprint(manifest: Manifest, config: ExamplesConfig) -> str:
+    """Hash of the tables that the examples are made from, and FINGERPRINTED."""
+    is_whole = config.item_states or not manifest.model_data
+    tables = {"snapshot": manifest.snapshot if is_whole else manifest.model_data}
     return json.dumps(tables | {name: getattr(manifest, name) for name in FINGERPRINTED})
 
 

@@ -31,6 +31,9 @@ class Event:
     kind: str = "purchase"  # one of EVENT_KINDS
     timestamp: int = 0  # seconds since the epoch
     price: float = 0.0  # of one unit, in the shop's currency; 0: unknown
+    context: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    """Where it happened, by context columns of the model: {"store": "367"}. The latest event stands
+    for a request whose profile has no such column."""
 
     def __post_init__(self) -> None:
         check_seconds("timestamp", self.timestamp)
@@ -110,10 +113,11 @@ class User:
             "timestamp": np.array([self.now], np.int64),
             "query": strings("query", ["" if is_blank(self.query) else self.query]),
         } | self.constraints.inputs(names)
+        profile = {**self._last_context(), **self.profile}
         for name in names:
             if name.startswith(PROFILE_PREFIX):
                 column = name.removeprefix(PROFILE_PREFIX)
-                inputs[name] = strings(f"profile column {column}", [self.profile.get(column, "")])
+                inputs[name] = strings(f"profile column {column}", [profile.get(column, "")])
         inputs["user_id"] = strings("user_id", [self.user_id])
         return {name: array for name, array in inputs.items() if name in names}
 
@@ -121,6 +125,10 @@ class User:
         events = [event for event in self.history if event.item_id]  # a search has no item
         events = sorted(events, key=lambda event: event.timestamp)[-length:]
         return events + [Event("")] * (max(length, 1) - len(events))
+
+    def _last_context(self) -> Mapping[str, str]:
+        events = [event for event in self.history if event.item_id]
+        return max(reversed(events), key=lambda event: event.timestamp).context if events else {}
 
     def _check_profile(self, names: Collection[str]) -> None:
         columns = {name.removeprefix(PROFILE_PREFIX) for name in names if name.startswith(PROFILE_PREFIX)}

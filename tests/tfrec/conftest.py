@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,7 @@ import pytest
 import tfrec  # noqa: F401  before TensorFlow
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, ServingConfig, TowerConfig, TrainConfig
 from tfrec.examples.catalog import Catalog, distinct_rows
+from tfrec.examples.item_states import state_features
 from tfrec.language.text_encoder import vocabulary as vocabulary_of
 from tfrec.schema import TableSet
 
@@ -211,6 +212,12 @@ def _zoe() -> bytes:
     return example.SerializeToString()
 
 
+@pytest.fixture(scope="session")
+def transform() -> Callable[[Path, Mapping[str, Iterable[bytes]], Config], TransformedSplits]:
+    """Function that transforms splits of serialized examples into a folder."""
+    return _transform
+
+
 def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config) -> TransformedSplits:
     import apache_beam as beam
     import tensorflow_transform.beam as tft_beam
@@ -256,11 +263,13 @@ def _schema(config: Config) -> Any:
     types = dict.fromkeys(
         [
             *texts.split(),
-            *(f"user_{column}" for column in config.features.profile_columns),
+            *(f"user_{column}" for column in config.request_columns),
             *(f"item_{column}" for column in config.features.item_columns),
+            *(f"event_{column}" for column in config.examples.context_columns),
         ],
         tf.string,
     )
+    types |= {name: tf.int64 if name == "state_from" else tf.float32 for name in state_features(config.examples)}
     types |= dict.fromkeys(integers, tf.int64) | dict.fromkeys(floats, tf.float32)
     return schema_utils.schema_from_feature_spec({name: tf.io.VarLenFeature(dtype) for name, dtype in types.items()})
 

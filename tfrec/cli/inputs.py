@@ -62,11 +62,18 @@ def tables_folder(options: argparse.Namespace) -> str:
 def to_events(user: User) -> list[Event]:
     """The user's history as events of the client, without searches, which have no item."""
     from serving.client import Event
+    from tfrec.schema import FEEDBACK, INTERACTIONS
 
     rows = user.history.dropna(subset="item_id")
     seconds = rows["timestamp"].astype("datetime64[s, UTC]").astype("int64")
     price = rows["price"].astype("float64")
-    return [Event(*row) for row in zip(rows["item_id"], rows["kind"], seconds, price, strict=True)]
+    names = [str(name) for name in rows if name not in (*INTERACTIONS.names, *FEEDBACK.names)]
+    context = [
+        {name: value for name, value in zip(names, values, strict=True) if isinstance(value, str)}
+        for values in rows[names].to_numpy()
+    ]
+    fields = zip(rows["item_id"], rows["kind"], seconds, price, context, strict=True)
+    return [Event(item_id, kind, at, paid, where) for item_id, kind, at, paid, where in fields]
 
 
 def read_item_inputs(options: argparse.Namespace) -> list[Item]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,8 +72,11 @@ def latest(batch: Batch, longest: int | tf.Tensor) -> Batch:
     return batch | events
 
 
-def earlier(batch: Batch, start: int, end: int) -> Batch:
-    """The batch as of second `end`; its events from `start` on become the targets."""
+def earlier(batch: Batch, start: int, end: int, context_columns: Sequence[str] = ()) -> Batch:
+    """The batch as of second `end`; its events from `start` on become the targets.
+
+    The context of the request becomes that of the first of them, 0 where there is none.
+    """
     time = batch["event_timestamp"]
     is_before_end = tf.logical_and(
         tf.logical_and(batch["event_is_target"] == 0, batch["event_item_id"] != ""), time < end
@@ -82,7 +85,12 @@ def earlier(batch: Batch, start: int, end: int) -> Batch:
         name: tf.where(is_before_end, value, tf.zeros([], value.dtype)) if name.startswith("event_") else value
         for name, value in batch.items()
     }
-    return cut | {"event_is_target": tf.cast(tf.logical_and(is_before_end, time >= start), tf.int64)}
+    is_target = tf.cast(tf.logical_and(is_before_end, time >= start), tf.int64)
+    first = tf.argmax(is_target, axis=1)
+    context = {
+        f"user_{name}": tf.gather(cut[f"event_{name}"] * is_target, first, batch_dims=1) for name in context_columns
+    }
+    return cut | context | {"event_is_target": is_target}
 
 
 def _is_context(batch: Batch) -> tf.Tensor:

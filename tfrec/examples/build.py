@@ -4,14 +4,20 @@ Every feature is a list. A sequence example (splits `train`, `validation` and `t
 one user's events, oldest first. An example of `catalog` is an item:
 
     user_id [1], user_<profile column> [1]           bytes; "" unknown
+    user_<context column> [1]                        bytes, that of the first target in a window's
+                                                     example, "" in `train`
     event_item_id, event_kind, event_query [length]  bytes; "" no query
     event_timestamp [length]                         int64, whole seconds since the epoch
     event_price [length]                             float32; 0 unknown
+    event_<context column> [length]                  bytes; "" unknown
     event_is_target [length]                         int64; 1 target of this split, 0 context
     item_id, item_title, item_description, item_category, item_brand [1] bytes,
     item_<further column> [1] bytes, item_price [1] float32
+    state_from [changes]                             int64 seconds, with `examples.item_states`
+    state_<column> [changes]                         float32, see item_states.py
 
-Nothing in an example comes from after its last event.
+Nothing in a sequence example comes from after its last event. The states of an item are read as of
+a query time, by `state_from`.
 """
 
 from __future__ import annotations
@@ -26,8 +32,9 @@ import pyarrow.parquet as pq
 
 from tfrec.config import ExamplesConfig
 from tfrec.errors import DataError
+from tfrec.examples.item_states import ItemStates, read_states
 from tfrec.examples.split import Boundaries, boundaries
-from tfrec.schema import EVENT_KINDS, NEGATIVE_KINDS, TableSet
+from tfrec.schema import DAY_SECONDS, EVENT_KINDS, FEEDBACK, NEGATIVE_KINDS, Manifest, TableSet
 
 SEQUENCE_SPLITS = ("train", "validation", "test")
 SPLITS = (*SEQUENCE_SPLITS, "catalog")
@@ -66,12 +73,14 @@ def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Ite
     """Yield pairs of a split and serialized examples, from partition `index` of each table."""
     manifest = tables.manifest
     users = pq.read_table(tables.part("users", index)) if manifest.profile_columns else None
-    columns = [*_COLUMNS, "rating"] if config.low_rating else _COLUMNS
+    columns = [*_COLUMNS, *config.context_columns, *(["rating"] if config.low_rating else [])]
     _check_ratings(manifest.interaction_columns, config.low_rating)
+    _check_context(manifest, config.context_columns)
     interactions = pq.read_table(tables.part("interactions", index), columns=columns)
     bounds = boundaries(manifest, config.split)
     batches = build_sequences(interactions, users, manifest.profile_columns, bounds, config)
-    batches["catalog"] = build_catalog(pq.read_table(tables.part("items", index)), manifest.item_columns)
+    items = pq.read_table(tables.part("items", index))
+    batches["catalog"] = build_catalog(items, manifest.item_columns, _read_states(tables, index, bounds, config))
     for split, batch in batches.items():
         for start in range(0, batch.num_rows, ENCODE_ROWS):
             yield split, encode(batch.slice(start, ENCODE_ROWS))
@@ -97,7 +106,7 @@ def build_sequences(
 
     Raises DataError when rows are not sorted by user and time or a profile column is missing.
     """
-    events = _item_events(_of_known_kinds(_with_dislikes(interactions, config.low_rating)))
+    events = _item_events(_of_known_kinds(_with_dislikes(interactions, config.low_rating)), config.context_columns)
     first, last = events.starts[:-1], events.starts[1:]
     validation, test = _window_starts(events, bounds)
     chunks = {
@@ -106,16 +115,22 @@ def build_sequences(
         "test": _window_chunks(events, first, test, last, config),
     }
     profiles = _profiles(events.user_ids, users, profile_columns)
-    return {split: _sequences(events, profiles, chunks[split], split != "train") for split in SEQUENCE_SPLITS}
+    examples = {split: _sequences(events, profiles, chunks[split], split != "train") for split in SEQUENCE_SPLITS}
+    return {split: _with_context(batch, config.context_columns, split) for split, batch in examples.items()}
 
 
-def build_catalog(items: pa.Table, further: tuple[str, ...] = ()) -> pa.RecordBatch:
+def build_catalog(items: pa.Table, further: tuple[str, ...] = (), states: ItemStates | None = None) -> pa.RecordBatch:
     """Build the catalog, one row an item, with the `further` columns of the items table."""
     columns = {"item_id": _bytes(items["item_id"])}
     for name in ("title", "description", "category", "brand", *further):
         columns[f"item_{name}"] = _bytes(items[name].cast(pa.string()))
     columns["item_price"] = _price(items["price"])
-    return _batch({name: _lists(values) for name, values in columns.items()})
+    batch = _batch({name: _lists(values) for name, values in columns.items()})
+    if states is not None:
+        offsets, changes = states.of_items(columns["item_id"])
+        for name, values in changes.items():
+            batch = batch.append_column(f"state_{name}", _lists(values, offsets))
+    return batch
 
 
 def encode(batch: pa.RecordBatch) -> list[bytes]:
@@ -133,6 +148,35 @@ def _check_ratings(columns: Sequence[str], low_rating: float) -> None:
         )
 
 
+def _check_context(manifest: Manifest, columns: Sequence[str]) -> None:
+    known = [name for name in manifest.interaction_columns if name not in FEEDBACK.names]
+    for name in columns:
+        if name not in known:
+            raise DataError(
+                f"`examples.context_columns` names {name!r}, but the context columns of the interactions are "
+                f"{', '.join(known) or 'none'}; name it under `context` and ingest again, or remove it"
+            )
+        if name in manifest.profile_columns:
+            raise DataError(
+                f"`examples.context_columns` names {name!r}, which is a column of the users table too, and requests "
+                "could not tell them apart; rename one of them in the mapping"
+            )
+
+
+def _read_states(tables: TableSet, index: int, bounds: Boundaries, config: ExamplesConfig) -> ItemStates | None:
+    """Read the states of a partition from one window before the validation window on."""
+    if not config.item_states:
+        return None
+    if "item_states" not in tables.manifest.rows or tables.manifest.clock == "order":
+        raise DataError(
+            "`examples.item_states` is true, but the shop has no dated table `item_states`; describe it in the "
+            "mapping and ingest again, or set it to false"
+        )
+    start = bounds.validation_start
+    since = None if start is None else start - config.split.validation_days * DAY_SECONDS
+    return read_states(tables.part("item_states", index), since, config.promotions)
+
+
 def _with_dislikes(interactions: pa.Table, low_rating: float) -> pa.Table:
     """Make ratings of up to `low_rating` dislikes; an event of another kind keeps it."""
     if not low_rating:
@@ -148,7 +192,7 @@ def _of_known_kinds(interactions: pa.Table) -> pa.Table:
     return interactions if pc.all(is_known).as_py() else interactions.filter(is_known)
 
 
-def _item_events(interactions: pa.Table) -> _Events:
+def _item_events(interactions: pa.Table, context: Sequence[str]) -> _Events:
     """Events with an item, each with the search that led to it."""
     user = pc.dictionary_encode(interactions["user_id"].combine_chunks())
     code = user.indices.to_numpy()
@@ -163,6 +207,7 @@ def _item_events(interactions: pa.Table) -> _Events:
         "event_kind": _bytes(interactions["kind"]),
         "event_price": _price(interactions["price"]),
         "event_query": _queries(interactions, code, time),
+        **{f"event_{name}": _bytes(interactions[name]) for name in context},
     }
     if len(rows) < len(code):
         features = {name: values.take(pa.array(rows)) for name, values in features.items()}
@@ -283,6 +328,19 @@ def _sequences(
     columns["event_timestamp"] = _lists(pa.array(events.timestamp[row]), offsets)
     columns["event_is_target"] = _lists(pa.array(is_target.astype(np.int64)), offsets)
     return _batch(columns)
+
+
+def _with_context(batch: pa.RecordBatch, columns: Sequence[str], split: str) -> pa.RecordBatch:
+    """Add the context of the request, of which only a window's examples have one."""
+    is_target = batch["event_is_target"]
+    flags, starts = is_target.values.to_numpy(), is_target.offsets.to_numpy()[:-1]
+    targets = np.flatnonzero(flags)
+    first = targets[np.searchsorted(targets, starts)] if split != "train" else starts
+    for name in columns:
+        values = batch[f"event_{name}"].values.take(pa.array(first))
+        known = values if split != "train" else _bytes(pa.nulls(len(values), pa.string()))
+        batch = batch.append_column(f"user_{name}", _lists(known))
+    return batch
 
 
 def _bytes(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -11,6 +11,15 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
+class StateTable:
+    """States of the items over time, a row a change, sorted by the item's row and by time."""
+
+    row: np.ndarray  # [changes] int64 catalog row
+    start: np.ndarray  # [changes] int64 seconds; a change holds until the next one of its row
+    values: dict[str, np.ndarray]  # column -> [changes] float32, see item_states.py
+
+
+@dataclasses.dataclass(frozen=True)
 class Catalog:
     """Features of `items + 1` rows; row 0 is empty."""
 
@@ -29,6 +38,7 @@ class Catalog:
     brand_size: int
     price_size: int
     profile_sizes: dict[str, int]  # user_<column> -> number of indices
+    states: StateTable | None = None
 
     @property
     def rows(self) -> int:

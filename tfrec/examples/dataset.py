@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfrec.config import FeaturesConfig
+from tfrec.config import ExamplesConfig, FeaturesConfig
 from tfrec.errors import DataError
-from tfrec.examples.catalog import Catalog, distinct_rows
+from tfrec.examples.catalog import Catalog, StateTable, distinct_rows
+from tfrec.examples.item_states import state_features
 from tfrec.examples.preprocessing import Transformed
 from tfrec.language.tokenizer import word_piece_of
 
@@ -28,13 +29,19 @@ EVENT_FEATURES = {
 
 
 def load_catalog(
-    item_files: Sequence[str], train_files: Sequence[str], transformed: Transformed, features: FeaturesConfig
+    item_files: Sequence[str],
+    train_files: Sequence[str],
+    transformed: Transformed,
+    features: FeaturesConfig,
+    examples: ExamplesConfig | None = None,
 ) -> Catalog:
     """Load the catalog from the `catalog` split, and the search queries from the `train` split.
 
+    With `examples`, the catalog holds the states of items that they have.
+
     Raises DataError when the catalog holds no item.
     """
-    items = _read_items(item_files, features)
+    items, states = _read_items(item_files, features, state_features(examples) if examples else ())
     count = len(items["item_id"])
     if not count:
         raise DataError("the catalog holds no item; ingest an items table with at least one row")
@@ -61,15 +68,21 @@ def load_catalog(
         profile_sizes={
             f"user_{column}": transformed.indices(f"user_{column}", oov) for column in features.profile_columns
         },
+        states=states,
     )
 
 
 def sequences(
-    files: Sequence[str], profile_columns: Sequence[str], batch_size: int, shuffle_seed: int | None = None
+    files: Sequence[str],
+    profile_columns: Sequence[str],
+    batch_size: int,
+    shuffle_seed: int | None = None,
+    context_columns: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Batches of dense features: event_* [batch, longest], user_id and user_<column> [batch]."""
-    names = [f"user_{column}" for column in profile_columns]
-    return _serialized(files, batch_size, shuffle_seed).map(lambda batch: parse_sequences(batch, names)).prefetch(2)
+    names = [f"user_{column}" for column in (*profile_columns, *context_columns)]
+    serialized = _serialized(files, batch_size, shuffle_seed)
+    return serialized.map(lambda batch: parse_sequences(batch, names, context_columns)).prefetch(2)
 
 
 def parts_of_sequences(
@@ -128,26 +141,31 @@ def _parse_part(batch: tf.Tensor, part: tf.Tensor, parts: int, names: Sequence[s
     return parsed
 
 
-def parse_sequences(serialized: tf.Tensor, profile_names: Sequence[str]) -> dict[str, tf.Tensor]:
+def parse_sequences(
+    serialized: tf.Tensor, profile_names: Sequence[str], context_columns: Sequence[str] = ()
+) -> dict[str, tf.Tensor]:
     """[batch] serialized examples -> dense features by name."""
-    ragged = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in EVENT_FEATURES.items()}
+    events = EVENT_FEATURES | {f"event_{column}": tf.int64 for column in context_columns}
+    ragged = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in events.items()}
     single = {name: tf.io.FixedLenFeature([], tf.int64, 0) for name in profile_names}
     user_id = {"user_id": tf.io.FixedLenFeature([], tf.string, "")}
     parsed = tf.io.parse_example(serialized, ragged | single | user_id)
     return {name: value.to_tensor() if name in ragged else value for name, value in parsed.items()}
 
 
-def read_events(files: Sequence[str], catalog: Catalog) -> pd.DataFrame:
-    """Target events: user (bytes), row (of the catalog), kind (index) and timestamp (seconds)."""
-    rows = pd.Index(catalog.item_ids)
-    empty = {name: np.empty(0, np.int64) for name in ("row", "kind", "timestamp")}
+def read_events(files: Sequence[str], catalog: Catalog, context_columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Target events: user (bytes), row (of the catalog), kind (index) and timestamp (seconds).
+
+    And the indices of `context_columns`.
+    """
+    rows, numbers = pd.Index(catalog.item_ids), ("kind", "timestamp", *context_columns)
+    empty = {name: np.empty(0, np.int64) for name in ("row", *numbers)}
     parts = [pd.DataFrame({"user": np.empty(0, object), **empty})]
-    for batch in sequences(files, (), READ_BATCH).as_numpy_iterator():
+    for batch in sequences(files, (), READ_BATCH, context_columns=context_columns).as_numpy_iterator():
         user, position = np.nonzero(batch["event_is_target"])
         row = rows.get_indexer(batch["event_item_id"][user, position])
-        kind, timestamp = batch["event_kind"][user, position], batch["event_timestamp"][user, position]
-        columns = {"user": batch["user_id"][user], "row": row, "kind": kind, "timestamp": timestamp}
-        parts.append(pd.DataFrame(columns))
+        columns = {name: batch[f"event_{name}"][user, position] for name in numbers}
+        parts.append(pd.DataFrame({"user": batch["user_id"][user], "row": row, **columns}))
     events = pd.concat(parts, ignore_index=True)
     return events[events.row > 0]
 
@@ -157,7 +175,9 @@ def count_sequences(files: Sequence[str]) -> int:
     return sum(1 for _ in tf.data.TFRecordDataset(sorted(files), compression_type="GZIP"))
 
 
-def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.ndarray]:
+def _read_items(
+    files: Sequence[str], features: FeaturesConfig, state_names: Sequence[str]
+) -> tuple[dict[str, np.ndarray], StateTable | None]:
     spec = {
         "item_id": tf.io.FixedLenFeature([], tf.string),
         "item_title": tf.io.FixedLenFeature([], tf.string, ""),
@@ -167,16 +187,33 @@ def _read_items(files: Sequence[str], features: FeaturesConfig) -> dict[str, np.
         "item_brand": tf.io.FixedLenFeature([], tf.int64, 0),
         "item_price": tf.io.FixedLenFeature([], tf.int64, 0),
     }
+    ragged = {name: tf.io.RaggedFeature(_state_dtype(name), row_splits_dtype=tf.int64) for name in state_names}
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(READ_BATCH)
-    batches = []
-    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, spec)):
+    batches, states = [], []
+    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, spec | ragged)):
         batch["item_tokens"] = batch["item_tokens"].to_tensor(shape=[None, features.text_tokens])
+        states.append({name: batch.pop(name) for name in ragged})
         batches.append({name: value.numpy() for name, value in batch.items()})
     if not batches:
-        return {"item_id": np.empty(0, object)}
+        return {"item_id": np.empty(0, object)}, None
     items = {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
     order = np.argsort(items["item_id"])  # Beam writes them in any order, and the rows decide which negatives are drawn
-    return {name: values[order] for name, values in items.items()}
+    table = _state_table(states, np.argsort(order) + 1) if state_names else None
+    return {name: values[order] for name, values in items.items()}, table
+
+
+def _state_table(batches: list[dict[str, tf.RaggedTensor]], rows: np.ndarray) -> StateTable:
+    """Join the states of batches of items; `rows` [items] are the items' catalog rows."""
+    values = {name: np.concatenate([batch[name].flat_values.numpy() for batch in batches]) for name in batches[0]}
+    changes = np.concatenate([batch["state_from"].row_lengths().numpy() for batch in batches])
+    row, start = np.repeat(rows, changes), values.pop("state_from")
+    order = np.lexsort((start, row))
+    by_column = {name.removeprefix("state_"): column[order] for name, column in values.items()}
+    return StateTable(row[order], start[order], by_column)
+
+
+def _state_dtype(name: str) -> tf.DType:
+    return tf.int64 if name == "state_from" else tf.float32
 
 
 def _distinct_queries(files: Sequence[str]) -> np.ndarray:

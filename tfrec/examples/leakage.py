@@ -8,6 +8,8 @@ A leak gives a score that no shop will see. The audit reads ExampleGen's output 
     duplicates                  two examples of a user in a window, or a target of two splits
     disorder                    events of an example out of time order, or without windows a
                                 target of a split that is not before the user's later ones
+    states out of time order    changes of an item's state that do not rise: one read as of a query
+                                time could be a later one
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfrec.examples.read import read_events
+from tfrec.examples.read import read_events, read_state_times
 
 WINDOWS = ("validation", "test")
 _EVENT = ["user_id", "item_id", "kind", "timestamp"]
@@ -42,6 +44,19 @@ def find_leaks(examples_dir: str | Path, validation_start: int | None, test_star
     if validation_start is None:
         leaks += _after_later_splits(splits)
     return leaks
+
+
+def find_state_leaks(examples_dir: str | Path) -> list[str]:
+    """One sentence where the states of items are out of time order; [] where they are sound."""
+    states = read_state_times(examples_dir)
+    is_late = (states.timestamp.diff() <= 0) & (states.item_id == states.item_id.shift())
+    if not is_late.any():
+        return []
+    first = states[is_late].iloc[0]
+    return [
+        f"{is_late.sum():,} states of items out of time order, the first of them of item {first.item_id!r} at "
+        f"{first.timestamp}"
+    ]
 
 
 def _after_the_split(split: str, events: pd.DataFrame, validation_start: int, test_start: int) -> Iterator[str]:

@@ -7,12 +7,14 @@ artifact; a row of one kind leaves the features of the other empty. Every output
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from tfrec import config, schema
+from tfrec.examples.item_states import state_features
 from tfrec.language.tokenizer import word_piece_of
 
 ITEM_VOCABULARY = "event_item_id"
@@ -25,8 +27,12 @@ EPOCH_DAY_OF_WEEK = 3  # 1970-01-01 was a Thursday; weeks start on Monday
 
 def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str, Any]) -> dict[str, tf.SparseTensor]:
     """Features of a batch of raw examples; custom_config["config"] is a Config as JSON."""
-    features = config.config_from_json(custom_config["config"]).features
-    return _event_features(inputs) | _profile_features(inputs, features) | _item_features(inputs, features)
+    settings = config.config_from_json(custom_config["config"])
+    features = settings.features
+    sequences = _event_features(inputs) | _profile_features(inputs, features)
+    context = _context_features(inputs, settings.examples.context_columns, features.oov_buckets)
+    states = {name: inputs[name] for name in state_features(settings.examples)}
+    return sequences | context | _item_features(inputs, features) | states
 
 
 def item_text(title: tf.Tensor, brand: tf.Tensor, category: tf.Tensor, description: tf.Tensor) -> tf.Tensor:
@@ -77,6 +83,19 @@ def _profile_features(
 ) -> dict[str, tf.SparseTensor]:
     names = [f"user_{column}" for column in features.profile_columns]
     return {name: _vocabulary_index(inputs[name], name, features.oov_buckets) for name in names}
+
+
+def _context_features(
+    inputs: dict[str, tf.SparseTensor], columns: Sequence[str], oov_buckets: int
+) -> dict[str, tf.SparseTensor]:
+    """Indices of the context of events and of the request, by the vocabulary of the events."""
+    indices = {}
+    for column in columns:
+        values = inputs[f"event_{column}"].values
+        vocabulary = tft.vocabulary(tf.boolean_mask(values, values != ""), vocab_filename=f"event_{column}")
+        for name in (f"event_{column}", f"user_{column}"):
+            indices[name] = _index_in(inputs[name], vocabulary, oov_buckets)
+    return indices
 
 
 def _item_features(inputs: dict[str, tf.SparseTensor], features: config.FeaturesConfig) -> dict[str, tf.SparseTensor]:
@@ -131,8 +150,12 @@ def _price_bucket(price: tf.Tensor, buckets: int) -> tf.Tensor:
 
 def _vocabulary_index(tensor: tf.SparseTensor, name: str, oov_buckets: int) -> tf.SparseTensor:
     """int64 indices: 0 for "", then the vocabulary from 1, then the out-of-vocabulary buckets."""
+    vocabulary = tft.vocabulary(tf.boolean_mask(tensor.values, tensor.values != ""), vocab_filename=name)
+    return _index_in(tensor, vocabulary, oov_buckets)
+
+
+def _index_in(tensor: tf.SparseTensor, vocabulary: tf.Tensor, oov_buckets: int) -> tf.SparseTensor:
     known = tensor.values != ""
-    vocabulary = tft.vocabulary(tf.boolean_mask(tensor.values, known), vocab_filename=name)
     index = tft.apply_vocabulary(tensor.values, vocabulary, num_oov_buckets=oov_buckets)
     return tensor.with_values(tf.where(known, 1 + index, tf.zeros_like(index)))
 

@@ -79,18 +79,31 @@ def read_catalog(examples_dir: str | Path) -> np.ndarray:
     return ids
 
 
-def read_items(examples_dir: str | Path, item_ids: np.ndarray, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Title, brand, category (path) and description of each item of `item_ids`; "" unknown.
-
-    `columns` are further ones of the items.
-    """
+def read_state_times(examples_dir: str | Path) -> pd.DataFrame:
+    """Changes of the items' states, in the catalog's order: item_id and timestamp (seconds)."""
     import tensorflow as tf
 
-    names = ("title", "brand", "category", "description", *columns)
+    features = {"item_id": tf.io.FixedLenFeature([], tf.string), "state_from": tf.io.RaggedFeature(tf.int64)}
+
+    def flat(parsed: dict[str, Any]) -> dict[str, Any]:
+        changes = parsed["state_from"]
+        return {"item_id": tf.repeat(parsed["item_id"], changes.row_lengths()), "timestamp": changes.values}
+
+    batches = list(_parsed(examples_dir, "catalog", features, flat))
+    item_id = _decoded(np.concatenate([batch["item_id"] for batch in batches] or [[]]))
+    times = np.concatenate([batch["timestamp"] for batch in batches] or [np.empty(0, np.int64)])
+    return pd.DataFrame({"item_id": item_id, "timestamp": times})
+
+
+def read_items(examples_dir: str | Path, item_ids: np.ndarray) -> pd.DataFrame:
+    """Title, brand, category (path) and description of each item of `item_ids`; "" unknown."""
+    import tensorflow as tf
+
+    names = ("title", "brand", "category", "description")
     features = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("item_id", *(f"item_{n}" for n in names))}
     batches = list(_parsed(examples_dir, "catalog", features, lambda parsed: parsed))
-    values = {name: _decoded(np.concatenate([batch[name] for batch in batches] or [[]])) for name in features}
-    items = pd.DataFrame(values).rename(columns=lambda name: name.removeprefix("item_") if name != "item_id" else name)
+    columns = {name: _decoded(np.concatenate([batch[name] for batch in batches] or [[]])) for name in features}
+    items = pd.DataFrame(columns).rename(columns=lambda name: name.removeprefix("item_") if name != "item_id" else name)
     return items.set_index("item_id").loc[item_ids, list(names)]
 
 

@@ -68,7 +68,7 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
     item_id = catalog.item_ids[rows]
     item_id[0, :] = b""  # a new user
     item_id[1, 2:] = b""  # a short history
-    profile = {f"user_{column}": _strings([""] * USERS) for column in config.features.profile_columns}
+    profile = {f"user_{column}": _strings([""] * USERS) for column in config.request_columns}
     history = {
         "event_item_id": item_id,
         "event_kind": _strings(rng.choice([kind for kind in EVENT_KINDS if kind != "search"], (USERS, EVENTS))),

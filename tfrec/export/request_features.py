@@ -74,7 +74,7 @@ class RequestFeatures(tf.Module):
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
         """Inputs of a request: events, context and profile."""
-        profile = {f"user_{column}": tf.string for column in self._config.features.profile_columns}
+        profile = {f"user_{column}": tf.string for column in self._config.request_columns}
         return specs(EVENT_INPUTS, [None, None]) | specs(CONTEXT_INPUTS | profile, [None])
 
     def item_specs(self) -> dict[str, tf.TensorSpec]:
@@ -101,7 +101,7 @@ class RequestFeatures(tf.Module):
         price = inputs["event_price"]
         raw = inputs | {"event_price": tf.where(tf.math.is_finite(price), price, 0.0)}
         events = _in_time_order({name: raw[name] for name in EVENT_INPUTS}, is_known, longest)
-        names = [*(f"user_{column}" for column in self._config.features.profile_columns), "user_id"]
+        names = [*(f"user_{column}" for column in self._config.request_columns), "user_id"]
         columns = {name: _sparse_column(inputs[name]) for name in names}
         features = self._transform({name: value.to_sparse() for name, value in events.items()} | columns)
         history = {name: tf.sparse.to_dense(features[name]) for name in EVENT_INPUTS}

@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from tfrec.examples.batches import History
 from tfrec.examples.catalog import Catalog
+from tfrec.ranking.context.popularity import ContextFeatures
+from tfrec.ranking.context.states import StateFeatures
 from tfrec.ranking.item_statistics import NEVER_DAYS, STATISTIC_NAMES
 from tfrec.ranking.kind_features import KindFeatures, Slots
 from tfrec.schema import DAY_SECONDS
@@ -30,6 +32,16 @@ GROUP_HISTORY_FEATURES = ("times", "times_30", "times_120", "idle_days")  # inde
 GROUP_FEATURES = (*GROUP_HISTORY_FEATURES, "share")
 ITEM_GROUP_FEATURES = ("users", "users_per_item")
 USER_FEATURES = ("baskets", "baskets_28", "events", "events_28", "idle_days", "mean_price")
+
+
+class FeatureOptions(NamedTuple):
+    """Features that a shop has only by its data and settings; (): none."""
+
+    kinds: tuple[str, ...] = ()  # event kinds with features of their own
+    context_columns: tuple[str, ...] = ()  # of requests and events
+
+
+NO_OPTIONS = FeatureOptions()
 
 
 class GroupEvents(NamedTuple):
@@ -52,9 +64,8 @@ class CandidateFeatures(tf.Module):
         statistics: np.ndarray,
         clock: str,
         score_names: tuple[str, ...],
-        kinds: tuple[str, ...] = (),
+        options: FeatureOptions = NO_OPTIONS,
     ):
-        """Tell the event `kinds` apart by features of their own; (): one kind."""
         super().__init__(name="candidate_features")
         # Without timestamps an event is a "day".
         self._seconds = DAY_SECONDS if clock == "utc" else 1.0
@@ -68,7 +79,9 @@ class CandidateFeatures(tf.Module):
         self._size = int(sizes.sum())
         self._item_groups = _constant(columns + self._first, "item_groups")  # [rows, 1 + groups]
         self.statistics = _constant(self._with_groups(statistics), "statistics")
-        self._by_kind = KindFeatures(catalog.rows, tuple(groups), kinds)
+        self._by_kind = KindFeatures(catalog.rows, tuple(groups), options.kinds)
+        self._states = StateFeatures(catalog.states)
+        self._by_context = ContextFeatures(catalog.rows, options.context_columns)
         self._price = _constant(catalog.price.astype(np.float32), "price")
         self.names = (
             *PAIR_FEATURES,
@@ -78,6 +91,8 @@ class CandidateFeatures(tf.Module):
             "item_price",
             *(f"user_{name}" for name in USER_FEATURES),
             *self._by_kind.names,
+            *self._states.names,
+            *self._by_context.names,
             *score_names,
         )
         indices = {name: index for index, name in enumerate(self.names)}
@@ -91,13 +106,29 @@ class CandidateFeatures(tf.Module):
         self.statistics.assign(self._with_groups(statistics))
 
     def set_events(self, events: pd.DataFrame, now: int) -> None:
-        """Count users by kind from the events (user, row, kind, timestamp) before second `now`."""
+        """Count users by kind and context in the events before second `now`.
+
+        Their columns are user, row, kind, timestamp and the context columns.
+        """
+        self._by_context.set_events(events, now)
         self._by_kind.set_users(events, now, (self._item_groups.numpy() - self._first)[:, 1:])
 
-    def compute(self, history: History, query_times: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    def drop_states_before(self, now: int) -> None:
+        """Forget the states of items that no query from second `now` on can see."""
+        self._states.drop_before(now)
+
+    def compute(
+        self,
+        history: History,
+        query_times: tf.Tensor,
+        rows: tf.Tensor,
+        scores: tf.Tensor,
+        context: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Features of `rows` [batch, candidates] int64 at `query_times` [batch] int64 seconds.
 
-        `scores` [batch, candidates, len(score_names)] are those of the candidate sources.
+        `scores` [batch, candidates, len(score_names)] are those of the candidate sources, `context`
+        [batch, context columns] int64 the indices of each request's context.
         """
         age, baskets_ago = self._age(history, query_times), _baskets_ago(history)
         events = self._aggregate(history, age, baskets_ago)
@@ -113,6 +144,10 @@ class CandidateFeatures(tf.Module):
             of_candidate = tf.gather(events.slot, tf.gather(self._item_groups, rows), batch_dims=1)
             slots = Slots(events.of_event, events.is_known, of_candidate)
             counts = tf.concat([counts, self._by_kind.compute(history, age, slots, rows)], axis=-1)
+        if self._states.names:
+            counts = tf.concat([counts, self._states.compute(query_times, rows)], axis=-1)
+        if context is not None:
+            counts = tf.concat([counts, self._by_context.compute(context, rows)], axis=-1)
         return tf.concat([_log(counts), scores], axis=-1)
 
     @property

@@ -46,8 +46,11 @@ def fit_second_stage(
     window holds no positive.
     """
     stage = SecondStage(trained.model, trained.catalog, _heads(validation_files, config), config)
-    data = sequences(validation_files, config.features.profile_columns, USERS_AT_ONCE)
-    train_events, validation_events = (read_events(files, trained.catalog) for files in (train_files, validation_files))
+    context, profile = config.examples.context_columns, config.features.profile_columns
+    data = sequences(validation_files, profile, USERS_AT_ONCE, context_columns=context)
+    train_events, validation_events = (
+        read_events(files, trained.catalog, context) for files in (train_files, validation_files)
+    )
     start = window_start(data) if config.has_windows else None
     data = data.take(-(-config.ranking.users // USERS_AT_ONCE))
     buffer = ExampleBuffer()
@@ -83,6 +86,8 @@ def fit_second_stage(
     everything = pd.concat([train_events, validation_events], ignore_index=True)
     follow_trend(trained.model, everything)
     stage.set_known_events(everything, None)
+    if config.has_windows:  # without them, held-out users have query times of their own
+        stage.features.drop_states_before(int(everything.timestamp.max()))
     return stage
 
 

@@ -13,7 +13,7 @@ from tfrec.examples.batches import Batch, History
 from tfrec.examples.catalog import Catalog
 from tfrec.ranking.candidates import SCORE_NAMES, CandidateGenerator, Candidates
 from tfrec.ranking.cold_candidates import ColdCandidates
-from tfrec.ranking.features import CandidateFeatures
+from tfrec.ranking.features import CandidateFeatures, FeatureOptions
 from tfrec.ranking.item_statistics import STATISTIC_NAMES, item_statistics
 from tfrec.ranking.ranker import Ranker
 from tfrec.retrieval.two_tower import TwoTower
@@ -51,7 +51,9 @@ class SecondStage(tf.Module):
         )
         statistics = np.zeros((catalog.rows, len(STATISTIC_NAMES)), np.float32)
         kinds = heads.kinds if config.ranking.kind_features else ()
-        self.features = CandidateFeatures(catalog, statistics, config.clock, SCORE_NAMES, kinds)
+        self.context_columns = config.examples.context_columns
+        options = FeatureOptions(kinds, self.context_columns)
+        self.features = CandidateFeatures(catalog, statistics, config.clock, SCORE_NAMES, options)
         self.cold = ColdCandidates(self.features, catalog.rows)
         labels = heads.positive if len(kinds) > len(heads.positive) else ()
         self.generator = CandidateGenerator(self._embeddings, self.cold, config.ranking, config.clock, labels)
@@ -101,7 +103,8 @@ class SecondStage(tf.Module):
         """Candidates and their features [batch, candidates, features] float32."""
         history = self._history(batch)
         candidates = self.generator.generate(history, query_times, queries, allowed)
-        return candidates, self.features.compute(history, query_times, candidates.rows, candidates.scores)
+        context = self._context(batch)
+        return candidates, self.features.compute(history, query_times, candidates.rows, candidates.scores, context)
 
     def find_repeats(self, batch: Batch, query_times: tf.Tensor) -> tf.Tensor:
         """[batch, n] int64 rows of each history's most frequent recent items, 0 pads."""
@@ -111,7 +114,7 @@ class SecondStage(tf.Module):
         """[batch, n, features] float32 of the items `rows` [batch, n] int64, candidates or not."""
         history = self._history(batch)
         scores = self.generator.score(history, query_times, queries, rows)
-        return self.features.compute(history, query_times, rows, scores)
+        return self.features.compute(history, query_times, rows, scores, self._context(batch))
 
     def score_complements(self, rows: tf.Tensor) -> tf.Tensor:
         """[batch, rows] co-purchase scores of all items with the item `rows` [batch].
@@ -159,6 +162,11 @@ class SecondStage(tf.Module):
 
     def _history(self, batch: Batch) -> History:
         return self._model.read_history(batch)
+
+    def _context(self, batch: Batch) -> tf.Tensor | None:
+        """[batch, context columns] int64 indices of the requests' context; None without columns."""
+        values = [batch[f"user_{column}"] for column in self.context_columns]
+        return tf.stack(values, axis=1) if values else None
 
     def _predict(self, batch: Batch, rows: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """[batch, n, heads] probabilities."""

@@ -119,7 +119,7 @@ def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: 
     Both lie before the batches' own window. Users without an event between the two are left out.
     """
     for batch in data:
-        window = earlier(batch, start, end)
+        window = earlier(batch, start, end, stage.context_columns)
         query_times = tf.fill([len(batch["user_id"])], tf.constant(start, tf.int64))
         rows, features = _find_repeats(stage, history_only(window), query_times)
         is_active = window["event_is_target"].numpy().any(axis=1)

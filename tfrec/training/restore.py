@@ -27,7 +27,7 @@ def load_towers(
 
     Its best validation score is NaN (unknown). ModelError when the folder holds other towers.
     """
-    catalog = load_catalog(catalog_files, train_files, transformed, config.features)
+    catalog = load_catalog(catalog_files, train_files, transformed, config.features, config.examples)
     with strategy().scope():
         model = TwoTower(catalog, config)
     weights = str(Path(folder) / "variables" / "variables")

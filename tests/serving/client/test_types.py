@@ -75,3 +75,13 @@ def test_a_model_with_a_fixed_history_length_gets_the_latest_events(
     assert [value.decode() for value in inputs["event_item_id"][0]] == item_ids
     assert [value.decode() for value in inputs["event_kind"][0]] == kinds
     assert inputs["event_timestamp"].tolist() == [times]
+
+
+def test_the_latest_event_says_where_a_request_without_context_comes_from():
+    history = [Event("a", timestamp=2, context={"store": "north"}), Event("b", timestamp=1, context={"store": "south"})]
+    names = ["event_item_id", "user_store", "user_city"]
+    inputs = User(history, now=3, profile={"city": "Bern"}).inputs(names)
+    assert (inputs["user_store"].tolist(), inputs["user_city"].tolist()) == ([b"north"], [b"Bern"])
+    assert User(history, now=3, profile={"store": "east"}).inputs(names)["user_store"].tolist() == [b"east"]
+    assert User(history, now=3, profile={"store": ""}).inputs(names)["user_store"].tolist() == [b""]
+    assert User([], now=3).inputs(names)["user_store"].tolist() == [b""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from pathlib import Path
@@ -493,3 +494,48 @@ def test_each_partition_of_a_table_set_gives_its_own_examples(shop: TableSet) ->
             counts[split] += len(examples)
     # Users with events in each window, as above; 8 items.
     assert counts == {"train": 5, "validation": 3, "test": 4, "catalog": 8}
+
+
+def test_a_windows_request_has_the_context_of_its_first_target() -> None:
+    # The store of a training chunk's targets is that of the events alone.
+    rows = [event("u", "a", 1), event("u", "b", VALIDATION), event("u", "c", VALIDATION + 1), event("u", "d", TEST)]
+    stores = ["north", "south", "east", None]
+    interactions = table(rows).append_column("store", pa.array(stores))
+    config = ExamplesConfig(max_events=4, stride=2, context_columns=("store",))
+    batches = build_sequences(interactions, None, (), BOUNDS, config)
+    examples = {split: batch.to_pylist()[0] for split, batch in batches.items()}
+    assert {split: example["user_store"] for split, example in examples.items()} == {
+        "train": [b""],
+        "validation": [b"south"],
+        "test": [b""],
+    }
+    assert examples["test"]["event_store"] == [b"north", b"south", b"east", b""]
+
+
+def test_a_split_without_examples_has_no_context() -> None:
+    interactions = table([event("u", "a", 1)]).append_column("store", pa.array(["north"]))
+    config = ExamplesConfig(context_columns=("store",))
+    batches = build_sequences(interactions, None, (), BOUNDS, config)
+    assert {split: batch.num_rows for split, batch in batches.items()} == {"train": 1, "validation": 0, "test": 0}
+    assert "user_store" in batches["test"].schema.names
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ({"interaction_columns": ("store", "rating")}, "names 'shop', but the context columns .* are store; name it"),
+        ({"interaction_columns": ("shop",), "profile_columns": ("shop",)}, "is a column of the users table too"),
+        ({}, "the context columns of the interactions are none"),
+    ],
+)
+def test_a_context_column_that_no_request_can_name_is_refused(
+    shop: TableSet, manifest: dict[str, Any], message: str
+) -> None:
+    tables = dataclasses.replace(shop, manifest=dataclasses.replace(shop.manifest, **manifest))
+    with pytest.raises(DataError, match=message):
+        _ = [*build_partition(tables, 0, ExamplesConfig(context_columns=("shop",)))]
+
+
+def test_states_of_items_are_refused_where_a_shop_has_none(shop: TableSet) -> None:
+    with pytest.raises(DataError, match="is true, but the shop has no dated table"):
+        _ = [*build_partition(shop, 0, ExamplesConfig(item_states=True))]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tfrec.errors import DataError
-from tfrec.examples.leakage import find_leaks
+from tfrec.examples.leakage import find_leaks, find_state_leaks
 
 VALIDATION, TEST = 1000, 2000
 Event = tuple[str, int, int]  # item, timestamp, is_target
@@ -169,3 +169,22 @@ def test_empty_splits_are_sound_and_a_missing_one_is_an_error(write, tmp_path):
     (root / "Split-test").rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="holds no Split-test"):
         find_leaks(root, VALIDATION, TEST)
+
+
+def test_a_state_of_an_item_at_or_before_the_one_in_front_of_it_is_a_leak(write_records, tmp_path):
+    def leaks(name: str, *times: list[int]) -> list[str]:
+        items = [{"item_id": [item], "state_from": seconds} for item, seconds in zip("ab", times, strict=True)]
+        write_records(tmp_path / name / "Split-catalog", [item for item in items if item["state_from"]])
+        return find_state_leaks(tmp_path / name)
+
+    for name in ("sound", "late", "twice"):
+        (tmp_path / name).mkdir()
+    assert leaks("sound", [100, 200], [50]) == []
+    assert leaks("late", [100], [50, 70, 60]) == [
+        "1 states of items out of time order, the first of them of item 'b' at 60"
+    ]
+    assert len(leaks("twice", [100, 100], [50])) == 1
+
+
+def test_a_catalog_without_states_has_no_leak(toy_examples):
+    assert find_state_leaks(toy_examples) == []

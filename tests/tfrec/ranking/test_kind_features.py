@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.examples.batches import History
-from tfrec.ranking.features import CandidateFeatures
+from tfrec.ranking.features import CandidateFeatures, FeatureOptions
 from tfrec.ranking.item_statistics import NEVER_DAYS, STATISTIC_NAMES
 
 DAY = 86_400
@@ -31,7 +31,9 @@ HISTORY = History(
 def make_features(make_catalog):
     def make(*kinds: str) -> CandidateFeatures:
         statistics = np.zeros((4, len(STATISTIC_NAMES)), np.float32)
-        return CandidateFeatures(make_catalog([[5], [6], [7]], **CATEGORY), statistics, "utc", ("score",), kinds)
+        return CandidateFeatures(
+            make_catalog([[5], [6], [7]], **CATEGORY), statistics, "utc", ("score",), FeatureOptions(kinds)
+        )
 
     return make
 
@@ -84,7 +86,7 @@ def test_items_without_a_text_share_none(make_catalog):
     catalog = make_catalog([[101, 102], [101, 102], [101, 7, 102]])
     assert catalog.known_text_row.tolist() == [0, 0, 0, 2]
     statistics = np.zeros((4, len(STATISTIC_NAMES)), np.float32)
-    features = CandidateFeatures(catalog, statistics, "utc", ("score",), ("view", "cart", "purchase"))
+    features = CandidateFeatures(catalog, statistics, "utc", ("score",), FeatureOptions(("view", "cart", "purchase")))
     values = compute(features)
     assert values["times"] == [3, 1, 0]
     assert values["text_times"] == values["text_view_times"] == [0, 0, 0]

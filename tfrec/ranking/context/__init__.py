@@ -1,0 +1,1 @@
+"""Ranking features of the request's context, such as its store, and of items at the query time."""
