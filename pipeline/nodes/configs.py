@@ -11,6 +11,7 @@ from tfrec.config import (
     Config,
     EvaluationConfig,
     ExamplesConfig,
+    FeaturesConfig,
     RankingConfig,
     ServingConfig,
     SplitConfig,
@@ -63,10 +64,11 @@ def ranker_config(config: Config) -> Config:
 
 
 def evaluation_config(config: Config) -> Config:
-    """Clock, method of the split, evaluation and verdict."""
+    """Clock, method of the split, columns of the items, evaluation and verdict."""
     evaluation = dataclasses.replace(config.evaluation, ranking_users=0)
     examples = ExamplesConfig(split=SplitConfig(method=config.examples.split.method))
-    return Config(clock=config.clock, examples=examples, evaluation=evaluation, verdict=config.verdict)
+    features = FeaturesConfig(item_columns=config.features.item_columns)
+    return Config(config.clock, examples, features, evaluation=evaluation, verdict=config.verdict)
 
 
 def _labels(config: Config) -> EvaluationConfig:

@@ -12,6 +12,7 @@ from tfrec.config import Config
 from tfrec.errors import ModelError
 from tfrec.evaluation.analysis.calibration_curve import CandidateProbabilities
 from tfrec.evaluation.analysis.cold_start import cold_start, cuts, points
+from tfrec.evaluation.analysis.exposure import exposure
 from tfrec.evaluation.analysis.gains import gains, strongest
 from tfrec.evaluation.analysis.probability_metrics import probability_metrics
 from tfrec.evaluation.analysis.sample_users import sample_users
@@ -20,7 +21,7 @@ from tfrec.evaluation.baselines.floor import floor_baselines
 from tfrec.evaluation.details import Details
 from tfrec.evaluation.evaluate import Extras, evaluate, label_shares, protocol_of
 from tfrec.evaluation.exported_model import ExportedModel
-from tfrec.evaluation.groups import groups
+from tfrec.evaluation.groups import exposure_partitions, groups
 from tfrec.evaluation.holdout import Holdout, configured_holdout
 from tfrec.evaluation.per_user import GROUP_METRICS
 from tfrec.evaluation.result import PRODUCTION, Evaluation
@@ -54,7 +55,8 @@ def evaluate_and_bless(
     floor = floor_baselines(validation, holdout, config.verdict)
     for name, settings in floor.settings.items():
         log(f"{name} by the validation window: {settings}")
-    items = read_items(examples_dir, holdout.item_ids)
+    item_columns = config.features.item_columns
+    items = read_items(examples_dir, holdout.item_ids, item_columns)
     exported = ExportedModel(model, examples_dir, holdout)
     in_production = _in_production(production, examples_dir, holdout, log)
 
@@ -85,6 +87,7 @@ def evaluate_and_bless(
         else None,
         calibration=probabilities.curve() if name == BOTH_STAGES else None,
         label_shares=label_shares(holdout),
+        exposure=exposure(holdout, scores[name], best, exposure_partitions(holdout, items, item_columns)),
         sample_users=sample_users(holdout, stages[name], items.title.to_numpy()),
         training=read_epochs(Path(model) / IN_MODEL),
         probabilities=probability_metrics(*probabilities.joined()) if name == BOTH_STAGES else None,

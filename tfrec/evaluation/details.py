@@ -34,6 +34,18 @@ class GroupGain:
 
 
 @dataclasses.dataclass(frozen=True)
+class GroupExposure:
+    """Shares of one group of items in each of four."""
+
+    partition: str  # "department", "brand", a column of the items, "item age"
+    group: str
+    catalog: Number  # of the candidate items
+    labels: Number  # of all users' labels
+    model: Number  # of all users' first 20 items
+    baseline: Number  # likewise, of the strongest baseline
+
+
+@dataclasses.dataclass(frozen=True)
 class PairedDifference:
     """Mean over users of the model's NDCG@20 minus that of a baseline."""
 
@@ -128,6 +140,7 @@ class Details:
     ] = None
     # shares of all labels by tenth of the items, as Scores.exposure
     label_shares: Annotated[tuple[Number, ...], Field(validation_alias=AliasChoices("label_shares", "chosen"))] = ()
+    exposure: tuple[GroupExposure, ...] = ()
     sample_users: Annotated[
         tuple[SampleUser, ...], Field(validation_alias=AliasChoices("sample_users", "shoppers"))
     ] = ()

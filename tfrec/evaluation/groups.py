@@ -1,13 +1,15 @@
 """Groups of a shop that are evaluated one by one: departments, ages of items, activity of users.
 
 A department is the first level of an item's category. An item's age runs from its first interaction
-before the window. A user's activity is the number of their interactions before the window.
+before the window. A user's activity is the number of their interactions before the window. Exposure
+is also measured by brand and by further columns of the items.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ import pandas as pd
 from tfrec.evaluation.holdout import Holdout
 from tfrec.schema import CATEGORY_SEPARATOR, DAY_SECONDS
 
-N_DEPARTMENTS = 20  # the largest ones, evaluated one by one
+N_VALUES = 20  # departments or brands with the most labels, evaluated one by one
 AGES_DAYS = (7, 28, 90)
 QUARTERS = 4
 
@@ -54,12 +56,35 @@ def groups(holdout: Holdout, categories: np.ndarray) -> Groups:
 
 def departments(holdout: Holdout, categories: np.ndarray) -> Partition:
     """The 20 departments with the most labels, then all others, then items without a category."""
-    first = pd.Series(categories, dtype=object).str.split(CATEGORY_SEPARATOR).str[0].replace("", NO_CATEGORY)
-    labels = pd.Series(np.asarray(holdout.labels.sum(axis=0)).ravel()).groupby(first.to_numpy()).sum()
-    named = labels.drop(NO_CATEGORY, errors="ignore").sort_values(ascending=False, kind="stable").index[:N_DEPARTMENTS]
-    names = (*named, OTHERS, NO_CATEGORY)
-    group = pd.Index(names).get_indexer(first)
+    first = pd.Series(categories, dtype=object).str.split(CATEGORY_SEPARATOR).str[0]
+    return by_value(holdout, first.to_numpy(), NO_CATEGORY)
+
+
+def by_value(holdout: Holdout, values: np.ndarray, missing: str) -> Partition:
+    """The 20 values with the most labels, then all others, then items without one.
+
+    `values` [items] str, "" for none; `missing` names the group of these items.
+    """
+    value = pd.Series(values, dtype=object).replace("", missing)
+    labels = pd.Series(np.asarray(holdout.labels.sum(axis=0)).ravel()).groupby(value.to_numpy()).sum()
+    named = labels.drop(missing, errors="ignore").sort_values(ascending=False, kind="stable").index[:N_VALUES]
+    names = (*named, OTHERS, missing)
+    group = pd.Index(names).get_indexer(value)
     return _without_empty(Partition(names, np.where(group < 0, names.index(OTHERS), group)))
+
+
+def exposure_partitions(holdout: Holdout, items: pd.DataFrame, columns: Sequence[str]) -> dict[str, Partition]:
+    """Partitions of the items by department, brand, further `columns` and age.
+
+    `items` has the columns category, brand and `columns`. An attribute that no item has is left
+    out.
+    """
+    by_category = groups(holdout, items.category.to_numpy()).of_items
+    partitions = {name: part for name, part in by_category.items() if name != "item age"}
+    for column in ("brand", *columns):
+        if (items[column] != "").any():
+            partitions[column] = by_value(holdout, items[column].to_numpy(), f"no {column}")
+    return partitions | {name: part for name, part in by_category.items() if name == "item age"}
 
 
 def item_ages(holdout: Holdout) -> Partition:

@@ -95,15 +95,18 @@ def read_state_times(examples_dir: str | Path) -> pd.DataFrame:
     return pd.DataFrame({"item_id": item_id, "timestamp": times})
 
 
-def read_items(examples_dir: str | Path, item_ids: np.ndarray) -> pd.DataFrame:
-    """Title, brand, category (path) and description of each item of `item_ids`; "" unknown."""
+def read_items(examples_dir: str | Path, item_ids: np.ndarray, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Title, brand, category (path) and description of each item of `item_ids`; "" unknown.
+
+    `columns` are further ones of the items.
+    """
     import tensorflow as tf
 
-    names = ("title", "brand", "category", "description")
+    names = ("title", "brand", "category", "description", *columns)
     features = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("item_id", *(f"item_{n}" for n in names))}
     batches = list(_parsed(examples_dir, "catalog", features, lambda parsed: parsed))
-    columns = {name: _decoded(np.concatenate([batch[name] for batch in batches] or [[]])) for name in features}
-    items = pd.DataFrame(columns).rename(columns=lambda name: name.removeprefix("item_") if name != "item_id" else name)
+    values = {name: _decoded(np.concatenate([batch[name] for batch in batches] or [[]])) for name in features}
+    items = pd.DataFrame(values).rename(columns=lambda name: name.removeprefix("item_") if name != "item_id" else name)
     return items.set_index("item_id").loc[item_ids, list(names)]
 
 

@@ -16,6 +16,7 @@ from tfrec.evaluation.details import GroupGain
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Scores, SliceScores
 from tfrec.reports.columns import one_line
+from tfrec.reports.exposure import exposure_header, exposure_tables
 from tfrec.reports.figures import MISSING, interval_text, number
 from tfrec.reports.score_tables import protocol_sentence
 from tfrec.reports.sections import plotted_sections
@@ -75,6 +76,8 @@ def render_page(evaluation: Evaluation, title: str, seconds: Mapping[str, float]
         table=[_row(scores, scores is evaluation.model) for scores in evaluation.scores.values()],
         plotted=plotted_sections(evaluation),
         baseline=details.baseline,
+        exposure_header=exposure_header(evaluation),
+        exposure=exposure_tables(evaluation),
         group_header=GROUP_HEADER,
         gains=[_gain_row(gain) for gain in gains],
         losses=[_gain_row(gain) for gain in losses],

@@ -16,6 +16,7 @@ from tfrec.evaluation.details import ProbabilityMetrics
 from tfrec.evaluation.result import Evaluation
 from tfrec.evaluation.scores import Protocol, Scores, SliceScores
 from tfrec.reports.columns import display_width, fit
+from tfrec.reports.exposure import render_exposure
 from tfrec.reports.first_clicks import render_first_clicks
 from tfrec.reports.metric_names import DEFAULT_METRICS, MetricNames
 from tfrec.reports.terminal import WIDTH
@@ -27,7 +28,7 @@ _NAME, _NUMBER, _NUMBER_AND_ERROR = 24, 12, 18  # widths
 
 
 def render_table(evaluation: Evaluation, metrics: MetricNames = DEFAULT_METRICS) -> str:
-    """The protocol, a block for each slice, the first clicks and the verdict.
+    """The protocol, a block for each slice, the first clicks, the exposure and the verdict.
 
     Metrics of probabilities have a block of their own. DataError when the evaluation lacks one of
     the metrics.
@@ -36,7 +37,7 @@ def render_table(evaluation: Evaluation, metrics: MetricNames = DEFAULT_METRICS)
     blocks = [
         render_scores(evaluation.protocol, evaluation.scores, metrics),
         *([_probability_block(probabilities, metrics.probability)] if metrics.probability else []),
-        *filter(None, [render_first_clicks(evaluation)]),
+        *filter(None, [render_first_clicks(evaluation), render_exposure(evaluation)]),
         _verdict(evaluation),
     ]
     return "\n\n".join(blocks)

@@ -134,6 +134,8 @@ def test_the_details_come_from_the_model_the_baseline_and_its_curve(toys, toy_ex
     assert details.calibration is None  # scores of the towers are no probabilities
     # Of four items the tenths 0, 2, 5 and 7 hold one each: tea, book, mug, pen by their buyers.
     assert details.label_shares == pytest.approx((0, 0, 0, 0, 0, 2 / 3, 0, 1 / 3, 0, 0))
+    assert {row.partition for row in details.exposure} == {"item age"}
+    assert sum(row.model for row in details.exposure) == pytest.approx(1)
     assert [user.user_id for user in details.sample_users] == ["ann", "bob", "cai"]
     assert [item.item_id for item in details.sample_users[0].recommended][:1] == ["mug"]
     assert [(epoch.phase, epoch.loss) for epoch in details.training] == [("towers", 2.0)]

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from tfrec.evaluation.groups import activity, departments, groups, item_ages
+from tfrec.evaluation.groups import activity, departments, exposure_partitions, groups, item_ages
 from tfrec.evaluation.holdout import Holdout, holdout_from_events
 from tfrec.schema import DAY_SECONDS
 
@@ -68,3 +68,15 @@ def test_without_categories_or_clock_there_are_no_departments_or_ages():
     assert groups(ordered, np.array([""], object)).of_items == {}
     last_out = dataclasses.replace(dated, split="leave_last_out")  # an item has another age for each user
     assert groups(last_out, np.array([""], object)).of_items == {}
+
+
+def test_exposure_is_measured_by_every_attribute_that_an_item_has():
+    shop = holdout([("u", "a", 1), ("u", "b", 40)], [("u", "b"), ("v", "b"), ("v", "c")], ["a", "b", "c"])
+    columns = {"category": ["Food > Tea", "", ""], "brand": "", "maker": ["x", "y", ""]}
+    partitions = exposure_partitions(shop, pd.DataFrame(columns, index=["a", "b", "c"]), ("maker",))
+    assert {name: part.names for name, part in partitions.items()} == {
+        "department": ("Food", "no category"),
+        "maker": ("y", "x", "no maker"),  # by their labels: b has two, a has none
+        "item age": ("new", "0 to 7 days", "7 to 28 days", "28 to 90 days", "90 days or more"),
+    }
+    assert partitions["maker"].group.tolist() == [1, 0, 2]

@@ -10,6 +10,7 @@ from tfrec.evaluation.details import (
     ColdStart,
     ColdStartPoint,
     Details,
+    GroupExposure,
     GroupGain,
     SampleItem,
     SampleUser,
@@ -60,6 +61,11 @@ DETAILS = Details(
     ),
     calibration=CalibrationCurve((CalibrationBin(0.001, 0.0, 1000), CalibrationBin(0.2, 0.25, 1001)), 0.0255),
     label_shares=(0.7531, 0.2469),
+    exposure=(
+        *(GroupExposure("brand", f"b{number}", 0.1, 0.2, 0.3, 0.4) for number in range(5)),
+        GroupExposure("brand", EVIL, 0.5, 0.0, 0.25, math.nan),
+        GroupExposure("item age", "new", 0.0385, 0.0301, 0.0012, 0.0),
+    ),
     sample_users=(
         SampleUser(
             "u<b>1</b>",

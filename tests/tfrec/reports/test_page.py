@@ -17,8 +17,9 @@ from tfrec.reports.figures import MISSING
 from tfrec.reports.page import render_page, write_page
 
 SECTIONS = (
-    "scores recall-curves cold-start calibration-and-exposure learning groups sample-users seconds protocol".split()
-)
+    "scores recall-curves cold-start calibration-and-exposure learning exposure-by-group groups sample-users seconds "
+    "protocol"
+).split()
 
 
 class Page(HTMLParser):
@@ -119,6 +120,14 @@ def test_gains_and_losses_are_ordered_by_size(page):
     assert gains[1][1:] == ["900", "0.4444", "0.3333", "+0.1111", "0.0511 to 0.1711"]
     assert [row[0] for row in gains[2:]] == ["activity: 1 to 120"]  # the ages of items have a plot instead
     assert [row[0] for row in losses[1:]] == ["department: TOYS"]
+
+
+def test_exposure_has_a_table_for_each_partition(page):
+    brands = page.tables["Shares by brand"]
+    assert brands[0] == ["group", "catalog", "labels", "two stages", "personal_frequency"]
+    assert brands[1] == ["b0", "0.1000", "0.2000", "0.3000", "0.4000"]
+    assert brands[6] == [EVIL, "0.5000", "0.0000", "0.2500", "–"]
+    assert page.tables["Shares by item age"][1:] == [["new", "0.0385", "0.0301", "0.0012", "0.0000"]]
 
 
 def test_seconds_are_those_of_the_steps_the_training_and_the_scoring(page):
