@@ -271,6 +271,9 @@ class RankingConfig(Settings):
     repeat_windows: NonNegative = 1
     """Windows before the validation window whose repeats the ranker is fitted to; none where the
     split has no windows."""
+    context_dropout: ShareBelowOne = 0.3
+    """Share of those histories whose request has no context (`examples.context_columns`), so that
+    the ranker serves a client that sends none."""
     batch_size: Positive = 4096
     """Most candidates in a step; fewer in a small shop."""
     learning_rate: PositiveNumber = 2e-3

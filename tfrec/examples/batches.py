@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from tfrec.schema import DAY_SECONDS, EVENT_KINDS, NEGATIVE_KINDS
 
+BUCKETS = 10_000
+"""Parts of a share of users."""
+
 Batch = dict[str, tf.Tensor]
 """Dense features of event sequences by name (preprocessing.py), padded with 0 and ""."""
 
@@ -91,6 +94,16 @@ def earlier(batch: Batch, start: int, end: int, context_columns: Sequence[str] =
         f"user_{name}": tf.gather(cut[f"event_{name}"] * is_target, first, batch_dims=1) for name in context_columns
     }
     return cut | context | {"event_is_target": is_target}
+
+
+def without_context(batch: Batch, context_columns: Sequence[str], share: float, salt: str) -> Batch:
+    """The batch with an unknown context of the request for a `share` of its users.
+
+    Who they are depends on the user's id and `salt` alone.
+    """
+    bucket = tf.strings.to_hash_bucket_fast(tf.strings.join([batch["user_id"], salt]), BUCKETS)
+    is_kept = tf.cast(bucket >= round(share * BUCKETS), tf.int64)
+    return batch | {f"user_{name}": batch[f"user_{name}"] * is_kept for name in context_columns}
 
 
 def _is_context(batch: Batch) -> tf.Tensor:

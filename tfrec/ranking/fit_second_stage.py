@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import DataError
-from tfrec.examples.batches import window_start
+from tfrec.examples.batches import window_start, without_context
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.ranking.cross_fit import fit_with_held_out_users
 from tfrec.ranking.kind_features import kind_index
@@ -69,10 +69,11 @@ def fit_second_stage(
         _fit_cold_candidates(stage, data, start, config.train.seed)
     log("second stage: collecting the candidates of the validation window")
     if config.ranking.short_histories:
-        buffer.add(collect_short_histories(stage, data, start, config.ranking.short_histories, config.train.seed))
+        short = _hide_contexts(data, config, "short")
+        buffer.add(collect_short_histories(stage, short, start, config.ranking.short_histories, config.train.seed))
         log(f"second stage: {buffer.count - earlier:,} candidates after short histories")
     first = buffer.count
-    buffer.add(collect_candidates(stage, data, start), first_user)
+    buffer.add(collect_candidates(stage, _hide_contexts(data, config, "whole"), start), first_user)
     examples = buffer.join()
     shares = zip(stage.ranker.heads, examples.labels[first:].mean(axis=0), strict=True)
     by_head = ", ".join(f"{head} {share:.2%}" for head, share in shares)
@@ -89,6 +90,11 @@ def fit_second_stage(
     if config.has_windows:  # without them, held-out users have query times of their own
         stage.features.drop_states_before(int(everything.timestamp.max()))
     return stage
+
+
+def _hide_contexts(data: tf.data.Dataset, config: Config, salt: str) -> tf.data.Dataset:
+    columns, share = config.examples.context_columns, config.ranking.context_dropout
+    return data.map(lambda batch: without_context(batch, columns, share, salt)) if columns else data
 
 
 def _heads(files: Sequence[str], config: Config) -> Heads:
