@@ -58,6 +58,8 @@ def _completed(run: Run, manifest: Manifest) -> Config:
         lowercase=lowercase,
     )
     return dataclasses.replace(run.config, features=features, clock=manifest.clock)
+        item_numbers=manifest.item_numbers,
+        item_vectors=manifest.item_vectors,
 
 
 def _weights(bert: str) -> str:

@@ -119,6 +119,10 @@ class FeaturesConfig(Settings):
     item_columns: tuple[str, ...] = ()
     """More columns of the items table, used like categories; filled from the tables' manifest."""
     oov_buckets: Positive = 1
+    item_numbers: tuple[str, ...] = ()
+    """Columns of numbers of the items table; filled from the tables' manifest."""
+    item_vectors: tuple[str, ...] = ()
+    """Columns of vectors of the items table, such as an image's; filled from the manifest."""
     """Out-of-vocabulary buckets of the profile, brand and category vocabularies."""
     profile_columns: tuple[str, ...] = ()
     """Profile columns of the users table; filled from the tables' manifest."""

@@ -12,7 +12,11 @@ from tfrec.config import Config, with_settings
 from tfrec.errors import ConfigError
 from tfrec.settings import parse, parse_all, suggestion
 
-FILLED = ("clock", "features.profile_columns", "features.item_columns", "features.vocabulary", "features.lowercase")
+FILLED = (
+    "clock",
+    *(f"features.{name}" for name in ("profile_columns", "item_columns", "item_numbers", "item_vectors")),
+    *("features.vocabulary", "features.lowercase"),
+)
 """Settings that the pipeline fills from the tables and the BERT."""
 SPACE = "tune.space"
 """The one setting that is a table: setting -> values to try."""

@@ -44,14 +44,15 @@ def curated_schema(config: Config) -> schema_pb2.Schema:
     context = {f"event_{column}": BYTES for column in config.examples.context_columns}
     request = {f"user_{column}": BYTES for column in config.request_columns}
     extra = {f"item_{column}": BYTES for column in config.features.item_columns}
+    numbers = {f"item_{column}": FLOAT for column in (*config.features.item_numbers, *config.features.item_vectors)}
     states = {name: INT if name == "state_from" else FLOAT for name in state_features(config.examples)}
-    for name, kind in (SEQUENCE | context | request | ITEM | extra | states).items():
+    for name, kind in (SEQUENCE | context | request | ITEM | extra | numbers | states).items():
         feature = schema.feature.add(name=name, type=kind)
         if name == "event_kind":
             feature.string_domain.value.extend(EVENT_KINDS)
         elif name == "event_is_target":
             feature.int_domain.min, feature.int_domain.max = 0, 1
-        elif kind == FLOAT and name not in states:
+        elif kind == FLOAT and name not in (*states, *numbers):
             feature.float_domain.min = 0.0
     return schema
 

@@ -29,7 +29,7 @@ from tfrec.errors import DataError
 from tfrec.examples.build import SPLITS, build_partition
 from tfrec.schema import Manifest, TableSet, read_table_set
 
-FINGERPRINTED = ("clock", "partitions", "profile_columns", "item_columns")
+FINGERPRINTED = ("clock", "partitions", "profile_columns", "item_columns", "item_numbers", "item_vectors")
 """The manifest's fields that change the examples, beside the hash of the tables."""
 
 

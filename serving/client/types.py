@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from serving.client.constraints import NO_CONSTRAINTS, Constraints, UnknownInput
+from serving.client.model_info import Tensor
 from serving.client.texts import is_blank, strings
 from tfrec.errors import ServingError
 
@@ -54,6 +55,8 @@ class Item:
     price: float = 0.0
     attributes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Values of the other columns that the model was trained with: {"manufacturer_id": "69"}."""
+    numbers: Mapping[str, float | Sequence[float]] = dataclasses.field(default_factory=dict)
+    """Numbers and vectors of those columns: {"weight": 0.5, "image": [0.1, 0.7]}."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,10 +144,10 @@ class User:
                 )
 
 
-def item_inputs(items: Sequence[Item], names: Collection[str]) -> dict[str, np.ndarray]:
-    """The tensors of `embed_item`, each [items], restricted to `names` (the signature's inputs).
+def item_inputs(items: Sequence[Item], known: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """The tensors of `embed_item`, each [items], restricted to `known` (the signature's inputs).
 
-    Raises UnknownInput for an attribute that the model lacks.
+    Raises UnknownInput for an attribute or number that the model lacks.
     """
     fields = ("item_id", "title", "description", "category", "brand")
     inputs = {
@@ -152,18 +155,38 @@ def item_inputs(items: Sequence[Item], names: Collection[str]) -> dict[str, np.n
         for name in fields
     }
     inputs["item_price"] = np.array([item.price for item in items], np.float32)
-    attributes = [name.removeprefix(ITEM_PREFIX) for name in sorted(set(names) - set(inputs))]
-    for column in sorted({column for item in items for column in item.attributes} - set(attributes)):
-        known = ", ".join(attributes) or "none"
-        raise UnknownInput(
-            f"item attribute is {column!r} but the served model knows {known}; drop it, or train with it"
-        )
-    return inputs | {
-        f"{ITEM_PREFIX}{column}": strings(
-            f"item attribute {column}", [item.attributes.get(column, "") for item in items]
-        )
+    further = {name.removeprefix(ITEM_PREFIX): known[name] for name in sorted(set(known) - set(inputs))}
+    numbers = {column: tensor for column, tensor in further.items() if tensor.dtype == "float"}
+    attributes = [column for column in further if column not in numbers]
+    _check_columns("attribute", (item.attributes for item in items), attributes)
+    _check_columns("number", (item.numbers for item in items), numbers)
+    texts = {
+        column: strings(f"item attribute {column}", [item.attributes.get(column, "") for item in items])
         for column in attributes
     }
+    values = {column: _numbers(column, items, tensor) for column, tensor in numbers.items()}
+    return inputs | {f"{ITEM_PREFIX}{column}": array for column, array in (texts | values).items()}
+
+
+def _check_columns(word: str, given: Iterable[Mapping[str, object]], known: Collection[str]) -> None:
+    for column in sorted({column for columns in given for column in columns} - set(known)):
+        raise UnknownInput(
+            f"item {word} is {column!r} but the served model knows {', '.join(known) or 'none'}; drop it, or train "
+            "with it"
+        )
+
+
+def _numbers(column: str, items: Sequence[Item], tensor: Tensor) -> np.ndarray:
+    """[items] or [items, length] float32 of a column; NaN, or zeros, for an item without it."""
+    shape = (tensor.shape or (-1,))[1:]
+    unknown = np.zeros(shape, np.float32) if shape else np.float32(np.nan)
+    arrays = [np.asarray(item.numbers.get(column, unknown), np.float32) for item in items]
+    for array in arrays:
+        if array.shape != shape:
+            raise ServingError(
+                f"item number {column} has the shape {list(array.shape)} but the served model takes {list(shape)}"
+            )
+    return np.stack(arrays) if arrays else np.zeros((0, *shape), np.float32)
 
 
 def recommendations(outputs: Mapping[str, np.ndarray], k: int) -> list[list[Recommendation]]:

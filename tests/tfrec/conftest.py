@@ -270,6 +270,8 @@ def _schema(config: Config) -> Any:
         tf.string,
     )
     types |= {name: tf.int64 if name == "state_from" else tf.float32 for name in state_features(config.examples)}
+    numbers = (*config.features.item_numbers, *config.features.item_vectors)
+    types |= {f"item_{name}": tf.float32 for name in numbers}
     types |= dict.fromkeys(integers, tf.int64) | dict.fromkeys(floats, tf.float32)
     return schema_utils.schema_from_feature_spec({name: tf.io.VarLenFeature(dtype) for name, dtype in types.items()})
 

@@ -6,7 +6,6 @@ Serving and pipeline are imported inside functions only (docs/decisions/0001-com
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfrec.cli.recommend_flags import TABLES
@@ -15,7 +14,7 @@ from tfrec.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from serving.client import Event, Item
     from tfrec.data.lookup import User
-    from tfrec.schema import TableSet
+    from tfrec.schema import Manifest, TableSet
 
 
 class UserInput(NamedTuple):
@@ -86,15 +85,14 @@ def read_item_inputs(options: argparse.Namespace) -> list[Item]:
     for item_id in options.item:
         if item_id not in rows.index:
             raise DataError(f"item {item_id!r} is not in {tables.root}; take an id of its items")
-    return [
-        _to_item(item_id, rows.loc[item_id].dropna().to_dict(), tables.manifest.item_columns)
-        for item_id in options.item
-    ]
+    return [_to_item(item_id, rows.loc[item_id].dropna().to_dict(), tables.manifest) for item_id in options.item]
 
 
-def _to_item(item_id: str, values: dict[str, Any], attribute_columns: Sequence[str]) -> Item:
+def _to_item(item_id: str, values: dict[str, Any], manifest: Manifest) -> Item:
     from serving.client import Item
 
     fields = {name: values[name] for name in ("description", "category", "brand", "price") if name in values}
-    attributes = {column: values[column] for column in attribute_columns if column in values}
-    return Item(values.get("title", ""), item_id, attributes=attributes, **fields)
+    attributes = {column: values[column] for column in manifest.item_columns if column in values}
+    columns = (*manifest.item_numbers, *manifest.item_vectors)
+    numbers = {column: values[column] for column in columns if column in values}
+    return Item(values.get("title", ""), item_id, attributes=attributes, numbers=numbers, **fields)

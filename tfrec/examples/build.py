@@ -13,6 +13,7 @@ one user's events, oldest first. An example of `catalog` is an item:
     event_is_target [length]                         int64; 1 target of this split, 0 context
     item_id, item_title, item_description, item_category, item_brand [1] bytes,
     item_<further column> [1] bytes, item_price [1] float32
+    item_<number> [1], item_<vector> [length]        float32; none where unknown
     state_from [changes]                             int64 seconds, with `examples.item_states`
     state_<column> [changes]                         float32, see item_states.py
 
@@ -80,7 +81,8 @@ def build_partition(tables: TableSet, index: int, config: ExamplesConfig) -> Ite
     bounds = boundaries(manifest, config.split)
     batches = build_sequences(interactions, users, manifest.profile_columns, bounds, config)
     items = pq.read_table(tables.part("items", index))
-    batches["catalog"] = build_catalog(items, manifest.item_columns, _read_states(tables, index, bounds, config))
+    further = (*manifest.item_columns, *manifest.item_numbers, *manifest.item_vectors)
+    batches["catalog"] = build_catalog(items, further, _read_states(tables, index, bounds, config))
     for split, batch in batches.items():
         for start in range(0, batch.num_rows, ENCODE_ROWS):
             yield split, encode(batch.slice(start, ENCODE_ROWS))
@@ -120,12 +122,18 @@ def build_sequences(
 
 
 def build_catalog(items: pa.Table, further: tuple[str, ...] = (), states: ItemStates | None = None) -> pa.RecordBatch:
-    """Build the catalog, one row an item, with the `further` columns of the items table."""
+    """Build the catalog, one row an item, with the `further` columns of the items table.
+
+    These may hold texts, numbers or vectors.
+    """
     columns = {"item_id": _bytes(items["item_id"])}
-    for name in ("title", "description", "category", "brand", *further):
+    numeric = [name for name in further if not pa.types.is_string(items.schema.field(name).type)]
+    texts = [name for name in further if name not in numeric]
+    for name in ("title", "description", "category", "brand", *texts):
         columns[f"item_{name}"] = _bytes(items[name].cast(pa.string()))
     columns["item_price"] = _price(items["price"])
-    batch = _batch({name: _lists(values) for name, values in columns.items()})
+    numbers = {f"item_{name}": _known_numbers(items[name].combine_chunks()) for name in numeric}
+    batch = _batch({name: _lists(values) for name, values in columns.items()} | numbers)
     if states is not None:
         offsets, changes = states.of_items(columns["item_id"])
         for name, values in changes.items():
@@ -353,6 +361,15 @@ def _price(column: pa.ChunkedArray) -> pa.Array:
     """The column as float32, 0 for null and NaN."""
     values = column.cast(pa.float32()).fill_null(0).to_numpy()
     return pa.array(np.nan_to_num(values, nan=0.0))
+
+
+def _known_numbers(column: pa.Array) -> pa.Array:
+    """Numbers [rows] or vectors [rows] as lists of float32; an empty one where there is none."""
+    if pa.types.is_floating(column.type):
+        offsets = np.append(0, np.cumsum(pc.is_finite(column).fill_null(False).to_numpy(zero_copy_only=False)))
+        return _lists(column.filter(pc.is_finite(column)).cast(pa.float32()), offsets)
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy()
+    return _lists(pc.list_flatten(column).cast(pa.float32()), np.append(0, np.cumsum(lengths)))
 
 
 def _lists(values: pa.Array, offsets: np.ndarray | None = None) -> pa.Array:

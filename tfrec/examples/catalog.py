@@ -39,6 +39,9 @@ class Catalog:
     price_size: int
     profile_sizes: dict[str, int]  # user_<column> -> number of indices
     states: StateTable | None = None
+    number_widths: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Columns of numbers (1 each) and of vectors (their length), side by side in `numbers`."""
+    numbers: np.ndarray | None = None  # [rows, sum of the widths] float32, 0 unknown; None: no column
 
     @property
     def rows(self) -> int:

@@ -49,6 +49,7 @@ def load_catalog(
     query_tokens = _padded(word_piece_of(features)(tf.constant(queries)), features)
     tokens, text_row = distinct_rows(np.concatenate([items["item_tokens"], query_tokens]))
     frequencies = transformed.item_frequencies()
+    number_columns = (*features.item_numbers, *features.item_vectors)
     oov = features.oov_buckets
     return Catalog(
         item_ids=_with_row_0(items["item_id"]),
@@ -69,6 +70,10 @@ def load_catalog(
             f"user_{column}": transformed.indices(f"user_{column}", oov) for column in features.profile_columns
         },
         states=states,
+        number_widths={name: items[f"item_{name}"].shape[1] for name in number_columns},
+        numbers=_with_row_0(np.concatenate([items[f"item_{name}"] for name in number_columns], axis=1))
+        if number_columns
+        else None,
     )
 
 
@@ -187,15 +192,21 @@ def _read_items(
         "item_brand": tf.io.FixedLenFeature([], tf.int64, 0),
         "item_price": tf.io.FixedLenFeature([], tf.int64, 0),
     }
+    numbers = [f"item_{name}" for name in (*features.item_numbers, *features.item_vectors)]
+    spec |= {name: tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64) for name in numbers}
     ragged = {name: tf.io.RaggedFeature(_state_dtype(name), row_splits_dtype=tf.int64) for name in state_names}
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(READ_BATCH)
     batches, states = [], []
     for batch in records.map(lambda serialized: tf.io.parse_example(serialized, spec | ragged)):
         batch["item_tokens"] = batch["item_tokens"].to_tensor(shape=[None, features.text_tokens])
         states.append({name: batch.pop(name) for name in ragged})
-        batches.append({name: value.numpy() for name, value in batch.items()})
+        batches.append({n: value.to_tensor().numpy() if n in numbers else value.numpy() for n, value in batch.items()})
     if not batches:
         return {"item_id": np.empty(0, object)}, None
+    for name in numbers:  # a batch of unknown values alone is narrower
+        width = max(1, *(batch[name].shape[1] for batch in batches))
+        for batch in batches:
+            batch[name] = np.pad(batch[name], ((0, 0), (0, width - batch[name].shape[1])))
     items = {name: np.concatenate([batch[name] for batch in batches]) for name in spec}
     order = np.argsort(items["item_id"])  # Beam writes them in any order, and the rows decide which negatives are drawn
     table = _state_table(states, np.argsort(order) + 1) if state_names else None

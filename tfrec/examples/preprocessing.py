@@ -22,6 +22,7 @@ ITEM_VOCABULARY = "event_item_id"
 
 READ_BATCH = 4096  # records of a vocabulary read at once; one by one they dominate the time of loading a catalog
 DAYS_PER_WEEK = 7
+MOST_DEVIATIONS = 5.0  # an item of 100 tons must not drown the others' weights
 EPOCH_DAY_OF_WEEK = 3  # 1970-01-01 was a Thursday; weeks start on Monday
 
 
@@ -117,7 +118,22 @@ def _item_features(inputs: dict[str, tf.SparseTensor], features: config.Features
         "item_category_path": category,
         "item_brand": _vocabulary_index(inputs["item_brand"], "item_brand", features.oov_buckets),
         "item_price": price.with_values(_price_bucket(price.values, features.price_buckets)),
+        **{f"item_{name}": _standard_score(inputs[f"item_{name}"]) for name in features.item_numbers},
+        **{f"item_{name}": _of_length_1(inputs[f"item_{name}"]) for name in features.item_vectors},
     }
+
+
+def _standard_score(numbers: tf.SparseTensor) -> tf.SparseTensor:
+    """Standard score, at most MOST_DEVIATIONS from 0; a column of one value becomes 0."""
+    score = tft.scale_to_z_score(numbers.values)
+    return numbers.with_values(tf.clip_by_value(score, -MOST_DEVIATIONS, MOST_DEVIATIONS))
+
+
+def _of_length_1(vectors: tf.SparseTensor) -> tf.SparseTensor:
+    """Vectors [batch, length], each divided by its length; one of zeros stays."""
+    row = vectors.indices[:, 0]
+    squares = tf.math.unsorted_segment_sum(tf.square(vectors.values), row, vectors.dense_shape[0])
+    return vectors.with_values(tf.math.divide_no_nan(vectors.values, tf.sqrt(tf.gather(squares, row))))
 
 
 def category_paths(category: tf.Tensor, levels: int) -> tf.Tensor:

@@ -100,7 +100,12 @@ def make_requests(catalog: Catalog, config: Config) -> dict[str, Tensors]:
             "item_brand": _strings([""] * USERS),
             "item_price": np.array([0.0, 1.0, 10.0, 100.0], np.float32),
         }
-        | {f"item_{column}": _strings([""] * USERS) for column in config.features.item_columns},
+        | {f"item_{column}": _strings([""] * USERS) for column in config.features.item_columns}
+        | {f"item_{column}": np.full(USERS, 0.5, np.float32) for column in config.features.item_numbers}
+        | {
+            f"item_{column}": np.ones((USERS, catalog.number_widths[column]), np.float32)
+            for column in config.features.item_vectors
+        },
     }
 
 

@@ -80,7 +80,13 @@ class RequestFeatures(tf.Module):
     def item_specs(self) -> dict[str, tf.TensorSpec]:
         """Inputs of `embed_item`."""
         columns = {f"item_{column}": tf.string for column in self._config.features.item_columns}
-        return specs(ITEM_INPUTS | columns, [None])
+        return specs(ITEM_INPUTS | columns, [None]) | self._number_specs()
+
+    def _number_specs(self) -> dict[str, tf.TensorSpec]:
+        """Numbers [batch] and vectors [batch, length]; NaN, or a vector of zeros, is unknown."""
+        vectors, widths = self._config.features.item_vectors, self._model.tables.number_widths
+        shapes = {f"item_{name}": [None, width] if name in vectors else [None] for name, width in widths.items()}
+        return {name: tf.TensorSpec(shape, tf.float32, name) for name, shape in shapes.items()}
 
     def encode_request(self, inputs: Tensors) -> Request:
         """Encode the inputs of `request_specs`."""
@@ -109,7 +115,12 @@ class RequestFeatures(tf.Module):
 
     def encode_items(self, inputs: Tensors) -> ItemFeatures:
         """Encode the inputs of `item_specs`."""
-        features = self._transform({name: _sparse_column(value) for name, value in inputs.items() if name != "item_id"})
+        numbers = self._number_specs()
+        raw = {name: _sparse_column(value) for name, value in inputs.items() if name not in ("item_id", *numbers)}
+        raw |= {name: _sparse_numbers(inputs[name]) for name in numbers}
+        features = self._transform(raw)
+        widths = self._model.tables.number_widths
+        columns = [_dense(features[f"item_{name}"], width) for name, width in widths.items()]
         settings = self._config.features
         tokens = _dense(features["item_tokens"], settings.text_tokens)
         return ItemFeatures(
@@ -119,6 +130,7 @@ class RequestFeatures(tf.Module):
             category=_dense(features["item_category"], settings.categories),
             brand=_dense(features["item_brand"], 1)[:, 0],
             price=_dense(features["item_price"], 1)[:, 0],
+            numbers=tf.concat(columns, axis=1) if columns else None,
         )
 
     def _query_times(self, inputs: Tensors) -> tf.Tensor:
@@ -160,6 +172,13 @@ def _sparse_column(values: tf.Tensor) -> tf.SparseTensor:
     batch = tf.shape(values, out_type=tf.int64)[0]
     indices = tf.stack([tf.range(batch), tf.zeros([batch], tf.int64)], axis=1)
     return tf.SparseTensor(indices, values, tf.stack([batch, 1]))
+
+
+def _sparse_numbers(values: tf.Tensor) -> tf.SparseTensor:
+    """[batch] or [batch, length] float32 -> sparse [batch, length] without NaN."""
+    rows = values[:, tf.newaxis] if values.shape.rank == 1 else values
+    finite = tf.where(tf.math.is_finite(rows))
+    return tf.SparseTensor(finite, tf.gather_nd(rows, finite), tf.shape(rows, tf.int64))
 
 
 def _dense(sparse: tf.SparseTensor, width: int) -> tf.Tensor:

@@ -20,6 +20,8 @@ class CatalogTables(tf.Module):
         self._category = constant(catalog.category, "category_index")
         self._brand = constant(catalog.brand, "brand_index")
         self._price = constant(catalog.price, "price_bucket")
+        self.number_widths = dict(catalog.number_widths)
+        self._numbers = None if catalog.numbers is None else constant(catalog.numbers, "numbers")
         self._frequency = constant(catalog.frequency, "frequency")
         self._interactions = np.float32(catalog.frequency.sum())
 
@@ -44,6 +46,7 @@ class CatalogTables(tf.Module):
             category=tf.gather(self._category, rows),
             brand=tf.gather(self._brand, rows),
             price=tf.gather(self._price, rows),
+            numbers=None if self._numbers is None else tf.gather(self._numbers, rows),
         )
 
 

@@ -42,6 +42,7 @@ class ItemFeatures(NamedTuple):
     category: tf.Tensor  # [n, columns] int64: the levels of the path, then further columns
     brand: tf.Tensor  # [n] int64
     price: tf.Tensor  # [n] int64
+    numbers: tf.Tensor | None = None  # [n, width] float32: Catalog.numbers; None without columns
 
 
 class _Embedding(tf.keras.layers.Embedding):
@@ -56,7 +57,7 @@ def _embedding(size: int, dim: int, name: str, stddev: float = 0.02) -> _Embeddi
 
 
 class CandidateTower(tf.keras.layers.Layer):
-    """Sum of an id embedding and the projections of text, words, category, brand and price."""
+    """Sum of an id embedding and the projections of text, words, numbers and attributes."""
 
     def __init__(self, catalog: Catalog, config: TowerConfig):
         super().__init__(name="candidate_tower")
@@ -69,6 +70,9 @@ class CandidateTower(tf.keras.layers.Layer):
         self._category = _embedding(catalog.category_size, config.dim, "category")
         self._brand = _embedding(catalog.brand_size, config.dim, "brand")
         self._price = _embedding(catalog.price_size, config.dim, "price")
+        self._numbers = (
+            tf.keras.layers.Dense(config.dim, use_bias=False, name="numbers") if catalog.number_widths else None
+        )
         self._content_bias = tf.keras.layers.Dense(1, use_bias=False, name="content_bias")
 
     def tables(self) -> dict[str, list[tf.Variable]]:
@@ -94,6 +98,8 @@ class CandidateTower(tf.keras.layers.Layer):
             + self._brand(items.brand)
             + self._price(items.price)
         )
+        if self._numbers is not None:
+            content += self._numbers(items.numbers)
         vector = content + has_id * self._ids(items.id_row)
         if self._config.cosine:
             vector = tf.math.l2_normalize(vector, axis=-1)

@@ -136,6 +136,9 @@ def _settings(config: Config) -> dict[str, Any]:
     """Settings by name, with the types that JSON gives back."""
     parts = {"towers": dataclasses.asdict(config.towers), "features": dataclasses.asdict(config.features)}
     del parts["features"]["vocabulary"]  # the path of a file that belongs to the BERT
+    for name in ("item_numbers", "item_vectors"):  # which records of older versions lack
+        if not parts["features"][name]:
+            del parts["features"][name]
     settings = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
     settings |= {"clock": config.clock, "examples.max_events": config.examples.max_events}
     if config.clock == "utc" and not config.has_windows:

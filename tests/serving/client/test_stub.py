@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from serving.client import Client, Event, Item, Recommendation
+from serving.client.model_info import Tensor
 from serving.client.types import item_inputs
 from tfrec.errors import ServingError
 
@@ -150,10 +152,22 @@ def test_embed_items_sends_texts_and_prices(client: Client) -> None:
 def test_item_attributes_must_be_columns_of_the_model(client: Client) -> None:
     with pytest.raises(ServingError, match="item attribute is 'color' but the served model knows none"):
         client.embed_items([Item("Tea"), Item("Mug", attributes={"color": "blue"})])
-    names = ["item_id", "item_title", "item_color", "item_size"]
-    inputs = item_inputs([Item("Tea"), Item("Mug", attributes={"color": "blue"})], names)
+    known = {f"item_{name}": Tensor("string", (-1,)) for name in ("id", "title", "color", "size")}
+    inputs = item_inputs([Item("Tea"), Item("Mug", attributes={"color": "blue"})], known)
     assert inputs["item_color"].tolist() == [b"", b"blue"]
     assert inputs["item_size"].tolist() == [b"", b""]
+
+
+def test_numbers_and_vectors_of_items_have_the_shapes_of_the_model() -> None:
+    known = {"item_id": Tensor("string", (-1,)), "item_weight": Tensor("float", (-1,))}
+    known |= {"item_image": Tensor("float", (-1, 2))}
+    inputs = item_inputs([Item("Mug", numbers={"weight": 0.5, "image": [1, 2]}), Item("Tea")], known)
+    np.testing.assert_array_equal(inputs["item_weight"], np.array([0.5, np.nan], np.float32))
+    assert inputs["item_image"].tolist() == [[1, 2], [0, 0]]
+    with pytest.raises(ServingError, match=r"item number image has the shape \[3\] but the served model takes \[2\]"):
+        item_inputs([Item("Mug", numbers={"image": [1, 2, 3]})], known)
+    with pytest.raises(ServingError, match="item number is 'width' but the served model knows image, weight; drop it"):
+        item_inputs([Item("Mug", numbers={"width": 1})], known)
 
 
 def test_k_above_the_served_top_k_is_refused(client: Client) -> None:

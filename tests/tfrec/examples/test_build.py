@@ -457,6 +457,21 @@ def test_a_catalog_example_holds_the_columns_of_its_item(shop: TableSet) -> None
     assert (rows[b"fern"]["item_price"], rows[b"soap"]["item_category"]) == ([0.0], [b""])
 
 
+def test_a_catalog_example_has_no_value_for_an_unknown_number_or_vector() -> None:
+    items = pa.table(
+        {
+            "item_id": ["a", "b", "c"],
+            **{name: ["", "", ""] for name in ("title", "description", "category", "brand", "maker")},
+            "price": pa.array([1.0, 2.0, 3.0], pa.float32()),
+            "weight": pa.array([0.5, None, float("nan")], pa.float32()),
+            "image": pa.array([None, [1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32())),
+        }
+    )
+    rows = build_catalog(items, ("maker", "weight", "image")).to_pylist()
+    assert [row["item_weight"] for row in rows] == [[0.5], [], []]
+    assert [row["item_image"] for row in rows] == [[], [1, 2], [3, 4]]
+
+
 def test_tensorflow_parses_an_encoded_example() -> None:
     from tensorflow.core.example import example_pb2
 

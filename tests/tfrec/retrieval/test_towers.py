@@ -110,7 +110,7 @@ def test_id_dropout_hides_ids_in_training_only(candidate_tower):
 def test_id_dropout_hides_the_configured_share(candidate_tower):
     tf.random.set_seed(11)
     tower = candidate_tower(id_dropout=0.25)
-    many = ItemFeatures(*(tf.repeat(values, 4000, axis=0) for values in items([2])))
+    many = ItemFeatures(*(tf.repeat(values, 4000, axis=0) for values in items([2]) if values is not None))
     hidden = np.isclose(tower(many, training=True).numpy()[:, -1], tower(items([0])).numpy()[0, -1], atol=1e-4)
     assert hidden.mean() == pytest.approx(0.25, abs=0.03)  # four standard deviations: 0.027
 

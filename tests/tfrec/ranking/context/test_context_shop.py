@@ -1,6 +1,6 @@
-"""Stores and item states from a shop's files to the answers of the exported model.
+"""Stores, item states and numbers from a shop's files to the answers of the exported model.
 
-The shop is that of tests/conftest.py with a store for each event and states of its items.
+The shop is that of tests/conftest.py with a store for each event, states and numbers of its items.
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ interactions:
   path: events.csv
   columns: {user_id: user_id, item_id: item_id, kind: kind, timestamp: timestamp, query: query, session: session}
   context: [store]
-items: {path: items.csv}
+items:
+  path: items.csv
+  columns: {item_id: item_id, title: title, description: description, category: category, brand: brand, price: price}
+  numbers: [weight]
+  vectors: [image]
 item_states:
   path: states.csv
   columns: {item_id: item_id, from: from, until: until, price: price, in_stock: in_stock,
@@ -68,6 +72,7 @@ class ContextShop:
     files: dict[str, list[str]]  # transformed examples
     config: Config
     stage: SecondStage
+    model: TwoTower
     folder: str  # of the SavedModel
 
 
@@ -78,7 +83,8 @@ def write_tables(shop: TableSet, folder: Path) -> TableSet:
     store = events.user_id.map(STORES).mask((events.user_id == "ann") & (events.timestamp > "2024-03"), "south")
     names = ["user_id", "item_id", "kind", "timestamp", "query", "session"]
     events.assign(store=store)[[*names, "store"]].to_csv(folder / "events.csv", index=False)
-    items.drop(columns="maker").to_csv(folder / "items.csv", index=False)
+    numbers = {"weight": items.item_id.map({"pasta": 1, "tea": 3}), "image": items.item_id.map({"tea": "[3, -4]"})}
+    items.drop(columns="maker").assign(**numbers).to_csv(folder / "items.csv", index=False)
     (folder / "states.csv").write_text(STATES)
     (folder / "shop.yaml").write_text(MAPPING)
     return ingest(read_mapping(folder / "shop.yaml"), folder / "tables", 2).tables
@@ -91,7 +97,7 @@ def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def config(make_config: Any) -> Config:
-    config = make_config()
+    config = make_config(features={"item_numbers": ("weight",), "item_vectors": ("image",)})
     examples = dataclasses.replace(
         config.examples, context_columns=("store",), item_states=True, promotions=("mailer",)
     )
@@ -127,7 +133,7 @@ def context_shop(shop: TableSet, shop_folder: Path, config: Config, transform: A
     folder = str(shop_folder / "model")
     export(recommender, folder)
     write_golden_requests(recommender, catalog, config, folder)
-    return ContextShop(tables, raw, files, config, stage, folder)
+    return ContextShop(tables, raw, files, config, stage, model, folder)
 
 
 @pytest.fixture(scope="module")
@@ -265,3 +271,33 @@ def test_events_keep_their_stores(context_shop, batch):
     )
     events = read_events(context_shop.files["train"], catalog, ("store",))
     assert sorted(events.groupby("store").user.nunique().tolist()) == [1, 2, 2]  # eve, two each
+
+
+def test_numbers_are_standard_scores_and_vectors_have_length_1(context_shop):
+    files, graph = context_shop.files, Transformed(str(context_shop.raw.parent / "graph"))
+    catalog = load_catalog(files["catalog"], files["train"], graph, context_shop.config.features)
+    # The weights 1 and 3 have the mean 2 and the spread 1; the image is divided by 5.
+    rows = {item.decode(): number for item, number in zip(catalog.item_ids, catalog.numbers.tolist(), strict=True)}
+    assert catalog.number_widths == {"weight": 1, "image": 2}
+    assert rows.pop("pasta") == [-1, 0, 0]
+    assert rows.pop("tea") == pytest.approx([1, 0.6, -0.8])
+    assert list(rows.values()) == [[0, 0, 0]] * 7
+
+
+def test_an_item_is_embedded_by_its_numbers_as_in_the_catalog(context_shop):
+    served, rows = tf.saved_model.load(context_shop.folder), context_shop.model.catalog_rows(tf.constant(["tea"]))
+    item = {
+        "item_id": "tea",
+        "item_title": "西湖龙井 绿茶",
+        "item_description": "Green tea from Hangzhou",
+        "item_category": "Food > Drinks",
+        "item_brand": "",
+    }
+    texts = {name: tf.constant([value]) for name, value in item.items()} | {"item_price": tf.constant([8.0])}
+    embedded = [
+        served.signatures["embed_item"](**texts, item_weight=tf.constant([weight]), item_image=tf.constant([image]))
+        for weight, image in ((3.0, [3.0, -4.0]), (np.nan, [0.0, 0.0]))
+    ]
+    expected = context_shop.model.candidates(rows).numpy()
+    np.testing.assert_allclose(embedded[0]["embedding"], expected, rtol=1e-3, atol=1e-5)
+    assert not np.allclose(embedded[1]["embedding"], expected, rtol=1e-3)
