@@ -12,7 +12,7 @@ from pipeline.runs import Run
 from tfrec.config import Config
 from tfrec.examples.split import Boundaries, boundaries
 from tfrec.language.text_encoder import bert_directory, vocabulary
-from tfrec.schema import Manifest, read_table_set
+from tfrec.schema import TableSet, read_table_set
 from tfrec.setting_names import check_search
 
 
@@ -34,12 +34,13 @@ def resolve(run: Run) -> ResolvedRun:
     Raises DataError when nothing was ingested, and ConfigError for a split that leaves nothing to
     train on, an invalid search or an invalid Beam engine.
     """
-    manifest = read_table_set(run.tables).manifest
+    tables = read_table_set(run.tables)
+    manifest = tables.manifest
     split_boundaries = boundaries(manifest, run.config.examples.split)
     check_search(run.config)
     return ResolvedRun(
         run=run,
-        config=_completed(run, manifest),
+        config=_completed(run, tables),
         snapshot=manifest.model_data or manifest.snapshot,
         boundaries=split_boundaries,
         bert_weights=_weights(run.config.features.bert),
@@ -47,19 +48,23 @@ def resolve(run: Run) -> ResolvedRun:
     )
 
 
-def _completed(run: Run, manifest: Manifest) -> Config:
-    """The run's configuration with the tables' columns and clock and the BERT's vocabulary."""
+def _completed(run: Run, tables: TableSet) -> Config:
+    """The run's configuration with what the tables and the BERT decide."""
+    from tfrec.examples.text_length import fitting_text_tokens  # imports TensorFlow
+
+    manifest = tables.manifest
     word_pieces, lowercase = vocabulary(run.config.features.bert, str(Path(run.work) / "bert"))
     features = dataclasses.replace(
         run.config.features,
         profile_columns=manifest.profile_columns,
         item_columns=manifest.item_columns,
+        item_numbers=manifest.item_numbers,
+        item_vectors=manifest.item_vectors,
         vocabulary=word_pieces,
         lowercase=lowercase,
     )
+    features = dataclasses.replace(features, text_tokens=fitting_text_tokens(tables, features))
     return dataclasses.replace(run.config, features=features, clock=manifest.clock)
-        item_numbers=manifest.item_numbers,
-        item_vectors=manifest.item_vectors,
 
 
 def _weights(bert: str) -> str:

@@ -193,3 +193,11 @@ def test_a_search_runs_again_only_for_settings_that_change_its_result(run: Run) 
 def test_an_invalid_search_is_refused_before_anything_runs(run: Run, tune: TuneConfig, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         create_pipeline(changed(run, tune=tune))
+
+
+def test_a_long_text_is_cut_where_nearly_all_others_end(run: Run) -> None:
+    # The longest text of the shop, that of the pasta, has 16 pieces and two ends or fewer.
+    longer = changed(run, features=dataclasses.replace(run.config.features, text_tokens=500))
+    config = config_from_json(custom_config(longer, "Transform")["config"])
+    assert config.features.text_tokens in (16, 24)
+    assert config.examples.context_columns == ()
