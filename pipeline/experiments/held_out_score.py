@@ -71,15 +71,15 @@ def held_out_score(
     own_curve = dataclasses.replace(trained, curve=LearningCurve())
     stage = fit_second_stage(own_curve, train_files, [users.fitted], config, checkpoint_dir)
     # The fit ends with the window's events as known ones: back to what was known at its start.
-    names = config.features.profile_columns
+    names, context = config.features.profile_columns, config.examples.context_columns
     files = [users.fitted, users.held_out]
     start = window_start(sequences(files, names, USERS_AT_ONCE)) if config.has_windows else None
-    events = read_events(train_files, trained.catalog)
+    events = read_events(train_files, trained.catalog, context)
     follow_trend(trained.model, events)
     stage.set_known_events(events, start)
     kinds = label_indices(config.evaluation.label_kinds)
     values = [np.empty(0)]
-    for batch in sequences([users.held_out], names, USERS_AT_ONCE):
+    for batch in sequences([users.held_out], names, USERS_AT_ONCE, context_columns=context):
         values.append(_ndcg(stage, batch, start, kinds, is_novel=config.train.validation_slice == "novel"))
     joined = np.concatenate(values)
     if not len(joined):

@@ -106,10 +106,11 @@ class CandidateFeatures(tf.Module):
         self.statistics.assign(self._with_groups(statistics))
 
     def set_events(self, events: pd.DataFrame, now: int) -> None:
-        """Count users by kind and context in the events before second `now`.
+        """Count users by kind and context in the events before second `now`; bring all states back.
 
-        Their columns are user, row, kind, timestamp and the context columns.
+        The events' columns are user, row, kind, timestamp and the context columns.
         """
+        self._states.restore()
         self._by_context.set_events(events, now)
         self._by_kind.set_users(events, now, (self._item_groups.numpy() - self._first)[:, 1:])
 

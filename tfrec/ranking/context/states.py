@@ -20,8 +20,14 @@ class StateFeatures(tf.Module):
         self.names = tuple(f"state_{column}" for column in columns)
         values = np.stack(list(columns.values()), axis=1) if columns else np.zeros((0, 0), np.float32)
         keys = states.row << SECOND_BITS | states.start if states is not None else np.zeros(0, np.int64)
+        self._all_keys, self._all_values = keys, values
         self._keys = tf.Variable(keys, trainable=False, name="state_keys", shape=[None])
         self._values = tf.Variable(values, trainable=False, name="state_values", shape=[None, len(columns)])
+
+    def restore(self) -> None:
+        """Bring back what `drop_before` has dropped."""
+        self._keys.assign(self._all_keys)
+        self._values.assign(self._all_values)
 
     def drop_before(self, now: int) -> None:
         """Drop the changes that another change of the item has replaced by second `now`."""

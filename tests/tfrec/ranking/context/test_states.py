@@ -64,6 +64,8 @@ def test_states_that_no_later_query_sees_are_dropped():
     assert compute(features, NOW - 1)[0][2] == [0, 0]  # its change at NOW - 100 was replaced at NOW
     features.drop_before(NOW + 500)
     assert compute(features, NOW + 500)[0][2:4] == [[9, -1], [7, 0]]
+    features.restore()
+    assert compute(features, NOW - 1)[0][2] == [2, 1]
 
 
 def test_a_shop_without_states_has_no_feature():
