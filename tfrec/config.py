@@ -309,7 +309,7 @@ class ServingConfig(Settings):
     """Items in each response; a client shows the first k of them."""
     search_text_weight: NonNegativeNumber = 40.0
     """Weight of the cosine between query text and item text, added to the towers' logit."""
-    page_size: Positive = 20
+    page_size: Positive = 10
     """Items that a client shows at once; list calibration keeps the order within a page."""
     list_calibration: Share = 0.0
     """Strength of list calibration in requests that set none and are no search: the shares of

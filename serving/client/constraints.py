@@ -48,8 +48,8 @@ class Constraints:
     diversity: float = 0.0
     """0 keeps the order of the scores, 1 puts items of similar text as far apart as possible."""
     list_calibration: float | None = None
-    """0 keeps the order of the scores, 1 gives popular items and categories their shares in the
-    history. None: the model's own setting."""
+    """0 keeps the order of the scores; towards 1 the shares of popular items and of categories come
+    closer to those in the history. None: the model's own setting."""
 
     def __post_init__(self) -> None:
         for name in ("exclude", "categories", "not_categories"):

@@ -101,7 +101,7 @@ def _constraints(parser: argparse.ArgumentParser) -> None:
         "--list-calibration",
         type=_share,
         metavar="0..1",
-        help="give popular items and categories their shares in the history (as the model was exported)",
+        help="bring shares of popular items and categories closer to the history's (as the model was exported)",
     )
 
 

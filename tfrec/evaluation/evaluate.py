@@ -131,7 +131,7 @@ class _Measures:
             {key: slice_.result(self._extras.per_user) for key, slice_ in self._slices.items()},
             seconds,
             {key: group.result() for key, group in self._groups.items()} | by_activity,
-            _shares(_tenth(self._items["open"].buyers), of_all.listed()),
+            _shares(_tenths(self._items["open"].buyers), of_all.listed()),
             self._lists(of_all.listed()),
         )
 
@@ -151,8 +151,15 @@ class _Measures:
 
 def label_shares(holdout: Holdout) -> tuple[float, ...]:
     """Shares of all labels by tenth of the items, the most popular first, as `Scores.exposure`."""
+    return _shares(popularity_tenths(holdout), holdout.labels.indices)
+
+
+def popularity_tenths(holdout: Holdout) -> np.ndarray:
+    """[items] int64 tenth of each item by its users before the window, 0 the most popular."""
     order = _shuffled(holdout.item_ids)
-    return _shares(_tenth(count_users(holdout)[order]), holdout.labels[:, order].indices)
+    tenths = np.empty(len(order), np.int64)
+    tenths[order] = _tenths(count_users(holdout)[order])
+    return tenths
 
 
 def protocol_of(holdout: Holdout) -> Protocol:
@@ -234,7 +241,7 @@ def _by_user_group(all_users: PerUserMetrics, partition: Partition, rows: np.nda
     }
 
 
-def _tenth(buyers: np.ndarray) -> np.ndarray:
+def _tenths(buyers: np.ndarray) -> np.ndarray:
     """[items] int64 tenth of each item by buyers, 0 the most popular; equal items by column."""
     position = np.empty(len(buyers), np.int64)
     position[np.argsort(-buyers, kind="stable")] = np.arange(len(buyers))

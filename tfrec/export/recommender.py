@@ -48,7 +48,7 @@ class Recommender(tf.Module):
         self._features = RequestFeatures(trained.model, transformed, config)
         self._index = Index(trained.model.all_candidates(), config.serving.top_k)
         self._filters = Filters(trained.catalog.category_path)
-        self._calibration = ListCalibration(trained.catalog, config.serving.page_size)
+        self._calibration = ListCalibration(trained.catalog, trained.catalog.frequency, config.serving.page_size)
         self._titles = tf.Variable(trained.catalog.titles, trainable=False, name="titles")
         self.candidates = self._index.embeddings
         self.item_ids = tf.Variable(trained.catalog.item_ids, trainable=False, name="item_ids")
@@ -164,10 +164,15 @@ class Recommender(tf.Module):
         weight = tf.where(strength < 0.0, by_default, _in_unit_interval(strength))
 
         def reorder() -> tuple[tf.Tensor, tf.Tensor]:
-            order = self._calibration.order(self._model.read_history(request.history), rows, weight)
+            history, relevance = self._model.read_history(request.history), self._relevance(request, scores)
+            order = self._calibration.order(history, rows, relevance, weight)
             return tf.gather(scores, order, batch_dims=1), tf.gather(rows, order, batch_dims=1)
 
         return tf.cond(tf.reduce_any(weight > 0), reorder, lambda: (scores, rows))
+
+    def _relevance(self, request: Request, scores: tf.Tensor) -> tf.Tensor:
+        """[batch, k] relevance of sorted scores, on the scale of probabilities: 1 for the first."""
+        return tf.exp(scores - scores[:, :1])
 
     def _diversify(self, scores: tf.Tensor, rows: tf.Tensor, diversity: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Reorder scores and rows [batch, k] so that items with similar texts are apart.

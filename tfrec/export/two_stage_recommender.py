@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.examples.preprocessing import Transformed
+from tfrec.export.list_calibration import ListCalibration
 from tfrec.export.recommender import Recommender, Signature, concrete
 from tfrec.export.request_features import CANDIDATE_INPUTS, Request, Tensors, specs
 from tfrec.ranking.second_stage import SecondStage
@@ -23,6 +24,7 @@ class TwoStageRecommender(Recommender):
     def __init__(self, trained: Trained, transformed: Transformed, config: Config, stage: SecondStage):
         super().__init__(trained, transformed, config)
         self._stage = stage
+        self._calibration = ListCalibration(trained.catalog, stage.item_users, config.serving.page_size)
         self.heads = tf.Variable(stage.ranker.heads, trainable=False, name="heads_of_candidates")
         self.candidate_probabilities = tf.function(self._candidate_probabilities, autograph=False)
 
@@ -79,6 +81,10 @@ class TwoStageRecommender(Recommender):
             lambda: self._score_by_towers(request),
             lambda: self._stage.score_catalog(request.history, request.query_times, request.query, allowed),
         )
+
+    def _relevance(self, request: Request, scores: tf.Tensor) -> tf.Tensor:
+        """Scores of the ranker are probabilities; items that it did not rank have 0."""
+        return tf.where(request.is_search, super()._relevance(request, scores), tf.maximum(scores, 0.0))
 
     def _score_items(self, request: Request, rows: tf.Tensor) -> tf.Tensor:
         def rank() -> tf.Tensor:

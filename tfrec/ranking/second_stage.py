@@ -84,6 +84,11 @@ class SecondStage(tf.Module):
         self.generator.fit(events, statistics)
 
     @property
+    def item_users(self) -> np.ndarray:
+        """[rows] float32 users of each item in the known events."""
+        return np.asarray(self.features.statistics.numpy()[:, STATISTIC_NAMES.index("item_users")])
+
+    @property
     def positive_heads(self) -> tuple[str, ...]:
         """Event kinds that count as a positive."""
         return tuple(self._heads.positive)

@@ -1,7 +1,7 @@
 """Calibrated lists, worked out by hand.
 
-An item adds length * target * log((count + 1 + prior) / (count + prior)) of each partition, where
-prior = 0.01 / 0.99 * length * target; a position costs 0.01 * (1 - strength).
+An item costs price * min(max(count + 1 - target * length, 0), 1) in each partition. The price is
+0.2 * strength for popularity and a twentieth of it for categories.
 """
 
 from __future__ import annotations
@@ -14,54 +14,55 @@ from tfrec.examples.batches import History
 from tfrec.export.list_calibration import ListCalibration, Partitions, calibrated_order
 from tfrec.schema import EVENT_KINDS
 
+RELEVANCE = (0.5, 0.45, 0.4, 0.35)
+
 
 def order(
-    popular: list[int], category: list[int], strengths: list[float], *, page: int = 2, items: int = 9
+    popular: list[int],
+    strengths: list[float],
+    relevance: tuple[float, ...] = RELEVANCE,
+    *,
+    category: list[int] | None = None,
+    page: int = 2,
 ) -> list[list[int]]:
-    """Positions of a list for each strength; every group should have half of it."""
-    groups = tf.tile(tf.constant([popular, category])[:, tf.newaxis], [1, len(strengths), 1])
-    is_item = tf.constant([[index < items for index in range(len(popular))]] * len(strengths))
-    partitions = Partitions(groups, tf.fill(groups.shape, 0.5))
-    return calibrated_order(partitions, is_item, tf.constant(strengths), page).numpy().tolist()
+    """Positions of a list for each strength: half of it popular, half of each `category` if any."""
+    none = [0] * len(popular)
+    groups = tf.constant([[popular] * len(strengths), [category or none] * len(strengths)])
+    targets = tf.constant([[0.5 if is_popular else 1.0 for is_popular in popular], [0.5 if category else 1.0] * 4])
+    partitions = Partitions(groups, tf.repeat(targets[:, tf.newaxis], len(strengths), axis=1))
+    of_users = tf.constant([relevance] * len(strengths))
+    return calibrated_order(partitions, of_users, tf.constant(strengths), page).numpy().tolist()
 
 
 @pytest.mark.parametrize(
     ("strength", "expected"),
     [
         (0.0, [0, 1, 2, 3]),
-        # The second position: 1 has -0.00999 + 0.001 * log(2.01 / 1.01) = -0.0093,
-        # 3 has -0.02997 + 0.001 * log(1.01 / 0.01) = -0.0254. The third: 2 has -0.0194, 3 has
-        # -0.02997 + 0.001 * 1.5 * log(1.015 / 0.015) = -0.0237.
-        (0.001, [0, 1, 2, 3]),
-        # The second position: 1 has -0.005 + 0.5 * 0.69 = 0.34, 3 has -0.015 + 0.5 * 4.6 = 2.29.
-        (0.5, [0, 3, 1, 2]),
+        # The second position: 1 has 0.45 - 0.02. The third: 2 has 0.4 - 0.02, above 0.35.
+        (0.1, [0, 1, 2, 3]),
+        # The second position: 1 has 0.45 - 0.11 = 0.34, below 0.35.
+        (0.55, [0, 3, 1, 2]),
+        # The first position: 0 has 0.5 - 0.2 * 0.5 = 0.4.
         (1.0, [0, 3, 1, 2]),
     ],
 )
 def test_popular_items_make_room_for_others_as_the_strength_rises(strength, expected):
-    assert order([1, 1, 1, 0], [0, 0, 0, 0], [strength]) == [expected]
+    assert order([1, 1, 1, 0], [strength]) == [expected]
 
 
 def test_each_row_has_a_strength_of_its_own():
-    assert order([1, 1, 1, 0], [0, 0, 0, 0], [0.0, 1.0]) == [[0, 1, 2, 3], [0, 3, 1, 2]]
+    assert order([1, 1, 1, 0], [0.0, 1.0]) == [[0, 1, 2, 3], [0, 3, 1, 2]]
 
 
-def test_a_missing_category_comes_up_too():
-    # The second position: 1 has -0.005 + 0.5 * 0.02 * 0.69 = 0.002,
-    # 2 has -0.01 + 0.5 * 0.02 * 4.6 = 0.036.
-    assert order([0, 0, 0], [4, 4, 7], [0.5]) == [[0, 2, 1]]
+def test_an_item_of_another_category_comes_first_if_it_is_hardly_less_likely():
+    relevance = (0.5, 0.45, 0.445, 0.1)
+    # The second position: 1 has 0.45 - 0.01 * strength.
+    assert order([0, 0, 0, 0], [0.4, 0.6], relevance, category=[4, 4, 7, 4]) == [[0, 1, 2, 3], [0, 2, 1, 3]]
 
 
 def test_the_items_of_a_page_keep_their_order():
     # 0, 3, 1 and 2 are selected, in this order; 1 comes before 3 on a page of three.
-    assert order([1, 1, 1, 0], [0, 0, 0, 0], [1.0], page=3) == [[0, 1, 3, 2]]
-
-
-@pytest.mark.parametrize("strength", [0.5, 1.0])
-def test_empty_positions_stay_at_the_end(strength):
-    # The empty positions are of the group that the list lacks.
-    assert order([1, 1, 1, 0, 0], [0] * 5, [strength], items=3) == [[0, 1, 2, 3, 4]]
-    assert order([1, 1, 1, 0, 0], [0] * 5, [strength], items=0) == [[0, 1, 2, 3, 4]]
+    assert order([1, 1, 1, 0], [1.0], page=3) == [[0, 1, 3, 2]]
 
 
 def history(rows: list[int], kind: str = "purchase") -> History:
@@ -79,20 +80,22 @@ def history(rows: list[int], kind: str = "purchase") -> History:
     ("events", "kind", "expected"),
     [
         # Popular items have 10 of 28 interactions; an average history of 20 events is added.
-        # 20 events with others: a popular item should have (20 * 10 / 28) / 40 = 0.18 of the list.
-        # Third position: popular 3 * 0.18 * log(2.005 / 1.005) = 0.37, others 1.68.
-        ([10] * 20, "purchase", [1, 3, 4, 2]),
-        # 20 events with popular ones: 0.68. Third position: popular 1.39, others 0.66.
-        ([1] * 20, "purchase", [1, 2, 3, 4]),
-        ([1] * 20 + [0] * 60, "purchase", [1, 2, 3, 4]),  # row 0 is padding
-        # Nothing known: 10 / 28 = 0.36. Third position: popular 0.74, others 1.32.
-        ([], "purchase", [1, 3, 4, 2]),
-        ([1] * 20, "dislike", [1, 3, 4, 2]),  # speaks against its item, counts as nothing
+        # 180 events with others: 0.8 * (20 * 10 / 28) / 200 = 0.029 of the list may be popular.
+        # The first position: 1 has 0.5 - 0.2 * 0.971 = 0.306, then 0.5 - 0.2 * 0.943 = 0.311.
+        ([10] * 180, "purchase", [3, 4, 1, 2]),
+        # 180 events with popular ones: 0.749. The second position: 2 has 0.45 - 0.1006 = 0.349.
+        ([1] * 180, "purchase", [1, 2, 3, 4]),
+        ([1] * 180 + [0] * 500, "purchase", [1, 2, 3, 4]),  # row 0 is padding
+        # Nothing known: 0.286. The first position: 1 has 0.5 - 0.2 * 0.714 = 0.357. The second: 2
+        # has 0.45 - 0.2.
+        ([], "purchase", [1, 3, 2, 4]),
+        ([10] * 180, "dislike", [1, 3, 2, 4]),  # speaks against its item, counts as nothing
     ],
 )
 def test_the_shares_of_a_list_follow_the_history(make_catalog, events, kind, expected):
-    # Of 20 items the first two are the most popular tenth.
-    catalog = make_catalog([[1]] * 20, frequency=np.array([0, 5, 5, *[1] * 18]))
-    calibration, rows = ListCalibration(catalog, page_size=3), tf.constant([[1, 2, 3, 4]], tf.int64)
-    positions = calibration.order(history(events, kind), rows, tf.constant([1.0]))
-    assert tf.gather(rows, positions, batch_dims=1).numpy().tolist() == [expected]
+    # Of 20 items the first two are the most popular tenth. Row 0 is an empty position.
+    frequency = np.array([0, 5, 5, *[1] * 18])
+    calibration = ListCalibration(make_catalog([[1]] * 20, frequency=frequency), frequency, page_size=2)
+    rows, relevance = tf.constant([[1, 2, 3, 4, 0]], tf.int64), tf.constant([[0.5, 0.45, 0.34, 0.32, 0.9]])
+    positions = calibration.order(history(events, kind), rows, relevance, tf.constant([1.0]))
+    assert tf.gather(rows, positions, batch_dims=1).numpy().tolist() == [[*expected, 0]]

@@ -1,0 +1,1 @@
+"""Benchmarks of what the lists of recommendations hold."""
