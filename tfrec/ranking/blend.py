@@ -2,6 +2,8 @@
 
 A ranker with few positives to learn from may order worse than the towers that found its candidates,
 or than a popular list. On the users that decide, the selected blend is at least as good as each.
+What is best without a history, such as popularity, is not best after one, so each of PARTS has a
+blend of its own.
 """
 
 from __future__ import annotations
@@ -19,8 +21,15 @@ SURE_ERRORS = 2.0
 """Standard errors by which a blend must be better than the ranker alone."""
 
 
+PARTS = ("no event", "1 to 20 events", "more than 20 events")
+"""Histories by length: each part has a blend, slopes and biases of its own."""
+_FIRST_LENGTHS = (1, 21)  # of the second and the third part
+NO_EVENT = 0
+
 FEATURES = ("towers", "towers_below_best", "item_users_28", "repeat")
 """Ranking features that the scores of a blend are made from."""
+EVENTS = "user_events"
+"""Ranking feature that tells the part: the number of events, on a logarithmic scale."""
 
 
 class Blend(NamedTuple):
@@ -52,6 +61,12 @@ BLENDS = (
     *(TOWERS, POPULARITY),
 )
 """Blends to choose from; of equal ones the first."""
+
+
+def parts_of(features: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
+    """[n] int32 index in PARTS of each candidate's history, of features [n, len(names)]."""
+    events = tf.math.expm1(features[:, names.index(EVENTS)])
+    return tf.add_n([tf.cast(events > first - 0.5, tf.int32) for first in _FIRST_LENGTHS])
 
 
 def scores_of(features: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
@@ -93,6 +108,20 @@ def best_blend(ndcg: dict[Blend, np.ndarray]) -> Blend:
     difference = ndcg[best] - ndcg[ranker]
     error = difference.std() / np.sqrt(len(difference))
     return best if difference.mean() > SURE_ERRORS * error else ranker
+
+
+def best_blend_without_history(ndcg: dict[Blend, np.ndarray]) -> Blend:
+    """The blend to order by where there is no history, from [users] NDCG of each.
+
+    Popularity, unless the best one is better by more than a standard error: a profile or the
+    request's context may tell more.
+    """
+    if not len(ndcg[POPULARITY]):
+        return POPULARITY
+    best = max(ndcg, key=lambda blend: float(ndcg[blend].mean()))
+    difference = ndcg[best] - ndcg[POPULARITY]
+    error = difference.std() / np.sqrt(len(difference))
+    return best if difference.mean() > error else POPULARITY
 
 
 def user_ndcg(user: np.ndarray, scores: np.ndarray, is_positive: np.ndarray) -> np.ndarray:

@@ -9,7 +9,18 @@ import tensorflow as tf
 
 from tfrec.config import Config, RankingConfig
 from tfrec.console import log
-from tfrec.ranking.blend import POPULARITY, TOWERS, Blend, best_blend, ndcg_of_blends, scores_of
+from tfrec.ranking.blend import (
+    NO_EVENT,
+    PARTS,
+    POPULARITY,
+    TOWERS,
+    Blend,
+    best_blend,
+    best_blend_without_history,
+    ndcg_of_blends,
+    parts_of,
+    scores_of,
+)
 from tfrec.ranking.calibration import MIN_LABELS, Calibration, calibrate
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
@@ -48,7 +59,7 @@ def fit_with_held_out_users(
         log("second stage: probabilities are not calibrated: no users are held out for it")
         return curve
     indices = np.concatenate(held_out)
-    _blend_and_calibrate(stage, examples, indices, np.concatenate(logits), indices >= first)
+    set_blends(stage, examples, indices, np.concatenate(logits), indices >= first)
     return curve
 
 
@@ -65,46 +76,72 @@ def held_out_folds(user: np.ndarray, settings: RankingConfig) -> list[np.ndarray
     return [users[-count:]] if count >= MIN_USERS else [users[0::2], users[1::2]]
 
 
-def _blend_and_calibrate(
+def set_blends(
     stage: SecondStage, examples: Examples, held_out: np.ndarray, logits: np.ndarray, is_whole: np.ndarray
 ) -> None:
-    """Set blend, slopes and biases by the ranker's `logits` [n, heads] of candidates.
+    """Set blends, slopes and biases by the ranker's `logits` [n, heads] of candidates.
 
     `held_out` [n] are their indices in `examples`. Where `is_whole` [n] bool is false they are
     those of a short history: a blend must suit both, each like a user of its own.
     """
-    ranker, labels = stage.ranker, examples.labels[held_out]
-    scores = scores_of(examples.features[held_out], stage.features.names).numpy()
+    ranker, labels, names = stage.ranker, examples.labels[held_out], stage.features.names
+    features = examples.features[held_out]
+    scores, part = scores_of(features, names).numpy(), parts_of(features, names).numpy()
     positive = slice(len(ranker.heads) - len(stage.positive_heads), None)
     user = 2 * examples.user[held_out] + is_whole
-    ndcg = ndcg_of_blends(user, logits[:, positive], scores, labels[:, positive])
     # Scores of the towers or of popularity are no logits before they are calibrated.
     can_calibrate = labels[is_whole][:, positive].sum(axis=0).min() >= MIN_LABELS
-    blend = best_blend(ndcg) if can_calibrate else Blend()
+    blends, calibrations = [Blend()] * len(PARTS), []
+    for index in range(len(PARTS)):
+        is_part = part == index
+        if can_calibrate:
+            select = best_blend_without_history if index == NO_EVENT else best_blend
+            of_part = ndcg_of_blends(
+                user[is_part], logits[is_part][:, positive], scores[is_part], labels[is_part][:, positive]
+            )
+            blends[index] = select(of_part)
+            _log_blend(PARTS[index], blends[index], of_part)
+        # Real histories of this length, else also those that were cut to it, else all of them.
+        enough = (
+            rows
+            for rows in (is_part & is_whole, is_part, is_whole)
+            if labels[rows][:, positive].sum(axis=0).min() >= MIN_LABELS
+        )
+        rows = next(enough, is_whole)
+        calibrations.append(fit_calibrations(blends[index].apply(logits[rows], scores[rows]), labels[rows]))
+    ranker.blend.assign(blends)
+    calibrate_ranker(ranker, calibrations)
+    log(f"second stage: calibrated on {is_whole.sum():,} candidates of held-out users")
+    _warn_of_few_labels(ranker.heads, labels[is_whole].sum(axis=0))
+
+
+def fit_calibrations(logits: np.ndarray, labels: np.ndarray) -> list[Calibration]:
+    """Calibration of each head by held-out candidates, `logits` and `labels` [n, heads]."""
+    return [calibrate(*columns) for columns in zip(logits.T, labels.T, strict=True)]
+
+
+def calibrate_ranker(ranker: Ranker, calibrations: Sequence[Sequence[Calibration]]) -> None:
+    """Set slope and bias of each head for each of PARTS."""
+    ranker.slope.assign([[one.slope for one in part] for part in calibrations])
+    ranker.bias.assign([[one.bias for one in part] for part in calibrations])
+
+
+def _log_blend(part: str, blend: Blend, ndcg: dict[Blend, np.ndarray]) -> None:
     if len(ndcg[blend]):
         means = {each: f"{values.mean():.4f}" for each, values in ndcg.items()}
         log(
-            f"second stage: ordered by {blend}, NDCG@20 {means[blend]} of {len(ndcg[blend]):,} held-out histories; "
-            f"the ranker {means[Blend()]}, the towers {means[TOWERS]}, recent popularity {means[POPULARITY]}"
+            f"second stage: after {part} ordered by {blend}, NDCG@20 {means[blend]} of {len(ndcg[blend]):,} held-out "
+            f"histories; the ranker {means[Blend()]}, the towers {means[TOWERS]}, recent popularity {means[POPULARITY]}"
         )
-    ranker.blend.assign(blend)
-    calibrate_ranker(ranker, blend.apply(logits, scores)[is_whole], labels[is_whole])
 
 
-def calibrate_ranker(ranker: Ranker, logits: np.ndarray, labels: np.ndarray) -> None:
-    """Fit slope and bias of each head to held-out candidates, `logits` and `labels` [n, heads]."""
-    fitted = [calibrate(*columns) for columns in zip(logits.T, labels.T, strict=True)]
-    ranker.slope.assign([one.slope for one in fitted])
-    ranker.bias.assign([one.bias for one in fitted])
-    log(f"second stage: calibration on {len(logits):,} candidates of held-out users")
-    for head, one, positives in zip(ranker.heads, fitted, labels.sum(axis=0), strict=True):
-        if one == Calibration():
+def _warn_of_few_labels(heads: Sequence[str], positives: np.ndarray) -> None:
+    for head, count in zip(heads, positives, strict=True):
+        if count < MIN_LABELS:
             log(
-                f"warning: probabilities of {head} are not calibrated: {positives:,.0f} of the candidates are "
+                f"warning: probabilities of {head} are not calibrated: {count:,.0f} of the candidates are "
                 f"positives, fewer than {MIN_LABELS}"
             )
-        else:
-            log(f"second stage: {head} slope {one.slope:.3f}, bias {one.bias:.3f}")
 
 
 def _logits(ranker: Ranker, examples: Examples, indices: np.ndarray) -> np.ndarray:

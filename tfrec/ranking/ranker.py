@@ -17,7 +17,7 @@ import tensorflow_recommenders as tfrs
 
 from tfrec.config import RankingConfig
 from tfrec.examples.catalog import Catalog
-from tfrec.ranking.blend import Blend, scores_of
+from tfrec.ranking.blend import PARTS, Blend, parts_of, scores_of
 
 LIMIT = 8.0  # standard deviations at which features are clipped
 MIN_SPREAD = 1e-3
@@ -37,7 +37,7 @@ class Ranker(tfrs.Model):
     def __init__(
         self, catalog: Catalog, features: Sequence[str], heads: tuple[str, ...], levels: int, config: RankingConfig
     ):
-        """`features` are names, among them those of blend.FEATURES.
+        """`features` are names, among them those of blend.FEATURES and blend.EVENTS.
 
         Only the first `levels` of the categories are embedded: thousands of makers would be
         memorized.
@@ -54,9 +54,10 @@ class Ranker(tfrs.Model):
             name: tf.keras.layers.Embedding(size, dim, name=f"ranked_{name}")
             for name, size in sorted(catalog.profile_sizes.items())
         }
-        self.blend = tf.Variable(Blend(), trainable=False, name="blend")
-        self.slope = tf.Variable(tf.ones([len(heads)]), trainable=False, name="slope")
-        self.bias = tf.Variable(tf.zeros([len(heads)]), trainable=False, name="bias")
+        parts = len(PARTS)
+        self.blend = tf.Variable([Blend()] * parts, trainable=False, name="blend")
+        self.slope = tf.Variable(tf.ones([parts, len(heads)]), trainable=False, name="slope")
+        self.bias = tf.Variable(tf.zeros([parts, len(heads)]), trainable=False, name="bias")
         self._drop = tf.keras.layers.Dropout(config.dropout)
         self._crosses = [
             tfrs.layers.dcn.Cross(projection_dim=config.cross_rank, name=f"cross_{index}")
@@ -112,13 +113,16 @@ class Ranker(tfrs.Model):
     def probabilities(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """[n, heads] calibrated probabilities for the `inputs` of `call`.
 
-        All probabilities that are served are made here. `blend` weighs the logits and the scores of
-        blend.py. `slope` (above 0) and `bias` [heads] apply to the sum, so the order stays. 1 and 0
-        change nothing.
+        All probabilities that are served are made here. A row of `blend` weighs the logits and the
+        scores of blend.py, one for each of PARTS. The rows of `slope` (above 0) and `bias` [parts,
+        heads] apply to the sum, so the order within a history stays. 1 and 0 change nothing.
         """
-        scores = tf.linalg.matvec(scores_of(inputs["features"], self._feature_names), self.blend[1:])
-        logits = self.blend[0] * self(inputs) + scores[:, tf.newaxis]
-        return tf.sigmoid(self.slope * logits + self.bias)
+        features, names = inputs["features"], self._feature_names
+        part = parts_of(features, names)
+        weights = tf.gather(self.blend, part)
+        scores = tf.reduce_sum(scores_of(features, names) * weights[:, 1:], axis=1, keepdims=True)
+        logits = weights[:, :1] * self(inputs) + scores
+        return tf.sigmoid(tf.gather(self.slope, part) * logits + tf.gather(self.bias, part))
 
     def train_step(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Run one step; return its loss and its number of candidates, `targets`."""

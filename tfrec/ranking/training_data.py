@@ -14,8 +14,8 @@ from tfrec.ranking.candidates import Candidates
 from tfrec.ranking.second_stage import SecondStage
 from tfrec.schema import EVENT_KINDS
 
-SHORT_LENGTHS = (0, 1, 2, 3, 5, 10, 20)
-"""Events of a short history."""
+SHORT_LENGTHS = (0, 0, 1, 2, 3, 5, 10, 20)
+"""Events of a short history; without any as often again, since a blend is selected for it alone."""
 
 COLD_NEGATIVES = 100
 """Random cold items of a user, at most, that are negatives."""

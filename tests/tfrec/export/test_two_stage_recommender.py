@@ -19,6 +19,7 @@ from tfrec.examples.read import read_histories
 from tfrec.export.golden_requests import read_golden_requests
 from tfrec.export.two_stage_recommender import TwoStageRecommender
 from tfrec.export.verify import verify_in_fresh_process
+from tfrec.ranking.blend import PARTS
 from tfrec.ranking.fit_second_stage import fit_second_stage
 from tfrec.ranking.second_stage import SecondStage
 
@@ -157,8 +158,8 @@ def test_recommend_rank_and_ctr_share_one_calibration(two_heads, two_heads_stage
     before = answers()
     try:
         # The logit x becomes 2 x - 1 for a purchase; a rating becomes impossible.
-        ranker.slope.assign([2.0 if head == "purchase" else 1.0 for head in ranker.heads])
-        ranker.bias.assign([{"purchase": -1.0, "rating": -99.0}.get(head, 0.0) for head in ranker.heads])
+        ranker.slope.assign([[2.0 if head == "purchase" else 1.0 for head in ranker.heads]] * len(PARTS))
+        ranker.bias.assign([[{"purchase": -1.0, "rating": -99.0}.get(head, 0.0) for head in ranker.heads]] * len(PARTS))
         after = answers()
     finally:
         ranker.slope.assign(tf.ones_like(ranker.slope))

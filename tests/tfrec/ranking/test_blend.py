@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfrec.ranking.blend import BLENDS, POPULARITY, TOWERS, Blend, best_blend, ndcg_of_blends, user_ndcg
+from tfrec.ranking.blend import (
+    BLENDS,
+    POPULARITY,
+    TOWERS,
+    Blend,
+    best_blend,
+    best_blend_without_history,
+    ndcg_of_blends,
+    parts_of,
+    user_ndcg,
+)
 
 SECOND = 1 / np.log2(3)  # NDCG of one relevant item at rank 2
 
@@ -100,6 +111,21 @@ def test_a_blend_that_is_better_still_replaces_such_a_ranker():
 def test_of_equal_blends_and_without_users_the_ranker_stays():
     assert best_blend(ndcg_by_blend([0.5, 0.5])) == Blend()
     assert best_blend(ndcg_by_blend([])) == Blend()
+
+
+def test_without_a_history_popularity_stays_unless_another_is_better_by_a_standard_error():
+    popular = [0.1, 0.5, 0.2, 0.4]
+    # Better by 0.1 in the mean, with standard errors of 0.035 and of 0.112.
+    better, uncertain = [0.2, 0.6, 0.2, 0.6], [0.4, 0.4, 0.5, 0.3]
+    assert best_blend_without_history(ndcg_by_blend([0.0] * 4, popularity=popular, ranker=better)) == Blend()
+    assert best_blend_without_history(ndcg_by_blend([0.0] * 4, popularity=popular, half=uncertain)) == POPULARITY
+    assert best_blend_without_history(ndcg_by_blend([0.5, 0.5])) == POPULARITY
+    assert best_blend_without_history(ndcg_by_blend([])) == POPULARITY
+
+
+def test_histories_have_parts_by_their_number_of_events():
+    features = np.log1p([[9.0, events] for events in (0, 1, 2, 20, 21, 1000)]).astype(np.float32)
+    assert parts_of(tf.constant(features), ("towers", "user_events")).numpy().tolist() == [0, 1, 1, 1, 2, 2]
 
 
 def test_a_blend_says_its_weights():

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrec.config import RankingConfig
-from tfrec.ranking.blend import FEATURES
-from tfrec.ranking.cross_fit import calibrate_ranker, held_out_folds
+from tfrec.ranking.blend import EVENTS, FEATURES, PARTS, POPULARITY, Blend
+from tfrec.ranking.cross_fit import calibrate_ranker, fit_calibrations, held_out_folds, set_blends
 from tfrec.ranking.ranker import Ranker
+from tfrec.ranking.training_data import Examples
 
+NAMES = (*FEATURES, EVENTS)
 CONFIG = RankingConfig(hidden=(8,), cross_rank=4, embedding_dim=2)
 
 
 @pytest.fixture
 def ranker(make_catalog) -> Ranker:
-    return Ranker(make_catalog([[5], [6]]), FEATURES, ("purchase",), 1, CONFIG)
+    return Ranker(make_catalog([[5], [6]]), NAMES, ("purchase",), 1, CONFIG)
 
 
 def folds(users: int, share: float) -> list[list[int]]:
@@ -43,15 +48,51 @@ def test_overconfident_logits_are_calibrated(ranker):
     logits = random.normal(size=40_000)
     truth = 1 / (1 + np.exp(-(0.5 * logits - 1.0)))
     labels = (random.random(len(truth)) < truth).astype(np.float32)
-    calibrate_ranker(ranker, logits[:, None], labels[:, None])
-    assert ranker.slope.numpy()[0] == pytest.approx(0.5, abs=0.05)
-    assert ranker.bias.numpy()[0] == pytest.approx(-1.0, abs=0.05)
+    calibrate_ranker(ranker, [fit_calibrations(logits[:, None], labels[:, None])] * len(PARTS))
+    np.testing.assert_allclose(ranker.slope, [[0.5]] * 3, atol=0.05)
+    np.testing.assert_allclose(ranker.bias, [[-1.0]] * 3, atol=0.05)
 
 
-def test_too_few_positives_to_calibrate_by_are_a_warning(ranker, capsys):
-    labels = np.zeros((2000, 1))
-    labels[:29] = 1
-    calibrate_ranker(ranker, np.random.default_rng(8).normal(size=(2000, 1)), labels)
-    assert (ranker.slope.numpy()[0], ranker.bias.numpy()[0]) == (1.0, 0.0)
-    expected = "warning: probabilities of purchase are not calibrated: 29 of the candidates are positives"
+class Shop:
+    """Held-out histories of a stage whose ranker gives the logits of the test."""
+
+    def __init__(self, ranker: Ranker, positives: int):
+        """Users with two candidates each: the first `positives` with a positive, the second one.
+
+        Without a history the more popular candidate is the positive one, after ten events the one
+        with the higher logit. Popularity and the logits contradict each other.
+        """
+        users = 2 * positives
+        user = np.repeat(np.arange(users), 2)
+        first, is_after_ten = np.tile([True, False], users), np.repeat(np.arange(users) % 2 == 1, 2)
+        self.logits = np.where(first, 1.0, -1.0)[:, np.newaxis]
+        features = np.zeros((2 * users, len(NAMES)), np.float32)
+        features[:, NAMES.index("item_users_28")] = np.where(first, 0.0, 1.0)
+        features[:, NAMES.index("user_events")] = np.where(is_after_ten, np.log1p(10), 0.0)
+        labels = (first == is_after_ten).astype(np.float32)[:, np.newaxis]
+        self.examples = Examples(user, features, np.ones(2 * users, np.int64), labels, {}, users)
+        self.stage = SimpleNamespace(ranker=ranker, features=SimpleNamespace(names=NAMES), positive_heads=ranker.heads)
+
+    def select(self) -> list[Blend]:
+        """The blend of each part."""
+        everything = np.arange(len(self.logits))
+        set_blends(self.stage, self.examples, everything, self.logits, everything >= 0)
+        return [Blend(*row) for row in self.stage.ranker.blend.numpy().tolist()]
+
+
+def test_each_length_of_history_has_the_blend_that_orders_it_best(ranker):
+    shop = Shop(ranker, positives=40)
+    assert shop.select() == [POPULARITY, Blend(), Blend()]
+    # Without a history the calibrated popularity of 1 of a positive is above 0.5, 0 is below it.
+    inputs = shop.examples.inputs(shop.examples.features[:, NAMES.index(EVENTS)] == 0)
+    labels = inputs.pop("labels")
+    probabilities = ranker.probabilities({name: tf.constant(values) for name, values in inputs.items()})
+    assert ((probabilities.numpy() > 0.5) == (labels > 0)).all()
+
+
+def test_too_few_positives_leave_the_ranker_as_it_is_with_a_warning(ranker, capsys):
+    assert Shop(ranker, positives=14).select() == [Blend()] * len(PARTS)
+    np.testing.assert_array_equal(ranker.slope, [[1.0]] * 3)
+    np.testing.assert_array_equal(ranker.bias, [[0.0]] * 3)
+    expected = "warning: probabilities of purchase are not calibrated: 28 of the candidates are positives, fewer than"
     assert expected in capsys.readouterr().out

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tfrec.config import RankingConfig
-from tfrec.ranking.blend import TOWERS, Blend
+from tfrec.ranking.blend import PARTS, POPULARITY, TOWERS, Blend
 from tfrec.ranking.ranker import LIMIT, Ranker, with_funnel
 
-NAMES = ("towers", "item_users_28", "towers_below_best", "repeat")
+NAMES = ("towers", "item_users_28", "towers_below_best", "repeat", "user_events")
 CONFIG = RankingConfig(hidden=(8,), cross_rank=4, embedding_dim=2, dropout=0.0)
 COLUMNS = {
     "category": np.array([[0, 0], [1, 2], [1, 3]]),
@@ -49,7 +49,7 @@ def test_each_head_learns_a_rule_of_its_own(ranker):
     }
     ranker.fit_scale(padded(features.tolist()))
     ranker.compile(optimizer=tf.keras.optimizers.Adam(0.02))
-    ranker.fit(tf.data.Dataset.from_tensors(batch).repeat(150), verbose=0)
+    ranker.fit(tf.data.Dataset.from_tensors(batch).repeat(300), verbose=0)
     predicted = tf.sigmoid(ranker(batch)).numpy() > 0.5
     assert (predicted == labels).mean(axis=0).min() > 0.97
 
@@ -88,8 +88,8 @@ def test_calibrated_probabilities_keep_the_order_of_the_logits(ranker):
     batch = inputs([[1.0, 2.0], [3.0, -1.0], [0.0, 0.5]], [1, 2, 1], [1, 2, 0])
     logits = ranker(batch).numpy()
     np.testing.assert_allclose(ranker.probabilities(batch), 1 / (1 + np.exp(-logits)), rtol=1e-5)
-    ranker.slope.assign([0.5, 2.0])
-    ranker.bias.assign([-1.0, 0.25])
+    ranker.slope.assign([[0.5, 2.0]] * len(PARTS))
+    ranker.bias.assign([[-1.0, 0.25]] * len(PARTS))
     np.testing.assert_allclose(
         ranker.probabilities(batch), 1 / (1 + np.exp(-(logits * [0.5, 2.0] + [-1.0, 0.25]))), rtol=1e-5
     )
@@ -106,7 +106,7 @@ def test_a_funnel_multiplies_the_probability_of_any_kind_with_that_of_the_kind()
 def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
     config = RankingConfig(heads="funnel", hidden=(4,), dropout=0.0)
     ranker = Ranker(make_catalog([[5]]), NAMES, ("view", "purchase"), 1, config)
-    inputs = {"features": tf.zeros([2, 4]), "rows": tf.constant([1, 1], tf.int64)}
+    inputs = {"features": tf.zeros([2, len(NAMES)]), "rows": tf.constant([1, 1], tf.int64)}
     ranker.make_weights()
     for weight in ranker.trainable_weights:
         weight.assign(tf.zeros_like(weight))
@@ -121,26 +121,38 @@ def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
 
 def test_one_head_has_no_funnel(make_catalog):
     ranker = Ranker(make_catalog([[5]]), NAMES, ("purchase",), 1, RankingConfig(heads="funnel"))
-    assert ranker({"features": tf.zeros([2, 4]), "rows": tf.constant([1, 1], tf.int64)}).shape == (2, 1)
+    assert ranker({"features": tf.zeros([2, len(NAMES)]), "rows": tf.constant([1, 1], tf.int64)}).shape == (2, 1)
 
 
 def test_a_blend_weighs_the_scores_of_towers_and_popularity(ranker):
     batch = inputs([[1.0, 2.0], [3.0, -1.0]], [1, 2], [1, 2])
     logits = ranker(batch).numpy()
-    ranker.blend.assign(Blend(0.5, towers=2.0, popularity=3.0))
+    ranker.blend.assign([Blend(0.5, towers=2.0, popularity=3.0)] * len(PARTS))
     # 2 * 1 + 3 * 2 and 2 * 3 + 3 * -1
     expected = 0.5 * logits + np.array([[8.0], [3.0]])
     np.testing.assert_allclose(ranker.probabilities(batch), 1 / (1 + np.exp(-expected)), rtol=1e-5)
-    ranker.blend.assign(TOWERS)
+    ranker.blend.assign([TOWERS] * len(PARTS))
     np.testing.assert_allclose(ranker.probabilities(batch)[:, 0], 1 / (1 + np.exp([-1.0, -3.0])), rtol=1e-5)
 
 
 def test_a_blend_takes_the_towers_score_of_new_items_only(make_catalog):
     ranker = Ranker(make_catalog([[5]]), NAMES, ("purchase",), 1, CONFIG)
     batch = {
-        "features": tf.constant([[7.0, 0.0, -2.0, 0.0], [9.0, 0.0, 0.5, 1.0]]),
+        "features": tf.constant([[7.0, 0.0, -2.0, 0.0, 0.0], [9.0, 0.0, 0.5, 1.0, 0.0]]),
         "rows": tf.constant([1, 1], tf.int64),
     }
-    ranker.blend.assign(Blend(0.0, towers_of_new=1.0))
+    ranker.blend.assign([Blend(0.0, towers_of_new=1.0)] * len(PARTS))
     # 2 below the best new item; an item of the history.
     np.testing.assert_allclose(ranker.probabilities(batch)[:, 0], 1 / (1 + np.exp([2.0, 0.0])), rtol=1e-5)
+
+
+def test_the_length_of_the_history_selects_blend_slope_and_bias(make_catalog):
+    ranker = Ranker(make_catalog([[5]]), NAMES, ("purchase",), 1, CONFIG)
+    # The towers' score is 1 and popularity 2, after 0, 1, 20 and 21 events.
+    features = [[1.0, 2.0, 0.0, 0.0, np.log1p(events)] for events in (0, 1, 20, 21)]
+    batch = {"features": tf.constant(features, tf.float32), "rows": tf.constant([1] * 4, tf.int64)}
+    ranker.blend.assign([POPULARITY, TOWERS, Blend(0.0, towers=-1.0)])
+    ranker.slope.assign([[1.0], [2.0], [3.0]])
+    ranker.bias.assign([[0.5], [0.0], [0.0]])
+    logits = np.array([2.5, 2.0, 2.0, -3.0])
+    np.testing.assert_allclose(ranker.probabilities(batch)[:, 0], 1 / (1 + np.exp(-logits)), rtol=1e-5)
