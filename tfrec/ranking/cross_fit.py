@@ -94,13 +94,12 @@ def set_blends(
     blends, calibrations = [Blend()] * len(PARTS), []
     for index in range(len(PARTS)):
         is_part = part == index
+        ndcg = ndcg_of_blends(
+            user[is_part], logits[is_part][:, positive], scores[is_part], labels[is_part][:, positive]
+        )
         if can_calibrate:
-            select = best_blend_without_history if index == NO_EVENT else best_blend
-            of_part = ndcg_of_blends(
-                user[is_part], logits[is_part][:, positive], scores[is_part], labels[is_part][:, positive]
-            )
-            blends[index] = select(of_part)
-            _log_blend(PARTS[index], blends[index], of_part)
+            blends[index] = best_blend_without_history(ndcg) if index == NO_EVENT else best_blend(ndcg)
+        _log_blend(PARTS[index], blends[index], ndcg)
         # Real histories of this length, else also those that were cut to it, else all of them.
         enough = (
             rows
