@@ -139,6 +139,6 @@ def _trained_on_labels(version: Path, holdout: Holdout) -> str:
     split = record.settings.get(SPLIT_SETTING, "time")
     if holdout.clock == "utc" and split != holdout.split:
         return f"was trained under the split {split}, so its training held labels of this one, {holdout.split}"
-    if holdout.has_windows and record.trained_before > holdout.window_start + SLACK_SECONDS:
+    if holdout.has_windows and record.known_before > holdout.window_start + SLACK_SECONDS:
         return "was trained on events of the test window"
     return ""

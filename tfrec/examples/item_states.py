@@ -89,7 +89,8 @@ def _decode(states: pa.Table, item_ids: pa.Array, promotions: Sequence[str]) -> 
             "row": number.to_numpy()[item.indices.to_numpy()],
             "store": store,
             # Rounded up: query times are whole seconds, and no state may be known before it begins.
-            "from": -(-times["from"].to_numpy() // 1000),
+            # Dates such as 1900-01-01 stand for "always": states.py has no seconds before 1970.
+            "from": np.maximum(-(-times["from"].to_numpy() // 1000), 0),
             "until": -(-times["until"].fill_null(_OPEN * 1000).to_numpy() // 1000),
             "price": price,
             "priced": (price > 0).astype(np.float64),

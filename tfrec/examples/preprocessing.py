@@ -31,7 +31,7 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
     settings = config.config_from_json(custom_config["config"])
     features = settings.features
     sequences = _event_features(inputs) | _profile_features(inputs, features)
-    context = _context_features(inputs, settings.examples.context_columns, features.oov_buckets)
+    context = _context_features(inputs, settings.examples.context_columns)
     states = {name: inputs[name] for name in state_features(settings.examples)}
     return sequences | context | _item_features(inputs, features) | states
 
@@ -86,16 +86,17 @@ def _profile_features(
     return {name: _vocabulary_index(inputs[name], name, features.oov_buckets) for name in names}
 
 
-def _context_features(
-    inputs: dict[str, tf.SparseTensor], columns: Sequence[str], oov_buckets: int
-) -> dict[str, tf.SparseTensor]:
-    """Indices of the context of events and of the request, by the vocabulary of the events."""
+def _context_features(inputs: dict[str, tf.SparseTensor], columns: Sequence[str]) -> dict[str, tf.SparseTensor]:
+    """Indices of the context of events and of the request, by the vocabulary of the events.
+
+    A value that the vocabulary lacks has 0, as an unknown one.
+    """
     indices = {}
     for column in columns:
         values = inputs[f"event_{column}"].values
         vocabulary = tft.vocabulary(tf.boolean_mask(values, values != ""), vocab_filename=f"event_{column}")
         for name in (f"event_{column}", f"user_{column}"):
-            indices[name] = _index_in(inputs[name], vocabulary, oov_buckets)
+            indices[name] = _index_in(inputs[name], vocabulary, oov_buckets=0)
     return indices
 
 

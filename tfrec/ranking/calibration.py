@@ -27,14 +27,19 @@ class Calibration(NamedTuple):
     bias: float = 0.0
 
 
+def can_fit(labels: np.ndarray) -> bool:
+    """True if `labels` [n] of 0 and 1 hold MIN_LABELS of both."""
+    positives = float(labels.sum())
+    return min(positives, len(labels) - positives) >= MIN_LABELS
+
+
 def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration:
     """Fit slope and bias by maximum likelihood to `logits` [n] and `labels` [n] of 0 and 1.
 
     The result is Calibration(), which changes nothing, where there are fewer than MIN_LABELS of
     either label.
     """
-    positives = float(labels.sum())
-    if min(positives, len(labels) - positives) < MIN_LABELS:
+    if not can_fit(labels):
         return Calibration()
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
 

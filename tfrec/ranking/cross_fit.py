@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from scipy.special import logit
 
 from tfrec.config import Config, RankingConfig
 from tfrec.console import log
@@ -21,7 +22,7 @@ from tfrec.ranking.blend import (
     parts_of,
     scores_of,
 )
-from tfrec.ranking.calibration import MIN_LABELS, Calibration, calibrate
+from tfrec.ranking.calibration import MIN_LABELS, MIN_SLOPE, Calibration, calibrate, can_fit
 from tfrec.ranking.fit_ranker import fit_ranker
 from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.second_stage import SecondStage
@@ -101,22 +102,36 @@ def set_blends(
             blends[index] = best_blend_without_history(ndcg) if index == NO_EVENT else best_blend(ndcg)
         _log_blend(PARTS[index], blends[index], ndcg)
         # Real histories of this length, else also those that were cut to it, else all of them.
-        enough = (
-            rows
-            for rows in (is_part & is_whole, is_part, is_whole)
-            if labels[rows][:, positive].sum(axis=0).min() >= MIN_LABELS
+        calibrations.append(
+            fit_calibrations(blends[index], logits, scores, labels, (is_part & is_whole, is_part, is_whole))
         )
-        rows = next(enough, is_whole)
-        calibrations.append(fit_calibrations(blends[index].apply(logits[rows], scores[rows]), labels[rows]))
     ranker.blend.assign(blends)
     calibrate_ranker(ranker, calibrations)
     log(f"second stage: calibrated on {is_whole.sum():,} candidates of held-out users")
     _warn_of_few_labels(ranker.heads, labels[is_whole].sum(axis=0))
 
 
-def fit_calibrations(logits: np.ndarray, labels: np.ndarray) -> list[Calibration]:
-    """Calibration of each head by held-out candidates, `logits` and `labels` [n, heads]."""
-    return [calibrate(*columns) for columns in zip(logits.T, labels.T, strict=True)]
+def fit_calibrations(
+    blend: Blend, logits: np.ndarray, scores: np.ndarray, labels: np.ndarray, choices: Sequence[np.ndarray]
+) -> list[Calibration]:
+    """Calibration of each head by held-out candidates, `logits` and `labels` [n, heads].
+
+    It is fitted on the first of `choices`, each [n] bool, that holds enough labels of the head.
+    Where none does the logits stay as they are, but a blend without the ranker, whose scores are no
+    logits, gives each candidate nearly the head's share of labels.
+    """
+    blended, calibrations = blend.apply(logits, scores), []
+    for head in range(labels.shape[1]):
+        positives = labels[:, head]
+        rows = next((rows for rows in choices if can_fit(positives[rows])), None)
+        if rows is not None:
+            calibrations.append(calibrate(blended[rows, head], positives[rows]))
+        elif blend.ranker:
+            calibrations.append(Calibration())
+        else:
+            share = (positives.sum() + 0.5) / (len(positives) + 1)
+            calibrations.append(Calibration(MIN_SLOPE, logit(share) - MIN_SLOPE * blended[:, head].mean()))
+    return calibrations
 
 
 def calibrate_ranker(ranker: Ranker, calibrations: Sequence[Sequence[Calibration]]) -> None:
@@ -126,6 +141,8 @@ def calibrate_ranker(ranker: Ranker, calibrations: Sequence[Sequence[Calibration
 
 
 def _log_blend(part: str, blend: Blend, ndcg: dict[Blend, np.ndarray]) -> None:
+    if not len(ndcg[blend]) and blend != Blend():
+        log(f"second stage: after {part} ordered by {blend}: there is no held-out history to compare it by")
     if len(ndcg[blend]):
         means = {each: f"{values.mean():.4f}" for each, values in ndcg.items()}
         log(

@@ -44,18 +44,24 @@ class Record:
     settings: dict[str, Any]  # settings that determine shapes and meaning of the weights, by name
     trained_before: float  # seconds: end of the training events; see `_trained_before`
     vocabularies: dict[str, list[bytes]]  # names of the towers' `tables` -> entries from row 1 on
+    known_before: float = 0.0  # seconds: end of all events of the version, those of the ranker too
 
 
 def record_of(
     catalog: Catalog, transformed: Transformed, config: Config, validation_files: Sequence[str], is_caught_up: bool
 ) -> Record:
-    """Record of towers over this catalog; `is_caught_up`: trained on the validation window too."""
+    """Record of towers over this catalog; `is_caught_up`: trained on the validation window too.
+
+    A ranker is always fitted on that window.
+    """
     names = ["item_category", "item_brand", *catalog.profile_sizes]
+    knows_window = is_caught_up or config.ranking.epochs > 0
     trained_ids = catalog.item_ids[catalog.id_row > 0]
     return Record(
         settings=_settings(config),
         trained_before=_trained_before(validation_files, config, is_caught_up),
         vocabularies={ITEM_IDS: list(trained_ids)} | {name: transformed.vocabulary(name) for name in names},
+        known_before=_trained_before(validation_files, config, knows_window),
     )
 
 
@@ -72,7 +78,9 @@ def read_record(version: Path) -> Record:
     try:
         raw = json.loads((version / FILE).read_text(encoding="utf-8"))
         vocabularies = {name: [_entry(text) for text in texts] for name, texts in raw["vocabularies"].items()}
-        return Record(raw["settings"], float(raw["trained_before"]), vocabularies)
+        trained_before = float(raw["trained_before"])
+        known_before = float(raw.get("known_before", trained_before))  # older versions have no such key
+        return Record(raw["settings"], trained_before, vocabularies, known_before)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"version {version.name} has no valid {FILE} ({error!r})") from error
 

@@ -88,17 +88,18 @@ def test_a_damaged_model_in_production_is_logged_and_left_out(toys, toy_examples
 
 
 @pytest.mark.parametrize(
-    ("settings", "trained_before", "reason"),
+    ("settings", "known_before", "reason"),
     [
         ({SPLIT_SETTING: "leave_last_out"}, 0.0, "version 1 was trained under the split leave_last_out, so its"),
         ({}, float(TOY_START + 8 * DAY_SECONDS), "version 1 was trained on events of the test window"),
     ],
 )
 def test_a_model_in_production_that_was_trained_on_labels_is_left_out(
-    toys, toy_examples, tmp_path, settings, trained_before, reason
+    toys, toy_examples, tmp_path, settings, known_before, reason
 ):
     shutil.copytree(toys["wise"], tmp_path / "1")
-    write_record(Record(settings, trained_before, {}), str(tmp_path / "1"))
+    # The towers were trained before the window; a ranker has seen later events.
+    write_record(Record(settings, 0.0, {}, known_before), str(tmp_path / "1"))
     evaluation, lines = run(toys["half"], tmp_path, toy_examples)
     assert evaluation.verdict.blessed
     assert "in production" not in evaluation.scores
@@ -107,7 +108,7 @@ def test_a_model_in_production_that_was_trained_on_labels_is_left_out(
 
 def test_a_model_in_production_that_was_trained_up_to_the_window_is_compared(toys, toy_examples, tmp_path):
     shutil.copytree(toys["wise"], tmp_path / "1")
-    write_record(Record({}, float(TOY_START), {}), str(tmp_path / "1"))
+    write_record(Record({}, float(TOY_START), {}, float(TOY_START)), str(tmp_path / "1"))
     assert "in production" in run(toys["half"], tmp_path, toy_examples)[0].scores
 
 

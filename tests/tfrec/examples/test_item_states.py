@@ -35,7 +35,7 @@ def changes(*rows: dict[str, Any], since: int | None = None, words: tuple[str, .
             {name: round(column[index].as_py(), 4) for name, column in columns.items() if column[index].as_py()}
             for index in changes
         ]
-        of_item[item.decode()] = [(value.pop("from"), value) for value in values]
+        of_item[item.decode()] = [(value.pop("from", 0), value) for value in values]
     return of_item
 
 
@@ -46,6 +46,11 @@ def test_a_state_holds_from_its_start_to_its_end():
         state("soap", 5, in_stock=True),
     ]
     assert changes(*rows) == {"pasta": [], "tea": [(10, {"in_stock": 1}), (20, {}), (30, {"in_stock": -1})]}
+
+
+def test_a_state_from_before_1970_holds_from_the_start():
+    rows = [state("tea", -2_208_988_800, None, price=2.0), state("pasta", 10, None, price=3.0)]  # 1900-01-01
+    assert changes(*rows) == {"pasta": [(10, {"price": 3.0})], "tea": [(0, {"price": 2.0})]}
 
 
 def test_a_state_without_an_end_lasts_until_the_next_one_of_its_store():

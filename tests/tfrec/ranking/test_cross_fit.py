@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec.config import RankingConfig
 from tfrec.ranking.blend import EVENTS, FEATURES, PARTS, POPULARITY, Blend
+from tfrec.ranking.calibration import Calibration
 from tfrec.ranking.cross_fit import calibrate_ranker, fit_calibrations, held_out_folds, set_blends
 from tfrec.ranking.ranker import Ranker
 from tfrec.ranking.training_data import Examples
@@ -48,9 +49,26 @@ def test_overconfident_logits_are_calibrated(ranker):
     logits = random.normal(size=40_000)
     truth = 1 / (1 + np.exp(-(0.5 * logits - 1.0)))
     labels = (random.random(len(truth)) < truth).astype(np.float32)
-    calibrate_ranker(ranker, [fit_calibrations(logits[:, None], labels[:, None])] * len(PARTS))
+    everything = np.ones(len(logits), bool)
+    columns = logits[:, None], np.zeros((len(logits), 3)), labels[:, None]
+    calibrate_ranker(ranker, [fit_calibrations(Blend(), *columns, [everything])] * len(PARTS))
     np.testing.assert_allclose(ranker.slope, [[0.5]] * 3, atol=0.05)
     np.testing.assert_allclose(ranker.bias, [[-1.0]] * 3, atol=0.05)
+
+
+def test_each_head_is_calibrated_on_the_first_rows_that_hold_its_labels():
+    # 100 rows of the part with 40 purchases, and 100 others with 40 of the ratings; no dislike.
+    part, ones = np.arange(200) < 100, np.ones(40)
+    purchase, rating, dislike = np.zeros((3, 200))
+    purchase[:40], rating[100:140], dislike[:2] = ones, ones, 1
+    labels, scores = np.stack([purchase, rating, dislike], axis=1), np.zeros((200, 3))
+    scores[:, 2] = 3.0  # of popularity, for each row
+    choices = [part, np.ones(200, bool)]
+    fitted = fit_calibrations(POPULARITY, np.zeros((200, 3)), scores, labels, choices)
+    probability = [1 / (1 + np.exp(-(3 * slope + bias))) for slope, bias in fitted]
+    # The shares are 40 of 100 rows, 40 of 200, and 2.5 of 201.
+    assert probability == pytest.approx([0.4, 0.2, 2.5 / 201], abs=1e-3)
+    assert fit_calibrations(Blend(), np.zeros((200, 3)), scores, labels, choices)[2] == Calibration()
 
 
 class Shop:

@@ -260,6 +260,15 @@ def test_towers_that_caught_up_with_an_evaluation_window_are_refused(
     assert carry_over(tmp_path / "8", model, later) == 7
 
 
+def test_a_version_with_a_ranker_knows_the_validation_window(exported_shop, transformed_shop):
+    towers = shop_record(exported_shop, transformed_shop)
+    ranking = dataclasses.replace(exported_shop.config.ranking, epochs=1)
+    config = dataclasses.replace(exported_shop.config, ranking=ranking)
+    both = shop_record(dataclasses.replace(exported_shop, config=config), transformed_shop)
+    assert towers.known_before == towers.trained_before == both.trained_before
+    assert both.known_before == both.trained_before + 28 * 86_400
+
+
 def test_without_timestamps_towers_that_caught_up_are_always_refused(exported_shop, transformed_shop):
     by_order = dataclasses.replace(exported_shop, config=dataclasses.replace(exported_shop.config, clock="order"))
     assert shop_record(by_order, transformed_shop).trained_before == 0.0
