@@ -28,7 +28,7 @@ MAVEN_COPY := mvn --batch-mode --quiet --strict-checksums org.apache.maven.plugi
 help:  ## list all verbs
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
-demo: .venv/.ready  ## raw data -> pipeline -> server -> recommendations, on real data (about 12 minutes)
+demo: .venv/.ready  ## raw data -> pipeline -> server -> recommendations, on real data (about 13 minutes)
 	$(BIN)/tfrec demo $(ARGS)
 
 test: .venv/.ready  ## all tests, including slow ones
