@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import tensorflow as tf
 
 from tfrec.export.request_features import EVENT_INPUTS, Tensors
 
 
-def with_equal_sizes(signature: Callable[..., Tensors]) -> Callable[..., Tensors]:
+def with_equal_sizes(signature: Callable[..., Tensors], with_default: Collection[str] = ()) -> Callable[..., Tensors]:
     """The signature, refusing inputs of unequal batch sizes and histories of unequal columns.
+
+    One row of the [batch] inputs `with_default` serves a whole batch: the default is of that size.
 
     TensorFlow Serving answers INVALID_ARGUMENT. Without it the kinds and prices beyond the last
     item would be ignored, a column of one row would serve a batch, and other inputs would fail at
@@ -22,6 +24,8 @@ def with_equal_sizes(signature: Callable[..., Tensors]) -> Callable[..., Tensors
             return signature(**inputs)
         reference = next(name for name in (*EVENT_INPUTS, "item_id", *inputs) if name in inputs)
         names = sorted(inputs, key=lambda name: (name != reference, name))
+        batch = tf.shape(inputs[reference])[0]
+        inputs |= {name: _for_each_row(inputs[name], batch) for name in inputs.keys() & set(with_default)}
         rows = _refuse_unequal([tf.shape(inputs[name])[0] for name in names], names, "batch size")
         checks = [rows]
         if reference in EVENT_INPUTS:
@@ -32,6 +36,12 @@ def with_equal_sizes(signature: Callable[..., Tensors]) -> Callable[..., Tensors
 
     check.__name__ = signature.__name__  # of the function in the graph, which errors name
     return check
+
+
+def _for_each_row(values: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """[batch] `values` of one row, or the values as they are."""
+    rows = tf.shape(values)[0]
+    return tf.tile(values, [tf.where(rows == 1, batch, 1)])
 
 
 def _refuse_unequal(sizes: list[tf.Tensor], names: list[str], unit: str) -> tf.Tensor:

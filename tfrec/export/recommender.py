@@ -6,7 +6,7 @@ The batch is the first dimension of every input and output, so that the server m
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.examples.preprocessing import Transformed
 from tfrec.export.filters import Filters
-from tfrec.export.input_defaults import set_input_defaults
+from tfrec.export.input_defaults import input_defaults, set_input_defaults
 from tfrec.export.input_sizes import with_equal_sizes
 from tfrec.export.list_calibration import ListCalibration
 from tfrec.export.mmr import mmr_order
@@ -43,6 +43,7 @@ class Recommender(tf.Module):
     def __init__(self, trained: Trained, transformed: Transformed, config: Config):
         super().__init__()
         self._config = config
+        self.context_columns = config.examples.context_columns
         self._model = trained.model  # warm starts read the towers of older versions by this name
         self._model.optimizer = None  # else its slots would be saved and served
         self._features = RequestFeatures(trained.model, transformed, config)
@@ -60,12 +61,13 @@ class Recommender(tf.Module):
         request = self._features.request_specs()
         self.all_scores.get_concrete_function(**request)  # saved because it was traced
         constraints = specs(ANSWER_INPUTS, [None]) | specs(FILTER_INPUTS, [None, None])
-        recommend = concrete(self.recommend, request | constraints)
+        context = self.context_columns
+        recommend = concrete(self.recommend, request | constraints, context)
         return {
             "serving_default": recommend,
             "recommend": recommend,
             "search": recommend,
-            "rank": concrete(self.rank, request | specs(CANDIDATE_INPUTS, [None, None])),
+            "rank": concrete(self.rank, request | specs(CANDIDATE_INPUTS, [None, None]), context),
             "similar_items": concrete(self.similar_items, specs({"item_id": tf.string}, [None])),
             **self.embeddings(),
         }
@@ -73,7 +75,7 @@ class Recommender(tf.Module):
     def embeddings(self) -> dict[str, Signature]:
         """Signatures of the embeddings alone, which take a third of the time to trace."""
         return {
-            "embed_query": concrete(self.embed_query, self._features.request_specs()),
+            "embed_query": concrete(self.embed_query, self._features.request_specs(), self.context_columns),
             "embed_item": concrete(self.embed_item, self._features.item_specs()),
         }
 
@@ -205,14 +207,15 @@ def export(recommender: Recommender, folder: str, signatures: dict[str, Signatur
     shutil.rmtree(staging, ignore_errors=True)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(recommender, staging, signatures or recommender.signatures(), options)
-    set_input_defaults(staging)
+    set_input_defaults(staging, input_defaults(recommender.context_columns))
     shutil.rmtree(folder, ignore_errors=True)
     Path(staging).rename(folder)
 
 
-def concrete(function: Signature, inputs: dict[str, tf.TensorSpec]) -> Signature:
+def concrete(function: Signature, inputs: dict[str, tf.TensorSpec], context_columns: Sequence[str] = ()) -> Signature:
     """Trace a signature for inputs of these specs; it refuses inputs of unequal sizes."""
-    return tf.function(with_equal_sizes(function), autograph=False).get_concrete_function(**inputs)
+    checked = with_equal_sizes(function, input_defaults(context_columns).keys())
+    return tf.function(checked, autograph=False).get_concrete_function(**inputs)
 
 
 def _in_unit_interval(values: tf.Tensor) -> tf.Tensor:

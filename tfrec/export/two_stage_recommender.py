@@ -35,7 +35,7 @@ class TwoStageRecommender(Recommender):
         candidates = request | specs(CANDIDATE_INPUTS, [None, None])
         without_search = {name: spec for name, spec in candidates.items() if name != "query"}
         return super().signatures() | {
-            "ctr": concrete(self.ctr, without_search),
+            "ctr": concrete(self.ctr, without_search, self.context_columns),
             "complementary_items": concrete(self.complementary_items, specs({"item_id": tf.string}, [None])),
         }
 

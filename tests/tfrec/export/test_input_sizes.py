@@ -13,6 +13,8 @@ from tfrec.export.input_sizes import with_equal_sizes
 from tfrec.export.supported_ops import check_ops
 
 EVENTS = ("event_item_id", "event_kind", "event_timestamp", "event_price")
+STORE = "user_store"
+STORE_SPEC = tf.TensorSpec([None], tf.string, STORE)
 Call = Callable[..., dict[str, tf.Tensor]]
 
 
@@ -20,7 +22,7 @@ class Model(tf.Module):
     """`recommend` has histories, `embed_item` has items; both return the number of rows."""
 
     def recommend(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"rows": tf.shape(inputs["query"])}
+        return {"rows": tf.shape(inputs["query"]), "store": inputs[STORE]}
 
     def embed_item(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"rows": tf.shape(inputs["item_id"])}
@@ -32,13 +34,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = {name: tf.TensorSpec([None], tf.string, name) for name in ("query", "user_id", "item_id", "item_title")}
     history = {name: tf.TensorSpec([None, None], tf.string, name) for name in (*EVENTS, "exclude_item_id")}
     specs = {
-        "recommend": history | {name: texts[name] for name in ("query", "user_id")},
+        "recommend": history | {name: texts[name] for name in ("query", "user_id")} | {STORE: STORE_SPEC},
         "embed_item": {name: texts[name] for name in ("item_id", "item_title")},
         "similar_items": {"item_id": texts["item_id"]},
     }
     functions = {"recommend": model.recommend, "embed_item": model.embed_item, "similar_items": model.embed_item}
     signatures = {
-        name: tf.function(with_equal_sizes(function)).get_concrete_function(**specs[name])
+        name: tf.function(with_equal_sizes(function, (STORE,))).get_concrete_function(**specs[name])
         for name, function in functions.items()
     }
     tf.saved_model.save(model, str(folder), signatures)
@@ -53,7 +55,8 @@ def signatures(saved: Path) -> dict[str, Call]:
 
 def request(**shapes: tuple[int, ...]) -> dict[str, tf.Tensor]:
     """Inputs of `recommend` for two users with three events and no exclusion, but for `shapes`."""
-    sizes = {name: (2, 3) for name in EVENTS} | {"query": (2,), "user_id": (2,), "exclude_item_id": (2, 0)} | shapes
+    sizes = {name: (2, 3) for name in EVENTS} | {"query": (2,), "user_id": (2,), "exclude_item_id": (2, 0)}
+    sizes |= {STORE: (1,)} | shapes
     return {name: tf.fill(size, "") for name, size in sizes.items()}
 
 
@@ -63,6 +66,20 @@ def test_inputs_of_equal_sizes_pass(signatures: dict[str, Call]) -> None:
     none = {name: (0, 0) for name in (*EVENTS, "exclude_item_id")} | {"query": (0,), "user_id": (0,)}
     assert signatures["recommend"](**request(**none))["rows"].numpy().tolist() == [0]
     assert signatures["similar_items"](item_id=tf.constant(["a", "b"]))["rows"].numpy().tolist() == [2]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3])
+def test_one_row_of_an_input_with_a_default_serves_each_row(signatures: dict[str, Call], rows: int) -> None:
+    sizes = {name: (rows, 3) for name in EVENTS} | {"query": (rows,), "user_id": (rows,), "exclude_item_id": (rows, 0)}
+    answer = signatures["recommend"](**request(**sizes) | {STORE: tf.constant(["north"])})
+    assert answer["store"].numpy().tolist() == [b"north"] * rows
+    answer = signatures["recommend"](**request(**sizes) | {STORE: tf.fill([rows], "south")})
+    assert answer["store"].numpy().tolist() == [b"south"] * rows
+
+
+def test_another_number_of_rows_of_an_input_with_a_default_is_refused(signatures: dict[str, Call]) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError, match="user_store has batch size 3 but event_item_id has 2"):
+        signatures["recommend"](**request(**{STORE: (3,)}))
 
 
 @pytest.mark.parametrize("length", [0, 2, 4])
