@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.engines import Engine, Step, engines_from
 from pipeline.runs import Run
 from tfrec.config import Config
+from tfrec.errors import ConfigError
 from tfrec.examples.split import Boundaries, boundaries
 from tfrec.language.text_encoder import bert_directory, vocabulary
 from tfrec.schema import TableSet, read_table_set
@@ -38,14 +39,25 @@ def resolve(run: Run) -> ResolvedRun:
     manifest = tables.manifest
     split_boundaries = boundaries(manifest, run.config.examples.split)
     check_search(run.config)
+    _check_states(run.config)
     return ResolvedRun(
         run=run,
         config=_completed(run, tables),
-        snapshot=manifest.model_data or manifest.snapshot,
+        snapshot=manifest.content(item_states=run.config.examples.item_states),
         boundaries=split_boundaries,
         bert_weights=_weights(run.config.features.bert),
         engines=engines_from({step: dataclasses.asdict(engine) for step, engine in run.beam.items()}),
     )
+
+
+def _check_states(config: Config) -> None:
+    """Refuse more earlier windows than the states of items are kept for."""
+    windows = config.ranking.repeat_windows
+    if config.examples.item_states and config.has_windows and windows > 1:
+        raise ConfigError(
+            f"`ranking.repeat_windows` is {windows}, but the states of items (`examples.item_states`) are kept for one "
+            "window before validation; set it to 1 or 0"
+        )
 
 
 def _completed(run: Run, tables: TableSet) -> Config:

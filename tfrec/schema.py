@@ -143,6 +143,10 @@ class Manifest:
     model_data: str = ""
     """Hash of interactions, users and items, which every model reads; "": `snapshot`."""
 
+    def content(self, *, item_states: bool) -> str:
+        """Hash of the tables that a model reads, with or without item_states."""
+        return self.snapshot if item_states or not self.model_data else self.model_data
+
 
 @dataclasses.dataclass(frozen=True)
 class TableSet:

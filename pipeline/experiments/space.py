@@ -54,7 +54,7 @@ def ranker_space(config: Config) -> Space:
 
 def _around(config: Config, multiples: dict[str, tuple[float, ...]], values: Space) -> Space:
     without_effect = [
-        *(["ranking.repeat_windows"] if not config.has_windows else []),
+        *(["ranking.repeat_windows"] if not config.has_windows or config.examples.item_states else []),
         *(["train.trend_half_life_days"] if config.clock == "order" else []),
     ]
     space: Space = {}

@@ -101,8 +101,7 @@ def example_gen(tables_root: str, config: Config) -> TableSetExampleGen:
 
 def _fingerprint(manifest: Manifest, config: ExamplesConfig) -> str:
     """Hash of the tables that the examples are made from, and FINGERPRINTED."""
-    is_whole = config.item_states or not manifest.model_data
-    tables = {"snapshot": manifest.snapshot if is_whole else manifest.model_data}
+    tables = {"snapshot": manifest.content(item_states=config.item_states)}
     return json.dumps(tables | {name: getattr(manifest, name) for name in FINGERPRINTED})
 
 

@@ -195,6 +195,13 @@ def test_an_invalid_search_is_refused_before_anything_runs(run: Run, tune: TuneC
         create_pipeline(changed(run, tune=tune))
 
 
+def test_states_of_items_are_refused_with_more_earlier_windows_than_they_are_kept_for(run: Run) -> None:
+    examples = dataclasses.replace(run.config.examples, item_states=True)
+    ranking = dataclasses.replace(run.config.ranking, repeat_windows=2)
+    with pytest.raises(ConfigError, match=r"`ranking.repeat_windows` is 2, but the states of items .* set it to 1 or"):
+        create_pipeline(changed(run, examples=examples, ranking=ranking))
+
+
 def test_a_long_text_is_cut_where_nearly_all_others_end(run: Run) -> None:
     # The longest text of the shop, that of the pasta, has 16 pieces and two ends or fewer.
     longer = changed(run, features=dataclasses.replace(run.config.features, text_tokens=500))

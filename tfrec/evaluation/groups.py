@@ -83,7 +83,8 @@ def exposure_partitions(holdout: Holdout, items: pd.DataFrame, columns: Sequence
     partitions = {name: part for name, part in by_category.items() if name != "item age"}
     for column in ("brand", *columns):
         if (items[column] != "").any():
-            partitions[column] = by_value(holdout, items[column].to_numpy(), f"no {column}")
+            name = f"item column {column}" if column in by_category else column
+            partitions[name] = by_value(holdout, items[column].to_numpy(), f"no {column}")
     return partitions | {name: part for name, part in by_category.items() if name == "item age"}
 
 

@@ -164,6 +164,11 @@ def _check_context(manifest: Manifest, columns: Sequence[str]) -> None:
                 f"`examples.context_columns` names {name!r}, but the context columns of the interactions are "
                 f"{', '.join(known) or 'none'}; name it under `context` and ingest again, or remove it"
             )
+        if name == "id":
+            raise DataError(
+                "`examples.context_columns` names 'id', whose input of a request would be `user_id`, as that of the "
+                "user; rename the column in the mapping"
+            )
         if name in manifest.profile_columns:
             raise DataError(
                 f"`examples.context_columns` names {name!r}, which is a column of the users table too, and requests "

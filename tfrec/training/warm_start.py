@@ -32,6 +32,9 @@ from tfrec.training.train import Begin, begin_cold
 from tfrec.training.validation import BATCH
 
 FILE = "assets.extra/tfrec_towers.json"
+OF_NO_WEIGHT = ("vocabulary", "text_tokens")
+"""Settings of features that no weight depends on: the path of a file, and a length of texts that
+changes with the catalog."""
 ITEM_IDS = "item_id"
 SPLIT_SETTING = "examples.split.method"
 """Key of a record's settings; a record without it is of the split by time."""
@@ -78,6 +81,8 @@ def read_record(version: Path) -> Record:
     try:
         raw = json.loads((version / FILE).read_text(encoding="utf-8"))
         vocabularies = {name: [_entry(text) for text in texts] for name, texts in raw["vocabularies"].items()}
+        for name in OF_NO_WEIGHT:  # of older versions
+            raw["settings"].pop(f"features.{name}", None)
         trained_before = float(raw["trained_before"])
         known_before = float(raw.get("known_before", trained_before))  # older versions have no such key
         return Record(raw["settings"], trained_before, vocabularies, known_before)
@@ -143,7 +148,8 @@ def carry_over(version: Path, model: TwoTower, current: Record) -> int:
 def _settings(config: Config) -> dict[str, Any]:
     """Settings by name, with the types that JSON gives back."""
     parts = {"towers": dataclasses.asdict(config.towers), "features": dataclasses.asdict(config.features)}
-    del parts["features"]["vocabulary"]  # the path of a file that belongs to the BERT
+    for name in OF_NO_WEIGHT:
+        del parts["features"][name]
     for name in ("item_numbers", "item_vectors"):  # which records of older versions lack
         if not parts["features"][name]:
             del parts["features"][name]

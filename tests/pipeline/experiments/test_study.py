@@ -94,6 +94,7 @@ def test_settings_without_effect_on_the_data_are_not_varied() -> None:
     last_out = Config(examples=ExamplesConfig(split=SplitConfig(method="leave_last_out")))
     assert "ranking.repeat_windows" in ranker_space(Config())
     assert "ranking.repeat_windows" not in ranker_space(last_out)
+    assert "ranking.repeat_windows" not in ranker_space(Config(examples=ExamplesConfig(item_states=True)))
     assert "train.trend_half_life_days" in towers_space(last_out)
     assert "train.trend_half_life_days" not in towers_space(Config(clock="order"))
 

@@ -80,3 +80,11 @@ def test_exposure_is_measured_by_every_attribute_that_an_item_has():
         "item age": ("new", "0 to 7 days", "7 to 28 days", "28 to 90 days", "90 days or more"),
     }
     assert partitions["maker"].group.tolist() == [1, 0, 2]
+
+
+def test_a_column_of_the_name_of_another_partition_keeps_both():
+    shop = holdout([("u", "a", 1)], [("u", "a")], ["a"])
+    items = pd.DataFrame({"category": ["Food"], "brand": "", "department": ["north"]}, index=["a"])
+    partitions = exposure_partitions(shop, items, ("department",))
+    assert partitions["department"].names == ("Food",)
+    assert partitions["item column department"].names == ("north",)

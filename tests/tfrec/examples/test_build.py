@@ -551,6 +551,12 @@ def test_a_context_column_that_no_request_can_name_is_refused(
         _ = [*build_partition(tables, 0, ExamplesConfig(context_columns=("shop",)))]
 
 
+def test_a_context_column_of_the_name_of_the_user_is_refused(shop: TableSet) -> None:
+    tables = dataclasses.replace(shop, manifest=dataclasses.replace(shop.manifest, interaction_columns=("id",)))
+    with pytest.raises(DataError, match="names 'id', whose input of a request would be `user_id`"):
+        _ = [*build_partition(tables, 0, ExamplesConfig(context_columns=("id",)))]
+
+
 def test_states_of_items_are_refused_where_a_shop_has_none(shop: TableSet) -> None:
     with pytest.raises(DataError, match="is true, but the shop has no dated table"):
         _ = [*build_partition(shop, 0, ExamplesConfig(item_states=True))]

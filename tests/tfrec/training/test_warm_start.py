@@ -260,6 +260,13 @@ def test_towers_that_caught_up_with_an_evaluation_window_are_refused(
     assert carry_over(tmp_path / "8", model, later) == 7
 
 
+def test_a_length_of_texts_that_changes_with_the_catalog_keeps_the_start_warm(exported_shop, transformed_shop, version):
+    features = dataclasses.replace(exported_shop.config.features, text_tokens=16)
+    shorter = dataclasses.replace(exported_shop, config=dataclasses.replace(exported_shop.config, features=features))
+    model = model_of(exported_shop.catalog, exported_shop.config, 99)
+    assert carry_over(version, model, shop_record(shorter, transformed_shop)) == 7
+
+
 def test_a_version_with_a_ranker_knows_the_validation_window(exported_shop, transformed_shop):
     towers = shop_record(exported_shop, transformed_shop)
     ranking = dataclasses.replace(exported_shop.config.ranking, epochs=1)
