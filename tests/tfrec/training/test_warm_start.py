@@ -267,6 +267,12 @@ def test_a_length_of_texts_that_changes_with_the_catalog_keeps_the_start_warm(ex
     assert carry_over(version, model, shop_record(shorter, transformed_shop)) == 7
 
 
+def test_an_older_record_is_read_without_its_length_of_texts(exported_shop, transformed_shop, tmp_path):
+    record = shop_record(exported_shop, transformed_shop)
+    write_record(dataclasses.replace(record, settings=record.settings | {"features.text_tokens": 24}), str(tmp_path))
+    assert read_record(tmp_path).settings == record.settings
+
+
 def test_a_version_with_a_ranker_knows_the_validation_window(exported_shop, transformed_shop):
     towers = shop_record(exported_shop, transformed_shop)
     ranking = dataclasses.replace(exported_shop.config.ranking, epochs=1)
