@@ -186,8 +186,7 @@ def test_the_projects_own_runs_are_such_files() -> None:
     assert run_names() == ["discovery", "full", "gpu", "laptop", "retail", "tiny"]
     laptop = named_run("laptop")
     assert (laptop.tables, laptop.argument) == (COMPLETE_JOURNEY, "--run laptop")
-    examples = dataclasses.replace(preset("grocery").examples, context_columns=("store",))
-    assert laptop.config == dataclasses.replace(preset("grocery"), examples=examples)
+    assert laptop.config == preset("grocery")
     assert named_run("gpu").config.towers.text_mode == "full"
     assert named_run("tiny").config.ranking.hidden == (16,)
 
