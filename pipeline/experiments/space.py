@@ -38,7 +38,6 @@ _RANKER_VALUES: Space = {
     "ranking.hidden": ((64,), (128, 64), (256, 128)),
     "ranking.cross_layers": (0, 1, 2, 3),
     "ranking.embedding_dim": (4, 8, 16),
-    "ranking.repeat_windows": (0, 1, 2),
 }
 
 
@@ -49,12 +48,14 @@ def towers_space(config: Config) -> Space:
 
 def ranker_space(config: Config) -> Space:
     """Settings of the second stage."""
-    return _around(config, _RANKER_MULTIPLES, _RANKER_VALUES)
+    # States of items are kept for one earlier window: resolved_run.py refuses more.
+    windows = (0, 1) if config.examples.item_states else (0, 1, 2)
+    return _around(config, _RANKER_MULTIPLES, _RANKER_VALUES | {"ranking.repeat_windows": windows})
 
 
 def _around(config: Config, multiples: dict[str, tuple[float, ...]], values: Space) -> Space:
     without_effect = [
-        *(["ranking.repeat_windows"] if not config.has_windows or config.examples.item_states else []),
+        *(["ranking.repeat_windows"] if not config.has_windows else []),
         *(["train.trend_half_life_days"] if config.clock == "order" else []),
     ]
     space: Space = {}
