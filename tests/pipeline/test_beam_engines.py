@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.configuration import named_run
@@ -34,8 +35,21 @@ FLINK = ROOT / ".tools" / "flink"
 TIMEOUT_SECONDS = 1200  # for a busy machine
 BOUNDED = (f"--job_server_timeout={TIMEOUT_SECONDS}",)
 
-Rows = dict[str, list[str]]
-"""Artifact and split, or vocabulary -> its rows, sorted."""
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """What an engine wrote, by artifact and split, or vocabulary; rows in the order of their text."""
+
+    texts: dict[str, list[str]]
+    """Features but numbers of float32."""
+    numbers: dict[str, np.ndarray]
+    """Those numbers, which an engine rounds by the bundles in which it sums."""
+
+    def assert_like(self, local: Rows) -> None:
+        """Fail unless all is equal, numbers but for rounding."""
+        assert self.texts == local.texts
+        for name, numbers in self.numbers.items():
+            np.testing.assert_allclose(numbers, local.numbers[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +74,7 @@ def test_a_job_service_with_a_worker_pool_gives_the_local_rows(
     port = free_port()
     module = "apache_beam.runners.portability.local_job_service_main"
     with serving(tmp_path, port, sys.executable, "-m", module, f"--port={port}"):
-        assert rows_of(shop, tmp_path, Portable(f"localhost:{port}", worker_pool, flags=BOUNDED)) == local
+        rows_of(shop, tmp_path, Portable(f"localhost:{port}", worker_pool, flags=BOUNDED)).assert_like(local)
 
 
 @pytest.mark.skipif(not FLINK.is_dir(), reason="Flink runs the steps; `make flink` fetches it")
@@ -73,7 +87,8 @@ def test_flink_gives_the_local_rows(shop: TableSet, local: Rows, worker_pool: st
     files = (f"--artifacts-dir={tmp_path / 'artifacts'}", f"--flink-conf-dir={ROOT / 'tools' / 'flink'}")
     server = ("java", "-cp", f"{FLINK}/*", "org.apache.beam.runners.flink.FlinkJobServerDriver")
     with serving(tmp_path, port, *server, "--flink-master=[local]", *ports, *files):
-        assert rows_of(shop, tmp_path, Flink(f"localhost:{port}", worker_pool, workers=2, flags=BOUNDED)) == local
+        engine = Flink(f"localhost:{port}", worker_pool, workers=2, flags=BOUNDED)
+        rows_of(shop, tmp_path, engine).assert_like(local)
 
 
 def rows_of(shop: TableSet, out: Path, engine: Engine) -> Rows:
@@ -94,21 +109,30 @@ def rows_of(shop: TableSet, out: Path, engine: Engine) -> Rows:
 def _read(root: Path) -> Rows:
     import tensorflow as tf
 
-    rows = {}
+    texts, numbers = {}, {}
     for folder in ("TableSetExampleGen/examples", "Transform/transformed_examples"):
         for split in SPLITS:
             files = sorted(map(str, root.glob(f"{folder}/*/Split-{split}/*.gz")))
             records = tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator()
-            rows[f"{folder} {split}"] = sorted(_text(tf.train.Example.FromString(record)) for record in records)
+            rows = sorted((_row(tf.train.Example.FromString(record)) for record in records), key=lambda row: row[0])
+            name = f"{folder} {split}"
+            texts[name] = [text for text, _ in rows]
+            numbers[name] = np.array([number for _, values in rows for number in values], np.float32)
+            assert len(set(texts[name])) == len(rows) > 0  # so that the order is one
     for file in sorted(root.glob("Transform/transform_graph/*/transform_fn/assets/*")):
-        rows[f"vocabulary {file.name}"] = [file.read_bytes().hex()]
-    assert all(rows.values())
-    return rows
+        texts[f"vocabulary {file.name}"] = [file.read_bytes().hex()]
+    assert any(map(len, numbers.values()))
+    return Rows(texts, numbers)
 
 
-def _text(example: object) -> str:
-    features = example.features.feature  # type: ignore[attr-defined]
-    return repr(sorted((name, str(value)) for name, value in features.items()))
+def _row(example: object) -> tuple[str, list[float]]:
+    """Text of a row, with the count of its float32 numbers in their place, and these numbers."""
+    texts, numbers = [], []
+    for name, feature in sorted(example.features.feature.items()):  # type: ignore[attr-defined]
+        values = list(feature.float_list.value)
+        texts.append(f"{name}: {len(values) if values else feature}")
+        numbers += values
+    return repr(texts), numbers
 
 
 @contextlib.contextmanager
