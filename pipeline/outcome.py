@@ -31,7 +31,7 @@ class Outcome:
     def refusal(self) -> str:
         """Why the model was not pushed; "" for a pushed model."""
         verdict = self.evaluation.verdict
-        return self.export_error or ("" if verdict.blessed else "; ".join(verdict.reasons))
+        return self.export_error or ("" if verdict.blessed else "; ".join(verdict.unmet or verdict.reasons))
 
     def sentence(self, run: RunFolders) -> str:
         """Outcome of the run in one sentence, for the terminal."""

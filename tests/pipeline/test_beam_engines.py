@@ -38,7 +38,7 @@ BOUNDED = (f"--job_server_timeout={TIMEOUT_SECONDS}",)
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """What an engine wrote, by artifact and split, or vocabulary; rows in the order of their text."""
+    """What an engine wrote, by artifact and split, or vocabulary; rows are sorted by their text."""
 
     texts: dict[str, list[str]]
     """Features but numbers of float32."""

@@ -18,7 +18,8 @@ from tfrec.evaluation.scores import Protocol, Verdict
 
 PROTOCOL = Protocol("test", 0, "utc", ("purchase",), "sold", 1, 0, 1, 0, "", "")
 GOOD = Evaluation(PROTOCOL, {}, Verdict(True, ("better than popularity",)))
-BAD = Evaluation(PROTOCOL, {}, Verdict(False, ("worse than popularity", "no number")))
+BAD = Evaluation(PROTOCOL, {}, Verdict(False, ("worse than popularity", "above the floor"), ("worse than popularity",)))
+OLD = Evaluation(PROTOCOL, {}, Verdict(False, ("worse than popularity", "no number")))  # without a list of the unmet
 
 
 @pytest.fixture
@@ -50,7 +51,11 @@ def test_the_sentence_of_a_removed_version_names_the_one_in_service(run: Run, tm
 
 @pytest.mark.parametrize(
     ("outcome", "reason"),
-    [(Outcome(BAD, ""), "worse than popularity; no number"), (Outcome(GOOD, "a foreign op"), "a foreign op")],
+    [
+        (Outcome(BAD, ""), "worse than popularity"),
+        (Outcome(OLD, ""), "worse than popularity; no number"),
+        (Outcome(GOOD, "a foreign op"), "a foreign op"),
+    ],
 )
 def test_the_sentence_of_a_refused_model_has_the_reason_and_the_version_in_service(
     run: Run, outcome: Outcome, reason: str

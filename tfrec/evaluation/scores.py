@@ -100,3 +100,5 @@ class Verdict:
 
     blessed: bool
     reasons: tuple[str, ...]
+    unmet: tuple[str, ...] = ()
+    """Those of the reasons that refuse the model."""

@@ -188,7 +188,9 @@ def _probability_block(models: Mapping[str, ProbabilityMetrics | None], metrics:
 def _verdict(evaluation: Evaluation) -> str:
     verdict = evaluation.verdict
     word = "BLESSED" if verdict.blessed else "REFUSED"
-    return "\n".join([f"Verdict: {word}", *(_wrapped(f"- {reason}") for reason in verdict.reasons)])
+    marks = ("- NOT MET: " if reason in verdict.unmet else "- " for reason in verdict.reasons)
+    sentences = (mark + reason for mark, reason in zip(marks, verdict.reasons, strict=True))
+    return "\n".join([f"Verdict: {word}", *map(_wrapped, sentences)])
 
 
 def _wrapped(text: str) -> str:

@@ -93,9 +93,12 @@ def test_the_page_has_every_section_with_a_heading(page):
 def test_the_verdict_comes_first_with_its_reasons(page, html):
     assert html.index("BLESSED") < html.index('id="scores"')
     assert "above &lt;the&gt; floor" in html
-    refused = render_page(dataclasses.replace(EVALUATION, verdict=Verdict(False, ("too bad",))), "Run")
+    refused = render_page(
+        dataclasses.replace(EVALUATION, verdict=Verdict(False, ("too bad", "no loss"), ("too bad",))), "Run"
+    )
     assert "REFUSED" in Page(refused).text[""]
-    assert "too bad" in Page(refused).text[""]
+    assert "not met: too bad" in " ".join(Page(refused).text[""].split())
+    assert "not met: no loss" not in " ".join(Page(refused).text[""].split())
     assert "BLESSED" not in refused
 
 

@@ -11,6 +11,11 @@ from tfrec.config import VerdictConfig
 from tfrec.evaluation.bootstrap import DIFFERENCES, interval
 from tfrec.evaluation.scores import Scores, SliceScores
 
+TIE_CURE = (
+    "; a longer test window (examples.split.test_days) narrows the interval, and `floor: []` pushes a model that is "
+    "not surely better"
+)
+
 
 class Check(NamedTuple):
     """Result of one condition."""
@@ -27,10 +32,11 @@ def above_baseline(model: Scores, baseline: Scores, config: VerdictConfig) -> Ch
     low, high = interval(per_user(model, config, config.slice) - per_user(baseline, config, config.slice), DIFFERENCES)
     passed = low > 0
     relation = "above" if passed else "not surely above"
+    cure = TIE_CURE if low <= 0 <= high else ""
     return Check(
         passed,
         f"{claim(model, value, config, config.slice)}, {relation} the {reference:.4f} of the baseline "
-        f"{baseline.name}: by {value - reference:.4f}, {interval_words(low, high)}{_zero_floor(reference)}",
+        f"{baseline.name}: by {value - reference:.4f}, {interval_words(low, high)}{cure}{_zero_floor(reference)}",
     )
 
 

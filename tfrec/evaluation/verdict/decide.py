@@ -50,9 +50,11 @@ def decide_verdict(compared: Comparison, config: VerdictConfig) -> Verdict:
     metrics = model.slices[config.slice].metrics
     _check("metric", config.metric, [name for name in metrics if name.split("@")[0] in BETTER_WHEN_HIGHER])
     if model.slices[config.slice].users == 0:
-        return Verdict(False, (_no_users(model, config),))
+        reasons = (_no_users(model, config),)
+        return Verdict(False, reasons, reasons)
     checks = list(_checks(compared, config))
-    return Verdict(all(check.passed for check in checks), tuple(check.reason for check in checks))
+    unmet = tuple(check.reason for check in checks if not check.passed)
+    return Verdict(not unmet, tuple(check.reason for check in checks), unmet)
 
 
 def _checks(compared: Comparison, config: VerdictConfig) -> Iterator[Check]:

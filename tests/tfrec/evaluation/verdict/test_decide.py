@@ -65,7 +65,17 @@ def test_a_model_that_only_equals_a_baseline_of_its_floor_is_refused():
         "model has ndcg@20 0.2000 on all, above the 0.0100 of the baseline random: "
         "by 0.1900, 95 % interval 0.1900 to 0.1900",
         "model has ndcg@20 0.2000 on all, not surely above the 0.2000 of the baseline popularity: "
-        "by 0.0000, 95 % interval 0.0000 to 0.0000",
+        "by 0.0000, 95 % interval 0.0000 to 0.0000; a longer test window (examples.split.test_days) narrows the "
+        "interval, and `floor: []` pushes a model that is not surely better",
+    )
+    assert verdict.unmet == verdict.reasons[1:]
+
+
+def test_a_model_surely_below_its_floor_has_no_cure_in_a_longer_window():
+    verdict = decide_verdict(scores("model", 0.15), BASELINES, None, CONFIG)
+    assert verdict.unmet == (
+        "model has ndcg@20 0.1500 on all, not surely above the 0.2000 of the baseline popularity: "
+        "by -0.0500, 95 % interval -0.0500 to -0.0500",
     )
 
 
