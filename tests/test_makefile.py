@@ -96,6 +96,18 @@ def test_an_existing_environment_is_not_installed_again(tmp_path):
     assert [line.split()[0] for line in plan.splitlines()] == [".venv/bin/pytest"]
 
 
+def test_a_verb_writes_bytecode_on_a_machine_that_turns_it_off(tmp_path):
+    clone = bare_copy(tmp_path / "clone")
+    shown = clone / ".venv" / "bin" / "tfrec"  # prints the setting that it gets
+    uv = clone / ".tools" / "uv"
+    for path in (shown, uv, clone / ".venv" / ".ready"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('#!/bin/sh\necho "no bytecode: ${PYTHONDONTWRITEBYTECODE-not set}"\n')
+    shown.chmod(0o755)
+    done = make("demo", f"UV={uv}", folder=clone, PYTHONDONTWRITEBYTECODE="1")
+    assert "no bytecode: not set" in done.stdout
+
+
 def test_a_killed_setup_reinstalls_all_packages(tmp_path):
     clone = bare_copy(tmp_path / "clone")
     (clone / ".tools").mkdir()
@@ -140,9 +152,11 @@ def preflight(**changes: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def make(*words: str, path: str | None = None, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run make with a clean environment, even if the tests run under make."""
-    environment = {"PATH": path or "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)}
+def make(
+    *words: str, path: str | None = None, folder: Path = ROOT, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run make with `variables` in a clean environment, even if the tests run under make."""
+    environment = {"PATH": path or "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), **variables}
     command = [shutil.which("make") or "make", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
 
