@@ -7,8 +7,8 @@ properties. So a changed file runs exactly the nodes again that use it.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import tfrec
@@ -31,19 +31,20 @@ def sources(*modules: str) -> dict[str, bytes]:
         name = pending.pop()
         if name not in files:
             files[name] = _file(name).read_bytes()
-            pending += _imports(files[name])
+            pending += [imported for imported in _imports(files[name]) if _file(imported).is_file()]
     return files
 
 
-def _imports(source: bytes) -> Iterator[str]:
-    """Modules of this project that a source imports, nested imports included."""
+@functools.cache  # the nodes share most modules, and parsing is all of a hash's cost
+def _imports(source: bytes) -> tuple[str, ...]:
+    """Names that a source imports from this project, nested imports included, modules or not."""
+    names: list[str] = []
     for node in ast.walk(_WithoutTypeChecking().visit(ast.parse(source))):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name.split(".")[0] in PACKAGES and _file(name).is_file())
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in names if name.split(".")[0] in PACKAGES)
 
 
 class _WithoutTypeChecking(ast.NodeTransformer):
