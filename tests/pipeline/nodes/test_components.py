@@ -203,7 +203,8 @@ def test_a_model_below_the_baseline_is_refused_and_not_pushed(
     assert not is_blessed
     assert (tmp_path / "judged" / "NOT_BLESSED").read_text(encoding="utf-8").splitlines()[0] == (
         "two-tower has ndcg@20 0.4307 on all, not surely above the 0.4769 of the baseline recent_popularity: "
-        "by -0.0462, 95 % interval -0.1456 to 0.0532"
+        "by -0.0462, 95 % interval -0.1456 to 0.0532; a longer test window (examples.split.test_days) narrows the "
+        "interval, and `floor: []` pushes a model that is not surely better"
     )
     assert push(tmp_path, tmp_path / "serving", True, is_blessed).get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists()
