@@ -39,6 +39,7 @@ def fit_ranker(
     tf.keras.utils.set_random_seed(seed)
     ranker.fit_scale(examples.features)
     ranker.make_weights()
+    ranker.start_at_rates(examples.labels[kept])
     progress, curve = Progress(ranker, checkpoint_dir), LearningCurve(checkpoint_dir)
     rate = tf.keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * steps)
     optimizer = tf.keras.optimizers.Adam(rate, jit_compile=False)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
+from scipy.special import logit
 
 from tfrec.config import RankingConfig
 from tfrec.examples.catalog import Catalog
@@ -75,6 +76,19 @@ class Ranker(tfrs.Model):
         """Make all weights before the first step, for the optimizer and the checkpoint."""
         empty = {"features": tf.zeros([1, self._mean.shape[0]]), "rows": tf.zeros([1], tf.int64)}
         self(empty | {name: tf.zeros([1], tf.int64) for name in self._profile})
+
+    def start_at_rates(self, labels: np.ndarray) -> None:
+        """Let the first probabilities be about the heads' shares of `labels` [n, heads].
+
+        The bias of the output says so, after `make_weights`. Positives are one in a thousand: the
+        steps of a small shop would otherwise go into learning that alone. Source: Lin et al.,
+        "Focal loss for dense object detection" (2017), section 4.1.
+        """
+        shares = [(head.sum() + 0.5) / (len(labels) + 1) for head in labels.T]  # never 0 or 1
+        if self._has_funnel:
+            any_kind = (labels.max(axis=1).sum() + 1) / (len(labels) + 1.5)  # above each head's
+            shares = [*(share / any_kind for share in shares), any_kind]
+        self._out.bias.assign(logit(shares))
 
     def checkpointed(self) -> dict[str, Any]:
         """What a checkpoint keeps of the model, without the optimizer."""

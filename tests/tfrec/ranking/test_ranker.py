@@ -119,6 +119,24 @@ def test_with_a_funnel_an_event_of_any_kind_is_a_label_too(make_catalog):
     np.testing.assert_allclose(ranker.compute_loss(inputs | {"labels": labels}), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("heads", ["independent", "funnel"])
+def test_the_first_probabilities_are_the_shares_of_the_labels(make_catalog, heads):
+    config = RankingConfig(heads=heads, hidden=(4,), dropout=0.0)
+    ranker = Ranker(make_catalog([[5]]), NAMES, ("view", "purchase", "cart"), 1, config)
+    labels = np.zeros((1000, 3), np.float32)
+    labels[:100, 0], labels[80:130, 1] = 1, 1  # of 130 candidates in all; nobody has a cart
+    ranker.make_weights()
+    ranker.start_at_rates(labels)
+    inputs = {"features": tf.zeros([1, len(NAMES)]), "rows": tf.zeros([1], tf.int64)}
+    for weight in ranker.trainable_weights:
+        if weight.shape.rank > 1 or "heads" not in weight.name:
+            weight.assign(tf.zeros_like(weight))
+    np.testing.assert_allclose(ranker.probabilities(inputs), [[100.5 / 1001, 50.5 / 1001, 0.5 / 1001]], rtol=1e-3)
+    only = np.ones((3, 3), np.float32)
+    ranker.start_at_rates(only)  # no infinite bias where every candidate is a positive
+    assert np.isfinite(ranker.probabilities(inputs)).all()
+
+
 def test_one_head_has_no_funnel(make_catalog):
     ranker = Ranker(make_catalog([[5]]), NAMES, ("purchase",), 1, RankingConfig(heads="funnel"))
     assert ranker({"features": tf.zeros([2, len(NAMES)]), "rows": tf.constant([1, 1], tf.int64)}).shape == (2, 1)
