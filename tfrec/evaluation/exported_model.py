@@ -5,8 +5,9 @@ The histories of the held-out users come from the raw examples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ class ExportedModel:
             return self._embed(**request(user_rows))["embedding"].numpy() @ candidates.T
 
         def both_stages(user_rows: np.ndarray) -> np.ndarray:
-            return self._model.all_scores(**request(user_rows)).numpy()[:, self._columns]
+            return saved_trace(self._model.all_scores)(**request(user_rows)).numpy()[:, self._columns]
 
         stages = [towers, both_stages] if hasattr(self._model, "heads") else [towers]
         return [_batched(stage, self._is_known) for stage in stages]
@@ -95,6 +96,16 @@ class ExportedModel:
             return None
         rows = self._model.text_row.numpy()[self._columns]
         return ItemTexts(self._model.text_vectors.numpy(), np.where(self._is_known, rows, 0))
+
+
+def saved_trace(function: Any) -> Callable[..., Any]:
+    """The trace of a function of a SavedModel, which takes batches and histories of any size.
+
+    A call of the function itself would trace it again for each new shape of its inputs, and
+    TensorFlow would optimize the whole graph again, for seconds.
+    """
+    (trace,) = function.concrete_functions
+    return trace
 
 
 def _cut(histories: dict[str, np.ndarray], latest: int) -> dict[str, np.ndarray]:

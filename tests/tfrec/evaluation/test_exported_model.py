@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import TOY_ITEMS, TOY_START
 from tfrec.errors import ModelError
-from tfrec.evaluation.exported_model import ExportedModel
+from tfrec.evaluation.exported_model import ExportedModel, saved_trace
 from tfrec.evaluation.holdout import read_holdout
 
 
@@ -63,3 +63,19 @@ def test_a_folder_without_a_model_is_refused(toy_examples, tmp_path):
     holdout = read_holdout(toy_examples, "test", clock="utc")
     with pytest.raises(ModelError, match="holds no exported tfrec model"):
         ExportedModel(tmp_path, toy_examples, holdout)
+
+
+def test_a_saved_function_is_not_traced_again_for_another_batch_size(tmp_path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.double = tf.function(lambda numbers: 2 * numbers)
+    module.double.get_concrete_function(numbers=tf.TensorSpec([None], tf.float32))
+    tf.saved_model.save(module, str(tmp_path))
+    function = tf.saved_model.load(str(tmp_path)).double
+    trace = saved_trace(function)
+    assert trace(numbers=tf.constant([1.0])).numpy().tolist() == [2.0]
+    assert trace(numbers=tf.constant([1.0, 2.0])).numpy().tolist() == [2.0, 4.0]
+    assert function.experimental_get_tracing_count() == 0
+    function(numbers=tf.constant([1.0]))
+    assert function.experimental_get_tracing_count() == 1

@@ -14,7 +14,7 @@ import pandas as pd
 
 from tfrec.config import Clock, SplitMethod
 from tfrec.errors import ModelError
-from tfrec.evaluation.exported_model import BATCH, EVENTS
+from tfrec.evaluation.exported_model import BATCH, EVENTS, saved_trace
 from tfrec.evaluation.query_times import query_times
 from tfrec.examples.read import read_departments, read_histories, read_targets
 from tfrec.schema import DAY_SECONDS
@@ -55,7 +55,7 @@ def ranked_candidates(
         rows = sample[at : at + BATCH]
         request: dict[str, Any] = {name: tf.constant(value[rows]) for name, value in histories.items()}
         request |= {"timestamp": tf.constant(times[at : at + BATCH]), "query": tf.fill([len(rows)], "")}
-        answer = {name: value.numpy() for name, value in model.candidate_probabilities(**request).items()}
+        answer = {name: value.numpy() for name, value in saved_trace(model.candidate_probabilities)(**request).items()}
         batch = _Batch(rows, answer["row"], answer["probability"], items.rows(histories["event_item_id"][rows]))
         parts += _table_rows(batch, items, positives, random)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in COLUMNS})
