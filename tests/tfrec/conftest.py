@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tfrec  # noqa: F401  before TensorFlow
+from tests.built_once import built_once
 from tfrec.config import Config, ExamplesConfig, FeaturesConfig, ServingConfig, TowerConfig, TrainConfig
 from tfrec.examples.catalog import Catalog, distinct_rows
 from tfrec.examples.item_states import state_features
@@ -145,12 +146,16 @@ def transformed_shop(
     from tfrec.examples.build import SPLITS, build_partition
 
     config = make_config(features={"profile_columns": ("age", "city"), "item_columns": ("maker",)})
-    splits: dict[str, list[bytes]] = {split: [] for split in SPLITS}
-    for index in range(shop.manifest.partitions):
-        for split, examples in build_partition(shop, index, config.examples):
-            splits[split] += examples
-    splits["train"].append(_zoe())
-    return _transform(tmp_path_factory.mktemp("transformed"), splits, config)
+
+    def build(folder: Path) -> None:
+        splits: dict[str, list[bytes]] = {split: [] for split in SPLITS}
+        for index in range(shop.manifest.partitions):
+            for split, examples in build_partition(shop, index, config.examples):
+                splits[split] += examples
+        splits["train"].append(_zoe())
+        _transform(folder, splits, config)
+
+    return _transformed_in(built_once(tmp_path_factory, "transformed_shop", build), SPLITS, config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +223,10 @@ def transform() -> Callable[[Path, Mapping[str, Iterable[bytes]], Config], Trans
     return _transform
 
 
+def _transformed_in(root: Path, splits: Iterable[str], config: Config) -> TransformedSplits:
+    return TransformedSplits(config, str(root / "graph"), {split: [str(root / f"{split}.gz")] for split in splits})
+
+
 def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config) -> TransformedSplits:
     import apache_beam as beam
     import tensorflow_transform.beam as tft_beam
@@ -226,8 +235,7 @@ def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config
 
     from tfrec.examples.preprocessing import preprocessing_fn
 
-    graph = str(root / "graph")
-    files = {split: str(root / f"{split}.gz") for split in splits}
+    transformed = _transformed_in(root, splits, config)
     reader = TFExampleBeamRecord("memory", schema=_schema(config))
     adapter = reader.TensorAdapterConfig()
     # FnApiRunner runs in this process; by default Beam would download a runner.
@@ -240,17 +248,17 @@ def _transform(root: Path, splits: Mapping[str, Iterable[bytes]], config: Config
         analyzed = [raw[split] for split in ANALYZED if split in raw] | beam.Flatten()
         analysis = tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, {"config": config.to_json()}))
         function = (analyzed, adapter) | analysis
-        _ = function | tft_beam.WriteTransformFn(graph)
+        _ = function | tft_beam.WriteTransformFn(transformed.folder)
         for split, batches in raw.items():
-            transformed = ((batches, adapter), function) | f"Transform {split}" >> tft_beam.TransformDataset(
+            rows = ((batches, adapter), function) | f"Transform {split}" >> tft_beam.TransformDataset(
                 output_record_batches=True
             )
             _ = (
-                transformed
+                rows
                 | f"Encode {split}" >> tft_beam.EncodeTransformedDataset()
-                | f"Write {split}" >> beam.io.WriteToTFRecord(files[split], shard_name_template="")
+                | f"Write {split}" >> beam.io.WriteToTFRecord(transformed.files[split][0], shard_name_template="")
             )
-    return TransformedSplits(config, graph, {split: [path] for split, path in files.items()})
+    return transformed
 
 
 def _schema(config: Config) -> Any:
