@@ -52,11 +52,11 @@ def resolve(run: Run) -> ResolvedRun:
 
 def _check_states(config: Config) -> None:
     """Refuse more earlier windows than the states of items are kept for."""
-    windows = config.ranking.repeat_windows
+    windows = config.ranking.earlier_windows
     if config.examples.item_states and config.has_windows and windows > 1:
         raise ConfigError(
-            f"`ranking.repeat_windows` is {windows}, but the states of items (`examples.item_states`) are kept for one "
-            "window before validation; set it to 1 or 0"
+            f"`ranking.earlier_windows` is {windows}, but the states of items (`examples.item_states`) are kept for "
+            "one window before validation; set it to 1 or 0"
         )
 
 

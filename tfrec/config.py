@@ -273,9 +273,9 @@ class RankingConfig(Settings):
     short_histories: Share = 1.0
     """Share of those users that the ranker is also fitted to with the last few events of their
     history only, or with none, so that it learns from first events too."""
-    repeat_windows: NonNegative = 1
-    """Windows before the validation window whose repeats the ranker is fitted to; none where the
-    split has no windows."""
+    earlier_windows: NonNegative = 1
+    """Windows before the validation window that the ranker is fitted to as well, by repeats and by
+    short histories, without what the towers know; none where the split has no windows."""
     context_dropout: ShareBelowOne = 0.3
     """Share of those histories whose request has no context (`examples.context_columns`), so that
     the ranker serves a client that sends none."""

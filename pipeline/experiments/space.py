@@ -50,12 +50,12 @@ def ranker_space(config: Config) -> Space:
     """Settings of the second stage."""
     # States of items are kept for one earlier window: resolved_run.py refuses more.
     windows = (0, 1) if config.examples.item_states else (0, 1, 2)
-    return _around(config, _RANKER_MULTIPLES, _RANKER_VALUES | {"ranking.repeat_windows": windows})
+    return _around(config, _RANKER_MULTIPLES, _RANKER_VALUES | {"ranking.earlier_windows": windows})
 
 
 def _around(config: Config, multiples: dict[str, tuple[float, ...]], values: Space) -> Space:
     without_effect = [
-        *(["ranking.repeat_windows"] if not config.has_windows else []),
+        *(["ranking.earlier_windows"] if not config.has_windows else []),
         *(["train.trend_half_life_days"] if config.clock == "order" else []),
     ]
     space: Space = {}

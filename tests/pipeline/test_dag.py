@@ -197,8 +197,8 @@ def test_an_invalid_search_is_refused_before_anything_runs(run: Run, tune: TuneC
 
 def test_states_of_items_are_refused_with_more_earlier_windows_than_they_are_kept_for(run: Run) -> None:
     examples = dataclasses.replace(run.config.examples, item_states=True)
-    ranking = dataclasses.replace(run.config.ranking, repeat_windows=2)
-    with pytest.raises(ConfigError, match=r"`ranking.repeat_windows` is 2, but the states of items .* set it to 1 or"):
+    ranking = dataclasses.replace(run.config.ranking, earlier_windows=2)
+    with pytest.raises(ConfigError, match=r"`ranking.earlier_windows` is 2, but the states of items .* set it to 1 or"):
         create_pipeline(changed(run, examples=examples, ranking=ranking))
 
 

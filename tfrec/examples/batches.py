@@ -78,7 +78,7 @@ def latest(batch: Batch, longest: int | tf.Tensor) -> Batch:
 def earlier(batch: Batch, start: int, end: int, context_columns: Sequence[str] = ()) -> Batch:
     """The batch as of second `end`; its events from `start` on become the targets.
 
-    The context of the request becomes that of the first of them, 0 where there is none.
+    Users without a target are left out. The context of the request becomes that of the first one.
     """
     time = batch["event_timestamp"]
     is_before_end = tf.logical_and(
@@ -93,7 +93,9 @@ def earlier(batch: Batch, start: int, end: int, context_columns: Sequence[str] =
     context = {
         f"user_{name}": tf.gather(cut[f"event_{name}"] * is_target, first, batch_dims=1) for name in context_columns
     }
-    return cut | context | {"event_is_target": is_target}
+    whole = cut | context | {"event_is_target": is_target}
+    has_target = tf.reduce_any(is_target > 0, axis=1)
+    return {name: tf.boolean_mask(value, has_target) for name, value in whole.items()}
 
 
 def without_context(batch: Batch, context_columns: Sequence[str], share: float, salt: str) -> Batch:

@@ -124,18 +124,21 @@ class CandidateGenerator(tf.Module):
             self._repeat_weights.assign(repeat_weights(events, self._label_kinds))
 
     def generate(
-        self, history: History, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+        self, history: History, query_times: tf.Tensor, queries: tf.Tensor | None, allowed: tf.Tensor | None = None
     ) -> Candidates:
         """Generate the candidates of histories at `query_times` [batch] int64 seconds.
 
-        `queries` [batch, dim + 1] are embeddings of the query tower. Where `allowed` [batch, rows]
-        bool is given, each source proposes its best items among those.
+        `queries` [batch, dim + 1] are embeddings of the query tower. With None the towers score all
+        items 0, and they and the cold items, of which they decide, propose nothing. Where `allowed`
+        [batch, rows] bool is given, each source proposes its best items among those.
         """
         scores = self._score_all(history, query_times, queries)
         is_item = tf.broadcast_to(tf.range(self._rows) > 0, tf.shape(scores.towers))
         allowed = is_item if allowed is None else allowed
-        sources = self._sources(scores, allowed)
-        if self._config.n_cold:
+        towers, *sources = self._sources(scores, allowed)
+        if queries is not None:
+            sources.append(towers)
+        if queries is not None and self._config.n_cold:
             sources.append(self._cold_source(history, query_times, scores, allowed))
         proposed = tf.concat([source.propose() for source in sources], axis=1)
         rows = _distinct_rows(proposed, allowed)
@@ -155,7 +158,7 @@ class CandidateGenerator(tf.Module):
         return tf.matmul(tf.gather(self._encoder, rows), self._decoder, transpose_b=True)
 
     def _sources(self, scores: SourceScores, allowed: tf.Tensor) -> list[CandidateSource]:
-        """All sources but the cold items; `allowed` [batch, rows] bool.
+        """All sources but the cold items, the towers first; `allowed` [batch, rows] bool.
 
         The towers and co-purchase propose new items first, then fill up: in a narrow category also
         with items of the history.
@@ -182,10 +185,12 @@ class CandidateGenerator(tf.Module):
         cold_scores, items = self._cold.score(history, query_times, scores.towers), self._cold.rows
         return CandidateSource("cold", self._config.n_cold, cold_scores, tf.gather(allowed, items, axis=1), items)
 
-    def _score_all(self, history: History, query_times: tf.Tensor, queries: tf.Tensor) -> SourceScores:
+    def _score_all(self, history: History, query_times: tf.Tensor, queries: tf.Tensor | None) -> SourceScores:
+        copurchase = tf.matmul(self._encode(history), self._decoder, transpose_b=True)
+        no_scores = tf.zeros_like(copurchase)
         return SourceScores(
-            towers=tf.matmul(queries, self.embeddings, transpose_b=True),
-            copurchase=tf.matmul(self._encode(history), self._decoder, transpose_b=True),
+            towers=no_scores if queries is None else tf.matmul(queries, self.embeddings, transpose_b=True),
+            copurchase=copurchase,
             repeat=self._score_repeats(history, query_times),
             users=self._users,
         )

@@ -6,6 +6,7 @@ best. After the ranker's fit the window joins the known events.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ import tensorflow as tf
 from tfrec.config import Config
 from tfrec.console import log
 from tfrec.errors import DataError
-from tfrec.examples.batches import window_start, without_context
+from tfrec.examples.batches import earlier, window_start, without_context
 from tfrec.examples.dataset import read_events, sequences
 from tfrec.ranking.cross_fit import fit_with_held_out_users
 from tfrec.ranking.kind_features import kind_index
@@ -60,9 +61,9 @@ def fit_second_stage(
                 stage, model=trained.model, train_events=train_events, data=data, start=start, config=config
             )
         )
-    earlier, first_user = buffer.count, buffer.users
-    if earlier:
-        log(f"second stage: {earlier:,} repeat candidates of earlier windows")
+    earlier_count, first_user = buffer.count, buffer.users
+    if earlier_count:
+        log(f"second stage: {earlier_count:,} candidates of earlier windows")
     follow_trend(trained.model, train_events)
     stage.set_known_events(train_events, start)
     if config.ranking.n_cold:
@@ -71,16 +72,16 @@ def fit_second_stage(
     if config.ranking.short_histories:
         short = _hide_contexts(data, config, "short")
         buffer.add(collect_short_histories(stage, short, start, config.ranking.short_histories, config.train.seed))
-        log(f"second stage: {buffer.count - earlier:,} candidates after short histories")
+        log(f"second stage: {buffer.count - earlier_count:,} candidates after short histories")
     first = buffer.count
     buffer.add(collect_candidates(stage, _hide_contexts(data, config, "whole"), start), first_user)
     examples = buffer.join()
     shares = zip(stage.ranker.heads, examples.labels[first:].mean(axis=0), strict=True)
     by_head = ", ".join(f"{head} {share:.2%}" for head, share in shares)
     log(f"second stage: {len(examples.rows) - first:,} candidates, positives: {by_head}")
-    if earlier:
+    if earlier_count:
         names, features = stage.features.names, examples.features
-        features[:earlier] = mask_tower_scores(names, features[:earlier], features[first:])
+        features[:earlier_count] = mask_tower_scores(names, features[:earlier_count], features[first:])
     for epoch in fit_with_held_out_users(stage, examples, first, config, checkpoint_dir).epochs:
         trained.curve.add(epoch)
     catch_up(trained.model, validation_files)
@@ -127,18 +128,28 @@ def _collect_earlier_windows(
     start: int,
     config: Config,
 ) -> Iterator[Examples]:
-    """Collect the repeats of the windows before second `start`.
+    """Collect repeats, and candidates after short histories, of the windows before second `start`.
 
-    What users buy again differs from month to month.
+    What users buy again, and what is popular, differs from month to month.
     """
     length = config.examples.split.validation_days * DAY_SECONDS
-    for number in range(config.ranking.repeat_windows if config.ranking.n_repeat else 0, 0, -1):
+    share, seed = config.ranking.short_histories, config.train.seed
+    for number in range(config.ranking.earlier_windows, 0, -1):
         begin = start - number * length
         before = train_events[train_events.timestamp < begin]
-        if len(before):
-            follow_trend(model, before)
-            stage.set_known_events(before, begin)
-            yield from collect_repeats(stage, data, begin, begin + length)
+        if not len(before):
+            continue
+        follow_trend(model, before)
+        stage.set_known_events(before, begin)
+        window = functools.partial(
+            earlier, start=begin, end=begin + length, context_columns=config.examples.context_columns
+        )
+        batches = data.map(window).filter(lambda batch: tf.shape(batch["user_id"])[0] > 0)
+        if config.ranking.n_repeat:
+            yield from collect_repeats(stage, batches, begin)
+        if share:
+            short = _hide_contexts(batches, config, f"earlier {number}")
+            yield from collect_short_histories(stage, short, begin, share, seed + number, with_towers=False)
 
 
 def _fit_cold_candidates(stage: SecondStage, data: tf.data.Dataset, start: int | None, seed: int) -> None:

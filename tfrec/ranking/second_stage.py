@@ -103,9 +103,12 @@ class SecondStage(tf.Module):
         return self._model.query(batch, query_times[:, tf.newaxis], no_search)[:, 0]
 
     def generate_candidates(
-        self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor, allowed: tf.Tensor | None = None
+        self, batch: Batch, query_times: tf.Tensor, queries: tf.Tensor | None, allowed: tf.Tensor | None = None
     ) -> tuple[Candidates, tf.Tensor]:
-        """Candidates and their features [batch, candidates, features] float32."""
+        """Candidates and their features [batch, candidates, features] float32.
+
+        Without `queries` they are those that the towers have no part in.
+        """
         history = self._history(batch)
         candidates = self.generator.generate(history, query_times, queries, allowed)
         context = self._context(batch)

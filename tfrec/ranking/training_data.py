@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfrec.examples.batches import Batch, earlier, history_only, latest, query_times_of
+from tfrec.examples.batches import Batch, history_only, latest, query_times_of
 from tfrec.ranking.candidates import Candidates
 from tfrec.ranking.second_stage import SecondStage
 from tfrec.schema import EVENT_KINDS
@@ -91,16 +91,17 @@ class Targets(NamedTuple):
 def collect_candidates(stage: SecondStage, data: Iterable[Batch], start: int | None) -> Iterator[Examples]:
     """Label each user's candidates at second `start` (None: at the user's own first target)."""
     for batch in data:
-        candidates, features = _generate_candidates(stage, history_only(batch), query_times_of(batch, start))
+        candidates, features = _generate_candidates(stage, history_only(batch), query_times_of(batch, start), True)
         yield _label(stage, batch, candidates.rows.numpy(), features.numpy())
 
 
 def collect_short_histories(
-    stage: SecondStage, data: Iterable[Batch], start: int | None, share: float, seed: int
+    stage: SecondStage, data: Iterable[Batch], start: int | None, share: float, seed: int, *, with_towers: bool = True
 ) -> Iterator[Examples]:
     """Label the candidates of users as if their history held its last SHORT_LENGTHS events only.
 
     Each of a random `share` of the users has one random length. The others have no candidates.
+    Without the towers these are items that the towers have no part in.
     """
     random = np.random.default_rng(seed)
     for batch in data:
@@ -108,22 +109,16 @@ def collect_short_histories(
         lengths, is_short = random.choice(SHORT_LENGTHS, users).astype(np.int32), random.random(users) < share
         history = latest(history_only(batch), tf.constant(lengths))
         history["user_id"] = tf.fill([users], "")  # a user without a history is new to the towers
-        candidates, features = _generate_candidates(stage, history, query_times_of(batch, start))
+        candidates, features = _generate_candidates(stage, history, query_times_of(batch, start), with_towers)
         rows = np.where(is_short[:, np.newaxis], candidates.rows.numpy(), 0)
         yield _label(stage, batch, rows, features.numpy())
 
 
-def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int, end: int) -> Iterator[Examples]:
-    """Label each user's repeat candidates at second `start` by the events before second `end`.
-
-    Both lie before the batches' own window. Users without an event between the two are left out.
-    """
+def collect_repeats(stage: SecondStage, data: Iterable[Batch], start: int) -> Iterator[Examples]:
+    """Label each user's repeat candidates at second `start`."""
     for batch in data:
-        window = earlier(batch, start, end, stage.context_columns)
-        query_times = tf.fill([len(batch["user_id"])], tf.constant(start, tf.int64))
-        rows, features = _find_repeats(stage, history_only(window), query_times)
-        is_active = window["event_is_target"].numpy().any(axis=1)
-        yield _label(stage, window, np.where(is_active[:, np.newaxis], rows.numpy(), 0), features.numpy())
+        rows, features = _find_repeats(stage, history_only(batch), query_times_of(batch, start))
+        yield _label(stage, batch, rows.numpy(), features.numpy())
 
 
 def collect_cold_items(
@@ -156,23 +151,30 @@ def collect_cold_items(
 
 
 def mask_tower_scores(names: Sequence[str], earlier: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """Features `earlier` [n, names] whose towers' scores are the mean of the repeats in `window`.
+    """Features `earlier` [n, names] whose towers' scores are means of those in `window`.
 
     The towers have been trained on the positives of earlier windows, so their scores there would
-    give the labels away. `window` [m, names] are features of the validation window. If it holds no
-    repeat, the scores stay.
+    give the labels away. `window` [m, names] are features of the validation window. Repeats get the
+    mean of its repeats, and new items that of its new items; where it holds none the scores stay.
     """
-    columns = [names.index("towers"), names.index("towers_below_best")]
-    is_repeat = window[:, names.index("repeat")] > 0
+    columns = np.array([names.index("towers"), names.index("towers_below_best")])
+    repeat = names.index("repeat")
     masked = earlier.copy()
-    if is_repeat.any():
-        masked[:, columns] = window[:, columns][is_repeat].mean(axis=0)
+    for of_earlier, of_window in (
+        (earlier[:, repeat] > 0, window[:, repeat] > 0),
+        (earlier[:, repeat] <= 0, window[:, repeat] <= 0),
+    ):
+        if of_earlier.any() and of_window.any():
+            masked[np.ix_(of_earlier, columns)] = window[of_window][:, columns].mean(axis=0)
     return masked
 
 
 @tf.function(reduce_retracing=True, autograph=False)
-def _generate_candidates(stage: SecondStage, history: Batch, query_times: tf.Tensor) -> tuple[Candidates, tf.Tensor]:
-    return stage.generate_candidates(history, query_times, stage.embed_queries(history, query_times))
+def _generate_candidates(
+    stage: SecondStage, history: Batch, query_times: tf.Tensor, with_towers: bool
+) -> tuple[Candidates, tf.Tensor]:
+    queries = stage.embed_queries(history, query_times) if with_towers else None
+    return stage.generate_candidates(history, query_times, queries)
 
 
 @tf.function(reduce_retracing=True, autograph=False)

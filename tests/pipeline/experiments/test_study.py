@@ -91,15 +91,15 @@ def test_the_spaces_lie_around_the_runs_own_values_which_come_first() -> None:
 
 
 def test_no_more_earlier_windows_are_tried_than_states_of_items_are_kept_for() -> None:
-    assert ranker_space(Config())["ranking.repeat_windows"] == (1, 0, 2)
+    assert ranker_space(Config())["ranking.earlier_windows"] == (1, 0, 2)
     with_states = Config(examples=ExamplesConfig(item_states=True))
-    assert ranker_space(with_states)["ranking.repeat_windows"] == (1, 0)
+    assert ranker_space(with_states)["ranking.earlier_windows"] == (1, 0)
 
 
 def test_settings_without_effect_on_the_data_are_not_varied() -> None:
     last_out = Config(examples=ExamplesConfig(split=SplitConfig(method="leave_last_out")))
-    assert "ranking.repeat_windows" in ranker_space(Config())
-    assert "ranking.repeat_windows" not in ranker_space(last_out)
+    assert "ranking.earlier_windows" in ranker_space(Config())
+    assert "ranking.earlier_windows" not in ranker_space(last_out)
     assert "train.trend_half_life_days" in towers_space(last_out)
     assert "train.trend_half_life_days" not in towers_space(Config(clock="order"))
 

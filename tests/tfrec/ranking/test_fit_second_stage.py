@@ -76,8 +76,8 @@ def test_at_an_earlier_window_nothing_is_known_of_later_events(fit, two_stage_sh
     assert known[0][0] < begin <= known[1][0] < start <= known[2][0]
 
 
-@pytest.mark.parametrize("without", [{"repeat_windows": 0}, {"n_repeat": 0}])
-def test_without_repeats_no_earlier_window_is_collected(fit, capfd, without):
+@pytest.mark.parametrize("without", [{"earlier_windows": 0}, {"n_repeat": 0, "short_histories": 0.0}])
+def test_without_repeats_and_short_histories_no_earlier_window_is_collected(fit, capfd, without):
     fit(**without)
     output = capfd.readouterr()
     assert "of earlier windows" not in output.out + output.err
@@ -102,10 +102,13 @@ def test_without_windows_no_earlier_window_is_collected_and_queries_come_with_th
     assert starts == [None]
 
 
-def test_repeats_of_earlier_windows_are_collected(fit, capfd):
-    fit()
+def test_repeats_and_short_histories_of_earlier_windows_are_collected(fit, capfd):
+    fit(short_histories=0.0)
     output = capfd.readouterr()
-    assert "2 repeat candidates of earlier windows" in output.out + output.err
+    assert "2 candidates of earlier windows" in output.out + output.err
+    fit(n_repeat=0)
+    output = capfd.readouterr()
+    assert "7 candidates of earlier windows" in output.out + output.err
 
 
 def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, monkeypatch):

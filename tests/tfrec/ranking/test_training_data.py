@@ -134,13 +134,13 @@ def test_joined_examples_are_in_order_and_the_buffer_is_empty_afterwards():
 
 def test_further_examples_of_the_same_users_have_the_same_numbers(stage, batch):
     buffer = ExampleBuffer()
-    buffer.add(collect_repeats(stage, [batch], START, END))
+    buffer.add(collect_repeats(stage, [earlier(batch, START, END)], START))
     first_user = buffer.users
     buffer.add(collect_short_histories(stage, [batch], None, 1.0, seed=1))
     buffer.add(collect_candidates(stage, [batch], None), first_user)
     numbers = buffer.join().user
-    assert first_user == 3
-    assert set(numbers.tolist()) == {0, 1, 3, 4, 5}
+    assert first_user == 2
+    assert set(numbers.tolist()) == {0, 1, 2, 3, 4}
 
 
 def test_short_histories_hold_the_last_events_only(stage, batch, monkeypatch):
@@ -170,20 +170,17 @@ def test_an_earlier_window_holds_no_later_event(batch):
     assert window["event_item_id"].numpy().tolist() == [
         [b"soap", b"tea", b"soap", b""],
         [b"mug", b"lamp", b"book", b""],
-        [b"lamp", b"", b"", b""],
-    ]
-    assert window["event_is_target"].numpy().tolist() == [[0, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    ]  # cai has no event in the window
+    assert window["event_is_target"].numpy().tolist() == [[0, 0, 1, 0], [0, 0, 1, 0]]
     assert history_only(window)["event_item_id"].numpy().tolist() == [
         [b"soap", b"tea"],
         [b"mug", b"lamp"],
-        [b"lamp", b""],
     ]
 
 
 def test_repeat_candidates_of_an_earlier_window_are_labeled_by_its_events(stage, batch, item_ids):
-    (examples,) = collect_repeats(stage, [batch], START, END)
-    # eve bought soap again and tea not; bob neither of his two; cai, without an event in the
-    # window, is left out.
+    (examples,) = collect_repeats(stage, [earlier(batch, START, END)], START)
+    # eve bought soap again and tea not; bob neither of his two.
     assert labels_by_user(examples, item_ids) == {0: {"soap": 1.0, "tea": 0.0}, 1: {"mug": 0.0, "lamp": 0.0}}
     # The features know nothing of the window: eve's soap is one event, 11 days old at START.
     soap = examples.features[(examples.user == 0) & (item_ids[examples.rows] == "soap")][0]
@@ -195,20 +192,30 @@ def test_repeat_candidates_of_an_earlier_window_are_labeled_by_its_events(stage,
 NAMES = ("times", "towers", "towers_below_best", "copurchase", "repeat")
 
 
-def test_the_towers_scores_of_earlier_windows_are_the_mean_of_later_repeats():
+def test_the_towers_scores_of_earlier_windows_are_means_of_the_validation_window():
     earlier = np.array([[1, 9, -1, 3, 1], [2, 8, -2, 4, 0]], np.float32)
     window = np.array([[3, 2, -6, 5, 1], [4, 7, 0, 6, 0], [5, 4, -3, 7, 2]], np.float32)
     stored = earlier.copy(), window.copy()
     masked = mask_tower_scores(NAMES, earlier, window)
     # The first and the last of the window are repeats: towers (2 + 4) / 2, below best (-6 - 3) / 2.
-    assert masked.tolist() == [[1, 3, -4.5, 3, 1], [2, 3, -4.5, 4, 0]]
+    assert masked.tolist() == [[1, 3, -4.5, 3, 1], [2, 7, 0, 4, 0]]
     np.testing.assert_array_equal(earlier, stored[0])
     np.testing.assert_array_equal(window, stored[1])
 
 
-def test_the_towers_scores_of_earlier_windows_stay_without_later_repeats():
+def test_the_towers_scores_of_earlier_repeats_stay_without_later_repeats():
     earlier, window = np.ones((2, 5), np.float32), np.zeros((3, 5), np.float32)
     np.testing.assert_array_equal(mask_tower_scores(NAMES, earlier, window), earlier)
+
+
+def test_short_histories_of_an_earlier_window_have_no_candidate_by_the_towers(stage, batch, item_ids):
+    window = earlier(batch, START, END)
+    (examples,) = collect_short_histories(stage, [window], START, 1.0, seed=1, with_towers=False)
+    names = stage.features.names
+    assert not examples.features[:, names.index("towers")].any()
+    assert examples.labels.sum() > 0
+    (with_towers,) = collect_short_histories(stage, [window], START, 1.0, seed=1)
+    assert len(examples.rows) < len(with_towers.rows)
 
 
 @pytest.fixture
