@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +29,7 @@ Fit = Callable[..., SecondStage]
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fit(two_stage_shop, transformed_shop, tmp_path_factory) -> Fit:
     """Fits anew, with other settings of the ranker, on the validation window or another split."""
 
@@ -37,6 +39,35 @@ def fit(two_stage_shop, transformed_shop, tmp_path_factory) -> Fit:
         return fit_second_stage(two_stage_shop.trained, files["train"], files[window], config, folder)
 
     return run
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A stage fitted with the settings of `two_stage_shop`."""
+
+    stage: SecondStage
+    output: str
+    known: list[tuple[int, int | None]]
+    """Last second of the known events, and the query time, whenever they were set."""
+
+
+@pytest.fixture(scope="module")
+def fitted(fit) -> Fitted:
+    known: list[tuple[int, int | None]] = []
+    original = SecondStage.set_known_events
+
+    def set_known_events(stage: SecondStage, events: pd.DataFrame, now: int | None) -> None:
+        known.append((int(events.timestamp.max()), now))
+        original(stage, events, now)
+
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        contextlib.redirect_stdout(io.StringIO()) as output,
+        contextlib.redirect_stderr(output),
+    ):
+        monkeypatch.setattr(SecondStage, "set_known_events", set_known_events)
+        stage = fit()
+    return Fitted(stage, output.getvalue(), known)
 
 
 def with_labels(config: Config, *kinds: str) -> Config:
@@ -59,16 +90,8 @@ def test_a_finished_fit_does_not_run_again(two_stage_shop, transformed_shop, cap
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_at_an_earlier_window_nothing_is_known_of_later_events(fit, two_stage_shop, monkeypatch):
-    known: list[tuple[int, int | None]] = []
-    original = SecondStage.set_known_events
-
-    def set_known_events(stage: SecondStage, events: pd.DataFrame, now: int | None) -> None:
-        known.append((int(events.timestamp.max()), now))
-        original(stage, events, now)
-
-    monkeypatch.setattr(SecondStage, "set_known_events", set_known_events)
-    fit()
+def test_at_an_earlier_window_nothing_is_known_of_later_events(fitted, two_stage_shop):
+    known = fitted.known
     start = known[1][1]
     begin = start - two_stage_shop.config.examples.split.validation_days * 86_400
     # The window before validation, validation, and in the end all events.
@@ -102,25 +125,23 @@ def test_without_windows_no_earlier_window_is_collected_and_queries_come_with_th
     assert starts == [None]
 
 
-def test_repeats_and_short_histories_of_earlier_windows_are_collected(fit, capfd):
+def test_repeats_and_short_histories_of_earlier_windows_are_collected(fit, fitted, capfd):
     fit(short_histories=0.0)
     output = capfd.readouterr()
     assert "2 candidates of earlier windows" in output.out + output.err
-    fit(n_repeat=0)
-    output = capfd.readouterr()
-    assert "7 candidates of earlier windows" in output.out + output.err
+    assert "11 candidates of earlier windows" in fitted.output
 
 
 def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, monkeypatch):
-    fitted: list[Examples] = []
+    fitted_on: list[Examples] = []
 
     def fit_on(ranker: Ranker, examples: Examples, *arguments: Any) -> LearningCurve:
-        fitted.append(examples)
+        fitted_on.append(examples)
         return fit_ranker(ranker, examples, *arguments)
 
     monkeypatch.setattr("tfrec.ranking.cross_fit.fit_ranker", fit_on)
     names = fit(short_histories=0.0).features.names
-    features = fitted[0].features
+    features = fitted_on[0].features
     columns = [names.index("towers"), names.index("towers_below_best")]
     # The first two candidates are of an earlier window.
     window = features[2:, columns]
@@ -130,13 +151,11 @@ def test_the_ranker_is_fitted_without_the_towers_scores_of_earlier_windows(fit, 
     assert len(np.unique(window[:, 0])) > 1
 
 
-def test_held_out_users_choose_the_blend(fit, capfd):
-    stage = fit()
-    assert {Blend(*row) for row in stage.ranker.blend.numpy().tolist()} <= set(BLENDS)
-    output = capfd.readouterr()
-    assert "candidates after short histories" in output.out + output.err
+def test_held_out_users_choose_the_blend(fitted):
+    assert {Blend(*row) for row in fitted.stage.ranker.blend.numpy().tolist()} <= set(BLENDS)
+    assert "candidates after short histories" in fitted.output
     figures = r"held-out histories; the ranker [01]\.\d{4}, the towers [01]\.\d{4}, recent popularity [01]\.\d{4}"
-    assert re.search(figures, output.out + output.err)
+    assert re.search(figures, fitted.output)
 
 
 def test_kinds_of_events_that_are_no_positives_have_auxiliary_heads(fit, two_stage_shop):
@@ -147,10 +166,10 @@ def test_kinds_of_events_that_are_no_positives_have_auxiliary_heads(fit, two_sta
     assert set(stage.ranker.heads) == {"view", "click", "cart", "rating", "purchase"}
 
 
-def test_the_towers_catch_up_only_after_the_fit_of_the_ranker(fit, two_stage_shop, monkeypatch):
+def test_the_towers_catch_up_only_after_the_fit_of_the_ranker(fit, fitted, two_stage_shop, monkeypatch):
     model = two_stage_shop.trained.model
     stored = [(weight, weight.numpy()) for weight in model.weights]
-    expected = fit().ranker.get_weights()
+    expected = fitted.stage.ranker.get_weights()
     before = model.all_candidates().numpy()
     rate = dataclasses.replace(model.config.train, catch_up_rate=0.1)
     monkeypatch.setattr(model, "config", dataclasses.replace(model.config, train=rate))
