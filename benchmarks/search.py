@@ -28,7 +28,8 @@ from tfrec import metrics
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
 from tfrec.evaluation.bootstrap import interval
-from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
+from tfrec.language.catalog_encoder import pool_all
+from tfrec.language.text_encoder import TextEncoder, vocabulary
 from tfrec.language.tfidf_encoder import WordEncoder, piece_counts
 from tfrec.language.tokenizer import WordPiece
 from tfrec.schema import CATEGORY_SEPARATOR, read_table_set

@@ -20,7 +20,8 @@ import tensorflow as tf
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import DataError
 from tfrec.examples.preprocessing import item_text
-from tfrec.language.text_encoder import TextEncoder, pool_all, vocabulary
+from tfrec.language.catalog_encoder import pool_all
+from tfrec.language.text_encoder import TextEncoder, vocabulary
 from tfrec.language.tokenizer import WordPiece
 from tfrec.schema import read_table_set
 

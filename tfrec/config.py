@@ -238,6 +238,17 @@ class TrainConfig(Settings):
     text_negatives: NonNegative = 64
     """Uniform candidates in such a step; the BERT encodes them, so they are few."""
     text_learning_rate: PositiveNumber = 2e-5
+    text_pair_steps: NonNegative = 0
+    """Steps of contrastive tuning of the BERT on pairs of texts, before the towers train; 0: none.
+    Needs a `text_mode` that trains. See text_pairs.py."""
+    text_pair_batch_size: AtLeastTwo = 256
+    """Pairs in such a step: each text of a pair competes with those of the other pairs."""
+    text_pair_learning_rate: PositiveNumber = 1e-4
+    text_pair_temperature: PositiveNumber = 0.05
+    """Temperature of the softmax over cosines."""
+    text_pair_window: NonNegative = 2
+    """Two items of a user are a pair if at most this many events apart; 0: only searches and their
+    items, and titles and the rest of their texts."""
     catch_up_rate: NonNegativeNumber = 0.0
     """When positive, the first learning rate of a last pass over the validation window, after it
     has selected the model and fitted the ranker."""

@@ -30,6 +30,7 @@ from tfrec.evaluation.scores import Scores, Verdict
 from tfrec.examples.build import SPLITS
 from tfrec.examples.catalog import Catalog
 from tfrec.retrieval.two_tower import TwoTower
+from tfrec.training.train import TrainingJob
 
 PER_USER_METRICS = ("ndcg@10", "recall@10", "ndcg@20", "recall@20")
 """Per-user metrics, for intervals and paired comparisons."""
@@ -104,7 +105,7 @@ def measure(run: Run, variant: Variant, path: Path) -> None:
     from tfrec.export.recommender import Recommender, export
     from tfrec.export.two_stage_recommender import TwoStageRecommender
     from tfrec.ranking.fit_second_stage import fit_second_stage
-    from tfrec.training.train import TrainingJob, catch_up, fit
+    from tfrec.training.train import catch_up, fit
 
     prepare(run)
     started = time.process_time()
@@ -175,7 +176,7 @@ def reduce_catalog(catalog: Catalog, variant: Variant) -> Catalog:
     return catalog if variant.ids else WithoutIds(**vars(catalog))
 
 
-def begin_without_bert(model: TwoTower, catalog: Catalog) -> bool:
+def begin_without_bert(model: TwoTower, catalog: Catalog, job: TrainingJob) -> bool:
     """Fit the TF-IDF weights and leave the BERT's vectors of the texts at zero."""
     model.texts.fit_words()
     return False

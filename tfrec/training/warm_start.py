@@ -28,7 +28,7 @@ from tfrec.examples.dataset import sequences
 from tfrec.examples.preprocessing import Transformed
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.schema import DAY_SECONDS
-from tfrec.training.train import Begin, begin_cold
+from tfrec.training.train import Begin, TrainingJob, begin_cold
 from tfrec.training.validation import BATCH
 
 FILE = "assets.extra/tfrec_towers.json"
@@ -102,7 +102,7 @@ def warm_begin(
 ) -> Begin:
     """Start from the towers of a version; if they can't be used, log the reason and start cold."""
 
-    def begin(model: TwoTower, catalog: Catalog) -> bool:
+    def begin(model: TwoTower, catalog: Catalog, job: TrainingJob) -> bool:
         try:
             if version is None:
                 raise ModelError("no version is in service yet")
@@ -110,7 +110,7 @@ def warm_begin(
             n_known = carry_over(version, model, current)
         except ModelError as reason:
             log(f"the towers start cold: {reason}")
-            return begin_cold(model, catalog)
+            return begin_cold(model, catalog, job)
         total = catalog.id_row.max()
         log(f"the towers start from version {version.name}, which knows {n_known:,} of {total:,} item ids")
         model.texts.encode_texts(keep_mean=True)

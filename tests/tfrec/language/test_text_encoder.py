@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tfrec.config import FeaturesConfig, TowerConfig
 from tfrec.errors import ConfigError
-from tfrec.language.text_encoder import ENCODE_BATCH, CatalogEncoder, TextEncoder, bert_directory, pool_all
+from tfrec.language.catalog_encoder import ENCODE_BATCH, CatalogEncoder, pool_all
+from tfrec.language.text_encoder import TextEncoder, bert_directory
 from tfrec.language.text_encoder import vocabulary as vocabulary_of
 from tfrec.language.tokenizer import WordPiece, word_piece_of
 
@@ -84,7 +85,7 @@ def test_a_second_encoding_uses_the_current_weights(encoder_of, mode, layers, ke
 
 
 def test_states_above_the_memory_limit_are_not_cached(encoder_of, monkeypatch):
-    monkeypatch.setattr("tfrec.language.text_encoder.CACHE_BYTES", 10 * 16 * 4 - 1)
+    monkeypatch.setattr("tfrec.language.catalog_encoder.CACHE_BYTES", 10 * 16 * 4 - 1)
     encoder, tokens = encoder_of("top"), padded([PASTA, SOAP], 8).numpy()
     catalog_encoder = CatalogEncoder(encoder, tokens)  # 10 tokens of 16 dimensions
     np.testing.assert_allclose(catalog_encoder.encode(), encoder.pooled(tf.constant(tokens)), atol=1e-5)

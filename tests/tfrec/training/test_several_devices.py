@@ -36,12 +36,13 @@ def test_a_model_and_the_trainable_layers_of_its_bert_train_on_two_devices(trans
     config = dataclasses.replace(
         transformed_shop.config,
         towers=dataclasses.replace(transformed_shop.config.towers, text_mode="top", text_layers=1),
-        train=dataclasses.replace(transformed_shop.config.train, epochs=2, text_steps=2),
+        train=dataclasses.replace(transformed_shop.config.train, epochs=2, text_steps=2, text_pair_steps=2),
     )
     files = [transformed_shop.files[split] for split in ("train", "validation", "catalog")]
     task = json.dumps([files, transformed_shop.folder, config.to_json(), str(tmp_path)])
     done = subprocess.run([sys.executable, "-c", WORKER], input=task, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "tfrec: text pairs: mean loss" in done.stdout
     assert "tfrec: towers epoch 2:" in done.stdout
     assert "tfrec: text epoch 1:" in done.stdout
     result = json.loads(done.stdout.splitlines()[-1])

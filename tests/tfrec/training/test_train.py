@@ -247,7 +247,7 @@ def test_batches_that_are_small_already_stay():
 
 
 def test_a_text_mode_that_trains_needs_text_steps():
-    with pytest.raises(ConfigError, match="text_mode is 'top' but text_steps is 0, so no text would train"):
+    with pytest.raises(ConfigError, match="text_mode is 'top' but text_steps and text_pair_steps are 0, so no text"):
         phases(configured(Config(), {"text_mode": "top"}))
 
 

@@ -37,7 +37,10 @@ def shop_record(exported_shop, transformed_shop, is_caught_up: bool = False) -> 
 
 
 def begin_of(version: Path | None, transformed_shop, config: Config):
-    return warm_begin(version, Transformed(transformed_shop.folder), config, transformed_shop.files["validation"])
+    """The start with its job: a function of model and catalog."""
+    begin = warm_begin(version, Transformed(transformed_shop.folder), config, transformed_shop.files["validation"])
+    job = transformed_shop.job(Path("unused"), config)
+    return lambda model, catalog, _=None: begin(model, catalog, job)
 
 
 def model_of(catalog, config: Config, seed: int) -> TwoTower:

@@ -38,7 +38,8 @@ def make_shops(
 
 def _encode(texts: np.ndarray, features: FeaturesConfig) -> np.ndarray:
     """[texts, dim] float32 vectors; each distinct text is encoded once."""
-    from tfrec.language.text_encoder import TextEncoder, pool_all  # imports TensorFlow
+    from tfrec.language.catalog_encoder import pool_all  # imports TensorFlow
+    from tfrec.language.text_encoder import TextEncoder
     from tfrec.language.tokenizer import WordPiece
 
     distinct, index = np.unique(texts.astype(str), return_inverse=True)
