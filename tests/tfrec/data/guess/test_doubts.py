@@ -251,3 +251,11 @@ def test_items_that_describe_few_of_the_ids_are_marked(tmp_path, sold, is_doubt)
     found = guess(tmp_path, {"log.csv": "user_id,item_id,timestamp,kind\n" + events, "items.csv": ITEMS})
     sentence = "the others stay undescribed; name another column if it has the ids of items.csv"
     assert (sentence in doubts(found)) is is_doubt
+
+
+@pytest.mark.parametrize(("users", "is_doubted"), [(("Ann", "Bob Lee"), True), (("ann7", "b@example.org"), False)])
+def test_names_of_people_are_doubtful_ids(tmp_path, users, is_doubted):
+    log = "author,sku,time\n" + "".join(f"{user},a,2024-0{1 + n}-05\n" for n, user in enumerate(users))
+    found = guess(tmp_path, {"log.csv": log})
+    assert interactions(found)["columns"]["user_id"] == "author"
+    assert ("namesakes become one user" in found.text) is is_doubted

@@ -14,6 +14,7 @@ from tfrec.data.guess.tables import Tables
 from tfrec.data.guess.times import TimeGuess, guess_time
 
 _ANONYMOUS = ("anonymousid", "userpseudoid", "visitorid", "fullvisitorid", "cookieid", "deviceid", "distinctid")
+_PEOPLE = ("reviewer", "reviewername", "nickname", "author", "customername")
 _WORTH_FILLING = 0.02  # share of rows that a second id column must fill
 _FURTHER = ("quantity", "price", "query", "position", "rating", "dwell_seconds")
 _MUCH_LOST = 0.5  # share of rows without a user
@@ -123,7 +124,7 @@ def _user_entry(columns: EventColumns) -> Entry:
         return Entry("user_id", "user_id", doubt=doubt)
     anonymous = [column for column in columns.group.columns if squeeze(column.name) in _ANONYMOUS]
     second = next((c.name for c in anonymous if c.name != user.name and _fills(user.column, c)), "")
-    doubt = user.doubt or ("" if second else _lost_doubt(user, columns.session))
+    doubt = user.doubt or ("" if second else _lost_doubt(user, columns.session)) or _namesake_doubt(user)
     return _with_second("user_id", user, second, doubt)
 
 
@@ -143,6 +144,11 @@ def _fills(column: Column, other: Column) -> bool:
     """Whether another column is known in many of the rows where one is not."""
     missing = column.values.isna()
     return int(other.values[missing].notna().sum()) > _WORTH_FILLING * len(missing)
+
+
+def _namesake_doubt(user: Pick) -> str:
+    is_name = squeeze(user.name) in _PEOPLE and user.column.share_matching(r"[^\d@]+") > 0.9
+    return "names of people, and namesakes become one user; name a column of ids if there is one" if is_name else ""
 
 
 def _lost_doubt(user: Pick, session: Pick | None) -> str:
