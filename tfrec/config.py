@@ -241,7 +241,7 @@ class TrainConfig(Settings):
     text_pair_steps: NonNegative = 0
     """Steps of contrastive tuning of the BERT on pairs of texts, before the towers train; 0: none.
     Needs a `text_mode` that trains. See text_pairs.py."""
-    text_pair_batch_size: AtLeastTwo = 256
+    text_pair_batch_size: AtLeastTwo = 512
     """Pairs in such a step: each text of a pair competes with those of the other pairs."""
     text_pair_learning_rate: PositiveNumber = 1e-4
     text_pair_temperature: PositiveNumber = 0.05

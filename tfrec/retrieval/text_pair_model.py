@@ -42,12 +42,12 @@ class TextPairModel(tfrs.Model):
         return dict(zip(values, replicas.sum_all(*values.values()), strict=True))
 
     def compute_loss(self, pairs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Mean cross-entropy of pairs [n, 2] int64 of text rows, in both directions, a scalar.
+        """Mean cross-entropy of pairs [n, 3] (`negatives_of`) in both directions, a scalar.
 
         A replica returns its part of the mean; its pairs compete among themselves.
         """
         # Each distinct text goes through the BERT once.
-        rows, index = tf.unique(tf.reshape(pairs, [-1]), out_idx=tf.int64)
+        rows, index = tf.unique(tf.reshape(pairs[:, :2], [-1]), out_idx=tf.int64)
         vectors = self._texts.pooled(rows, training)
         vectors = tf.gather(vectors, tf.reshape(index, [-1, 2]))
         left, right = vectors[:, 0], vectors[:, 1]
@@ -60,13 +60,14 @@ class TextPairModel(tfrs.Model):
 
 
 def negatives_of(pairs: tf.Tensor) -> tf.Tensor:
-    """[n, n] bool for pairs [n, 2]: is the right text of pair j a negative of the left text of i?
+    """[n, n] bool: is the right text of pair j a negative of the left text of pair i?
 
-    Not if it is the same text, nor if the two pairs share a text: then it may belong to the left
-    text too. The diagonal, each pair's own text, is True.
+    `pairs` is [n, 3]: two rows of texts, and the number of a block of one user's events. A text is
+    no negative if it is the same text, nor if the two pairs share a text or a block: then it may
+    belong to the left text too. The diagonal, each pair's own text, is True.
     """
     left, right = pairs[:, 0], pairs[:, 1]
     same = left[:, tf.newaxis] == right[tf.newaxis, :]
-    for side in (left, right):
-        same = tf.logical_or(same, side[:, tf.newaxis] == side[tf.newaxis, :])
+    for shared in tf.unstack(pairs, 3, axis=1):
+        same = tf.logical_or(same, shared[:, tf.newaxis] == shared[tf.newaxis, :])
     return tf.linalg.set_diag(tf.logical_not(same), tf.ones_like(left, tf.bool))

@@ -26,6 +26,8 @@ from tfrec.training.lazy_adam import LazyAdam
 from tfrec.training.progress import Phase, Progress, Reporter
 
 FOLDER = "text-pairs"
+BLOCK = 8
+"""Events of a user whose pairs are drawn together: they share texts, each encoded once a step."""
 CURE = "lower text_pair_learning_rate ({rate}) or raise text_pair_temperature"
 
 
@@ -79,17 +81,25 @@ def _run(model: TextPairModel, phase: Phase, pairs: np.ndarray, progress: Progre
         optimizer = LazyAdam(rate)
         progress.track(optimizer)
         model.compile(optimizer=optimizer)
-    steps = int(phase.steps or 0) - int(progress.step)
-    data = tf.data.Dataset.from_tensor_slices(pairs).shuffle(len(pairs), config.train.seed).repeat()
-    data = data.batch(phase.batch_size).skip(int(progress.step)).take(steps)
+    data = batches(pairs, phase.batch_size, config.train.seed).skip(int(progress.step))
+    data = data.take(int(phase.steps or 0) - int(progress.step))
     reporter = Reporter(phase, progress, config.train.checkpoint_seconds)
-    model.fit(without_autotune(data), verbose=0, callbacks=[reporter])
+    model.fit(data, verbose=0, callbacks=[reporter])
     progress.next_epoch()
     log(f"text pairs: {reporter.summary()}")
 
 
+def batches(pairs: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Endless batches [batch_size, 3] of pairs; the pairs of a block follow each other."""
+    ordered = pairs[np.argsort(pairs[:, 2], kind="stable")]
+    _, block = np.unique(ordered[:, 2], return_inverse=True)
+    blocks = tf.RaggedTensor.from_value_rowids(ordered, block)
+    data = tf.data.Dataset.from_tensor_slices(blocks).shuffle(blocks.nrows(), seed).unbatch().repeat()
+    return without_autotune(data.batch(batch_size))
+
+
 def item_pairs(train_files: Sequence[str], catalog: Catalog, config: Config) -> np.ndarray:
-    """Pairs [n, 2] int64 of text rows by the training events, in the order of the files.
+    """Pairs [n, 3] int64 by the training events: two text rows, and the number of a block.
 
     Two items whose events are at most `text_pair_window` events of one user apart, and each search
     with the item of its event. Each event counts once, as a target; negative events and items
@@ -98,25 +108,28 @@ def item_pairs(train_files: Sequence[str], catalog: Catalog, config: Config) -> 
     query_row = dict(zip(catalog.queries, catalog.query_row, strict=True))
     row_of = dict(zip(catalog.item_ids, catalog.known_text_row, strict=True))
     negative = [1 + EVENT_KINDS.index(kind) for kind in NEGATIVE_KINDS]
-    parts = [np.empty((0, 2), np.int64)]
+    parts, first_block = [np.empty((0, 3), np.int64)], 0
     for batch in sequences(train_files, (), READ_BATCH).as_numpy_iterator():
         ids, queries = batch["event_item_id"], batch["event_query"]
         rows = np.array([row_of.get(item_id, 0) for item_id in ids.ravel()], np.int64).reshape(ids.shape)
         rows[np.isin(batch["event_kind"], negative)] = 0
         is_target = batch["event_is_target"] > 0
         searches = np.array([query_row.get(query, 0) for query in queries.ravel()], np.int64).reshape(ids.shape)
-        parts.append(_different(searches[is_target], rows[is_target]))
-        for distance in range(1, min(config.train.text_pair_window, ids.shape[1] - 1) + 1):
+        users, length = ids.shape
+        block = np.arange(users)[:, np.newaxis] * length + np.arange(length) // BLOCK + first_block
+        first_block += users * length
+        parts.append(_different(searches[is_target], rows[is_target], block[is_target]))
+        for distance in range(1, min(config.train.text_pair_window, length - 1) + 1):
             later = is_target[:, distance:]
-            parts.append(_different(rows[:, :-distance][later], rows[:, distance:][later]))
+            parts.append(_different(rows[:, :-distance][later], rows[:, distance:][later], block[:, distance:][later]))
     return np.concatenate(parts)
 
 
 def title_rest_pairs(catalog: Catalog, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs [n, 2] of an item's title and the rest of its text: brand, category, description.
+    """Pairs [n, 3] of an item's title and the rest of its text: brand, category, description.
 
     Returns the tokens [texts, length] of the catalog's texts and of these, and the pairs of their
-    rows.
+    rows, each in a block of its own, below 0.
     """
     word_piece, length = word_piece_of(config.features), catalog.tokens.shape[1]
     rows, first = np.unique(catalog.text_row, return_index=True)
@@ -133,10 +146,10 @@ def title_rest_pairs(catalog: Catalog, config: Config) -> tuple[np.ndarray, np.n
     rest[:, 0] = word_piece.cls
     tokens = np.concatenate([catalog.tokens, titles, rest])
     number = len(catalog.tokens) + np.arange(len(titles))
-    return tokens, np.stack([number, number + len(titles)], axis=1)
+    return tokens, np.stack([number, number + len(titles), -1 - np.arange(len(titles))], axis=1)
 
 
-def _different(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """[n, 2] of the pairs whose texts are known and differ."""
+def _different(left: np.ndarray, right: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """[n, 3] of the pairs whose texts are known and differ."""
     is_pair = (left > 0) & (right > 0) & (left != right)
-    return np.stack([left[is_pair], right[is_pair]], axis=1)
+    return np.stack([left[is_pair], right[is_pair], block[is_pair]], axis=1)

@@ -23,13 +23,14 @@ def model(vocabulary):
 
 
 def test_texts_of_a_user_s_pairs_are_no_negatives():
-    # Pairs 0 and 1 share the left text 1, and pair 2 has it on the right. Pair 3 shares no text.
-    pairs = tf.constant([[1, 2], [1, 3], [4, 1], [5, 6]], tf.int64)
+    # Pairs 0 and 1 share the left text 1, and pair 2 has it on the right. Pair 3 shares no text,
+    # but its user with pair 2.
+    pairs = tf.constant([[1, 2, 0], [1, 3, 1], [4, 1, 2], [5, 6, 2]], tf.int64)
     expected = [
         [True, False, False, True],
         [False, True, False, True],
-        [True, True, True, True],
-        [True, True, True, True],
+        [True, True, True, False],
+        [True, True, False, True],
     ]
     np.testing.assert_array_equal(negatives_of(pairs), expected)
 
@@ -39,7 +40,7 @@ def test_the_loss_is_a_softmax_over_cosines_in_both_directions(model, monkeypatc
     # 2 and 0, so each of the four softmaxes gives log(1 + e^-2).
     vectors = tf.constant([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     monkeypatch.setattr(model._texts, "pooled", lambda rows, _: tf.gather(vectors, rows))
-    loss = model.compute_loss(tf.constant([[1, 2], [3, 4]], tf.int64))
+    loss = model.compute_loss(tf.constant([[1, 2, 0], [3, 4, 1]], tf.int64))
     assert float(loss) == pytest.approx(math.log(1 + math.exp(-2)))
 
 
@@ -48,14 +49,14 @@ def test_a_direction_counts_as_much_as_the_other(model, monkeypatch):
     # log(1 + e^-2). Right to left they are [0, 0] and [2, 2]: log 2 each.
     vectors = tf.constant([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
     monkeypatch.setattr(model._texts, "pooled", lambda rows, _: tf.gather(vectors, rows))
-    loss = model.compute_loss(tf.constant([[1, 2], [3, 4]], tf.int64))
+    loss = model.compute_loss(tf.constant([[1, 2, 0], [3, 4, 1]], tf.int64))
     expected = (math.log(1 + math.exp(2)) + math.log(1 + math.exp(-2)) + 2 * math.log(2)) / 4
     assert float(loss) == pytest.approx(expected)
 
 
 def test_only_the_layers_that_train_get_a_gradient(model):
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(tf.constant([[1, 2], [3, 4]], tf.int64), training=True)
+        loss = model.compute_loss(tf.constant([[1, 2, 0], [3, 4, 1]], tf.int64), training=True)
     gradients = tape.gradient(loss, model.trainable_variables)
     assert {weight.name.split("/")[0] for weight in model.trainable_variables} == {"transformer_layer_1"}
     assert all(gradient is not None for gradient in gradients)

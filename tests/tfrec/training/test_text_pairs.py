@@ -18,7 +18,7 @@ from tfrec.language.tokenizer import word_piece_of
 from tfrec.retrieval.two_tower import TwoTower
 from tfrec.training import text_pairs
 from tfrec.training.progress import Reporter
-from tfrec.training.text_pairs import check, item_pairs, title_rest_pairs, tune_texts
+from tfrec.training.text_pairs import batches, check, item_pairs, title_rest_pairs, tune_texts
 from tfrec.training.train import train
 
 STEPS = 6
@@ -46,7 +46,7 @@ def configured(config: Config, text_mode: str = "top", **settings: object) -> Co
 def names(catalog: Catalog, pairs: np.ndarray) -> list[tuple[str, str]]:
     texts = dict(zip(catalog.text_row, catalog.item_ids, strict=True))
     texts |= dict(zip(catalog.query_row, catalog.queries, strict=True))
-    return sorted((texts[left].decode(), texts[right].decode()) for left, right in pairs)
+    return sorted((texts[left].decode(), texts[right].decode()) for left, right, _ in pairs)
 
 
 # tests/conftest.py before 2024-02-05, and zoe, who viewed soap in an earlier chunk and bought an
@@ -82,9 +82,19 @@ def test_a_title_and_the_rest_of_its_text_are_a_pair(make_config, make_catalog):
     assert len(cut) == 4
     tokens, pairs = title_rest_pairs(catalog, config)
     np.testing.assert_array_equal(tokens[: len(catalog.tokens)], catalog.tokens)
-    ((title, rest),) = pairs
+    ((title, rest, _),) = pairs
     assert tokens[title].tolist() == [*lamp, 0]
     assert tokens[rest].tolist() == [101, *led, 102, 0]
+
+
+def test_pairs_of_eight_events_of_a_user_follow_each_other():
+    # Blocks 5, 2 and 9 of two, one and two pairs.
+    pairs = np.array([[1, 2, 5], [3, 4, 2], [2, 6, 5], [7, 8, 9], [8, 9, 9]])
+    (whole,) = batches(pairs, 5, seed=1).take(1)
+    blocks = whole[:, 2].numpy().tolist()
+    assert sorted(map(tuple, whole.numpy().tolist())) == sorted(map(tuple, pairs.tolist()))
+    assert blocks.index(5) + 1 == len(blocks) - 1 - blocks[::-1].index(5)
+    assert blocks.index(9) + 1 == len(blocks) - 1 - blocks[::-1].index(9)
 
 
 def fresh(catalog: Catalog, config: Config) -> TwoTower:
