@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ def recommend(options: argparse.Namespace) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """search items by a text, for a user if named"""
-    from tfrec.cli.render import render_items
+    from tfrec.cli.render import render_items, search_note
 
     with connect(options) as client:
         if options.user is None:
@@ -46,6 +47,8 @@ def search(options: argparse.Namespace) -> None:
             items = client.search(options.query, to_events(user.known), k=options.k, **arguments)
     _check_categories(options, items)
     print(render_items(items))
+    if note := search_note(items):
+        print(f"tfrec: {note}", file=sys.stderr)
 
 
 def rank(options: argparse.Namespace) -> None:

@@ -82,6 +82,13 @@ def check_shop(items: Sequence[RankedItem], tables: TableSet) -> None:
         )
 
 
+def search_note(items: Sequence[RankedItem]) -> str:
+    """A warning where no item found has a title, "" else: without texts no words can be found."""
+    if not items or any(item.title for item in items):
+        return ""
+    return "warning: none of these items has a title; in a catalog without texts a search knows no words"
+
+
 def _rows(items: Sequence[RankedItem], later_kinds: Mapping[str, str] | None = None) -> list[terminal.Recommendation]:
     return [
         terminal.Recommendation(
